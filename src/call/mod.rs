@@ -1,0 +1,3 @@
+//! Calls and their legs: what state each is in and why it ended. Turns leg verbs into SIP and media commands.
+//!
+//! Knows `sip`, `sdp` and `media`; knows neither flows nor queues.

@@ -1,0 +1,3 @@
+//! The only room with I/O: sockets, media workers, HTTP, storage, clock, files, signals.
+
+#![allow(clippy::disallowed_methods)]

@@ -1,0 +1,1 @@
+//! The switchboard: one thread, three verbs. Turns the events of one room into commands to another.

@@ -1,0 +1,3 @@
+//! One list of everything that happens ([`CallEvent`]) and what is folded from it: contact records, the board.
+//!
+//! States facts; never touches a metrics registry, a file or a socket.

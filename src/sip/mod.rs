@@ -1,0 +1,11 @@
+//! SIP as RFC 3261 writes it: messages, transactions, dialogs, the INVITE usage, registrar, digest.
+//!
+//! Bytes and states only. This room opens no socket, reads no clock and knows nothing of calls or queues: it is given
+//! messages with the [`Hop`] they came by, and gives back messages with the hop they go to and [`Event`]s for its user.
+//! A peer can make it refuse, never panic, and every table in it has a bound with a stated answer at the bound.
+
+pub mod endpoint;
+pub mod message;
+
+pub use endpoint::{Endpoint, Event, Hop, InviteId, TransactionId, Transmit, Transport};
+pub use message::{Header, Headers, Host, Message, Method, Request, Response, Uri};
