@@ -4,4 +4,17 @@
 
 pub mod run;
 
-pub use run::{Action, Facts, Input, QueueRequest, Run, Target};
+pub use run::{Action, Facts, Input, Prompt, QueueRequest, QueueResult, Run, Target};
+
+/// A compiled flow, ready to be walked by any number of [`Run`]s.
+#[derive(Debug)]
+pub struct Flow {
+    name: String,
+}
+
+impl Flow {
+    /// The name by which numbers and other flows refer to it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}

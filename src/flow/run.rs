@@ -3,8 +3,10 @@
 //! Contract: after `Run::new` and after each `handle`/`handle_timeout` drain [`Run::poll_action`], then call
 //! `handle_timeout` no later than [`Run::poll_timeout`].
 
+use super::Flow;
 use crate::time::{Duration, Time};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 /// What is known of the call when the flow starts; readable in expressions as `call.from`, `call.to`, ….
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -84,7 +86,7 @@ pub enum Input {
 pub enum Action {
     /// Take the call (200 OK). Said once, before anything that needs sound.
     Answer,
-    /// Refuse the call before it was answered, with a SIP code 400–699.
+    /// Refuse the call before it was answered, with a SIP code 400–699. Nothing follows.
     Reject {
         code: u16,
     },
@@ -110,10 +112,51 @@ pub enum Action {
         to: Target,
         ring: Duration,
     },
+    /// The flow itself went wrong (an expression failed, it went round without waiting): for the record and the log.
+    /// What the flow does about it follows as ordinary actions.
+    Fault {
+        flow: String,
+        step: String,
+        reason: String,
+    },
+    /// End the call. Nothing follows.
     Hangup,
 }
 
-/// See the module's documentation.
+/// One caller's walk through a flow. See the module's documentation.
+#[derive(Debug)]
 pub struct Run {
-    _now: Time,
+    flow: Arc<Flow>,
+    facts: Facts,
+    actions: VecDeque<Action>,
+    deadline: Option<Time>,
+}
+
+impl Run {
+    /// Begins at the flow's first step; what it wants is there to be polled at once.
+    pub fn new(flow: Arc<Flow>, facts: Facts, now: Time) -> Run {
+        let _ = now; // nothing to time yet
+        Run { flow, facts, actions: VecDeque::new(), deadline: None }
+    }
+
+    /// What happened to the caller. Ignored when the run is over or does not wait for it.
+    pub fn handle(&mut self, now: Time, input: Input) {
+        let _ = (now, input, &self.flow, &self.facts); // no step listens yet
+    }
+
+    /// Acts on every deadline up to `now`.
+    pub fn handle_timeout(&mut self, now: Time) {
+        if self.deadline.is_some_and(|at| at <= now) {
+            self.deadline = None;
+        }
+    }
+
+    pub fn poll_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// When `handle_timeout` wants to be called; `None`: only an input can move this run.
+    pub fn poll_timeout(&self) -> Option<Time> {
+        self.deadline
+    }
 }
