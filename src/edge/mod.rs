@@ -1,3 +1,7 @@
 //! The only room with I/O: sockets, media workers, HTTP, storage, clock, files, signals.
 
 #![allow(clippy::disallowed_methods)]
+
+pub mod clock;
+
+pub use clock::Clock;
