@@ -2,9 +2,13 @@
 //!
 //! Contract: after each `handle_*` or verb (`invite`, `accept`, …) drain [`Endpoint::poll_transmit`] and
 //! [`Endpoint::poll_event`] until `None`, then call `handle_timeout` no later than [`Endpoint::poll_timeout`].
+//!
+//! Verbs and events cross: a verb that comes too late (the usage is gone, the offer was withdrawn, the transaction is
+//! answered) does nothing.
 
-use super::message::{Message, Request, Response, Uri};
-use crate::time::Time;
+use super::message::{Headers, Message, Method, Request, Response, Uri};
+use crate::time::{Duration, Time};
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -39,6 +43,10 @@ pub struct InviteId(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TransactionId(pub u64);
 
+/// A request of ours outside any dialog, sent by [`Endpoint::request`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClientId(pub u64);
+
 /// A new INVITE to be sent.
 #[derive(Clone, Debug)]
 pub struct Invitation {
@@ -48,10 +56,103 @@ pub struct Invitation {
     /// Who calls, as shown on the display: display name and URI without tag.
     pub from: (Option<String>, Uri),
     pub to: Uri,
+    /// User part of our Contact; `None`: the one of the settings.
+    pub contact_user: Option<String>,
     /// Further headers, written as they are (Alert-Info, P-Asserted-Identity, …).
-    pub headers: super::Headers,
-    /// The SDP offer.
+    pub headers: Headers,
+    /// The SDP offer; never empty (an INVITE without offer would need the answer in its ACK).
     pub offer: Vec<u8>,
+    /// A 401 or 407 is said as [`Event::Challenged`] and waits for [`Endpoint::authorize`], instead of being a failure.
+    pub answers_challenges: bool,
+}
+
+/// What an endpoint writes about itself, its timers and its bounds.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `User-Agent` of requests and `Server` of responses; empty: neither is written.
+    pub product: String,
+    /// User part of our Contact where nothing else is known.
+    pub contact_user: String,
+    /// RFC 3261 §17.1.1.1: the estimated round trip, 500 ms.
+    pub t1: Duration,
+    /// The longest interval between retransmissions, 4 s.
+    pub t2: Duration,
+    /// How long a message can stay in the network, 5 s.
+    pub t4: Duration,
+    /// Methods that are passed on as [`Event::Request`] when they come outside a dialog; every other is answered 405.
+    pub serves: Vec<Method>,
+    /// Option tags that may stand in Require; every other is answered 420.
+    pub supported: Vec<String>,
+    /// Transactions of both kinds that may live at a time. At the bound a new request outside a dialog is answered 503 with
+    /// Retry-After and kept no state of; requests inside dialogs and CANCEL may use an eighth more. Our own new requests fail
+    /// with [`Failure::Full`].
+    pub transactions_max: usize,
+    /// INVITE usages that may live at a time; at the bound a new INVITE is answered 503 with Retry-After.
+    pub usages_max: usize,
+    /// What a 503 at a bound says in Retry-After.
+    pub retry_after: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            product: String::new(),
+            contact_user: "vaxel".into(),
+            t1: Duration::from_millis(500),
+            t2: Duration::from_secs(4),
+            t4: Duration::from_secs(5),
+            serves: vec![Method::Options, Method::Register],
+            supported: Vec::new(),
+            transactions_max: 200_000,
+            usages_max: 50_000,
+            retry_after: Duration::from_secs(10),
+        }
+    }
+}
+
+/// What an endpoint has seen and done since it was made; every number only grows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Requests received, retransmissions included, in the order of [`Counters::METHODS`].
+    pub requests_received: [u64; 14],
+    /// Responses received: 1xx to 6xx.
+    pub responses_received: [u64; 6],
+    /// First transmissions of our requests, in the order of [`Counters::METHODS`].
+    pub requests_sent: [u64; 14],
+    /// First transmissions of our responses: 1xx to 6xx.
+    pub responses_sent: [u64; 6],
+    /// Messages we sent again because of a timer or a retransmission of the peer.
+    pub retransmissions_sent: u64,
+    /// Requests that a live transaction knew already.
+    pub retransmissions_received: u64,
+    /// What could not be read.
+    pub malformed: u64,
+    /// Read, but matching nothing and answered by nothing: stray responses and ACKs.
+    pub dropped: u64,
+    /// Answered 503 because a table was full.
+    pub refused_full: u64,
+    /// Transactions of ours that nobody answered (Timers B and F).
+    pub timeouts: u64,
+}
+
+impl Counters {
+    /// The names that belong to the per-method counters; the last stands for every unknown method.
+    pub const METHODS: [&str; 14] = [
+        "INVITE",
+        "ACK",
+        "BYE",
+        "CANCEL",
+        "OPTIONS",
+        "REGISTER",
+        "INFO",
+        "PRACK",
+        "UPDATE",
+        "REFER",
+        "NOTIFY",
+        "SUBSCRIBE",
+        "MESSAGE",
+        "other",
+    ];
 }
 
 /// Why a usage ended without our doing.
@@ -74,18 +175,24 @@ pub enum Failure {
     Timeout,
     /// The transport said that it cannot reach the hop.
     Unreachable,
-    /// We cancelled it and it is over now (487, or nothing within the time RFC 3261 §9.1 gives).
+    /// We cancelled it and it is over now: 487, or nothing within the time RFC 3261 §9.1 gives, or a 2xx that crossed the
+    /// CANCEL (it was acknowledged and ended by BYE).
     Cancelled,
+    /// A table of ours is at its bound; nothing was sent.
+    Full,
 }
 
 #[derive(Clone, Debug)]
 pub enum Event {
-    /// A new INVITE outside a dialog; 100 is already sent. Answer with `ring`, `accept`, `reject`, or `challenge` it.
+    /// A new INVITE outside a dialog; 100 is already sent. Answer with `ring` (as often as wanted) and then `accept`, `reject` or
+    /// `challenge`.
     Invite { id: InviteId, request: Box<Request>, hop: Hop },
-    /// The caller cancelled before an answer; 487 is already sent and the usage is gone.
+    /// The caller cancelled (or ended the early dialog by BYE) before an answer; 487 is already sent and the usage is gone.
     Cancelled { id: InviteId },
-    /// The ACK for our 2xx; `body` is the answer of a late offer.
+    /// The ACK for our 2xx; `body` is the answer of a late offer. For the 2xx of a re-INVITE it is said only when `body` is not empty.
     Confirmed { id: InviteId, body: Vec<u8> },
+    /// Our INVITE was challenged (401, 407). Answer with `authorize` or `cancel`; after 64·T1 it fails with this response.
+    Challenged { id: InviteId, response: Box<Response> },
     /// A provisional answer (101–199) to our INVITE.
     Progress { id: InviteId, code: u16, body: Vec<u8> },
     /// The first 2xx to our INVITE; ACK is already sent. Further forks were acknowledged and ended by BYE.
@@ -95,18 +202,141 @@ pub enum Event {
     /// The peer's re-INVITE (or UPDATE with an offer). Answer with `answer_offer` or `refuse_offer`. `offer` is empty when the peer wants
     /// us to offer.
     Offered { id: InviteId, offer: Vec<u8> },
+    /// The peer cancelled the offer before it was answered; the session stays as it was.
+    OfferWithdrawn { id: InviteId },
     /// The answer to our `reinvite`: the SDP, or the code of the refusal (491 was retried before it comes here).
     OfferAnswered { id: InviteId, result: Result<Vec<u8>, u16> },
     /// INFO inside the dialog, already answered 200.
     Info { id: InviteId, content_type: String, body: Vec<u8> },
-    /// The usage ended; nothing more will be said of it.
+    /// The usage ended by other than our own `bye`, `reject` or `challenge`; nothing more will be said of it.
     Ended { id: InviteId, cause: EndCause },
     /// A request outside any dialog that is not INVITE, ACK or CANCEL: answer it with `respond`.
     Request { id: TransactionId, request: Box<Request>, hop: Hop },
+    /// The final answer to a `request`, or why there is none.
+    Response { id: ClientId, result: Result<Box<Response>, Failure> },
 }
 
-/// See the room's documentation.
+/// See the module's documentation.
 pub struct Endpoint {
-    _message: Option<Message>,
-    _now: Time,
+    settings: Settings,
+    counters: Counters,
+    transmits: VecDeque<Transmit>,
+    events: VecDeque<Event>,
+}
+
+impl Endpoint {
+    /// `seed` decides every tag, branch, Call-ID and back-off; from an unguessable one follow unguessable ones.
+    pub fn new(settings: Settings, seed: u64) -> Endpoint {
+        let _ = seed;
+        Endpoint { settings, counters: Counters::default(), transmits: VecDeque::new(), events: VecDeque::new() }
+    }
+
+    /// A message that was read from the wire. Its answer, if it needs one, is among the transmits that follow.
+    pub fn handle_message(&mut self, now: Time, hop: &Hop, message: Message) {
+        let _ = (&self.settings, now, hop, message);
+    }
+
+    /// The transport cannot reach `hop`, or has lost its connection.
+    pub fn handle_hop_failed(&mut self, now: Time, hop: &Hop) {
+        let _ = (&self.settings, now, hop);
+    }
+
+    /// Acts on every deadline up to `now`.
+    pub fn handle_timeout(&mut self, now: Time) {
+        let _ = (&self.settings, now);
+    }
+
+    /// When `handle_timeout` must be called at the latest.
+    pub fn poll_timeout(&self) -> Option<Time> {
+        None
+    }
+
+    pub fn poll_transmit(&mut self) -> Option<Transmit> {
+        self.transmits.pop_front()
+    }
+
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Answers an [`Event::Request`]. Via, From, To (with our tag), Call-ID and CSeq are those of the request, whatever the
+    /// response carries; every other header is written as given.
+    pub fn respond(&mut self, now: Time, id: TransactionId, response: Response) {
+        let _ = (&self.settings, now, id, response);
+    }
+
+    /// Answers a new INVITE finally with other than 2xx; headers as in `respond`. The usage is gone.
+    pub fn challenge(&mut self, now: Time, id: InviteId, response: Response) {
+        let _ = (&self.settings, now, id, response);
+    }
+
+    /// Sends a request outside any dialog (REGISTER, OPTIONS, MESSAGE; not INVITE). Via is ours; From, To, Call-ID, CSeq,
+    /// Max-Forwards and Contact are written if the request has none, so that a REGISTER can keep its own.
+    pub fn request(&mut self, now: Time, hop: Hop, request: Request) -> ClientId {
+        let _ = (&self.settings, now, hop, request);
+        ClientId(0)
+    }
+
+    /// Calls. Answered by `Progress`…, then `Answered` or `Failed`.
+    pub fn invite(&mut self, now: Time, invitation: Invitation) -> InviteId {
+        let _ = (&self.settings, now, invitation);
+        InviteId(0)
+    }
+
+    /// Sends a challenged INVITE again with this header more (`Authorization`, `Proxy-Authorization`): same Call-ID, next CSeq.
+    pub fn authorize(&mut self, now: Time, id: InviteId, name: &str, value: String) {
+        let _ = (&self.settings, now, id, name, value);
+    }
+
+    /// Sends a provisional answer (101–199) to a new INVITE; repeated each minute (RFC 3261 §13.3.1.1).
+    pub fn ring(&mut self, now: Time, id: InviteId, code: u16, body: Vec<u8>) {
+        let _ = (&self.settings, now, id, code, body);
+    }
+
+    /// Answers a new INVITE with 200; resent until the ACK comes. `body` is the SDP answer, or our offer if there was none.
+    pub fn accept(&mut self, now: Time, id: InviteId, body: Vec<u8>) {
+        let _ = (&self.settings, now, id, body);
+    }
+
+    /// Answers a new INVITE finally with `code` (300–699) and these headers more. The usage is gone.
+    pub fn reject(&mut self, now: Time, id: InviteId, code: u16, headers: Headers) {
+        let _ = (&self.settings, now, id, code, headers);
+    }
+
+    /// Takes our unanswered INVITE back; `Failed` follows in every case. `reason`: a Reason header's value (RFC 3326), for
+    /// example `SIP;cause=200;text="Call completed elsewhere"`.
+    pub fn cancel(&mut self, now: Time, id: InviteId, reason: Option<&str>) {
+        let _ = (&self.settings, now, id, reason);
+    }
+
+    /// Ends an answered usage from our side; nothing more will be said of it. BYE waits for the ACK of our 2xx where one is
+    /// missing (RFC 3261 §15). An unanswered one is cancelled or rejected (480) instead.
+    pub fn bye(&mut self, now: Time, id: InviteId, reason: Option<&str>) {
+        let _ = (&self.settings, now, id, reason);
+    }
+
+    /// Offers a new session; `OfferAnswered` follows unless the usage ends first. While another offer is under way it waits;
+    /// a later one replaces a waiting one, and only the last is answered.
+    pub fn reinvite(&mut self, now: Time, id: InviteId, offer: Vec<u8>) {
+        let _ = (&self.settings, now, id, offer);
+    }
+
+    /// Answers `Offered` with 200.
+    pub fn answer_offer(&mut self, now: Time, id: InviteId, body: Vec<u8>) {
+        let _ = (&self.settings, now, id, body);
+    }
+
+    /// Refuses `Offered` (488, …); the session stays as it was.
+    pub fn refuse_offer(&mut self, now: Time, id: InviteId, code: u16) {
+        let _ = (&self.settings, now, id, code);
+    }
+
+    /// Sends an INFO inside the dialog; its answer is not said, except that 408 and 481 end the usage.
+    pub fn info(&mut self, now: Time, id: InviteId, content_type: &str, body: Vec<u8>) {
+        let _ = (&self.settings, now, id, content_type, body);
+    }
 }

@@ -7,5 +7,8 @@
 pub mod endpoint;
 pub mod message;
 
-pub use endpoint::{Endpoint, Event, Hop, InviteId, TransactionId, Transmit, Transport};
+pub use endpoint::{
+    ClientId, Counters, EndCause, Endpoint, Event, Failure, Hop, Invitation, InviteId, Settings, TransactionId,
+    Transmit, Transport,
+};
 pub use message::{Header, Headers, Host, Message, Method, Request, Response, Uri};
