@@ -78,9 +78,65 @@ impl fmt::Display for Time {
     }
 }
 
+const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
+
+/// Reads a length of time as operators write it in settings and flows: `20s`, `5m`, `1h30m`, `500ms`, `2d`.
+///
+/// Whole numbers with a unit, largest unit first, each unit at most once, no spaces. `None` for anything else: a bare
+/// number above all, because nobody could tell seconds from milliseconds. No more than 100 years.
+pub fn parse_duration(text: &str) -> Option<Duration> {
+    let (mut rest, mut units, mut millis) = (text, &UNITS[..], 0u64);
+    if rest.is_empty() {
+        return None;
+    }
+    while !rest.is_empty() {
+        let (digits, tail) = rest.split_at(rest.find(|c: char| !c.is_ascii_digit())?);
+        let (name, tail) = tail.split_at(tail.find(|c: char| c.is_ascii_digit()).unwrap_or(tail.len()));
+        let at = units.iter().position(|(unit, _)| *unit == name)?;
+        millis = millis.checked_add(digits.parse::<u64>().ok()?.checked_mul(units[at].1)?)?;
+        (rest, units) = (tail, &units[at + 1..]);
+    }
+    (millis <= 100 * 365 * UNITS[0].1).then(|| Duration::from_millis(millis))
+}
+
+/// Writes what [`parse_duration`] reads, to the millisecond: `1h30m`, `20s`, `0s`.
+pub fn show_duration(duration: Duration) -> String {
+    let mut millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    let mut text = String::new();
+    for (unit, size) in UNITS {
+        if millis >= size {
+            text += &format!("{}{unit}", millis / size);
+            millis %= size;
+        }
+    }
+    if text.is_empty() { "0s".into() } else { text }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn durations_are_read_as_people_write_them() {
+        for (text, millis) in
+            [("20s", 20_000), ("5m", 300_000), ("1h30m", 5_400_000), ("500ms", 500), ("1d1ms", 86_400_001), ("0s", 0)]
+        {
+            assert_eq!(parse_duration(text), Some(Duration::from_millis(millis)), "{text}");
+        }
+        for text in
+            ["", "20", "s", "20 s", "-5s", "1.5s", "30s1m", "5s5s", "20S", "99999999999999999999s", "36501d", "5sä"]
+        {
+            assert_eq!(parse_duration(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn shown_durations_are_read_back() {
+        for text in ["1h30m", "20s", "0s", "1d2h3m4s5ms"] {
+            assert_eq!(show_duration(parse_duration(text).unwrap()), text);
+        }
+        assert_eq!(show_duration(Duration::from_micros(90_000_999)), "1m30s");
+    }
 
     #[test]
     fn since_is_zero_when_time_runs_backwards() {
