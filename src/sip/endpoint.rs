@@ -6,7 +6,7 @@
 //! Verbs and events cross: a verb that comes too late (the usage is gone, the offer was withdrawn, the transaction is
 //! answered) does nothing.
 
-use super::message::{Headers, Message, Method, Request, Response, Uri};
+use super::{Headers, Message, Method, Request, Response, Uri};
 use crate::time::{Duration, Time};
 use std::collections::VecDeque;
 use std::net::SocketAddr;

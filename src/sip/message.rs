@@ -1,69 +1,14 @@
-//! The message model: start line, headers in their order, body. Typed headers are read on demand.
+//! The message model: start line, headers in their order, body. Typed headers are read on demand from [`Headers`].
 
-use std::net::IpAddr;
+use super::headers::Headers;
+use super::method::Method;
+use super::uri::Uri;
 
-/// RFC 3261 §7.1. An open set: what we do not know is kept as it came.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Method {
-    Invite,
-    Ack,
-    Bye,
-    Cancel,
-    Options,
-    Register,
-    Info,
-    Prack,
-    Update,
-    Refer,
-    Notify,
-    Subscribe,
-    Message,
-    Other(String),
-}
-
-/// RFC 3261 §25.1 `host`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Host {
-    Name(String),
-    Ip(IpAddr),
-}
-
-/// A `sip:`, `sips:` or `tel:` URI (RFC 3261 §19.1, RFC 3966). Other schemes are kept in `Other`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Uri {
-    Sip(SipUri),
-    /// The number with its plus, visual separators removed; parameters as they came.
-    Tel {
-        number: String,
-        params: Vec<(String, Option<String>)>,
-    },
-    Other(String),
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct SipUri {
-    pub secure: bool,
-    /// Unescaped.
-    pub user: Option<String>,
-    pub password: Option<String>,
-    pub host: Host,
-    pub port: Option<u16>,
-    /// Names in lower case; values unescaped, as they came.
-    pub params: Vec<(String, Option<String>)>,
-    /// What stands behind `?` (RFC 3261 §19.1.1), unescaped.
-    pub headers: Vec<(String, String)>,
-}
-
-/// One header line: name in its long form as known from the RFCs (`v:` is read as `Via`), value unfolded and trimmed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Header {
-    pub name: String,
-    pub value: String,
+pub enum Message {
+    Request(Request),
+    Response(Response),
 }
-
-/// All headers in the order they came.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Headers(pub Vec<Header>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
@@ -75,14 +20,177 @@ pub struct Request {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Response {
+    /// 100–699.
     pub code: u16,
     pub reason: String,
     pub headers: Headers,
     pub body: Vec<u8>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Message {
-    Request(Request),
-    Response(Response),
+impl Message {
+    pub fn headers(&self) -> &Headers {
+        match self {
+            Message::Request(request) => &request.headers,
+            Message::Response(response) => &response.headers,
+        }
+    }
+
+    pub fn headers_mut(&mut self) -> &mut Headers {
+        match self {
+            Message::Request(request) => &mut request.headers,
+            Message::Response(response) => &mut response.headers,
+        }
+    }
+
+    pub fn body(&self) -> &[u8] {
+        match self {
+            Message::Request(request) => &request.body,
+            Message::Response(response) => &response.body,
+        }
+    }
+}
+
+impl Request {
+    /// A request with no header and no body.
+    pub fn new(method: Method, uri: Uri) -> Request {
+        Request { method, uri, headers: Headers::new(), body: Vec::new() }
+    }
+
+    /// Sets the body with its Content-Type.
+    pub fn set_body(&mut self, content_type: &str, body: Vec<u8>) {
+        self.headers.set("Content-Type", content_type);
+        self.body = body;
+    }
+}
+
+impl Response {
+    /// An answer to `request` with what RFC 3261 §8.2.6.2 says must be copied: Via, From, To, Call-ID, CSeq; for 100 also
+    /// Timestamp (§8.2.6.1); for 101–299 to a request that can form a dialog also Record-Route (§12.1.1).
+    ///
+    /// `reason` is the standard phrase where it is `None`. The To tag is the caller's matter: see [`Response::set_to_tag`].
+    pub fn to<'a>(request: &Request, code: u16, reason: impl Into<Option<&'a str>>) -> Response {
+        let reason = reason.into().unwrap_or_else(|| reason_phrase(code)).to_string();
+        let mut response = Response { code, reason, headers: Headers::new(), body: Vec::new() };
+        for name in ["Via", "From", "To", "Call-ID", "CSeq"] {
+            request.headers.copy(name, &mut response.headers);
+        }
+        if code == 100 {
+            request.headers.copy("Timestamp", &mut response.headers);
+        }
+        let forms_dialog =
+            matches!(request.method, Method::Invite | Method::Subscribe | Method::Refer | Method::Notify);
+        if (101..300).contains(&code) && forms_dialog {
+            request.headers.copy("Record-Route", &mut response.headers);
+        }
+        response
+    }
+
+    /// Adds our tag to To unless it has one or cannot be read.
+    pub fn set_to_tag(&mut self, tag: &str) {
+        if let Ok(to) = self.headers.to()
+            && to.tag().is_none()
+            && let Some(value) = self.headers.get("To")
+        {
+            let value = format!("{value};tag={tag}");
+            self.headers.set("To", value);
+        }
+    }
+
+    /// Sets the body with its Content-Type.
+    pub fn set_body(&mut self, content_type: &str, body: Vec<u8>) {
+        self.headers.set("Content-Type", content_type);
+        self.body = body;
+    }
+
+    pub fn is_provisional(&self) -> bool {
+        self.code < 200
+    }
+
+    pub fn is_success(&self) -> bool {
+        (200..300).contains(&self.code)
+    }
+
+    pub fn is_final(&self) -> bool {
+        self.code >= 200
+    }
+}
+
+/// The phrase the RFCs give to a code (RFC 3261 §21 and the extensions); that of its class for unknown ones.
+pub fn reason_phrase(code: u16) -> &'static str {
+    match code {
+        100 => "Trying",
+        180 => "Ringing",
+        181 => "Call Is Being Forwarded",
+        182 => "Queued",
+        183 => "Session Progress",
+        199 => "Early Dialog Terminated",
+        200 => "OK",
+        202 => "Accepted",
+        204 => "No Notification",
+        300 => "Multiple Choices",
+        301 => "Moved Permanently",
+        302 => "Moved Temporarily",
+        305 => "Use Proxy",
+        380 => "Alternative Service",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        402 => "Payment Required",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        406 => "Not Acceptable",
+        407 => "Proxy Authentication Required",
+        408 => "Request Timeout",
+        410 => "Gone",
+        412 => "Conditional Request Failed",
+        413 => "Request Entity Too Large",
+        414 => "Request-URI Too Long",
+        415 => "Unsupported Media Type",
+        416 => "Unsupported URI Scheme",
+        420 => "Bad Extension",
+        421 => "Extension Required",
+        422 => "Session Interval Too Small",
+        423 => "Interval Too Brief",
+        428 => "Use Identity Header",
+        430 => "Flow Failed",
+        433 => "Anonymity Disallowed",
+        437 => "Unsupported Credential",
+        439 => "First Hop Lacks Outbound Support",
+        440 => "Max-Breadth Exceeded",
+        469 => "Bad Info Package",
+        470 => "Consent Needed",
+        480 => "Temporarily Unavailable",
+        481 => "Call/Transaction Does Not Exist",
+        482 => "Loop Detected",
+        483 => "Too Many Hops",
+        484 => "Address Incomplete",
+        485 => "Ambiguous",
+        486 => "Busy Here",
+        487 => "Request Terminated",
+        488 => "Not Acceptable Here",
+        489 => "Bad Event",
+        491 => "Request Pending",
+        493 => "Undecipherable",
+        494 => "Security Agreement Required",
+        500 => "Server Internal Error",
+        501 => "Not Implemented",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Server Time-out",
+        505 => "Version Not Supported",
+        513 => "Message Too Large",
+        580 => "Precondition Failure",
+        600 => "Busy Everywhere",
+        603 => "Decline",
+        604 => "Does Not Exist Anywhere",
+        606 => "Not Acceptable",
+        607 => "Unwanted",
+        608 => "Rejected",
+        100..=199 => "Progress",
+        200..=299 => "Success",
+        300..=399 => "Redirection",
+        400..=499 => "Request Failure",
+        500..=599 => "Server Failure",
+        _ => "Global Failure",
+    }
 }

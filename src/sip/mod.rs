@@ -5,10 +5,22 @@
 //! A peer can make it refuse, never panic, and every table in it has a bound with a stated answer at the bound.
 
 pub mod endpoint;
+pub mod headers;
+mod lex;
 pub mod message;
+pub mod method;
+pub mod params;
+pub mod parse;
+pub mod uri;
+mod write;
 
 pub use endpoint::{
     ClientId, Counters, EndCause, Endpoint, Event, Failure, Hop, Invitation, InviteId, Settings, TransactionId,
     Transmit, Transport,
 };
-pub use message::{Header, Headers, Host, Message, Method, Request, Response, Uri};
+pub use headers::{BadHeader, Header, Headers, NameAddr, Reason, Via};
+pub use message::{Message, Request, Response, reason_phrase};
+pub use method::Method;
+pub use params::Params;
+pub use parse::{BadMessage, Fault};
+pub use uri::{Host, SipUri, Uri};

@@ -1,0 +1,136 @@
+//! Via (RFC 3261 §20.42, RFC 3581).
+
+use super::BadHeader;
+use crate::sip::lex;
+use crate::sip::params::Params;
+use crate::sip::uri::{Host, parse_host_port};
+use std::fmt;
+use std::net::IpAddr;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Via {
+    /// `UDP`, `TCP`, or any other token as it came: an open set.
+    pub transport: String,
+    /// `sent-by`.
+    pub host: Host,
+    pub port: Option<u16>,
+    pub params: Params,
+}
+
+/// Every branch of an RFC 3261 element begins with this (§8.1.1.7).
+pub const MAGIC_COOKIE: &str = "z9hG4bK";
+
+impl Via {
+    pub fn parse(s: &str) -> Result<Via, BadHeader> {
+        parse(s).map_err(|fault| BadHeader { name: "Via", fault })
+    }
+
+    pub fn branch(&self) -> Option<&str> {
+        self.params.get("branch")
+    }
+
+    /// The branch, if it is unique in space and time as RFC 3261 §17.2.3 asks.
+    pub fn magic_branch(&self) -> Option<&str> {
+        let branch = self.branch()?;
+        let cookie = branch.get(..MAGIC_COOKIE.len())?;
+        (cookie.eq_ignore_ascii_case(MAGIC_COOKIE) && branch.len() > MAGIC_COOKIE.len()).then_some(branch)
+    }
+
+    /// Where the request really came from, as its receiver noted (RFC 3261 §18.2.1).
+    pub fn received(&self) -> Option<IpAddr> {
+        match self.params.get("received")?.parse().ok()? {
+            Host::Ip(ip) => Some(ip),
+            Host::Name(_) => None,
+        }
+    }
+
+    /// Asked for, with or without a value (RFC 3581 §3).
+    pub fn has_rport(&self) -> bool {
+        self.params.has("rport")
+    }
+
+    /// The port the receiver noted (RFC 3581 §4).
+    pub fn rport(&self) -> Option<u16> {
+        lex::number(self.params.get("rport")?, 65_535).map(|port| port as u16)
+    }
+}
+
+fn parse(s: &str) -> Result<Via, &'static str> {
+    let mut parts = s.splitn(3, '/');
+    let mut part = || parts.next().map(lex::trim).ok_or("expected SIP/2.0/transport");
+    let (name, version, rest) = (part()?, part()?, part()?);
+    if !name.eq_ignore_ascii_case("SIP") || version != "2.0" {
+        return Err("expected SIP/2.0/transport");
+    }
+    let (transport, rest) = rest.split_once([' ', '\t']).ok_or("expected a host after the transport")?;
+    if !lex::is_token(transport) {
+        return Err("expected a transport");
+    }
+    let (sent_by, params) = rest.split_at(rest.find(';').unwrap_or(rest.len()));
+    let (host, port) = parse_host_port(sent_by).map_err(|bad| bad.0)?;
+    Ok(Via { transport: transport.to_string(), host, port, params: Params::parse(params)? })
+}
+
+impl fmt::Display for Via {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SIP/2.0/{} {}", self.transport, self.host)?;
+        if let Some(port) = self.port {
+            write!(f, ":{port}")?;
+        }
+        self.params.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn read_and_written_again() {
+        for (text, written) in [
+            ("SIP/2.0/UDP 192.0.2.1:5060;rport;branch=z9hG4bK1", None),
+            (
+                "sip / 2.0 / TCP\tSpindle.Example.com : 5080 ; branch = z9hG4bK9 ",
+                Some("SIP/2.0/TCP spindle.example.com:5080;branch=z9hG4bK9"),
+            ),
+            ("SIP/2.0/UDP [2001:db8::9:1];received=[2001:db8::9:255];branch=z9hG4bKas3", None),
+            ("SIP/2.0/WSS x.invalid;keep;Branch=z9hG4bK2", Some("SIP/2.0/WSS x.invalid;keep;branch=z9hG4bK2")),
+        ] {
+            assert_eq!(Via::parse(text).unwrap().to_string(), written.unwrap_or(text));
+        }
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for text in [
+            "",
+            "SIP/2.0/UDP",
+            "SIP/2.0/UDP ;branch=1",
+            "SIP/2.0/UDP 192.0.2.15;;,;,,",
+            "SIP/2.0/UDP 192.0.2.15;branch",
+            "SIP/3.0/UDP a;branch=z9hG4bK1",
+            "SIP/2.0/UDP a:70000",
+            "SIP/2.0/UDP 2001:db8::1;branch=z9hG4bK1",
+            "SIP/2.0/U DP a;branch=z9hG4bK1",
+        ] {
+            let via = Via::parse(text);
+            assert!(via.is_err() || via.is_ok_and(|v| v.branch().is_none()), "{text}");
+        }
+    }
+
+    #[test]
+    fn received_is_an_address_with_or_without_brackets() {
+        for value in ["2001:db8::1", "[2001:db8::1]"] {
+            let via = Via::parse(&format!("SIP/2.0/UDP a;received={value};rport=5062")).unwrap();
+            assert_eq!(via.received(), Some("2001:db8::1".parse().unwrap()));
+            assert_eq!(via.rport(), Some(5062));
+        }
+    }
+
+    #[test]
+    fn only_a_branch_with_the_cookie_and_more_is_unique() {
+        let branch = |b: &str| Via::parse(&format!("SIP/2.0/UDP a;branch={b}")).unwrap().magic_branch().is_some();
+        assert!(branch("z9hG4bKx") && branch("Z9HG4BKx"));
+        assert!(!branch("z9hG4bK") && !branch("390skdjuw"));
+    }
+}

@@ -1,0 +1,103 @@
+//! Parameters behind a semicolon: of header values (RFC 3261 §25.1 `generic-param`) and of URIs.
+
+use super::lex;
+use std::fmt;
+
+/// Parameters in their order.
+///
+/// Names are in lower case. Values of URI parameters are unescaped; values of header parameters stand as they came,
+/// quoted strings with their quotes, so that they are written again as they were.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Params(pub Vec<(String, Option<String>)>);
+
+impl Params {
+    /// The parameter's value without surrounding quotes; `None` if it is absent or has no value.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        let value = self.find(name)?.1.as_deref()?;
+        Some(value.strip_prefix('"').and_then(|v| v.strip_suffix('"')).unwrap_or(value))
+    }
+
+    pub fn has(&self, name: &str) -> bool {
+        self.find(name).is_some()
+    }
+
+    /// Adds the parameter or replaces its value. `value` is written as it is: quotes are the caller's matter.
+    pub fn set(&mut self, name: &str, value: Option<&str>) {
+        let value = value.map(str::to_string);
+        match self.0.iter_mut().find(|(n, _)| n.eq_ignore_ascii_case(name)) {
+            Some(param) => param.1 = value,
+            None => self.0.push((name.to_ascii_lowercase(), value)),
+        }
+    }
+
+    pub fn remove(&mut self, name: &str) {
+        self.0.retain(|(n, _)| !n.eq_ignore_ascii_case(name));
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+        self.0.iter().map(|(n, v)| (n.as_str(), v.as_deref()))
+    }
+
+    fn find(&self, name: &str) -> Option<&(String, Option<String>)> {
+        self.0.iter().find(|(n, _)| n.eq_ignore_ascii_case(name))
+    }
+
+    /// Reads `;name=value;name…` with white space round every sign; `s` is empty or begins with a semicolon.
+    pub(crate) fn parse(s: &str) -> Result<Params, &'static str> {
+        let mut params = Vec::new();
+        let mut rest = lex::trim(s);
+        while !rest.is_empty() {
+            rest = rest.strip_prefix(';').ok_or("expected ';' before a parameter")?;
+            let end = lex::find_outside(rest, false, |b| b == b';').unwrap_or(rest.len());
+            let (param, tail) = rest.split_at(end);
+            rest = tail;
+            let (name, value) = match param.split_once('=') {
+                Some((name, value)) => (lex::trim(name), Some(lex::trim(value))),
+                None => (lex::trim(param), None),
+            };
+            if !lex::is_token(name) {
+                return Err("expected the name of a parameter after ';'");
+            }
+            if let Some(value) = value {
+                check_value(value)?;
+            }
+            params.push((name.to_ascii_lowercase(), value.map(str::to_string)));
+        }
+        Ok(Params(params))
+    }
+}
+
+/// A token, a host (colons and brackets of IPv6 included) or a quoted string; and, since peers write them, the signs
+/// that cannot be mistaken for an end.
+fn check_value(value: &str) -> Result<(), &'static str> {
+    if value.starts_with('"') {
+        return match lex::quoted_len(value) {
+            Some(len) if len == value.len() => Ok(()),
+            Some(_) => Err("expected ';' after a quoted parameter value"),
+            None => Err("quoted string without its end"),
+        };
+    }
+    if value.is_empty() {
+        return Err("expected the value of a parameter after '='");
+    }
+    if value.bytes().any(|b| lex::is_space(b) || matches!(b, b'"' | b',' | b'<' | b'>') || b.is_ascii_control()) {
+        return Err("expected a token as value of a parameter");
+    }
+    Ok(())
+}
+
+impl fmt::Display for Params {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, value) in &self.0 {
+            match value {
+                Some(value) => write!(f, ";{name}={value}")?,
+                None => write!(f, ";{name}")?,
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,471 @@
+//! Bytes into messages (RFC 3261 §7, with the tolerance and the strictness of RFC 4475 and RFC 5118).
+//!
+//! The reader never stops at a fault: it notes the first one and reads on, so that the answer can say what is wrong
+//! and still carry the Via, From, To, Call-ID and CSeq of the request.
+//!
+//! Taken as meant: a bare LF as line end, empty lines before the start line, white space round the colon and at line
+//! ends, folded lines, header text in Latin-1 instead of UTF-8, unquoted display names. Everything else that breaks
+//! the grammar of the start line, of the framing, or of a header that decides where the message goes, is refused.
+
+use super::headers::{BadHeader, Header, Headers, NameAddr, Via, name};
+use super::lex;
+use super::message::{Message, Request, Response};
+use super::method::Method;
+use super::uri::Uri;
+use std::borrow::Cow;
+use std::fmt;
+
+/// Bytes of a whole message, on every transport.
+pub const MAX_MESSAGE: usize = 64 * 1024;
+/// Header lines of a message. The longest real ones (RFC 4475 §3.1.1.7) have under 50.
+pub const MAX_LINES: usize = 200;
+/// Bytes of one header value, unfolded, and of the Request-URI.
+pub const MAX_VALUE: usize = 8 * 1024;
+
+/// What is wrong with a message; shown as the reason phrase of the answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// Nothing but line breaks or zeros: a keep-alive (RFC 5626 §4.4.1) or a hole puncher.
+    #[error("Empty message")]
+    Empty,
+    /// No SIP start line. Never answered: who sent it may not speak SIP at all.
+    #[error("Not a SIP message")]
+    NotSip,
+    #[error("Version Not Supported")]
+    Version,
+    #[error("Bad start line: {0}")]
+    StartLine(&'static str),
+    #[error("Bad Request-URI: {0}")]
+    RequestUri(&'static str),
+    #[error("Request-URI Too Long")]
+    RequestUriTooLong,
+    #[error("Bad header line {0}: expected a name and a colon")]
+    HeaderLine(usize),
+    #[error("Header line {0} holds a control character")]
+    Control(usize),
+    #[error("Header line {0} is longer than 8 KiB")]
+    LineTooLong(usize),
+    #[error("More than 200 header lines")]
+    TooManyLines,
+    #[error("{0}")]
+    Header(#[from] BadHeader),
+    #[error("More than one {0} header")]
+    Twice(&'static str),
+    #[error("CSeq method is not the request's method")]
+    CSeqMethod,
+    #[error("Header lines do not end with an empty line")]
+    NoEnd,
+    #[error("Bad Content-Length")]
+    ContentLength,
+    #[error("Missing Content-Length header")]
+    NoContentLength,
+    #[error("Body is shorter than Content-Length")]
+    ShortBody,
+    #[error("Message Too Large")]
+    TooLarge,
+}
+
+impl Fault {
+    /// The response code for it.
+    pub fn code(&self) -> u16 {
+        match self {
+            Fault::Version => 505,
+            Fault::RequestUriTooLong => 414,
+            Fault::TooLarge => 513,
+            _ => 400,
+        }
+    }
+}
+
+/// A message that must not be acted on, with what could be read of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadMessage(Box<Bad>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Bad {
+    fault: Fault,
+    is_request: bool,
+    method: Option<Method>,
+    headers: Headers,
+}
+
+impl BadMessage {
+    /// The first fault found.
+    pub fn fault(&self) -> &Fault {
+        &self.0.fault
+    }
+
+    /// It began like a request.
+    pub fn is_request(&self) -> bool {
+        self.0.is_request
+    }
+
+    /// Of a request whose start line names one.
+    pub fn method(&self) -> Option<&Method> {
+        self.0.method.as_ref()
+    }
+
+    /// Every header line that could be told apart; none of them was checked.
+    pub fn headers(&self) -> &Headers {
+        &self.0.headers
+    }
+
+    /// The answer that says what is wrong: 400, 414, 505 or 513. `None` for responses, for an ACK, and for what is not SIP.
+    ///
+    /// The To tag is made of the message alone, so the answer to a retransmission is the same (RFC 3261 §8.2.7).
+    pub fn response(&self) -> Option<Response> {
+        let bad = &*self.0;
+        let cseq_says_ack = || bad.headers.get("CSeq").is_some_and(|cseq| cseq.ends_with("ACK"));
+        let is_ack = bad.method.as_ref().map_or_else(cseq_says_ack, |method| *method == Method::Ack);
+        if !bad.is_request || is_ack {
+            return None;
+        }
+        let reason = bad.fault.to_string();
+        let mut response = Response { code: bad.fault.code(), reason, headers: Headers::new(), body: Vec::new() };
+        for name in ["Via", "From", "To", "Call-ID", "CSeq"] {
+            bad.headers.copy(name, &mut response.headers);
+        }
+        let seed = bad.headers.get("Call-ID").into_iter().chain(bad.headers.get("Via")).flat_map(str::bytes);
+        response.set_to_tag(&format!("bad-{:016x}", fnv1a(seed)));
+        Some(response)
+    }
+}
+
+impl fmt::Display for BadMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fault.fmt(f)
+    }
+}
+
+impl std::error::Error for BadMessage {}
+
+/// The hash of Fowler, Noll and Vo: short, steady over versions, and here no secret.
+fn fnv1a(bytes: impl Iterator<Item = u8>) -> u64 {
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, b| (hash ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3))
+}
+
+impl Message {
+    /// Reads one datagram (RFC 3261 §18.3): what follows the body is dropped; without Content-Length the body is the rest.
+    pub fn parse(datagram: &[u8]) -> Result<Message, BadMessage> {
+        let (mut head, used) = read_head(datagram);
+        let rest = &datagram[used..];
+        let body = match head.length {
+            Length::Missing => rest,
+            Length::Is(length) if length <= rest.len() => &rest[..length],
+            Length::Is(_) => {
+                head.note(Fault::ShortBody);
+                rest
+            }
+            Length::Bad => rest,
+        };
+        if datagram.len() > MAX_MESSAGE {
+            head.note(Fault::TooLarge);
+        }
+        head.finish(body.to_vec())
+    }
+}
+
+/// Everything before the body.
+#[derive(Debug)]
+pub(super) struct Head {
+    start: Option<Start>,
+    is_request: bool,
+    method: Option<Method>,
+    headers: Headers,
+    fault: Option<Fault>,
+    pub(super) length: Length,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Length {
+    Missing,
+    Is(usize),
+    /// Not a number, or several.
+    Bad,
+}
+
+#[derive(Debug)]
+enum Start {
+    Request(Method, Uri),
+    Response(u16, String),
+}
+
+impl Head {
+    /// Notes a fault unless there is one already.
+    pub(super) fn note(&mut self, fault: Fault) {
+        self.fault.get_or_insert(fault);
+    }
+
+    pub(super) fn has_content_type(&self) -> bool {
+        self.headers.has("Content-Type")
+    }
+
+    pub(super) fn finish(self, body: Vec<u8>) -> Result<Message, BadMessage> {
+        let Head { start, is_request, method, headers, fault, .. } = self;
+        match (fault, start) {
+            (None, Some(Start::Request(method, uri))) => Ok(Message::Request(Request { method, uri, headers, body })),
+            (None, Some(Start::Response(code, reason))) => {
+                Ok(Message::Response(Response { code, reason, headers, body }))
+            }
+            (fault, _) => {
+                let fault = fault.unwrap_or(Fault::NotSip);
+                Err(BadMessage(Box::new(Bad { fault, is_request, method, headers })))
+            }
+        }
+    }
+}
+
+/// Reads start line and headers; gives also how many bytes they are, with the empty line. Never more than `MAX_LINES`
+/// headers are kept.
+pub(super) fn read_head(bytes: &[u8]) -> (Head, usize) {
+    let mut head = Head {
+        start: None,
+        is_request: false,
+        method: None,
+        headers: Headers(Vec::with_capacity(16)),
+        fault: None,
+        length: Length::Missing,
+    };
+    let mut at = bytes.iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
+    if bytes[at..].iter().all(|b| *b == 0) {
+        head.note(Fault::Empty);
+        return (head, bytes.len());
+    }
+    let (line, next) = next_line(bytes, at);
+    at = next;
+    read_start(&mut head, &text(line));
+    if head.fault == Some(Fault::NotSip) {
+        return (head, bytes.len());
+    }
+    let mut number = 0;
+    loop {
+        if at >= bytes.len() {
+            head.note(Fault::NoEnd);
+            break;
+        }
+        let (line, next) = next_line(bytes, at);
+        at = next;
+        if line.is_empty() {
+            break;
+        }
+        number += 1;
+        if number > MAX_LINES {
+            head.note(Fault::TooManyLines);
+            continue;
+        }
+        if !bytes.get(at).is_some_and(|b| lex::is_space(*b)) {
+            read_header(&mut head, line, number);
+            continue;
+        }
+        let mut unfolded = line.to_vec();
+        while bytes.get(at).is_some_and(|b| lex::is_space(*b)) {
+            let (line, next) = next_line(bytes, at);
+            at = next;
+            unfolded.push(b' ');
+            unfolded.extend_from_slice(line.trim_ascii());
+        }
+        read_header(&mut head, &unfolded, number);
+    }
+    if head.fault.is_none()
+        && let Err(fault) = check(&head)
+    {
+        head.note(fault);
+    }
+    (head, at)
+}
+
+/// The line at `at` without its end, and where the next one begins.
+fn next_line(bytes: &[u8], at: usize) -> (&[u8], usize) {
+    let rest = &bytes[at..];
+    match rest.iter().position(|b| *b == b'\n') {
+        Some(end) => {
+            let line = &rest[..end];
+            (line.strip_suffix(b"\r").unwrap_or(line), at + end + 1)
+        }
+        None => (rest, bytes.len()),
+    }
+}
+
+/// UTF-8 as RFC 3261 §7 asks, or else Latin-1 as some exchanges still write names.
+fn text(bytes: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => Cow::Owned(bytes.iter().map(|b| char::from(*b)).collect()),
+    }
+}
+
+fn read_start(head: &mut Head, line: &str) {
+    let result = match line.get(..4) {
+        Some(sip) if sip.eq_ignore_ascii_case("SIP/") => read_status_line(line),
+        _ => read_request_line(head, line),
+    };
+    match result {
+        Ok(start) => head.start = Some(start),
+        Err(fault) => head.note(fault),
+    }
+}
+
+fn read_status_line(line: &str) -> Result<Start, Fault> {
+    let mut parts = line.splitn(3, ' ');
+    if !parts.next().is_some_and(|version| version.eq_ignore_ascii_case("SIP/2.0")) {
+        return Err(Fault::Version);
+    }
+    let code = parts.next().filter(|code| code.len() == 3).and_then(|code| lex::number(code, 699));
+    let Some(code) = code.filter(|code| *code >= 100) else {
+        return Err(Fault::StartLine("expected a status code from 100 to 699"));
+    };
+    let reason = parts.next().unwrap_or_default();
+    if reason.contains(|c: char| c.is_ascii_control() && c != '\t') {
+        return Err(Fault::StartLine("control character in the reason phrase"));
+    }
+    Ok(Start::Response(code as u16, reason.to_string()))
+}
+
+fn read_request_line(head: &mut Head, line: &str) -> Result<Start, Fault> {
+    let line = line.trim_end_matches([' ', '\t']);
+    let (method, rest) = line.split_once(' ').ok_or(Fault::NotSip)?;
+    let (uri, version) = rest.rsplit_once(' ').ok_or(Fault::NotSip)?;
+    if !version.get(..4).is_some_and(|sip| sip.eq_ignore_ascii_case("SIP/")) {
+        return Err(Fault::NotSip);
+    }
+    let method = Method::parse(method).ok_or(Fault::NotSip)?;
+    head.is_request = true;
+    head.method = Some(method.clone());
+    if !version.eq_ignore_ascii_case("SIP/2.0") {
+        return Err(Fault::Version);
+    }
+    if uri.len() > MAX_VALUE {
+        return Err(Fault::RequestUriTooLong);
+    }
+    let uri = uri.parse().map_err(|bad: super::uri::BadUri| Fault::RequestUri(bad.0))?;
+    Ok(Start::Request(method, uri))
+}
+
+fn read_header(head: &mut Head, line: &[u8], number: usize) {
+    let Some(colon) = line.iter().position(|b| *b == b':') else {
+        return head.note(Fault::HeaderLine(number));
+    };
+    let name = line[..colon].trim_ascii_end();
+    let name = match std::str::from_utf8(name) {
+        Ok(name) if lex::is_token(name) => name::canonical(name),
+        _ => return head.note(Fault::HeaderLine(number)),
+    };
+    let value = line[colon + 1..].trim_ascii();
+    if value.len() > MAX_VALUE {
+        return head.note(Fault::LineTooLong(number));
+    }
+    if has_stray_control(value) {
+        return head.note(Fault::Control(number));
+    }
+    if name == "Content-Length" {
+        head.length = match (head.length, std::str::from_utf8(value).ok().and_then(|v| lex::number(v, u32::MAX.into())))
+        {
+            (Length::Missing, Some(length)) => Length::Is(length as usize),
+            _ => {
+                head.note(Fault::ContentLength);
+                Length::Bad
+            }
+        };
+        return;
+    }
+    head.headers.0.push(Header { name, value: text(value).into_owned() });
+}
+
+/// A control character other than a tab; behind a backslash it is a quoted pair (RFC 3261 §25.1), but never a CR.
+fn has_stray_control(value: &[u8]) -> bool {
+    let mut previous = 0;
+    for &b in value {
+        if (b.is_ascii_control() && b != b'\t') && (previous != b'\\' || b == b'\r') {
+            return true;
+        }
+        previous = b;
+    }
+    false
+}
+
+/// The rules for single headers and between them (RFC 3261 §8.1.1, §8.2, §20).
+fn check(head: &Head) -> Result<(), Fault> {
+    let headers = &head.headers;
+    for name in ["From", "To", "Call-ID", "CSeq", "Max-Forwards", "Expires"] {
+        if headers.get_all(name).nth(1).is_some() {
+            return Err(Fault::Twice(name));
+        }
+    }
+    if !headers.has("Via") {
+        return Err(headers.via().map(|_| Fault::NotSip).unwrap_or_else(Fault::Header));
+    }
+    for via in headers.items("Via") {
+        Via::parse(via)?;
+    }
+    headers.from_()?;
+    headers.to()?;
+    if headers.call_id()?.contains([' ', '\t']) {
+        return Err(BadHeader { name: "Call-ID", fault: "white space" }.into());
+    }
+    let (_, method) = headers.cseq()?;
+    if headers.has("Max-Forwards") && headers.max_forwards().is_none() {
+        return Err(BadHeader { name: "Max-Forwards", fault: "expected a number from 0 to 255" }.into());
+    }
+    if headers.has("Expires") && headers.expires().is_none() {
+        return Err(BadHeader { name: "Expires", fault: "expected a number below 2^32" }.into());
+    }
+    let Some(Start::Request(of_start_line, _)) = &head.start else { return Ok(()) };
+    if method != *of_start_line {
+        return Err(Fault::CSeqMethod);
+    }
+    // A request with a wrong Contact or Route would make a dialog that nobody can reach.
+    for name in ["Contact", "Route", "Record-Route"] {
+        if name == "Contact" && headers.contact_star() {
+            continue;
+        }
+        for item in headers.items(name) {
+            NameAddr::parse(item).map_err(|fault| BadHeader { name, fault })?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INVITE: &str = "INVITE sip:600@vaxel.example SIP/2.0\r\nv: SIP/2.0/UDP 192.0.2.7:5060;branch=z9hG4bK1;rport\r\n\
+        Max-Forwards: 70\r\nf: \"Anna\" <sip:anna@vaxel.example>;tag=1\r\nt: <sip:600@vaxel.example>\r\ni: a@192.0.2.7\r\n\
+        CSeq: 1 INVITE\r\nm: <sip:anna@192.0.2.7>\r\nc: application/sdp\r\nl: 4\r\n\r\nv=0\n and more";
+
+    #[test]
+    fn datagram_is_cut_to_its_content_length_and_written_again() {
+        let Ok(Message::Request(invite)) = Message::parse(INVITE.as_bytes()) else { panic!("a valid INVITE") };
+        assert_eq!(invite.method, Method::Invite);
+        assert_eq!(invite.uri.user(), Some("600"));
+        assert_eq!(invite.headers.from_().unwrap().display.as_deref(), Some("Anna"));
+        assert_eq!(invite.body, b"v=0\n");
+        let written = invite.to_bytes();
+        assert!(written.ends_with(b"Content-Length: 4\r\n\r\nv=0\n"));
+        assert_eq!(Message::parse(&written), Ok(Message::Request(invite)));
+    }
+
+    #[test]
+    fn fault_is_named_in_an_answer_that_finds_its_way_back() {
+        let bad = Message::parse(INVITE.replace("1 INVITE", "1 BYE").as_bytes()).unwrap_err();
+        let response = bad.response().expect("a request is answered");
+        assert_eq!((response.code, &*response.reason), (400, "CSeq method is not the request's method"));
+        assert_eq!(response.headers.via().unwrap().branch(), Some("z9hG4bK1"));
+        assert_eq!(response.headers.call_id(), Ok("a@192.0.2.7"));
+        assert!(response.headers.to().unwrap().tag().is_some());
+        assert_eq!(bad.response(), Some(response));
+    }
+
+    #[test]
+    fn an_ack_a_response_and_noise_are_never_answered() {
+        for text in [
+            INVITE.replace("INVITE", "ACK").replace("m: <", "m: "),
+            INVITE.replace("INVITE sip:600@vaxel.example SIP/2.0", "SIP/2.0 99 OK"),
+            "GET / HTTP/1.1\r\n\r\n".to_string(),
+            "\r\n\r\n".to_string(),
+            "\0\0\0\0".to_string(),
+        ] {
+            assert_eq!(Message::parse(text.as_bytes()).unwrap_err().response(), None, "{text}");
+        }
+    }
+}
