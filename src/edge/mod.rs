@@ -3,5 +3,6 @@
 #![allow(clippy::disallowed_methods)]
 
 pub mod clock;
+pub mod media;
 
 pub use clock::Clock;
