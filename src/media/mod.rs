@@ -3,6 +3,14 @@
 //! Pure: the workers in `edge` own the sockets and hand packets and ticks in.
 //! [`Command`] and [`Event`] are the only language between call control and media.
 
+pub mod deck;
+pub mod library;
+pub mod settings;
+
+pub use deck::{Counters, Deck, Port, Sink, Slot};
+pub use library::{Encoded, Library};
+pub use settings::Settings;
+
 use crate::ids::{CallId, LegId};
 use crate::time::{Duration, Time};
 use serde::{Deserialize, Serialize};
@@ -63,15 +71,16 @@ pub enum Command {
     /// Use this stream from now on. Sent again after each offer/answer; a changed `remote` allows one new latch.
     Configure { leg: LegId, stream: Stream },
     /// Play these sounds one after the other, then answer `Played`; a new `Play` replaces the old one. `repeat` plays the list for ever
-    /// (music). Nothing is sent before the leg is configured or while its direction forbids it; time still passes.
+    /// (music). Nothing is sent before the leg is configured or while its direction forbids it; time still passes. A bridged leg hears
+    /// the sounds instead of the other leg until they end.
     Play { leg: LegId, play: PlayId, sounds: Vec<Sound>, repeat: bool },
     /// Stop what is played; no `Played` follows.
     Stop { leg: LegId },
-    /// Both legs hear each other from now on; what was played to them stops.
+    /// Both legs hear each other from now on; what was played to them stops, and bridges that one of them was in are undone.
     Bridge { a: LegId, b: LegId },
-    /// The legs hear silence again.
+    /// The legs hear silence again. Nothing happens if they are not bridged with each other.
     Unbridge { a: LegId, b: LegId },
-    /// Send one digit by telephone-event.
+    /// Send one digit by telephone-event after those that are still to be sent; nothing happens if the peer did not agree to it.
     SendDigit { leg: LegId, digit: char, duration: Duration },
     /// The leg is over: answer `Closed`, free the ports.
     Close { leg: LegId },
@@ -93,7 +102,7 @@ pub enum Event {
         leg: LegId,
         digit: char,
     },
-    /// All sounds of this `Play` were heard to the end; also sent at once when none of them exists, with the missing ones named.
+    /// All sounds of this `Play` that exist were heard to the end; sent at once, also for `repeat`, when none of them exists.
     Played {
         leg: LegId,
         play: PlayId,
@@ -114,7 +123,7 @@ pub enum Event {
 pub enum OpenFailure {
     /// Every port of the configured range is in use.
     NoPort,
-    /// The system refused the socket (address not ours, out of files).
+    /// The system refused the socket (address not ours, out of files), or the leg is open already.
     Refused,
     /// The worker's leg table is full.
     Full,
