@@ -1,3 +1,8 @@
 //! Samples into samples: G.711 (ITU-T), tones, resampling at load time, measuring.
 //!
 //! No packets, no time, no files.
+
+pub mod g711;
+pub mod measure;
+pub mod resample;
+pub mod tone;
