@@ -11,6 +11,7 @@ pub mod message;
 pub mod method;
 pub mod params;
 pub mod parse;
+pub mod stream;
 pub mod uri;
 mod write;
 
@@ -23,4 +24,5 @@ pub use message::{Message, Request, Response, reason_phrase};
 pub use method::Method;
 pub use params::Params;
 pub use parse::{BadMessage, Fault};
+pub use stream::{Frame, Framer};
 pub use uri::{Host, SipUri, Uri};

@@ -196,6 +196,17 @@ impl Head {
         self.fault.get_or_insert(fault);
     }
 
+    /// For a fault of the framing, which matters more than one inside.
+    pub(super) fn replace_fault(&mut self, fault: Fault) {
+        if self.is_sip() {
+            self.fault = Some(fault);
+        }
+    }
+
+    pub(super) fn is_sip(&self) -> bool {
+        !matches!(self.fault, Some(Fault::NotSip | Fault::Empty))
+    }
+
     pub(super) fn has_content_type(&self) -> bool {
         self.headers.has("Content-Type")
     }
