@@ -1,1 +1,367 @@
-//! Settings: built-in defaults, then a TOML file, then `VAXEL_…` from the environment. Errors name file, line and column.
+//! Settings: built-in defaults, then a TOML file, then `VAXEL_…` from the environment.
+//!
+//! [`load`] says everything that is wrong at once, each with file, line and column (or the variable's name) and what
+//! was expected. This room knows the settings structs of the other rooms and fills them; nobody but `edge` and `main`
+//! knows this room. It opens no file: the text of files is asked for through a function.
+
+mod cross;
+mod problem;
+mod read;
+mod source;
+mod values;
+
+pub use problem::{Place, Problem, Severity, nearest};
+pub use values::{Hop, Listen, Network, Ports, Secret};
+
+use crate::acd::{AgentSettings, QueueSettings};
+use crate::time::Duration;
+use read::{Reader, Table};
+use source::{At, Sources};
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use values::{Dialled, Limit, Name};
+
+/// Every setting that has a built-in value, explained.
+pub const DEFAULTS: &str = include_str!("defaults.toml");
+
+/// Numbers, queues and agents to begin with: used when there is neither file nor variable, and written by `init`.
+pub const SAMPLE: &str = include_str!("sample.toml");
+
+/// Everything an operator can set, checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub sip: Sip,
+    pub media: Media,
+    pub http: Http,
+    pub data: Data,
+    pub flows: Flows,
+    pub sounds: Sounds,
+    pub limits: Limits,
+    pub log: Log,
+    pub codes: Codes,
+    /// What callers dial; no number twice, also not as an agent's number or a code.
+    pub numbers: Vec<Number>,
+    /// Their order gives the `QueueId`s. No name twice.
+    pub queues: Vec<QueueSettings>,
+    /// Their order gives the `AgentId`s. No name twice.
+    pub agents: Vec<Agent>,
+    pub trunks: Vec<Trunk>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Sip {
+    /// At least one; no address and transport twice (port 0 aside).
+    pub listen: Vec<Listen>,
+    /// Digest realm.
+    pub realm: String,
+}
+
+#[derive(Clone, Debug)]
+pub struct Media {
+    pub ports: Ports,
+    /// Worker threads; `None`: one per core.
+    pub workers: Option<usize>,
+    /// A leg without RTP for this long is dead; 5 s – 1 h.
+    pub silence_limit: Duration,
+}
+
+#[derive(Clone, Debug)]
+pub struct Http {
+    pub listen: SocketAddr,
+}
+
+#[derive(Clone, Debug)]
+pub struct Data {
+    pub folder: PathBuf,
+}
+
+#[derive(Clone, Debug)]
+pub struct Flows {
+    /// `None`: the flows inside the program.
+    pub folder: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Sounds {
+    /// Looked into before the sounds inside the program; `None`: only those.
+    pub folder: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Calls at once; at least 1.
+    pub calls: u32,
+    pub call_duration: Duration,
+    /// How long talks may go on after SIGTERM.
+    pub drain: Duration,
+    /// Said in 503 answers; whole seconds, at least 1.
+    pub retry_after: Duration,
+}
+
+#[derive(Clone, Debug)]
+pub struct Log {
+    /// As `tracing_subscriber::EnvFilter` reads it.
+    pub filter: String,
+}
+
+/// What an agent dials to change state; `None`: no such code.
+#[derive(Clone, Debug)]
+pub struct Codes {
+    pub ready: Option<String>,
+    pub pause: Option<String>,
+    pub wrap_up_done: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Number {
+    pub number: String,
+    /// Name of the flow that answers. Whether it exists is [`Config::check_flows`]'s business.
+    pub flow: String,
+    /// Where `flow` was written.
+    place: Place,
+}
+
+#[derive(Clone, Debug)]
+pub struct Agent {
+    /// What the ACD has to know; `settings.name` is the SIP user as well.
+    pub settings: AgentSettings,
+    /// What colleagues dial.
+    pub number: Option<String>,
+    /// `None`: to be made up and kept in the data folder.
+    pub password: Option<Secret>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Trunk {
+    pub name: String,
+    /// Calls from these addresses are this trunk's; no address is in two trunks.
+    pub from: Vec<Network>,
+    /// Where our calls to it are sent; `None`: it only brings calls.
+    pub to: Option<Hop>,
+    /// Beginnings of the numbers that are sent there, longest first.
+    pub takes: Vec<String>,
+}
+
+/// What [`load`] gives when nothing stands in the way.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    pub config: Config,
+    pub warnings: Vec<Problem>,
+}
+
+/// Reads the settings: built-in ones, those of `file`, those of `environment` (all variables; the ones that begin with
+/// `VAXEL_` are taken). With neither a file nor a variable of ours it is the sample: two queues, two agents, one number,
+/// on loopback.
+///
+/// `read` gives the text of a file: of `file` itself and of password files.
+///
+/// # Errors
+///
+/// Everything that is wrong, errors and warnings, in the order of the file.
+pub fn load(
+    file: Option<&Path>,
+    environment: impl IntoIterator<Item = (String, String)>,
+    read: &dyn Fn(&Path) -> io::Result<String>,
+) -> Result<Loaded, Vec<Problem>> {
+    let text = match file {
+        None => None,
+        Some(path) => match read(path) {
+            Ok(text) => Some((path, text)),
+            Err(e) => {
+                let problem = Problem::error(Place::File(path.to_owned()), format!("the settings cannot be read: {e}"));
+                return Err(vec![problem.help("`vaxel init DIR` writes settings to begin with")]);
+            }
+        },
+    };
+    let sources = Sources::new(text, environment)?;
+    let layers = if file.is_none() { &[DEFAULTS, SAMPLE][..] } else { &[DEFAULTS] };
+    let tree = sources.layered(layers, &["numbers", "queues", "agents", "trunks"])?;
+    let reader = Reader { sources: &sources, problems: Default::default() };
+    let top = Table::new(&reader, At::default(), Some(&tree));
+    let config = Config::read(&top, read);
+    cross::check(&config, &top);
+    top.finish();
+    let mut problems = reader.problems.into_inner();
+    problems.sort_by(|a, b| (&a.place, a.severity).cmp(&(&b.place, b.severity)));
+    if problems.iter().any(Problem::is_error) { Err(problems) } else { Ok(Loaded { config, warnings: problems }) }
+}
+
+impl Config {
+    /// The problems of numbers whose flow is none of `flows`.
+    pub fn check_flows<'a>(&self, flows: impl IntoIterator<Item = &'a str> + Clone) -> Vec<Problem> {
+        let unknown = self.numbers.iter().filter(|number| !flows.clone().into_iter().any(|flow| flow == number.flow));
+        unknown
+            .map(|number| {
+                let problem = Problem::error(number.place.clone(), format!("there is no flow `{}`", number.flow));
+                match nearest(&number.flow, flows.clone()) {
+                    Some(meant) => problem.help(format!("did you mean `{meant}`?")),
+                    None => problem
+                        .help(format!("known flows: {}", flows.clone().into_iter().collect::<Vec<_>>().join(", "))),
+                }
+            })
+            .collect()
+    }
+
+    fn read(top: &Table, read: &dyn Fn(&Path) -> io::Result<String>) -> Config {
+        let every_queue = top.table("every_queue");
+        let every_agent = top.table("every_agent");
+        let queue_defaults = queue(&every_queue, &QueueSettings::default());
+        let agent_defaults = agent(&every_agent, &AgentSettings::default());
+        every_queue.finish();
+        every_agent.finish();
+        Config {
+            sip: section(top, "sip", |sip| Sip { listen: sip.list("listen"), realm: sip.get("realm") }),
+            media: section(top, "media", |media| Media {
+                ports: media.optional("ports").unwrap_or(Ports(20_000..=29_999)),
+                workers: media.within("workers", 0..=256).filter(|workers| *workers > 0),
+                silence_limit: seconds(media, "silence_limit", 5, 3600),
+            }),
+            http: section(top, "http", |http| Http {
+                listen: http.optional("listen").unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))),
+            }),
+            data: section(top, "data", |data| Data { folder: data.path("folder").unwrap_or_default() }),
+            flows: section(top, "flows", |flows| Flows { folder: flows.path("folder") }),
+            sounds: section(top, "sounds", |sounds| Sounds { folder: sounds.path("folder") }),
+            limits: section(top, "limits", |limits| Limits {
+                calls: limits.within("calls", 1..=1_000_000).unwrap_or(1),
+                call_duration: seconds(limits, "call_duration", 60, 7 * 86_400),
+                drain: seconds(limits, "drain", 0, 86_400),
+                retry_after: seconds(limits, "retry_after", 1, 3600),
+            }),
+            log: section(top, "log", |log| Log { filter: log.get("filter") }),
+            codes: section(top, "codes", |codes| Codes {
+                ready: code(codes, "ready"),
+                pause: code(codes, "pause"),
+                wrap_up_done: code(codes, "wrap_up_done"),
+            }),
+            numbers: each(top, "numbers", |number| Number {
+                number: number.get::<Dialled>("number").0,
+                flow: number.get("flow"),
+                place: number.place("flow"),
+            }),
+            queues: each(top, "queues", |table| QueueSettings {
+                name: table.get::<Name>("name").0,
+                needs: table.levels("needs", 1..=10),
+                ..queue(table, &queue_defaults)
+            }),
+            agents: each(top, "agents", |table| Agent {
+                settings: AgentSettings {
+                    name: table.get::<Name>("name").0,
+                    skills: table.levels("skills", 1..=10),
+                    ..agent(table, &agent_defaults)
+                },
+                number: table.optional::<Dialled>("number").map(|number| number.0),
+                password: password(table, read),
+            }),
+            trunks: each(top, "trunks", trunk),
+        }
+    }
+}
+
+/// One section, read to its end.
+fn section<T>(top: &Table, key: &'static str, read: impl Fn(&Table) -> T) -> T {
+    let table = top.table(key);
+    let section = read(&table);
+    table.finish();
+    section
+}
+
+/// A list of tables, each read to its end.
+fn each<T>(top: &Table, key: &'static str, read: impl Fn(&Table) -> T) -> Vec<T> {
+    let tables = top.tables(key);
+    let read_one = |table: Table| {
+        let item = read(&table);
+        table.finish();
+        item
+    };
+    tables.into_iter().map(read_one).collect()
+}
+
+/// A length of time between two numbers of seconds.
+fn seconds(table: &Table, key: &'static str, low: u64, high: u64) -> Duration {
+    table.within(key, Duration::from_secs(low)..=Duration::from_secs(high)).unwrap_or_default()
+}
+
+fn code(codes: &Table, key: &'static str) -> Option<String> {
+    let text: String = codes.optional(key)?;
+    match text.parse() {
+        _ if text == "none" => None,
+        Ok(Dialled(code)) => Some(code),
+        Err(_) => {
+            codes.wrong(key, format!("`{text}` cannot be dialled"), r#"a code such as "*1", or "none""#.into());
+            None
+        }
+    }
+}
+
+/// What a queue and `[every_queue]` have in common.
+fn queue(table: &Table, defaults: &QueueSettings) -> QueueSettings {
+    let time =
+        |key, default: Duration| table.within(key, Duration::ZERO..=Duration::from_secs(86_400)).unwrap_or(default);
+    QueueSettings {
+        priority: table.within("priority", -1_000_000..=1_000_000).unwrap_or(defaults.priority),
+        ageing: table.within("ageing", 0.0..=1e6).unwrap_or(defaults.ageing),
+        max_wait: table.optional::<Limit>("max_wait").map_or(defaults.max_wait, |limit| limit.0),
+        max_waiting: table.within("max_waiting", 0..=1_000_000).unwrap_or(defaults.max_waiting),
+        leave_when_no_agents: table.optional("leave_when_no_agents").unwrap_or(defaults.leave_when_no_agents),
+        retry_same_agent: time("retry_same_agent", defaults.retry_same_agent),
+        short_abandon: time("short_abandon", defaults.short_abandon),
+        service_level: time("service_level", defaults.service_level),
+        ..defaults.clone()
+    }
+}
+
+/// What an agent and `[every_agent]` have in common.
+fn agent(table: &Table, defaults: &AgentSettings) -> AgentSettings {
+    let time = |key, low, default: Duration| {
+        table.within(key, Duration::from_secs(low)..=Duration::from_secs(86_400)).unwrap_or(default)
+    };
+    AgentSettings {
+        ring_time: time("ring_time", 1, defaults.ring_time),
+        wrap_up: time("wrap_up", 0, defaults.wrap_up),
+        rona_pause: time("rona_pause", 0, defaults.rona_pause),
+        back_off: time("back_off", 0, defaults.back_off),
+        ..defaults.clone()
+    }
+}
+
+fn password(agent: &Table, read: &dyn Fn(&Path) -> io::Result<String>) -> Option<Secret> {
+    let written: Option<String> = agent.optional("password");
+    let file = agent.path("password_file");
+    match (written, file) {
+        (Some(_), Some(_)) => {
+            let help = "keep one of them".into();
+            agent.wrong("password_file", "there is a `password` and a `password_file`".into(), help);
+            None
+        }
+        (Some(password), None) => Some(Secret::new(password)),
+        (None, None) => None,
+        (None, Some(path)) => match read(&path).map(|text| text.trim_end_matches(['\r', '\n']).to_owned()) {
+            Ok(text) if !text.is_empty() && !text.contains('\n') => Some(Secret::new(text)),
+            Ok(_) => {
+                let message = format!("{} does not hold one line with a password", path.display());
+                agent.wrong("password_file", message, "write the password into it, and nothing else".into());
+                None
+            }
+            Err(e) => {
+                let message = format!("{} cannot be read: {e}", path.display());
+                agent.wrong("password_file", message, "make it, readable for the user that vaxel runs as".into());
+                None
+            }
+        },
+    }
+}
+
+fn trunk(table: &Table) -> Trunk {
+    let to = table.optional("to");
+    let mut takes: Vec<String> = table.list::<Dialled>("takes").into_iter().map(|dialled| dialled.0).collect();
+    takes.sort_by_key(|beginning| std::cmp::Reverse(beginning.len()));
+    if to.is_none() && !takes.is_empty() {
+        table.wrong("takes", "numbers are to be sent there, but `to` does not say where".into(), "add `to`".into());
+    }
+    Trunk { name: table.get::<Name>("name").0, from: table.list("from"), to, takes }
+}
+
+#[cfg(test)]
+mod tests;

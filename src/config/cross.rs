@@ -1,0 +1,159 @@
+//! What no setting can be wrong about alone: names given twice, needs that nobody meets.
+
+use super::problem::{Place, Problem, nearest};
+use super::read::Table;
+use super::source::At;
+use super::{Codes, Config};
+use crate::acd::event::Skills;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+/// Notes everything that does not fit together.
+pub(super) fn check(config: &Config, top: &Table) {
+    let check = Check { config, top };
+    check.listens();
+    check.names("queues", config.queues.iter().map(|queue| queue.name.as_str()));
+    check.names("agents", config.agents.iter().map(|agent| agent.settings.name.as_str()));
+    check.names("trunks", config.trunks.iter().map(|trunk| trunk.name.as_str()));
+    check.numbers();
+    check.trunks();
+    check.skills();
+    check.passwords();
+}
+
+struct Check<'a> {
+    config: &'a Config,
+    top: &'a Table<'a>,
+}
+
+impl Check<'_> {
+    fn place(&self, list: &str, index: usize, key: &str) -> Place {
+        self.top.reader.sources.value(&At::default().key(list).index(index).key(key))
+    }
+
+    fn listens(&self) {
+        let listen = &self.config.sip.listen;
+        let at = At::default().key("sip").key("listen");
+        if listen.is_empty() && self.top.reader.problems.borrow().is_empty() {
+            let problem = Problem::error(self.top.reader.sources.value(&at), "vaxel would listen nowhere");
+            self.top.reader.note(problem.help(r#"name at least one place, such as "udp:127.0.0.1:5060""#));
+        }
+        for (i, one) in listen.iter().enumerate().filter(|(_, one)| one.address.port() != 0) {
+            if listen[..i].iter().any(|other| (other.transport, other.address) == (one.transport, one.address)) {
+                let place = self.top.reader.sources.value(&at.index(i));
+                self.top.reader.note(Problem::error(place, "vaxel would listen there twice"));
+            }
+        }
+    }
+
+    fn names<'n>(&self, list: &str, names: impl Iterator<Item = &'n str>) {
+        let mut seen = BTreeMap::new();
+        for (i, name) in names.enumerate().filter(|(_, name)| !name.is_empty()) {
+            let place = self.place(list, i, "name");
+            self.once(&mut seen, name, place);
+        }
+    }
+
+    fn once<'n>(&self, seen: &mut BTreeMap<&'n str, Place>, name: &'n str, place: Place) {
+        match seen.entry(name) {
+            Entry::Vacant(free) => _ = free.insert(place),
+            Entry::Occupied(first) => {
+                let problem = Problem::error(place, format!("`{name}` is there twice"));
+                self.top.reader.note(match first.get() {
+                    Place::Line { file, line, .. } => problem.help(format!("first at {}:{line}", file.display())),
+                    Place::Variable(name) => problem.help(format!("first in {name}")),
+                    Place::File(_) | Place::Settings => problem,
+                });
+            }
+        }
+    }
+
+    /// Whatever can be dialled means one thing.
+    fn numbers(&self) {
+        let mut seen = BTreeMap::new();
+        let Codes { ready, pause, wrap_up_done } = &self.config.codes;
+        for (key, code) in [("ready", ready), ("pause", pause), ("wrap_up_done", wrap_up_done)] {
+            if let Some(code) = code {
+                let place = self.top.reader.sources.value(&At::default().key("codes").key(key));
+                self.once(&mut seen, code, place);
+            }
+        }
+        for (i, number) in self.config.numbers.iter().enumerate().filter(|(_, number)| !number.number.is_empty()) {
+            self.once(&mut seen, &number.number, self.place("numbers", i, "number"));
+        }
+        for (i, agent) in self.config.agents.iter().enumerate() {
+            if let Some(number) = &agent.number {
+                self.once(&mut seen, number, self.place("agents", i, "number"));
+            }
+        }
+        if self.config.numbers.is_empty() {
+            let place = self.top.reader.sources.value(&At::default().key("numbers"));
+            let problem = Problem::warning(place, "there are no numbers, so no caller reaches a flow");
+            self.top.reader.note(problem.help("add [[numbers]] with `number` and `flow`"));
+        }
+    }
+
+    fn trunks(&self) {
+        let ours = |i: usize| self.config.trunks[i].from.iter().map(move |network| (i, network));
+        for (i, trunk) in self.config.trunks.iter().enumerate() {
+            let place = self.place("trunks", i, "from");
+            if trunk.from.iter().any(|network| network.is_everyone()) {
+                let problem = Problem::warning(place.clone(), format!("everyone is trunk `{}`", trunk.name));
+                self.top.reader.note(problem.help("name the carrier's own addresses: others could call through vaxel"));
+            }
+            for network in &trunk.from {
+                if let Some((other, theirs)) = (0..i).flat_map(ours).find(|(_, theirs)| theirs.overlaps(network)) {
+                    let other = &self.config.trunks[other].name;
+                    let message = format!("{network} overlaps {theirs} of trunk `{other}`");
+                    let help = "an address can belong to one trunk only";
+                    self.top.reader.note(Problem::error(place.clone(), message).help(help));
+                }
+            }
+            if trunk.from.is_empty() && trunk.to.is_none() {
+                let problem = Problem::warning(place, format!("trunk `{}` neither brings nor takes calls", trunk.name));
+                self.top.reader.note(problem.help("add `from`, or `to` and `takes`"));
+            }
+        }
+    }
+
+    /// A need that no agent meets lets callers wait for nobody.
+    fn skills(&self) {
+        let agents = &self.config.agents;
+        for (i, queue) in self.config.queues.iter().enumerate().filter(|(_, queue)| !queue.name.is_empty()) {
+            let able = |skills: &Skills, need: (&String, &u8)| skills.get(need.0).is_some_and(|level| level >= need.1);
+            if agents.iter().any(|agent| queue.needs.iter().all(|need| able(&agent.settings.skills, need))) {
+                continue;
+            }
+            let place =
+                if queue.needs.is_empty() { self.place("queues", i, "name") } else { self.place("queues", i, "needs") };
+            let problem = Problem::warning(place, format!("no agent can answer queue `{}`", queue.name));
+            let known = || agents.iter().flat_map(|agent| agent.settings.skills.keys().map(String::as_str));
+            let alone = |need: (&String, &u8)| agents.iter().any(|agent| able(&agent.settings.skills, need));
+            let lacking = queue.needs.iter().find(|need| !alone(*need));
+            self.top.reader.note(match lacking {
+                _ if agents.is_empty() => problem.help("there are no agents; add [[agents]] with `name` and `skills`"),
+                None => problem.help("each skill is there, but nobody has them all"),
+                Some((skill, level)) if known().any(|name| name == skill) => {
+                    problem.help(format!("nobody has `{skill}` at {level} or better"))
+                }
+                Some((skill, _)) => match nearest(skill, known()) {
+                    Some(meant) => problem.help(format!("nobody has `{skill}`; did you mean `{meant}`?")),
+                    None => problem.help(format!("nobody has `{skill}`")),
+                },
+            });
+        }
+    }
+
+    /// Passwords of phones are guessed all day long wherever SIP is reachable.
+    fn passwords(&self) {
+        for (i, agent) in self.config.agents.iter().enumerate() {
+            if agent.password.as_ref().is_some_and(|password| password.expose().chars().count() < 8) {
+                let problem = Problem::warning(
+                    self.place("agents", i, "password"),
+                    format!("the password of `{}` is short", agent.settings.name),
+                );
+                self.top.reader.note(problem.help("take at least 8 characters, or leave it out: vaxel makes one up"));
+            }
+        }
+    }
+}

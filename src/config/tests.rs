@@ -1,0 +1,244 @@
+use super::*;
+use std::collections::HashMap;
+
+/// Loads `toml` as `vaxel.toml` in `/etc/vaxel`, with these variables and other files.
+fn load_with(toml: Option<&str>, variables: &[(&str, &str)], files: &[(&str, &str)]) -> Result<Loaded, Vec<Problem>> {
+    let mut all: HashMap<PathBuf, String> = files.iter().map(|(path, text)| (path.into(), (*text).into())).collect();
+    let path = PathBuf::from("/etc/vaxel/vaxel.toml");
+    let file = toml.map(|text| {
+        all.insert(path.clone(), text.into());
+        path.as_path()
+    });
+    let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    load(file, variables, &|path| all.get(path).cloned().ok_or_else(|| io::ErrorKind::NotFound.into()))
+}
+
+/// A file that is clean but for what a test adds.
+const CLEAN: &str = r#"
+numbers = [{ number = "100", flow = "main" }]
+agents = [{ name = "anna", skills = { sales = 8 } }]
+"#;
+
+fn problems(toml: &str) -> String {
+    match load_with(Some(&format!("{CLEAN}\n{toml}")), &[], &[]) {
+        Ok(loaded) => shown(&loaded.warnings),
+        Err(problems) => shown(&problems),
+    }
+}
+
+fn shown(problems: &[Problem]) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn without_file_and_variables_it_is_the_sample_on_loopback() {
+    let Loaded { config, warnings } = load_with(None, &[], &[]).unwrap();
+    assert_eq!(shown(&warnings), "");
+    assert!(config.sip.listen.iter().all(|listen| listen.address.ip().is_loopback()));
+    assert!(config.http.listen.ip().is_loopback());
+    assert_eq!(config.numbers[0].number, "100");
+    let queues: Vec<_> = config.queues.iter().map(|queue| queue.name.as_str()).collect();
+    assert_eq!(queues, ["sales", "support"]);
+    assert_eq!(config.queues[1].service_level, Duration::from_secs(30));
+    assert_eq!(config.agents[0].settings.skills["lang_sv"], 10);
+    assert!(config.agents.iter().all(|agent| agent.password.is_none()));
+}
+
+#[test]
+fn built_in_values_of_queues_and_agents_are_those_of_the_acd() {
+    let toml = "queues = [{ name = 'q' }]";
+    let config = load_with(Some(&format!("{toml}\n{CLEAN}")), &[], &[]).unwrap().config;
+    assert_eq!(config.queues[0], QueueSettings { name: "q".into(), ..QueueSettings::default() });
+    let skills = [("sales".to_owned(), 8)].into();
+    assert_eq!(config.agents[0].settings, AgentSettings { name: "anna".into(), skills, ..AgentSettings::default() });
+}
+
+#[test]
+fn a_file_brings_its_own_people_and_none_of_the_sample() {
+    let config = load_with(Some(CLEAN), &[], &[]).unwrap().config;
+    assert_eq!((config.agents.len(), config.queues.len()), (1, 0));
+    assert!(config.sip.listen[0].address.ip().is_loopback());
+}
+
+#[test]
+fn a_variable_beats_the_file_and_the_file_the_built_in_value() {
+    let toml = "[sip]\nrealm = 'file'\n[limits]\ncalls = 5\n[media]\nworkers = 2\n";
+    let file = format!("{CLEAN}\n{toml}");
+    let config = load_with(Some(&file), &[], &[]).unwrap().config;
+    assert_eq!((config.sip.realm.as_str(), config.limits.calls, config.media.workers), ("file", 5, Some(2)));
+    let variables = [
+        ("VAXEL_SIP__REALM", "0123"),
+        ("VAXEL_LIMITS__CALLS", "7"),
+        ("VAXEL_LIMITS__DRAIN", "0s"),
+        ("VAXEL_SIP__LISTEN", "udp:127.0.0.1:0, tcp:[::1]:0"),
+        ("VAXEL_EVERY_QUEUE__LEAVE_WHEN_NO_AGENTS", "true"),
+        ("VAXEL_EVERY_QUEUE__AGEING", "0.5"),
+        ("VAXEL_QUEUES", r#"[{ name = "q", needs = { sales = 3 } }]"#),
+    ];
+    let config = load_with(Some(&file), &variables, &[]).unwrap().config;
+    assert_eq!((config.sip.realm.as_str(), config.limits.calls), ("0123", 7));
+    assert_eq!(config.limits.drain, Duration::ZERO);
+    assert_eq!(config.sip.listen.len(), 2);
+    assert_eq!(config.queues[0].needs["sales"], 3);
+    assert!(config.queues[0].leave_when_no_agents);
+    assert_eq!(config.queues[0].ageing, 0.5);
+}
+
+#[test]
+fn everything_wrong_is_said_at_once_with_its_place() {
+    insta::assert_snapshot!(
+        "wrong",
+        problems(
+            r#"[sip]
+relm = "vaxel"
+listen = ["udp:127.0.0.1:5060", "tls:127.0.0.1:5061", 5060]
+[media]
+ports = "80-90"
+silence_limit = 30
+workers = "two"
+[limits]
+calls = 0
+drain = "5 minutes"
+[colours]
+blue = 1
+[[queues]]
+name = "not a name"
+needs = { sales = 11, "x y" = 1 }
+[[queues]]
+max_wait = "forever"
+[[trunks]]
+name = "carrier"
+from = ["203.0.113.0/33", "203.0.113.7"]
+takes = ["00"]
+[every_queue]
+priority = "high""#
+        )
+    );
+}
+
+#[test]
+fn what_does_not_fit_together_is_an_error() {
+    insta::assert_snapshot!(
+        "unfit",
+        problems(
+            r#"[sip]
+listen = ["udp:127.0.0.1:5060", "udp:127.0.0.1:5060"]
+[codes]
+ready = "100"
+pause = "none"
+wrap_up_done = "*1*"
+[[queues]]
+name = "sales"
+[[queues]]
+name = "sales"
+[[trunks]]
+name = "a"
+from = ["203.0.113.0/24"]
+[[trunks]]
+name = "b"
+from = ["198.51.100.1", "203.0.113.7"]"#
+        )
+    );
+}
+
+#[test]
+fn what_is_probably_not_meant_is_a_warning() {
+    let file = r#"
+        [[queues]]
+        name = "sales"
+        needs = { sale = 1 }
+        [[queues]]
+        name = "deep"
+        needs = { sales = 9 }
+        [[queues]]
+        name = "both"
+        needs = { sales = 1, support = 1 }
+        [[agents]]
+        name = "anna"
+        skills = { sales = 8 }
+        password = "secret"
+        [[agents]]
+        name = "bo"
+        skills = { support = 8 }
+        [[trunks]]
+        name = "all"
+        from = ["0.0.0.0/0"]
+        [[trunks]]
+        name = "none"
+    "#;
+    let loaded = load_with(Some(file), &[("VAXEL_PORT_5060_TCP", "tcp://10.0.0.1")], &[]).unwrap();
+    insta::assert_snapshot!("doubtful", shown(&loaded.warnings));
+}
+
+#[test]
+fn a_wrong_variable_is_named() {
+    let wrong = [
+        ("VAXEL_SIP__RELM", "x"),
+        ("VAXEL_LIMITS__CALLS", "many"),
+        ("VAXEL_MEDIA", "x"),
+        ("VAXEL_AGENTS", r#"[{ name = "anna", skils = {} }]"#),
+    ];
+    insta::assert_snapshot!("variables", shown(&load_with(None, &wrong, &[]).unwrap_err()));
+    let twice = [("VAXEL_SIP", "x"), ("VAXEL_SIP__REALM", "y")];
+    insta::assert_snapshot!("whole_and_part", shown(&load_with(None, &twice, &[]).unwrap_err()));
+    let broken = [("VAXEL_NUMBERS", "[{ number: 100 }]")];
+    insta::assert_snapshot!("broken_variable", shown(&load_with(None, &broken, &[]).unwrap_err()));
+}
+
+#[test]
+fn broken_toml_is_shown_where_it_breaks() {
+    insta::assert_snapshot!("syntax", shown(&load_with(Some("[sip]\nrealm = vaxel\n"), &[], &[]).unwrap_err()));
+    insta::assert_snapshot!(
+        "duplicate_key",
+        shown(&load_with(Some("[sip]\nrealm = 'a'\nrealm = 'b'\n"), &[], &[]).unwrap_err())
+    );
+}
+
+#[test]
+fn a_missing_file_is_an_error_that_says_what_to_do() {
+    let problems = load(Some(Path::new("/no/such.toml")), [], &|_| Err(io::ErrorKind::NotFound.into())).unwrap_err();
+    assert!(shown(&problems).contains("/no/such.toml") && shown(&problems).contains("vaxel init"));
+}
+
+#[test]
+fn passwords_come_from_files_and_are_never_shown() {
+    let file = |agent: &str| format!("numbers = [{{ number = '1', flow = 'f' }}]\n[[agents]]\nname = 'anna'\n{agent}");
+    let secrets = [("/etc/vaxel/anna.txt", "correct horse\n"), ("/etc/vaxel/empty", "\n")];
+    let loaded = load_with(Some(&file("password_file = 'anna.txt'")), &[], &secrets).unwrap();
+    assert_eq!(loaded.config.agents[0].password.as_ref().unwrap().expose(), "correct horse");
+    assert!(!format!("{:?}", loaded.config).contains("horse"));
+    for wrong in ["password_file = 'empty'", "password_file = 'gone'", "password_file = 'anna.txt'\npassword = 'x'"] {
+        assert!(load_with(Some(&file(wrong)), &[], &secrets).is_err(), "{wrong}");
+    }
+    for line in [r#"password = "hunter2hunter2""#, r#"password= 'hunter2hunter2'"#, r#""password" = "hunter2hunter2""#]
+    {
+        let inline = format!("numbers = []\nagents = [{{ nam = 'anna', {line}, number = 5 }}]");
+        let text = shown(&load_with(Some(&inline), &[], &[]).unwrap_err());
+        assert!(text.contains("number = 5") && !text.contains("hunter2"), "{text}");
+    }
+}
+
+#[test]
+fn paths_in_the_file_start_from_its_folder() {
+    let file = format!("{CLEAN}\n[data]\nfolder = 'data'\n[flows]\nfolder = '/srv/flows'\n");
+    let config = load_with(Some(&file), &[("VAXEL_SOUNDS__FOLDER", "own")], &[]).unwrap().config;
+    assert_eq!(config.data.folder, Path::new("/etc/vaxel/data"));
+    assert_eq!(config.flows.folder.as_deref(), Some(Path::new("/srv/flows")));
+    assert_eq!(config.sounds.folder.as_deref(), Some(Path::new("own")));
+    assert_eq!(load_with(Some(CLEAN), &[], &[]).unwrap().config.data.folder, Path::new("data"));
+}
+
+#[test]
+fn an_unknown_flow_suggests_the_nearest() {
+    let config = load_with(Some(&format!("{CLEAN}[sip]")), &[], &[]).unwrap().config;
+    assert!(config.check_flows(["main", "night"]).is_empty());
+    let text = shown(&config.check_flows(["mian", "night"]));
+    assert!(text.contains("vaxel.toml:2:") && text.contains("did you mean `mian`?"), "{text}");
+}
+
+#[test]
+fn trunk_numbers_are_tried_longest_first() {
+    let file = format!("{CLEAN}\n[[trunks]]\nname = 't'\nto = 'udp:203.0.113.1:5060'\ntakes = ['0', '0046', '00']");
+    let config = load_with(Some(&file), &[], &[]).unwrap().config;
+    assert_eq!(config.trunks[0].takes, ["0046", "00", "0"]);
+}

@@ -1,0 +1,297 @@
+//! The kinds of value a setting can have beyond numbers and text.
+
+use crate::sip::Transport;
+use crate::time::{Duration, parse_duration};
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+
+/// Something that is not to be seen in logs or messages.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    pub fn new(secret: impl Into<String>) -> Secret {
+        Secret(secret.into())
+    }
+
+    /// The secret itself, for whoever must compute with it. Never print it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Says that there is a secret and nothing of it.
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// Where SIP is spoken: `udp:192.0.2.1:5060`, `tcp:[2001:db8::1]:5060`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Hop {
+    pub transport: Transport,
+    pub address: SocketAddr,
+}
+
+impl FromStr for Hop {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Hop, String> {
+        let (transport, address) = text.split_once(':').ok_or("there is no transport in it")?;
+        let transport = match transport.to_ascii_lowercase().as_str() {
+            "udp" => Transport::Udp,
+            "tcp" => Transport::Tcp,
+            other => return Err(format!("`{other}` is no transport that vaxel speaks")),
+        };
+        let address = address.parse().map_err(|_| format!("`{address}` is no address and port"))?;
+        Ok(Hop { transport, address })
+    }
+}
+
+impl fmt::Display for Hop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let transport = match self.transport {
+            Transport::Udp => "udp",
+            Transport::Tcp => "tcp",
+        };
+        write!(f, "{transport}:{}", self.address)
+    }
+}
+
+/// A place to listen for SIP: a [`Hop`], and if the peers must be told another address than the one we bind (behind
+/// NAT, in a container), that one: `udp:0.0.0.0:5060 as 203.0.113.7` or `… as 203.0.113.7:15060`.
+///
+/// Port 0 asks the system for a free port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Listen {
+    pub transport: Transport,
+    pub address: SocketAddr,
+    pub advertise: Option<SocketAddr>,
+}
+
+impl FromStr for Listen {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Listen, String> {
+        let (bind, shown) = match text.split_once(" as ") {
+            Some((bind, shown)) => (bind.trim(), Some(shown.trim())),
+            None => (text.trim(), None),
+        };
+        let Hop { transport, address } = bind.parse()?;
+        let advertise = match shown {
+            None => None,
+            Some(shown) => {
+                let with_port = shown.parse().ok();
+                let alone = || shown.parse().ok().map(|ip: IpAddr| SocketAddr::new(ip, address.port()));
+                let shown_address = with_port.or_else(alone).ok_or(format!("`{shown}` is no address"))?;
+                if shown_address.ip().is_unspecified() {
+                    return Err(format!("nobody can reach `{shown}`"));
+                }
+                if shown_address.is_ipv4() != address.is_ipv4() {
+                    return Err(format!("`{shown}` is of another IP version than `{bind}`"));
+                }
+                Some(shown_address)
+            }
+        };
+        Ok(Listen { transport, address, advertise })
+    }
+}
+
+/// A range of IP addresses: `203.0.113.10`, `203.0.113.0/24`, `2001:db8::/32`. An IPv4 address that came in over an
+/// IPv6 socket (`::ffff:203.0.113.10`) counts as the IPv4 address it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Network {
+    address: IpAddr,
+    prefix: u8,
+}
+
+impl Network {
+    pub fn contains(&self, address: IpAddr) -> bool {
+        match (self.address, address.to_canonical()) {
+            (IpAddr::V4(ours), IpAddr::V4(theirs)) => {
+                high_bits(u128::from(ours.to_bits() ^ theirs.to_bits()) << 96, self.prefix)
+            }
+            (IpAddr::V6(ours), IpAddr::V6(theirs)) => high_bits(ours.to_bits() ^ theirs.to_bits(), self.prefix),
+            _ => false,
+        }
+    }
+
+    /// Whether some address is in both.
+    pub fn overlaps(&self, other: &Network) -> bool {
+        self.contains(other.address) || other.contains(self.address)
+    }
+
+    /// Whether it holds every address of its IP version.
+    pub fn is_everyone(&self) -> bool {
+        self.prefix == 0
+    }
+}
+
+/// Whether the first `prefix` bits of `difference` are all zero.
+fn high_bits(difference: u128, prefix: u8) -> bool {
+    difference.leading_zeros() >= u32::from(prefix)
+}
+
+impl FromStr for Network {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Network, String> {
+        let (address, prefix) = match text.split_once('/') {
+            Some((address, prefix)) => (address, Some(prefix)),
+            None => (text, None),
+        };
+        let address: IpAddr = address.parse().map_err(|_| format!("`{address}` is no IP address"))?;
+        let widest = if address.is_ipv4() { 32 } else { 128 };
+        let prefix = match prefix {
+            None => widest,
+            Some(prefix) => prefix
+                .parse()
+                .ok()
+                .filter(|bits| *bits <= widest)
+                .ok_or(format!("`/{prefix}` is no prefix length from 0 to {widest}"))?,
+        };
+        Ok(Network { address, prefix })
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address, self.prefix)
+    }
+}
+
+/// UDP ports for RTP and RTCP: `20000-29999`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ports(pub RangeInclusive<u16>);
+
+impl FromStr for Ports {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Ports, String> {
+        let (low, high) = text.split_once('-').ok_or("there is no `-` in it")?;
+        let port = |text: &str| text.trim().parse::<u16>().map_err(|_| format!("`{}` is no port", text.trim()));
+        let (low, high) = (port(low)?, port(high)?);
+        if low < 1024 {
+            return Err(format!("{low} is below 1024, and those ports are reserved"));
+        }
+        // RTP takes the even port of a pair and RTCP the odd one above (RFC 3550 §11).
+        let pairs = u32::from(high).div_ceil(2);
+        if pairs <= u32::from(low).div_ceil(2) {
+            return Err("there is no pair of an even port and the odd one above it in it".into());
+        }
+        Ok(Ports(low..=high))
+    }
+}
+
+/// A length of time, or `none`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Limit(pub Option<Duration>);
+
+impl FromStr for Limit {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Limit, String> {
+        match text {
+            "none" => Ok(Limit(None)),
+            _ => parse_duration(text).map(|d| Limit(Some(d))).ok_or(String::new()),
+        }
+    }
+}
+
+/// The name of a queue, agent or trunk: it becomes a SIP user, a metric label and part of file names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Name(pub String);
+
+impl FromStr for Name {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Name, String> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        match text.len() {
+            1..=64 if text.chars().all(plain) => Ok(Name(text.to_owned())),
+            _ => Err(String::new()),
+        }
+    }
+}
+
+/// What can be dialled on a telephone: digits, `*`, `#`, and a `+` in front.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Dialled(pub String);
+
+impl FromStr for Dialled {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Dialled, String> {
+        let keys = text.strip_prefix('+').unwrap_or(text);
+        match keys.len() {
+            1..=32 if keys.chars().all(|c| c.is_ascii_digit() || "*#".contains(c)) => Ok(Dialled(text.to_owned())),
+            _ => Err(String::new()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_not_shown() {
+        assert_eq!(format!("{:?}", Secret::new("hunter2")), "Secret(…)");
+    }
+
+    #[test]
+    fn listens_are_read_with_and_without_another_address() {
+        let plain: Listen = "udp:[::1]:5060".parse().unwrap();
+        assert_eq!(plain.address, "[::1]:5060".parse().unwrap());
+        assert_eq!(plain.advertise, None);
+        let behind: Listen = "tcp:0.0.0.0:5060 as 203.0.113.7".parse().unwrap();
+        assert_eq!(behind.advertise, Some("203.0.113.7:5060".parse().unwrap()));
+        let moved: Listen = "udp:[::]:5060 as [2001:db8::1]:15060".parse().unwrap();
+        assert_eq!(moved.advertise, Some("[2001:db8::1]:15060".parse().unwrap()));
+        for wrong in ["127.0.0.1:5060", "sctp:127.0.0.1:5060", "udp:5060", "udp:localhost:5060", "udp:::1:5060"] {
+            assert!(wrong.parse::<Listen>().is_err(), "{wrong}");
+        }
+        for wrong in ["udp:0.0.0.0:5060 as 0.0.0.0", "udp:0.0.0.0:5060 as ::1", "udp:0.0.0.0:5060 as example.org"] {
+            assert!(wrong.parse::<Listen>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn networks_hold_their_addresses_and_no_others() {
+        let net: Network = "203.0.113.0/24".parse().unwrap();
+        assert!(net.contains("203.0.113.255".parse().unwrap()));
+        assert!(net.contains("::ffff:203.0.113.9".parse().unwrap()));
+        assert!(!net.contains("203.0.114.0".parse().unwrap()));
+        assert!(!net.contains("::1".parse().unwrap()));
+        let one: Network = "203.0.113.10".parse().unwrap();
+        assert!(one.contains("203.0.113.10".parse().unwrap()) && !one.contains("203.0.113.11".parse().unwrap()));
+        let six: Network = "2001:db8::/33".parse().unwrap();
+        assert!(
+            six.contains("2001:db8:7fff::1".parse().unwrap()) && !six.contains("2001:db8:8000::1".parse().unwrap())
+        );
+        let all: Network = "0.0.0.0/0".parse().unwrap();
+        assert!(
+            all.is_everyone() && all.contains("198.51.100.1".parse().unwrap()) && !all.contains("::1".parse().unwrap())
+        );
+        assert!(net.overlaps(&one) && one.overlaps(&net) && !net.overlaps(&six));
+        for wrong in ["203.0.113.0/33", "203.0.113", "::/129", "", "203.0.113.0/-1"] {
+            assert!(wrong.parse::<Network>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn port_ranges_hold_at_least_one_pair() {
+        assert_eq!("20000-29999".parse(), Ok(Ports(20000..=29999)));
+        assert_eq!("20000 - 20001".parse(), Ok(Ports(20000..=20001)));
+        assert_eq!("65534-65535".parse(), Ok(Ports(65534..=65535)));
+        for wrong in ["20000", "20000-20000", "20001-20002", "29999-20000", "80-90", "20000-70000", "a-b"] {
+            assert!(wrong.parse::<Ports>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_what_a_telephone_can_dial() {
+        for good in ["100", "+46701234567", "*1", "#9"] {
+            assert!(good.parse::<Dialled>().is_ok(), "{good}");
+        }
+        for wrong in ["", "+", "10 0", "1+2", "abc", "111111111111111111111111111111111"] {
+            assert!(wrong.parse::<Dialled>().is_err(), "{wrong}");
+        }
+    }
+}
