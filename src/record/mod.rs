@@ -1,3 +1,7 @@
 //! One list of everything that happens ([`CallEvent`]) and what is folded from it: contact records, the board.
 //!
 //! States facts; never touches a metrics registry, a file or a socket.
+
+pub mod event;
+
+pub use event::{AgentPhase, CallEvent, EndedBy, What};

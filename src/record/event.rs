@@ -1,0 +1,175 @@
+//! What happened, in the words that records, metrics, logs and wallboards share.
+
+use crate::acd::{Exit, Outcome};
+use crate::ids::{CallId, EntryId, LegId, OfferId};
+use crate::media::Quality;
+use crate::time::{Duration, Time};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// One thing that happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CallEvent {
+    pub at: Time,
+    pub what: What,
+}
+
+/// Names (`Arc<str>`) are those of the configuration: agents, queues, trunks, flows and steps.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum What {
+    /// An INVITE from somebody we take calls from. `trunk`: the trunk's name, or `agent`.
+    CallStarted {
+        call: CallId,
+        from: String,
+        to: String,
+        trunk: Arc<str>,
+    },
+    /// Our 200 OK to the caller.
+    CallAnswered {
+        call: CallId,
+    },
+    /// The flow began a step.
+    Step {
+        call: CallId,
+        flow: Arc<str>,
+        step: Arc<str>,
+    },
+    /// The caller joined a line.
+    Queued {
+        call: CallId,
+        entry: EntryId,
+        queue: Arc<str>,
+        priority: i32,
+    },
+    /// The entry left the line. Said once for each `Queued`.
+    Dequeued {
+        call: CallId,
+        entry: EntryId,
+        queue: Arc<str>,
+        exit: Exit,
+        waited: Duration,
+        in_service_level: bool,
+    },
+    /// An agent's phone is being rung.
+    Offered {
+        call: CallId,
+        entry: EntryId,
+        offer: OfferId,
+        queue: Arc<str>,
+        agent: Arc<str>,
+    },
+    /// Said once for each `Offered`.
+    OfferEnded {
+        call: CallId,
+        entry: EntryId,
+        offer: OfferId,
+        queue: Arc<str>,
+        agent: Arc<str>,
+        outcome: Outcome,
+    },
+    /// The caller and this party hear each other. `with`: an agent's name or the number that was dialled.
+    Connected {
+        call: CallId,
+        leg: LegId,
+        with: Arc<str>,
+    },
+    /// They no longer do.
+    Disconnected {
+        call: CallId,
+        leg: LegId,
+        with: Arc<str>,
+        talked: Duration,
+    },
+    /// A party put the call on hold, or took it back.
+    Held {
+        call: CallId,
+        leg: LegId,
+    },
+    Resumed {
+        call: CallId,
+        leg: LegId,
+    },
+    /// A leg's media is over.
+    LegClosed {
+        call: CallId,
+        leg: LegId,
+        quality: Quality,
+    },
+    /// A leg that should be sending has sent nothing since then.
+    LegSilent {
+        call: CallId,
+        leg: LegId,
+        since: Time,
+    },
+    /// The call is over. `cause`: a short plain reason, such as `hung up` or `no audio for 30 s`.
+    CallEnded {
+        call: CallId,
+        by: EndedBy,
+        cause: String,
+    },
+    /// An INVITE that became no call. `reason` is one of a closed set, fit for a metric's label.
+    CallRefused {
+        code: u16,
+        reason: Arc<str>,
+    },
+    /// An agent's state is now this.
+    Agent {
+        agent: Arc<str>,
+        phase: AgentPhase,
+        reason: Option<String>,
+        until: Option<Time>,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndedBy {
+    Caller,
+    Agent,
+    /// The flow hung up.
+    Flow,
+    /// We ended it: limit, drain, dead leg, fault.
+    System,
+}
+
+/// [`crate::acd::AgentState`] without its data: the label of `vaxel_agents`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AgentPhase {
+    Offline,
+    Ready,
+    BackOff,
+    Offered,
+    Talking,
+    Busy,
+    WrapUp,
+    Paused,
+}
+
+impl AgentPhase {
+    pub const ALL: [AgentPhase; 8] = [
+        AgentPhase::Offline,
+        AgentPhase::Ready,
+        AgentPhase::BackOff,
+        AgentPhase::Offered,
+        AgentPhase::Talking,
+        AgentPhase::Busy,
+        AgentPhase::WrapUp,
+        AgentPhase::Paused,
+    ];
+
+    /// As it stands in labels and records.
+    pub fn name(self) -> &'static str {
+        match self {
+            AgentPhase::Offline => "offline",
+            AgentPhase::Ready => "ready",
+            AgentPhase::BackOff => "back_off",
+            AgentPhase::Offered => "offered",
+            AgentPhase::Talking => "talking",
+            AgentPhase::Busy => "busy",
+            AgentPhase::WrapUp => "wrap_up",
+            AgentPhase::Paused => "paused",
+        }
+    }
+}
