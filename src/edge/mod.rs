@@ -4,5 +4,6 @@
 
 pub mod clock;
 pub mod media;
+pub mod sounds;
 
 pub use clock::Clock;
