@@ -4,6 +4,8 @@
 //! messages with the [`Hop`] they came by, and gives back messages with the hop they go to and [`Event`]s for its user.
 //! A peer can make it refuse, never panic, and every table in it has a bound with a stated answer at the bound.
 
+pub mod auth;
+pub mod digest;
 pub mod endpoint;
 pub mod headers;
 mod lex;
@@ -15,6 +17,7 @@ pub mod stream;
 pub mod uri;
 mod write;
 
+pub use auth::{Authenticator, Verdict};
 pub use endpoint::{
     ClientId, Counters, EndCause, Endpoint, Event, Failure, Hop, Invitation, InviteId, Settings, TransactionId,
     Transmit, Transport,
