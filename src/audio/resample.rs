@@ -110,8 +110,8 @@ mod tests {
 
     #[test]
     fn edges_are_plain() {
-        assert_eq!(to_8k(&[], 16_000), []);
-        assert_eq!(to_8k(&[5, 6], 0), []);
+        assert!(to_8k(&[], 16_000).is_empty());
+        assert!(to_8k(&[5, 6], 0).is_empty());
         assert_eq!(to_8k(&[5, 6], 8000), [5, 6]);
         assert_eq!(to_8k(&[100], 16_000).len(), 1);
         assert_eq!(to_8k(&[100; 4], 44_100).len(), 1);
