@@ -2,6 +2,8 @@
 //!
 //! States facts; never touches a metrics registry, a file or a socket.
 
+pub mod board;
 pub mod event;
 
+pub use board::Board;
 pub use event::{AgentPhase, CallEvent, EndedBy, What};
