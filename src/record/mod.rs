@@ -3,7 +3,9 @@
 //! States facts; never touches a metrics registry, a file or a socket.
 
 pub mod board;
+pub mod contact;
 pub mod event;
 
 pub use board::Board;
+pub use contact::{Contact, Recorder};
 pub use event::{AgentPhase, CallEvent, EndedBy, What};

@@ -1,0 +1,414 @@
+//! One contact record per call: who, through which steps, which waits and offers, who talked how long, how it ended.
+
+use super::event::{CallEvent, EndedBy, What};
+use crate::acd::{Exit, Outcome};
+use crate::ids::{CallId, EntryId, LegId, OfferId};
+use crate::media::Quality;
+use crate::time::{Duration, Time};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Everything that is kept of one call. Read by other programs: fields are added, never renamed.
+///
+/// Times are microseconds since the Unix epoch; lengths are whole milliseconds, rounded down.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Contact {
+    pub id: CallId,
+    pub from: String,
+    pub to: String,
+    /// The trunk's name, or `agent`.
+    pub trunk: Arc<str>,
+    pub started: Time,
+    pub answered: Option<Time>,
+    pub ended: Time,
+    pub ended_by: EndedBy,
+    pub cause: String,
+    pub steps: Vec<Step>,
+    pub waits: Vec<Wait>,
+    pub offers: Vec<Offer>,
+    pub talks: Vec<Talk>,
+    pub holds: Vec<Hold>,
+    pub silences: Vec<Silence>,
+    pub media: Vec<LegQuality>,
+    /// A list was full and the rest of its kind is missing.
+    pub truncated: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    pub at: Time,
+    pub flow: Arc<str>,
+    pub step: Arc<str>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Wait {
+    pub entry: EntryId,
+    pub queue: Arc<str>,
+    pub priority: i32,
+    pub since: Time,
+    pub waited_ms: u64,
+    /// `None` only if the call ended while the entry still waited, which no engine should let happen.
+    pub exit: Option<Exit>,
+    pub in_service_level: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Offer {
+    pub offer: OfferId,
+    pub entry: EntryId,
+    pub queue: Arc<str>,
+    pub agent: Arc<str>,
+    pub at: Time,
+    pub rang_ms: u64,
+    pub outcome: Option<Outcome>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Talk {
+    pub leg: LegId,
+    /// An agent's name or the number that was dialled.
+    pub with: Arc<str>,
+    pub at: Time,
+    pub talked_ms: u64,
+}
+
+/// A party put the call on hold; `resumed` is `None` when the call ended before.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Hold {
+    pub leg: LegId,
+    pub at: Time,
+    pub resumed: Option<Time>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Silence {
+    pub leg: LegId,
+    pub since: Time,
+    pub noticed: Time,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LegQuality {
+    pub leg: LegId,
+    pub packets_received: u64,
+    pub packets_sent: u64,
+    pub packets_lost: u64,
+    pub packets_foreign: u64,
+    pub jitter_us: u64,
+    pub round_trip_us: Option<u64>,
+}
+
+/// Each list of one record. A flow that walks in a circle for hours must not fill the memory.
+const LIST_MAX: usize = 500;
+
+/// Folds [`CallEvent`]s into [`Contact`]s; each is given out when its call ends.
+///
+/// Holds one record per call that is up, each of bounded size.
+#[derive(Clone, Debug, Default)]
+pub struct Recorder {
+    open: HashMap<CallId, Contact>,
+}
+
+impl Recorder {
+    /// The finished record, if this event ended a call. Events of unknown calls are passed over.
+    pub fn apply(&mut self, event: &CallEvent) -> Option<Contact> {
+        let at = event.at;
+        match &event.what {
+            What::CallStarted { call, from, to, trunk } => {
+                self.open.insert(*call, Contact::new(*call, at, from.clone(), to.clone(), trunk.clone()));
+            }
+            What::CallEnded { call, by, cause } => {
+                let mut contact = self.open.remove(call)?;
+                contact.ended = at;
+                contact.ended_by = *by;
+                contact.cause.clone_from(cause);
+                return Some(contact);
+            }
+            What::CallAnswered { call }
+            | What::Step { call, .. }
+            | What::Queued { call, .. }
+            | What::Dequeued { call, .. }
+            | What::Offered { call, .. }
+            | What::OfferEnded { call, .. }
+            | What::Connected { call, .. }
+            | What::Disconnected { call, .. }
+            | What::Held { call, .. }
+            | What::Resumed { call, .. }
+            | What::LegClosed { call, .. }
+            | What::LegSilent { call, .. } => {
+                if let Some(contact) = self.open.get_mut(call) {
+                    contact.apply(at, &event.what);
+                }
+            }
+            What::CallRefused { .. } | What::Agent { .. } => {}
+        }
+        None
+    }
+
+    /// Calls that have begun and not ended.
+    pub fn open(&self) -> usize {
+        self.open.len()
+    }
+}
+
+impl Contact {
+    fn new(id: CallId, at: Time, from: String, to: String, trunk: Arc<str>) -> Contact {
+        Contact {
+            id,
+            from,
+            to,
+            trunk,
+            started: at,
+            answered: None,
+            ended: at,
+            // Overwritten at the end; a record is not given out before.
+            ended_by: EndedBy::System,
+            cause: String::new(),
+            steps: Vec::new(),
+            waits: Vec::new(),
+            offers: Vec::new(),
+            talks: Vec::new(),
+            holds: Vec::new(),
+            silences: Vec::new(),
+            media: Vec::new(),
+            truncated: false,
+        }
+    }
+
+    fn apply(&mut self, at: Time, what: &What) {
+        let full = match what {
+            What::CallAnswered { .. } => {
+                self.answered.get_or_insert(at);
+                false
+            }
+            What::Step { flow, step, .. } => push(&mut self.steps, Step { at, flow: flow.clone(), step: step.clone() }),
+            What::Queued { entry, queue, priority, .. } => {
+                let wait = Wait {
+                    entry: *entry,
+                    queue: queue.clone(),
+                    priority: *priority,
+                    since: at,
+                    waited_ms: 0,
+                    exit: None,
+                    in_service_level: false,
+                };
+                push(&mut self.waits, wait)
+            }
+            What::Dequeued { entry, exit, waited, in_service_level, .. } => {
+                if let Some(wait) = self.waits.iter_mut().rfind(|wait| wait.entry == *entry) {
+                    wait.waited_ms = milliseconds(*waited);
+                    wait.exit = Some(*exit);
+                    wait.in_service_level = *in_service_level;
+                }
+                false
+            }
+            What::Offered { entry, offer, queue, agent, .. } => {
+                let (queue, agent) = (queue.clone(), agent.clone());
+                push(
+                    &mut self.offers,
+                    Offer { offer: *offer, entry: *entry, queue, agent, at, rang_ms: 0, outcome: None },
+                )
+            }
+            What::OfferEnded { offer, outcome, .. } => {
+                if let Some(open) = self.offers.iter_mut().rfind(|open| open.offer == *offer) {
+                    open.rang_ms = milliseconds(at.since(open.at));
+                    open.outcome = Some(*outcome);
+                }
+                false
+            }
+            What::Connected { leg, with, .. } => {
+                push(&mut self.talks, Talk { leg: *leg, with: with.clone(), at, talked_ms: 0 })
+            }
+            What::Disconnected { leg, talked, .. } => {
+                if let Some(talk) = self.talks.iter_mut().rfind(|talk| talk.leg == *leg) {
+                    talk.talked_ms = milliseconds(*talked);
+                }
+                false
+            }
+            What::Held { leg, .. } => push(&mut self.holds, Hold { leg: *leg, at, resumed: None }),
+            What::Resumed { leg, .. } => {
+                if let Some(hold) = self.holds.iter_mut().rfind(|hold| hold.leg == *leg) {
+                    hold.resumed.get_or_insert(at);
+                }
+                false
+            }
+            What::LegSilent { leg, since, .. } => {
+                push(&mut self.silences, Silence { leg: *leg, since: *since, noticed: at })
+            }
+            What::LegClosed { leg, quality, .. } => push(&mut self.media, LegQuality::new(*leg, quality)),
+            What::CallStarted { .. } | What::CallEnded { .. } | What::CallRefused { .. } | What::Agent { .. } => false,
+        };
+        self.truncated |= full;
+    }
+
+    /// The last wait: the one that says how the caller fared.
+    pub fn last_wait(&self) -> Option<&Wait> {
+        self.waits.last()
+    }
+
+    /// All time in all lines.
+    pub fn waited_ms(&self) -> u64 {
+        self.waits.iter().map(|wait| wait.waited_ms).sum()
+    }
+
+    /// All time with all agents and others.
+    pub fn talked_ms(&self) -> u64 {
+        self.talks.iter().map(|talk| talk.talked_ms).sum()
+    }
+}
+
+impl LegQuality {
+    fn new(leg: LegId, quality: &Quality) -> LegQuality {
+        let microseconds = |length: Duration| u64::try_from(length.as_micros()).unwrap_or(u64::MAX);
+        LegQuality {
+            leg,
+            packets_received: quality.packets_received,
+            packets_sent: quality.packets_sent,
+            packets_lost: quality.packets_lost,
+            packets_foreign: quality.packets_foreign,
+            jitter_us: microseconds(quality.jitter),
+            round_trip_us: quality.round_trip.map(microseconds),
+        }
+    }
+}
+
+/// True: the list is full and the item was left out.
+fn push<T>(list: &mut Vec<T>, item: T) -> bool {
+    let full = list.len() >= LIST_MAX;
+    if !full {
+        list.push(item);
+    }
+    full
+}
+
+fn milliseconds(length: Duration) -> u64 {
+    u64::try_from(length.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CALL: CallId = CallId(1);
+
+    fn at(millisecond: u64, what: What) -> CallEvent {
+        CallEvent { at: Time::from_micros(millisecond * 1000), what }
+    }
+
+    fn started() -> CallEvent {
+        at(0, What::CallStarted { call: CALL, from: "+4670".into(), to: "100".into(), trunk: "carrier".into() })
+    }
+
+    fn ended() -> CallEvent {
+        at(60_000, What::CallEnded { call: CALL, by: EndedBy::Caller, cause: "hung up".into() })
+    }
+
+    fn step(millisecond: u64) -> CallEvent {
+        at(millisecond, What::Step { call: CALL, flow: "main".into(), step: "welcome".into() })
+    }
+
+    /// A call through a menu and a line, declined by one agent, answered by the next, held once.
+    fn story() -> Vec<CallEvent> {
+        let (call, entry, queue): (_, _, Arc<str>) = (CALL, EntryId(2), "sales".into());
+        let (anna, bo): (Arc<str>, Arc<str>) = ("anna".into(), "bo".into());
+        let (caller, leg) = (LegId(10), LegId(12));
+        let offered =
+            |offer, agent: &Arc<str>| What::Offered { call, entry, offer, queue: queue.clone(), agent: agent.clone() };
+        let offer_ended = |offer, agent: &Arc<str>, outcome| What::OfferEnded {
+            call,
+            entry,
+            offer,
+            queue: queue.clone(),
+            agent: agent.clone(),
+            outcome,
+        };
+        let waited = Duration::from_micros(7_999_900);
+        let quality = Quality { packets_received: 50, jitter: Duration::from_millis(2), ..Quality::default() };
+        vec![
+            started(),
+            at(10, What::CallAnswered { call }),
+            step(10),
+            at(1_000, What::Queued { call, entry, queue: queue.clone(), priority: 5 }),
+            at(2_000, offered(OfferId(3), &anna)),
+            at(4_000, offer_ended(OfferId(3), &anna, Outcome::Declined)),
+            at(4_000, offered(OfferId(4), &bo)),
+            at(9_000, offer_ended(OfferId(4), &bo, Outcome::Accepted)),
+            at(
+                9_000,
+                What::Dequeued {
+                    call,
+                    entry,
+                    queue: queue.clone(),
+                    exit: Exit::Answered,
+                    waited,
+                    in_service_level: true,
+                },
+            ),
+            at(9_000, What::Connected { call, leg, with: bo.clone() }),
+            at(20_000, What::Held { call, leg }),
+            at(25_000, What::Resumed { call, leg }),
+            at(59_000, What::Disconnected { call, leg, with: bo, talked: Duration::from_secs(50) }),
+            at(59_500, What::LegClosed { call, leg, quality }),
+            at(60_000, What::LegClosed { call, leg: caller, quality: Quality::default() }),
+            ended(),
+        ]
+    }
+
+    fn record(events: &[CallEvent]) -> Contact {
+        let mut recorder = Recorder::default();
+        let mut contacts: Vec<Contact> = events.iter().filter_map(|event| recorder.apply(event)).collect();
+        assert_eq!(recorder.open(), 0);
+        assert_eq!(contacts.len(), 1);
+        contacts.remove(0)
+    }
+
+    #[test]
+    fn a_call_becomes_one_record_at_its_end() {
+        let contact = record(&story());
+        assert_eq!(contact.answered, Some(Time::from_micros(10_000)));
+        assert_eq!(contact.ended, Time::from_secs(60));
+        assert_eq!((contact.ended_by, contact.cause.as_str()), (EndedBy::Caller, "hung up"));
+        let outcomes: Vec<_> =
+            contact.offers.iter().map(|offer| (&*offer.agent, offer.rang_ms, offer.outcome)).collect();
+        assert_eq!(outcomes, [("anna", 2_000, Some(Outcome::Declined)), ("bo", 5_000, Some(Outcome::Accepted))]);
+        let wait = contact.last_wait().unwrap();
+        assert_eq!((wait.exit, wait.waited_ms, wait.priority), (Some(Exit::Answered), 7_999, 5));
+        assert_eq!((contact.waited_ms(), contact.talked_ms()), (7_999, 50_000));
+        assert_eq!(
+            contact.holds,
+            [Hold { leg: LegId(12), at: Time::from_secs(20), resumed: Some(Time::from_secs(25)) }]
+        );
+        assert_eq!(contact.media.len(), 2);
+        assert_eq!(contact.media[0].jitter_us, 2_000);
+        assert!(!contact.truncated);
+    }
+
+    #[test]
+    fn a_record_survives_its_json() {
+        let contact = record(&story());
+        let json = serde_json::to_string(&contact).unwrap();
+        assert_eq!(serde_json::from_str::<Contact>(&json).unwrap(), contact);
+        assert!(json.contains(r#""exit":"answered""#), "{json}");
+    }
+
+    #[test]
+    fn a_list_that_is_full_is_marked() {
+        let mut events = vec![started()];
+        events.extend((0..LIST_MAX as u64).map(step));
+        events.push(ended());
+        assert!(!record(&events).truncated);
+        events.insert(1, step(0));
+        let contact = record(&events);
+        assert_eq!((contact.steps.len(), contact.truncated), (LIST_MAX, true));
+    }
+
+    #[test]
+    fn events_of_unknown_calls_are_passed_over() {
+        let mut recorder = Recorder::default();
+        assert_eq!(recorder.apply(&step(1)), None);
+        assert_eq!(recorder.apply(&ended()), None);
+        assert_eq!(recorder.open(), 0);
+    }
+}
