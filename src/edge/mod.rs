@@ -4,6 +4,7 @@
 
 pub mod clock;
 pub mod media;
+pub mod metrics;
 pub mod sounds;
 
 pub use clock::Clock;

@@ -1,0 +1,452 @@
+//! Callers, queues and agents in numbers.
+
+use super::{Names, counter, gauge, register};
+use crate::acd::{Exit, Outcome};
+use crate::record::{AgentPhase, Board, CallEvent, EndedBy, What};
+use crate::time::Time;
+use prometheus::{
+    Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry,
+};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+/// Folds [`CallEvent`]s into counters; what is a state (who waits) is read from its [`Board`] when it is asked for.
+pub struct Calls {
+    board: Board,
+    queues: HashMap<Arc<str>, Queue>,
+    trunks: HashMap<Arc<str>, IntCounter>,
+    phases: [(AgentPhase, IntGauge); 8],
+    up: IntGauge,
+    started: IntCounterVec,
+    refused: IntCounterVec,
+    ended: IntCounterVec,
+    silent: IntCounter,
+    rtp_received: IntCounter,
+    rtp_sent: IntCounter,
+    rtp_lost: IntCounter,
+    rtp_foreign: IntCounter,
+}
+
+/// The children of one queue, looked up once.
+struct Queue {
+    entries: IntCounter,
+    exits: HashMap<Exit, (IntCounter, Histogram)>,
+    offers: HashMap<Outcome, IntCounter>,
+    in_service_level: IntCounter,
+    waiting: IntGauge,
+    longest: Gauge,
+}
+
+pub(super) const EXITS: [Exit; 12] = [
+    Exit::Answered,
+    Exit::Abandoned,
+    Exit::ShortAbandoned,
+    Exit::Overflowed,
+    Exit::TimedOut,
+    Exit::Callback,
+    Exit::LeftByKey,
+    Exit::Transferred,
+    Exit::QueueClosed,
+    Exit::NoAgents,
+    Exit::RefusedFull,
+    Exit::SystemFault,
+];
+
+pub(super) const OUTCOMES: [Outcome; 6] =
+    [Outcome::Accepted, Outcome::Declined, Outcome::Busy, Outcome::NoAnswer, Outcome::Unreachable, Outcome::CallerGone];
+
+const ENDERS: [EndedBy; 4] = [EndedBy::Caller, EndedBy::Agent, EndedBy::Flow, EndedBy::System];
+
+/// What the engine says today; a new reason gets its child when it first comes.
+const REFUSALS: [&str; 5] = ["draining", "too_many_calls", "forbidden", "unknown_number", "own_number"];
+
+/// Beside these stand the service levels of all queues. The same bounds for every queue, so that they can be summed.
+const WAIT_SECONDS: [f64; 14] =
+    [1.0, 2.0, 5.0, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 3600.0];
+
+impl Calls {
+    pub fn new(registry: &Registry, now: Time, names: &Names) -> Calls {
+        let vec = |name: &str, help: &str, labels: &[&str]| {
+            register(registry, IntCounterVec::new(Opts::new(name, help), labels).expect("a valid name"))
+        };
+        let waits = HistogramOpts::new("vaxel_queue_wait_seconds", "Time in line of entries that left it, by how.")
+            .buckets(wait_bounds(names));
+        let waits = HistogramVec::new(waits, &["queue", "outcome"]).expect("a valid name and rising buckets");
+        let waiting = Opts::new("vaxel_queue_waiting", "Entries in line now.");
+        let longest =
+            Opts::new("vaxel_queue_longest_wait_seconds", "How long the first in line has waited; 0: nobody.");
+        let families = QueueFamilies {
+            entries: vec("vaxel_queue_entries_total", "Entries that joined the line.", &["queue"]),
+            exits: vec("vaxel_queue_exits_total", "Entries that left the line, by how.", &["queue", "exit"]),
+            offers: vec("vaxel_offers_total", "Rings of one agent for one entry, by outcome.", &["queue", "outcome"]),
+            in_service_level: vec(
+                "vaxel_queue_answered_in_service_level_total",
+                "Entries answered within the queue's service level.",
+                &["queue"],
+            ),
+            waits: register(registry, waits),
+            waiting: register(registry, IntGaugeVec::new(waiting, &["queue"]).expect("a valid name")),
+            longest: register(registry, GaugeVec::new(longest, &["queue"]).expect("a valid name")),
+        };
+        let agents = Opts::new("vaxel_agents", "Agents by state.");
+        let agents = register(registry, IntGaugeVec::new(agents, &["state"]).expect("a valid name"));
+        let started = vec("vaxel_calls_total", "Calls that came in, by the trunk they came by.", &["trunk"]);
+        let refused = vec("vaxel_calls_refused_total", "INVITEs that became no call.", &["reason"]);
+        let ended = vec("vaxel_calls_ended_total", "Calls that ended, by who ended them.", &["by"]);
+        for reason in REFUSALS {
+            refused.with_label_values(&[reason]);
+        }
+        for by in ENDERS {
+            ended.with_label_values(&[ender(by)]);
+        }
+        let packets = vec("vaxel_rtp_packets_total", "RTP packets of legs that are over.", &["direction"]);
+        // Calls of agents come by no trunk.
+        let trunks = names.trunks.iter().map(String::as_str).chain(["agent"]);
+        let queues = names.queues.iter().map(|(name, _)| name.as_str());
+        Calls {
+            board: Board::new(now, queues.clone(), names.agents.iter().map(String::as_str)),
+            queues: queues.map(|name| (name.into(), families.queue(name))).collect(),
+            trunks: trunks.map(|name| (name.into(), started.with_label_values(&[name]))).collect(),
+            phases: AgentPhase::ALL.map(|phase| (phase, agents.with_label_values(&[phase.name()]))),
+            up: gauge(registry, "vaxel_calls", "Calls that are up."),
+            started,
+            refused,
+            ended,
+            silent: counter(
+                registry,
+                "vaxel_leg_silent_total",
+                "Times a leg that should send RTP sent none for too long.",
+            ),
+            rtp_received: packets.with_label_values(&["received"]),
+            rtp_sent: packets.with_label_values(&["sent"]),
+            rtp_lost: counter(
+                registry,
+                "vaxel_rtp_lost_packets_total",
+                "RTP packets that never came, of legs that are over.",
+            ),
+            rtp_foreign: counter(
+                registry,
+                "vaxel_rtp_foreign_packets_total",
+                "Packets dropped because they came from another address than the peer's, of legs that are over.",
+            ),
+        }
+    }
+
+    pub fn apply(&mut self, event: &CallEvent) {
+        self.board.apply(event);
+        match &event.what {
+            What::CallStarted { trunk, .. } => match self.trunks.get(trunk) {
+                Some(counter) => counter.inc(),
+                None => self.started.with_label_values(&[trunk]).inc(),
+            },
+            What::CallRefused { reason, .. } => self.refused.with_label_values(&[reason]).inc(),
+            What::CallEnded { by, .. } => self.ended.with_label_values(&[ender(*by)]).inc(),
+            What::Queued { queue, .. } => self.on_queue(queue, |queue| queue.entries.inc()),
+            What::Dequeued { queue, exit, waited, in_service_level, .. } => self.on_queue(queue, |queue| {
+                if let Some((exits, waits)) = queue.exits.get(exit) {
+                    exits.inc();
+                    waits.observe(waited.as_secs_f64());
+                }
+                if *exit == Exit::Answered && *in_service_level {
+                    queue.in_service_level.inc();
+                }
+            }),
+            What::OfferEnded { queue, outcome, .. } => self.on_queue(queue, |queue| {
+                if let Some(counter) = queue.offers.get(outcome) {
+                    counter.inc();
+                }
+            }),
+            What::LegSilent { .. } => self.silent.inc(),
+            What::LegClosed { quality, .. } => {
+                self.rtp_received.inc_by(quality.packets_received);
+                self.rtp_sent.inc_by(quality.packets_sent);
+                self.rtp_lost.inc_by(quality.packets_lost);
+                self.rtp_foreign.inc_by(quality.packets_foreign);
+            }
+            What::CallAnswered { .. }
+            | What::Step { .. }
+            | What::Offered { .. }
+            | What::Connected { .. }
+            | What::Disconnected { .. }
+            | What::Held { .. }
+            | What::Resumed { .. }
+            | What::Agent { .. } => {}
+        }
+    }
+
+    pub fn board(&self) -> &Board {
+        &self.board
+    }
+
+    /// Brings what is a state up to `now`.
+    pub fn measure(&self, now: Time) {
+        for (name, line) in self.board.queues() {
+            if let Some(queue) = self.queues.get(name) {
+                queue.waiting.set(i64::try_from(line.waiting.len()).unwrap_or(i64::MAX));
+                queue.longest.set(line.longest_wait(now).unwrap_or_default().as_secs_f64());
+            }
+        }
+        let mut agents: BTreeMap<AgentPhase, i64> = BTreeMap::new();
+        for desk in self.board.agents().values() {
+            *agents.entry(desk.phase).or_default() += 1;
+        }
+        for (phase, gauge) in &self.phases {
+            gauge.set(agents.get(phase).copied().unwrap_or_default());
+        }
+        self.up.set(i64::try_from(self.board.calls().len()).unwrap_or(i64::MAX));
+    }
+
+    fn on_queue(&self, name: &Arc<str>, count: impl FnOnce(&Queue)) {
+        match self.queues.get(name) {
+            Some(queue) => count(queue),
+            None => tracing::error!(queue = &**name, "an event names a queue that is not configured"),
+        }
+    }
+}
+
+struct QueueFamilies {
+    entries: IntCounterVec,
+    exits: IntCounterVec,
+    offers: IntCounterVec,
+    in_service_level: IntCounterVec,
+    waits: HistogramVec,
+    waiting: IntGaugeVec,
+    longest: GaugeVec,
+}
+
+impl QueueFamilies {
+    fn queue(&self, name: &str) -> Queue {
+        let exit = |exit| {
+            let labels = [name, exit_name(exit)];
+            (exit, (self.exits.with_label_values(&labels), self.waits.with_label_values(&labels)))
+        };
+        let offer = |outcome| (outcome, self.offers.with_label_values(&[name, outcome_name(outcome)]));
+        Queue {
+            entries: self.entries.with_label_values(&[name]),
+            exits: EXITS.map(exit).into(),
+            offers: OUTCOMES.map(offer).into(),
+            in_service_level: self.in_service_level.with_label_values(&[name]),
+            waiting: self.waiting.with_label_values(&[name]),
+            longest: self.longest.with_label_values(&[name]),
+        }
+    }
+}
+
+fn wait_bounds(names: &Names) -> Vec<f64> {
+    let mut bounds: Vec<f64> = names.queues.iter().map(|(_, level)| level.as_secs_f64()).collect();
+    bounds.extend(WAIT_SECONDS);
+    // A level of zero would be a bucket that nothing can be told from.
+    bounds.retain(|bound| *bound > 0.0);
+    bounds.sort_by(f64::total_cmp);
+    bounds.dedup();
+    bounds
+}
+
+/// As it stands in records.
+pub(in crate::edge) fn exit_name(exit: Exit) -> &'static str {
+    match exit {
+        Exit::Answered => "answered",
+        Exit::Abandoned => "abandoned",
+        Exit::ShortAbandoned => "short_abandoned",
+        Exit::Overflowed => "overflowed",
+        Exit::TimedOut => "timed_out",
+        Exit::Callback => "callback",
+        Exit::LeftByKey => "left_by_key",
+        Exit::Transferred => "transferred",
+        Exit::QueueClosed => "queue_closed",
+        Exit::NoAgents => "no_agents",
+        Exit::RefusedFull => "refused_full",
+        Exit::SystemFault => "system_fault",
+    }
+}
+
+fn outcome_name(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Accepted => "accepted",
+        Outcome::Declined => "declined",
+        Outcome::Busy => "busy",
+        Outcome::NoAnswer => "no_answer",
+        Outcome::Unreachable => "unreachable",
+        Outcome::CallerGone => "caller_gone",
+    }
+}
+
+pub(in crate::edge) fn ender(by: EndedBy) -> &'static str {
+    match by {
+        EndedBy::Caller => "caller",
+        EndedBy::Agent => "agent",
+        EndedBy::Flow => "flow",
+        EndedBy::System => "system",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::scrape;
+    use super::super::{Metrics, Names};
+    use super::*;
+    use crate::edge::Clock;
+    use crate::ids::{CallId, EntryId, OfferId};
+    use crate::time::Duration;
+
+    fn names() -> Names {
+        Names {
+            queues: vec![("sales".into(), Duration::from_millis(12_500)), ("help".into(), Duration::from_secs(20))],
+            agents: vec!["anna".into(), "bo".into()],
+            trunks: vec!["carrier".into()],
+        }
+    }
+
+    fn apply(metrics: &Metrics, at: Time, what: What) {
+        metrics.apply(&CallEvent { at, what });
+    }
+
+    fn queued(n: u64, queue: &str) -> What {
+        What::Queued { call: CallId(n), entry: EntryId(n), queue: queue.into(), priority: 0 }
+    }
+
+    fn dequeued(n: u64, queue: &str, exit: Exit, waited: Duration) -> What {
+        let in_service_level = waited <= Duration::from_millis(12_500);
+        What::Dequeued { call: CallId(n), entry: EntryId(n), queue: queue.into(), exit, waited, in_service_level }
+    }
+
+    #[test]
+    fn everything_configured_is_zero_from_the_start() {
+        let scraped = scrape(&Metrics::new(Clock::start(), &names()));
+        for series in [
+            r#"vaxel_queue_entries_total{queue="help"}"#,
+            r#"vaxel_queue_waiting{queue="sales"}"#,
+            r#"vaxel_queue_longest_wait_seconds{queue="sales"}"#,
+            r#"vaxel_queue_answered_in_service_level_total{queue="sales"}"#,
+            r#"vaxel_calls_total{trunk="carrier"}"#,
+            r#"vaxel_calls_total{trunk="agent"}"#,
+            r#"vaxel_calls_refused_total{reason="draining"}"#,
+            r#"vaxel_calls_ended_total{by="system"}"#,
+            r#"vaxel_rtp_packets_total{direction="received"}"#,
+            "vaxel_rtp_lost_packets_total",
+            "vaxel_rtp_foreign_packets_total",
+            "vaxel_leg_silent_total",
+            "vaxel_calls",
+        ] {
+            assert_eq!(scraped.get(series), Some(&0.0), "{series}");
+        }
+        for queue in ["sales", "help"] {
+            for exit in EXITS.map(exit_name) {
+                assert_eq!(scraped[&format!(r#"vaxel_queue_exits_total{{exit="{exit}",queue="{queue}"}}"#)], 0.0);
+                let count = format!(r#"vaxel_queue_wait_seconds_count{{outcome="{exit}",queue="{queue}"}}"#);
+                assert_eq!(scraped[&count], 0.0);
+            }
+            for outcome in OUTCOMES.map(outcome_name) {
+                assert_eq!(scraped[&format!(r#"vaxel_offers_total{{outcome="{outcome}",queue="{queue}"}}"#)], 0.0);
+            }
+        }
+        let agents: f64 = scraped.iter().filter(|(name, _)| name.starts_with("vaxel_agents{")).map(|(_, n)| n).sum();
+        assert_eq!(agents, 2.0);
+        assert_eq!(scraped[r#"vaxel_agents{state="offline"}"#], 2.0);
+    }
+
+    #[test]
+    fn labels_are_the_words_of_the_records() {
+        for exit in EXITS {
+            assert_eq!(serde_json::to_value(exit).unwrap(), exit_name(exit));
+        }
+        for outcome in OUTCOMES {
+            assert_eq!(serde_json::to_value(outcome).unwrap(), outcome_name(outcome));
+        }
+        for by in ENDERS {
+            assert_eq!(serde_json::to_value(by).unwrap(), ender(by));
+        }
+        for phase in AgentPhase::ALL {
+            assert_eq!(serde_json::to_value(phase).unwrap(), phase.name());
+        }
+    }
+
+    #[test]
+    fn a_queue_s_service_level_is_a_bound_of_the_wait_histogram() {
+        let metrics = Metrics::new(Clock::start(), &names());
+        let waits = [12_500, 12_501, 400].map(Duration::from_millis);
+        for (n, waited) in (1..).zip(waits) {
+            apply(&metrics, Time::EPOCH, queued(n, "sales"));
+            apply(&metrics, Time::EPOCH, dequeued(n, "sales", Exit::Answered, waited));
+        }
+        let scraped = scrape(&metrics);
+        let bucket =
+            |le| scraped[&format!(r#"vaxel_queue_wait_seconds_bucket{{outcome="answered",queue="sales",le="{le}"}}"#)];
+        assert_eq!((bucket("1"), bucket("12.5"), bucket("15"), bucket("+Inf")), (1.0, 2.0, 3.0, 3.0));
+        assert_eq!(scraped[r#"vaxel_queue_answered_in_service_level_total{queue="sales"}"#], 2.0);
+    }
+
+    #[test]
+    fn entries_are_exits_plus_waiting_in_every_scrape() {
+        let metrics = Metrics::new(Clock::start(), &names());
+        let sum = |scraped: &BTreeMap<String, f64>, family: &str, queue: &str| -> f64 {
+            let of_queue = format!("queue=\"{queue}\"");
+            let series = scraped.iter().filter(|(name, _)| name.starts_with(family) && name.contains(&of_queue));
+            series.map(|(_, value)| value).sum()
+        };
+        // Twelve exits, two queues, entries that overlap: one joins at each turn, and from the fifth turn on one leaves.
+        for n in 0..40_u64 {
+            let queue = ["sales", "help"][n as usize % 2];
+            apply(&metrics, Time::from_secs(n), queued(n, queue));
+            if n >= 4 {
+                let exit = EXITS[n as usize % EXITS.len()];
+                apply(&metrics, Time::from_secs(n), dequeued(n - 4, queue, exit, Duration::from_secs(4)));
+            }
+            let scraped = scrape(&metrics);
+            for queue in ["sales", "help"] {
+                let entries = sum(&scraped, "vaxel_queue_entries_total{", queue);
+                let exits = sum(&scraped, "vaxel_queue_exits_total{", queue);
+                let waits = sum(&scraped, "vaxel_queue_wait_seconds_count{", queue);
+                let waiting = sum(&scraped, "vaxel_queue_waiting{", queue);
+                assert_eq!(entries, exits + waiting);
+                assert_eq!(exits, waits);
+            }
+        }
+        let scraped = scrape(&metrics);
+        assert_eq!(sum(&scraped, "vaxel_queue_entries_total{", "sales"), 20.0);
+        assert_eq!(sum(&scraped, "vaxel_queue_waiting{", "sales"), 2.0);
+    }
+
+    #[test]
+    fn the_longest_wait_is_measured_when_it_is_asked_for() {
+        let clock = Clock::start();
+        let metrics = Metrics::new(clock, &names());
+        apply(&metrics, clock.now() - Duration::from_secs(100), queued(1, "help"));
+        apply(&metrics, clock.now() - Duration::from_secs(50), queued(2, "help"));
+        let longest = r#"vaxel_queue_longest_wait_seconds{queue="help"}"#;
+        let waited = scrape(&metrics)[longest];
+        assert!((100.0..110.0).contains(&waited), "{waited}");
+        apply(&metrics, clock.now(), dequeued(1, "help", Exit::Abandoned, Duration::from_secs(100)));
+        let waited = scrape(&metrics)[longest];
+        assert!((50.0..60.0).contains(&waited), "{waited}");
+    }
+
+    #[test]
+    fn calls_offers_and_agents_are_counted() {
+        let metrics = Metrics::new(Clock::start(), &names());
+        let (call, entry, offer) = (CallId(1), EntryId(1), OfferId(1));
+        let at = Time::from_secs(1);
+        let (from, to) = (String::from("1"), String::from("2"));
+        apply(&metrics, at, What::CallStarted { call, from, to, trunk: "carrier".into() });
+        assert_eq!(scrape(&metrics)["vaxel_calls"], 1.0);
+        let (queue, agent): (Arc<str>, Arc<str>) = ("sales".into(), "anna".into());
+        let phase = AgentPhase::Offered;
+        apply(&metrics, at, What::Agent { agent: agent.clone(), phase, reason: None, until: None });
+        apply(&metrics, at, What::OfferEnded { call, entry, offer, queue, agent, outcome: Outcome::NoAnswer });
+        apply(&metrics, at, What::CallEnded { call, by: EndedBy::Agent, cause: String::new() });
+        apply(&metrics, at, What::CallRefused { code: 404, reason: "something_new".into() });
+        let scraped = scrape(&metrics);
+        for (series, value) in [
+            ("vaxel_calls", 0.0),
+            (r#"vaxel_calls_total{trunk="carrier"}"#, 1.0),
+            (r#"vaxel_calls_ended_total{by="agent"}"#, 1.0),
+            (r#"vaxel_calls_refused_total{reason="something_new"}"#, 1.0),
+            (r#"vaxel_offers_total{outcome="no_answer",queue="sales"}"#, 1.0),
+            (r#"vaxel_agents{state="offered"}"#, 1.0),
+            (r#"vaxel_agents{state="offline"}"#, 1.0),
+        ] {
+            assert_eq!(scraped[series], value, "{series}");
+        }
+    }
+}

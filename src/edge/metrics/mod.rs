@@ -1,0 +1,176 @@
+//! Numbers for Prometheus. Names, labels and meaning are a public interface.
+//!
+//! Labels are bounded by the configuration and by closed sets: no caller, no call, no address. Everything that can be
+//! counted for a configured name exists from the start with 0, so that rates are true from the first event on.
+
+mod calls;
+mod traffic;
+
+pub use calls::Calls;
+pub use traffic::{SipFault, Traffic};
+
+use super::Clock;
+use crate::record::{Board, CallEvent};
+use crate::time::Duration;
+use prometheus::core::Collector;
+use prometheus::{Gauge, Histogram, HistogramOpts, IntCounter, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
+use std::sync::{Mutex, PoisonError};
+
+/// The names whose children exist from the start.
+#[derive(Clone, Debug, Default)]
+pub struct Names {
+    /// Name and service level.
+    pub queues: Vec<(String, Duration)>,
+    pub agents: Vec<String>,
+    pub trunks: Vec<String>,
+}
+
+/// All metrics of the process.
+pub struct Metrics {
+    registry: Registry,
+    clock: Clock,
+    /// Held while an event is counted and while all is read, so that what is read belongs together:
+    /// entries = exits + waiting in every scrape.
+    calls: Mutex<Calls>,
+    pub traffic: Traffic,
+    pub store: Store,
+    pub engine: Engine,
+}
+
+/// The writer of contact records.
+#[derive(Clone)]
+pub struct Store {
+    pub written: IntCounter,
+    /// Given up: the queue was full, or the disk did not take it in time.
+    pub lost: IntCounter,
+    pub retries: IntCounter,
+    pub waiting: IntGauge,
+    pub batch_seconds: Histogram,
+}
+
+#[derive(Clone)]
+pub struct Engine {
+    /// How late it came to what had to be done.
+    pub lag: Histogram,
+    /// Events that the recorder was too slow for; numbers and records are wrong from the first one on.
+    pub events_lost: IntCounter,
+}
+
+impl Metrics {
+    pub fn new(clock: Clock, names: &Names) -> Metrics {
+        let registry = Registry::new();
+        let version =
+            IntGaugeVec::new(Opts::new("vaxel_build_info", "Always 1; the labels say what runs."), &["version"]);
+        let version = version.expect("a valid name");
+        version.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        register(&registry, version);
+        let started = Gauge::new("vaxel_start_time_seconds", "When the process started, since the Unix epoch.");
+        let started = register(&registry, started.expect("a valid name"));
+        started.set(clock.now().as_secs_f64());
+        Metrics {
+            calls: Mutex::new(Calls::new(&registry, clock.now(), names)),
+            traffic: Traffic::new(&registry),
+            store: Store::new(&registry),
+            engine: Engine::new(&registry),
+            registry,
+            clock,
+        }
+    }
+
+    /// Counts what happened.
+    pub fn apply(&self, event: &CallEvent) {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner).apply(event);
+    }
+
+    /// What is shown now.
+    pub fn board(&self) -> Board {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner).board().clone()
+    }
+
+    /// Everything in the text format of Prometheus, version 0.0.4.
+    pub fn text(&self) -> String {
+        let families = {
+            let calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+            calls.measure(self.clock.now());
+            self.registry.gather()
+        };
+        TextEncoder::new().encode_to_string(&families).expect("writing to memory cannot fail")
+    }
+}
+
+impl Store {
+    fn new(registry: &Registry) -> Store {
+        let seconds = vec![0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0];
+        let batch = HistogramOpts::new("vaxel_store_batch_seconds", "Time to write one batch of records to disk.");
+        Store {
+            written: counter(registry, "vaxel_store_records_total", "Contact records written."),
+            lost: counter(
+                registry,
+                "vaxel_store_records_lost_total",
+                "Contact records that could not be stored; each stands in the log instead.",
+            ),
+            retries: counter(registry, "vaxel_store_retries_total", "Batches tried again after an error."),
+            waiting: gauge(registry, "vaxel_store_records_waiting", "Contact records not yet written."),
+            batch_seconds: histogram(registry, batch.buckets(seconds)),
+        }
+    }
+}
+
+impl Engine {
+    fn new(registry: &Registry) -> Engine {
+        let seconds = vec![0.0001, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0, 5.0];
+        let lag = HistogramOpts::new(
+            "vaxel_engine_lag_seconds",
+            "From when a message came, or a timer was due, to when the engine turned to it.",
+        );
+        Engine {
+            lag: histogram(registry, lag.buckets(seconds)),
+            events_lost: counter(registry, "vaxel_events_lost_total", "Events lost because the recorder was too slow."),
+        }
+    }
+}
+
+/// Adds it to what is scraped.
+fn register<C: Collector + Clone + 'static>(registry: &Registry, collector: C) -> C {
+    registry.register(Box::new(collector.clone())).expect("each name is registered once, by this module");
+    collector
+}
+
+fn counter(registry: &Registry, name: &str, help: &str) -> IntCounter {
+    register(registry, IntCounter::new(name, help).expect("a valid name"))
+}
+
+fn gauge(registry: &Registry, name: &str, help: &str) -> IntGauge {
+    register(registry, IntGauge::new(name, help).expect("a valid name"))
+}
+
+fn histogram(registry: &Registry, opts: HistogramOpts) -> Histogram {
+    register(registry, Histogram::with_opts(opts).expect("a valid name and rising buckets"))
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    /// Series with their labels as written → value.
+    pub fn scrape(metrics: &Metrics) -> BTreeMap<String, f64> {
+        let text = metrics.text();
+        let lines = text.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
+        lines
+            .map(|line| {
+                let (series, value) = line.rsplit_once(' ').expect("a series and its value");
+                (series.to_owned(), value.parse().expect("a number"))
+            })
+            .collect()
+    }
+
+    #[test]
+    fn says_what_runs_and_since_when() {
+        let clock = Clock::start();
+        let scraped = scrape(&Metrics::new(clock, &Names::default()));
+        assert_eq!(scraped[concat!("vaxel_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"}")], 1.0);
+        assert!((scraped["vaxel_start_time_seconds"] - clock.now().as_secs_f64()).abs() < 5.0);
+        assert_eq!(scraped["vaxel_store_records_total"], 0.0);
+    }
+}
