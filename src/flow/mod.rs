@@ -2,7 +2,9 @@
 //!
 //! Knows nobody: it says what the caller should hear and what should happen next, and is told what happened.
 
+pub mod problem;
 pub mod run;
+pub mod yaml;
 
 pub use run::{Action, Facts, Input, Prompt, QueueRequest, QueueResult, Run, Target};
 
