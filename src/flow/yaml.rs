@@ -744,6 +744,7 @@ mod tests {
     #[serde(rename_all = "snake_case")]
     enum Step {
         Play(Play),
+        #[expect(dead_code, reason = "read, never looked at")]
         Wait(Wait),
     }
 
@@ -756,6 +757,7 @@ mod tests {
 
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "read, never looked at")]
     struct Wait {
         #[serde(rename = "for")]
         length: Length,
