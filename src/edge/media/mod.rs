@@ -5,6 +5,8 @@
 
 mod ports;
 mod queue;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 pub use ports::PortRange;
