@@ -15,6 +15,7 @@ pub mod params;
 pub mod parse;
 pub mod registrar;
 pub mod stream;
+pub mod transaction;
 pub mod uri;
 mod write;
 
