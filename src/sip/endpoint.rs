@@ -6,15 +6,45 @@
 //! Verbs and events cross: a verb that comes too late (the usage is gone, the offer was withdrawn, the transaction is
 //! answered) does nothing.
 
-use super::{Headers, Message, Method, Request, Response, Uri};
+mod callee;
+mod caller;
+mod inbound;
+mod offers;
+mod writing;
+
+use super::headers::Headers;
+use super::message::{Message, Request, Response};
+use super::method::Method;
+use super::parse::{BadMessage, Fault};
+use super::schedule::Schedule;
+use super::secrets::Secrets;
+use super::transaction::Timings;
+use super::transaction::table::{Owner, ServerKey, Table, answer_hop};
+use super::uri::Uri;
+use super::usage::{State, Usage};
 use crate::time::{Duration, Time};
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Transport {
     Udp,
     Tcp,
+}
+
+impl Transport {
+    /// As written in Via.
+    pub fn name(self) -> &'static str {
+        match self {
+            Transport::Udp => "UDP",
+            Transport::Tcp => "TCP",
+        }
+    }
+
+    /// The transport itself repeats what is lost, so transactions do not (RFC 3261 §17).
+    pub fn is_reliable(self) -> bool {
+        self != Transport::Udp
+    }
 }
 
 /// The way a message came or goes: transport, our address as the peer must see it, the peer's address, and for
@@ -41,7 +71,7 @@ pub struct InviteId(pub u64);
 
 /// A server transaction that waits for our final answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TransactionId(pub u64);
+pub struct TransactionId(pub u128);
 
 /// A request of ours outside any dialog, sent by [`Endpoint::request`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -114,11 +144,11 @@ impl Default for Settings {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
     /// Requests received, retransmissions included, in the order of [`Counters::METHODS`].
-    pub requests_received: [u64; 14],
+    pub requests_received: [u64; Counters::METHODS.len()],
     /// Responses received: 1xx to 6xx.
     pub responses_received: [u64; 6],
     /// First transmissions of our requests, in the order of [`Counters::METHODS`].
-    pub requests_sent: [u64; 14],
+    pub requests_sent: [u64; Counters::METHODS.len()],
     /// First transmissions of our responses: 1xx to 6xx.
     pub responses_sent: [u64; 6],
     /// Messages we sent again because of a timer or a retransmission of the peer.
@@ -137,7 +167,7 @@ pub struct Counters {
 
 impl Counters {
     /// The names that belong to the per-method counters; the last stands for every unknown method.
-    pub const METHODS: [&str; 14] = [
+    pub const METHODS: [&str; 15] = [
         "INVITE",
         "ACK",
         "BYE",
@@ -151,8 +181,15 @@ impl Counters {
         "NOTIFY",
         "SUBSCRIBE",
         "MESSAGE",
+        "PUBLISH",
         "other",
     ];
+
+    /// The place of a method in the per-method counters.
+    pub fn method_index(method: &Method) -> usize {
+        let other = Counters::METHODS.len() - 1;
+        Counters::METHODS[..other].iter().position(|name| *name == method.as_str()).unwrap_or(other)
+    }
 }
 
 /// Why a usage ended without our doing.
@@ -217,42 +254,97 @@ pub enum Event {
 }
 
 /// See the module's documentation.
+#[derive(Debug)]
 pub struct Endpoint {
     settings: Settings,
-    counters: Counters,
-    transmits: VecDeque<Transmit>,
+    table: Table,
     events: VecDeque<Event>,
+    usages: HashMap<InviteId, Usage>,
+    /// The usages by the keys of their dialogs.
+    dialogs: HashMap<u128, InviteId>,
+    schedule: Schedule<InviteId>,
+    last_id: u64,
 }
 
 impl Endpoint {
     /// `seed` decides every tag, branch, Call-ID and back-off; from an unguessable one follow unguessable ones.
     pub fn new(settings: Settings, seed: u64) -> Endpoint {
-        let _ = seed;
-        Endpoint { settings, counters: Counters::default(), transmits: VecDeque::new(), events: VecDeque::new() }
+        let timings = Timings { t1: settings.t1, t2: settings.t2, t4: settings.t4 };
+        Endpoint {
+            settings,
+            table: Table::new(timings, Secrets::new(seed)),
+            events: VecDeque::new(),
+            usages: HashMap::new(),
+            dialogs: HashMap::new(),
+            schedule: Schedule::new(),
+            last_id: 0,
+        }
     }
 
     /// A message that was read from the wire. Its answer, if it needs one, is among the transmits that follow.
     pub fn handle_message(&mut self, now: Time, hop: &Hop, message: Message) {
-        let _ = (&self.settings, now, hop, message);
+        match message {
+            Message::Request(request) => self.receive_request(now, hop, request),
+            Message::Response(response) => self.receive_response(now, hop, response),
+        }
     }
 
-    /// The transport cannot reach `hop`, or has lost its connection.
+    /// Bytes that are no message to act on: answered with what is wrong where they can be answered.
+    pub fn handle_malformed(&mut self, _now: Time, hop: &Hop, bad: &BadMessage) {
+        if *bad.fault() == Fault::Empty {
+            return;
+        }
+        self.table.counters.malformed += 1;
+        if let Some(mut response) = bad.response() {
+            let hop = match response.headers.via() {
+                Ok(via) => answer_hop(hop, &inbound::note_source(&mut response.headers, via, hop)),
+                Err(_) => *hop,
+            };
+            self.send_stateless(hop, response);
+        }
+    }
+
+    /// The transport cannot reach `hop`, or has lost its connection. What was sent there in vain fails as
+    /// [`Failure::Unreachable`]; a BYE or re-INVITE that went by a lost connection is tried once more at the peer's own address.
     pub fn handle_hop_failed(&mut self, now: Time, hop: &Hop) {
-        let _ = (&self.settings, now, hop);
+        for owner in self.table.fail_hop(hop) {
+            match owner {
+                Owner::Invite(id) => self.invite_lost(id, Failure::Unreachable),
+                Owner::Reinvite(id) => self.reinvite_unreachable(now, id, hop),
+                Owner::Bye(id) => self.bye_unreachable(now, id, hop),
+                Owner::Request(id) => {
+                    self.events.push_back(Event::Response { id, result: Err(Failure::Unreachable) });
+                }
+                Owner::Info(_) | Owner::Nobody => {}
+            }
+        }
     }
 
     /// Acts on every deadline up to `now`.
     pub fn handle_timeout(&mut self, now: Time) {
-        let _ = (&self.settings, now);
+        while let Some(owner) = self.table.handle_timeout(now) {
+            match owner {
+                Owner::Invite(id) => self.invite_lost(id, Failure::Timeout),
+                Owner::Reinvite(id) | Owner::Info(id) => self.peer_gone(now, id),
+                Owner::Bye(id) => self.forget_ending(id),
+                Owner::Request(id) => {
+                    self.events.push_back(Event::Response { id, result: Err(Failure::Timeout) });
+                }
+                Owner::Nobody => {}
+            }
+        }
+        while let Some(id) = self.schedule.due(now) {
+            self.usage_timeout(now, id);
+        }
     }
 
     /// When `handle_timeout` must be called at the latest.
     pub fn poll_timeout(&self) -> Option<Time> {
-        None
+        self.table.poll_timeout().into_iter().chain(self.schedule.next()).min()
     }
 
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
-        self.transmits.pop_front()
+        self.table.transmits.pop_front()
     }
 
     pub fn poll_event(&mut self) -> Option<Event> {
@@ -260,83 +352,252 @@ impl Endpoint {
     }
 
     pub fn counters(&self) -> &Counters {
-        &self.counters
+        &self.table.counters
+    }
+
+    /// Live transactions of both kinds.
+    pub fn transactions(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Live INVITE usages, those included that end behind their user's back.
+    pub fn usages(&self) -> usize {
+        self.usages.len()
+    }
+
+    /// Entries in all tables and indices together: zero when everything has ended and all timers have run out.
+    pub fn entries(&self) -> usize {
+        self.table.entries() + self.usages.len() + self.dialogs.len() + self.schedule.len()
     }
 
     /// Answers an [`Event::Request`]. Via, From, To (with our tag), Call-ID and CSeq are those of the request, whatever the
     /// response carries; every other header is written as given.
     pub fn respond(&mut self, now: Time, id: TransactionId, response: Response) {
-        let _ = (&self.settings, now, id, response);
+        self.answer(now, ServerKey(id.0), response);
     }
 
     /// Answers a new INVITE finally with other than 2xx; headers as in `respond`. The usage is gone.
     pub fn challenge(&mut self, now: Time, id: InviteId, response: Response) {
-        let _ = (&self.settings, now, id, response);
+        self.refuse_invite(now, id, response);
     }
 
     /// Sends a request outside any dialog (REGISTER, OPTIONS, MESSAGE; not INVITE). Via is ours; From, To, Call-ID, CSeq,
     /// Max-Forwards and Contact are written if the request has none, so that a REGISTER can keep its own.
     pub fn request(&mut self, now: Time, hop: Hop, request: Request) -> ClientId {
-        let _ = (&self.settings, now, hop, request);
-        ClientId(0)
+        let id = ClientId(self.new_id());
+        if self.is_full(false) {
+            self.events.push_back(Event::Response { id, result: Err(Failure::Full) });
+            return id;
+        }
+        let request = self.complete_request(&hop, request);
+        self.table.start_client(now, hop, request, Owner::Request(id));
+        id
     }
 
     /// Calls. Answered by `Progress`…, then `Answered` or `Failed`.
     pub fn invite(&mut self, now: Time, invitation: Invitation) -> InviteId {
-        let _ = (&self.settings, now, invitation);
-        InviteId(0)
+        self.send_invite(now, invitation)
     }
 
     /// Sends a challenged INVITE again with this header more (`Authorization`, `Proxy-Authorization`): same Call-ID, next CSeq.
     pub fn authorize(&mut self, now: Time, id: InviteId, name: &str, value: String) {
-        let _ = (&self.settings, now, id, name, value);
+        self.send_invite_again(now, id, name, value);
     }
 
     /// Sends a provisional answer (101–199) to a new INVITE; repeated each minute (RFC 3261 §13.3.1.1).
     pub fn ring(&mut self, now: Time, id: InviteId, code: u16, body: Vec<u8>) {
-        let _ = (&self.settings, now, id, code, body);
+        self.ring_invite(now, id, code, body);
     }
 
     /// Answers a new INVITE with 200; resent until the ACK comes. `body` is the SDP answer, or our offer if there was none.
     pub fn accept(&mut self, now: Time, id: InviteId, body: Vec<u8>) {
-        let _ = (&self.settings, now, id, body);
+        self.accept_invite(now, id, body);
     }
 
-    /// Answers a new INVITE finally with `code` (300–699) and these headers more. The usage is gone.
+    /// Answers a new INVITE finally with `code` (300–699; anything else becomes 500) and these headers more. The usage is gone.
     pub fn reject(&mut self, now: Time, id: InviteId, code: u16, headers: Headers) {
-        let _ = (&self.settings, now, id, code, headers);
+        let response = Response { code, reason: String::new(), headers, body: Vec::new() };
+        self.refuse_invite(now, id, response);
     }
 
     /// Takes our unanswered INVITE back; `Failed` follows in every case. `reason`: a Reason header's value (RFC 3326), for
     /// example `SIP;cause=200;text="Call completed elsewhere"`.
     pub fn cancel(&mut self, now: Time, id: InviteId, reason: Option<&str>) {
-        let _ = (&self.settings, now, id, reason);
+        self.cancel_invite(now, id, reason);
     }
 
     /// Ends an answered usage from our side; nothing more will be said of it. BYE waits for the ACK of our 2xx where one is
-    /// missing (RFC 3261 §15). An unanswered one is cancelled or rejected (480) instead.
+    /// missing (RFC 3261 §15). An unanswered one is cancelled (`Failed` follows) or rejected with 480 instead.
     pub fn bye(&mut self, now: Time, id: InviteId, reason: Option<&str>) {
-        let _ = (&self.settings, now, id, reason);
+        match self.usages.get(&id).map(|usage| &usage.state) {
+            Some(State::Answered) => self.leave(now, id, reason),
+            Some(State::Calling(_) | State::Challenged(_)) => self.cancel(now, id, reason),
+            Some(State::Incoming { .. }) => self.reject(now, id, 480, Headers::new()),
+            Some(State::Leaving { .. } | State::Ending) | None => {}
+        }
     }
 
     /// Offers a new session; `OfferAnswered` follows unless the usage ends first. While another offer is under way it waits;
-    /// a later one replaces a waiting one, and only the last is answered.
+    /// a later one replaces a waiting one, and only the last is answered. Nothing happens before the usage is answered.
     pub fn reinvite(&mut self, now: Time, id: InviteId, offer: Vec<u8>) {
-        let _ = (&self.settings, now, id, offer);
+        self.want_offer(now, id, offer);
     }
 
     /// Answers `Offered` with 200.
     pub fn answer_offer(&mut self, now: Time, id: InviteId, body: Vec<u8>) {
-        let _ = (&self.settings, now, id, body);
+        self.accept_offer(now, id, body);
     }
 
-    /// Refuses `Offered` (488, …); the session stays as it was.
+    /// Refuses `Offered` with `code` (300–699; anything else becomes 488); the session stays as it was.
     pub fn refuse_offer(&mut self, now: Time, id: InviteId, code: u16) {
-        let _ = (&self.settings, now, id, code);
+        self.reject_offer(now, id, code);
     }
 
-    /// Sends an INFO inside the dialog; its answer is not said, except that 408 and 481 end the usage.
+    /// Sends an INFO inside the dialog; its answer is not said, except that 408, 481 and silence end the usage.
     pub fn info(&mut self, now: Time, id: InviteId, content_type: &str, body: Vec<u8>) {
-        let _ = (&self.settings, now, id, content_type, body);
+        let Some(usage) = self.usages.get_mut(&id).filter(|usage| matches!(usage.state, State::Answered)) else {
+            return;
+        };
+        let Some(dialog) = &mut usage.dialog else { return };
+        let mut info = dialog.request(Method::Info);
+        let hop = dialog.hop();
+        info.set_body(content_type, body);
+        self.start_request(now, hop, info, Owner::Info(id));
+    }
+
+    // What callers and callees share.
+
+    fn new_id(&mut self) -> u64 {
+        self.last_id += 1;
+        self.last_id
+    }
+
+    /// `within`: for what belongs to a dialog or transaction that is there already.
+    fn is_full(&self, within: bool) -> bool {
+        let max = self.settings.transactions_max;
+        self.table.len() >= if within { max + max / 8 } else { max }
+    }
+
+    fn receive_response(&mut self, now: Time, hop: &Hop, response: Response) {
+        let Some(passed) = self.table.receive_response(now, hop, &response) else { return };
+        match passed.owner {
+            Owner::Invite(id) => self.invite_answered(now, hop, passed, id, response),
+            Owner::Reinvite(id) => self.reinvite_answered(now, hop, passed, id, response),
+            Owner::Info(id) if matches!(response.code, 408 | 481) => self.peer_gone(now, id),
+            Owner::Bye(id) if response.is_final() => self.forget_ending(id),
+            Owner::Request(id) if response.is_final() => {
+                self.events.push_back(Event::Response { id, result: Ok(Box::new(response)) });
+            }
+            _ => {}
+        }
+    }
+
+    fn usage_timeout(&mut self, now: Time, id: InviteId) {
+        self.ring_again(now, id);
+        self.challenge_expired(now, id);
+        self.resend_accepted(now, id);
+        self.offer_next(now, id);
+        self.arm(id);
+    }
+
+    /// The user wants to leave an answered usage.
+    fn leave(&mut self, now: Time, id: InviteId, reason: Option<&str>) {
+        let Some(usage) = self.usages.get_mut(&id) else { return };
+        usage.wanted = None;
+        if usage.unacknowledged.as_ref().is_some_and(|waiting| waiting.first) {
+            usage.state = State::Leaving { reason: reason.map(str::to_string) };
+            self.arm(id);
+        } else {
+            self.send_bye(now, id, reason);
+        }
+    }
+
+    /// From here on the usage only waits for the answer to this BYE.
+    fn send_bye(&mut self, now: Time, id: InviteId, reason: Option<&str>) {
+        self.terminate_offer(now, id);
+        let Some(usage) = self.usages.get_mut(&id) else { return };
+        usage.state = State::Ending;
+        usage.unacknowledged = None;
+        usage.wanted = None;
+        let Some(dialog) = &mut usage.dialog else { return self.forget(now, id) };
+        let mut bye = dialog.request(Method::Bye);
+        let hop = dialog.hop();
+        if let Some(reason) = reason {
+            bye.headers.push("Reason", reason);
+        }
+        self.start_request(now, hop, bye, Owner::Bye(id));
+        self.arm(id);
+    }
+
+    fn bye_unreachable(&mut self, now: Time, id: InviteId, failed: &Hop) {
+        if self.has_other_way(id, failed) {
+            self.send_bye(now, id, None);
+        } else {
+            self.forget_ending(id);
+        }
+    }
+
+    /// Whether the dialog has, or can be given, another hop than the one that failed.
+    fn has_other_way(&mut self, id: InviteId, failed: &Hop) -> bool {
+        let Some(dialog) = self.usages.get_mut(&id).and_then(|usage| usage.dialog.as_mut()) else { return false };
+        dialog.hop().transport.is_reliable() && (dialog.hop() != *failed || dialog.fallback().is_some())
+    }
+
+    /// The peer no longer knows the dialog, or no longer answers (RFC 3261 §12.2.1.2).
+    fn peer_gone(&mut self, now: Time, id: InviteId) {
+        match self.usages.get(&id).map(|usage| &usage.state) {
+            Some(State::Answered) => {
+                self.events.push_back(Event::Ended { id, cause: EndCause::PeerGone });
+                self.send_bye(now, id, None);
+            }
+            Some(State::Leaving { .. }) => self.send_bye(now, id, None),
+            _ => {}
+        }
+    }
+
+    fn forget_ending(&mut self, id: InviteId) {
+        if self.usages.get(&id).is_some_and(|usage| matches!(usage.state, State::Ending)) {
+            self.remove(id);
+        }
+    }
+
+    /// The usage is gone; a request of the peer that still waits for our answer is terminated.
+    fn forget(&mut self, now: Time, id: InviteId) {
+        self.terminate_offer(now, id);
+        self.remove(id);
+    }
+
+    fn remove(&mut self, id: InviteId) {
+        let Some(mut usage) = self.usages.remove(&id) else { return };
+        for key in &usage.dialog_keys {
+            self.dialogs.remove(key);
+        }
+        self.schedule.move_to(id, &mut usage.armed, None);
+    }
+
+    /// 487 to the peer's offer, if one waits for its answer.
+    fn terminate_offer(&mut self, now: Time, id: InviteId) {
+        let Some(usage) = self.usages.get_mut(&id) else { return };
+        if let Some((server, _)) = usage.take_received() {
+            self.answer(now, server, writing::response(487));
+        }
+    }
+
+    /// Makes the usage known by its dialog's name.
+    fn know_dialog(&mut self, id: InviteId, name: (&str, &str, &str)) {
+        let key = self.table.secrets.key(name);
+        if let Some(usage) = self.usages.get_mut(&id)
+            && !usage.dialog_keys.contains(&key)
+        {
+            usage.dialog_keys.push(key);
+            self.dialogs.insert(key, id);
+        }
+    }
+
+    fn arm(&mut self, id: InviteId) {
+        if let Some(usage) = self.usages.get_mut(&id) {
+            let next = usage.next_timeout();
+            self.schedule.move_to(id, &mut usage.armed, next);
+        }
     }
 }

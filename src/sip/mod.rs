@@ -5,6 +5,7 @@
 //! A peer can make it refuse, never panic, and every table in it has a bound with a stated answer at the bound.
 
 pub mod auth;
+pub mod dialog;
 pub mod digest;
 pub mod endpoint;
 pub mod headers;
@@ -14,9 +15,12 @@ pub mod method;
 pub mod params;
 pub mod parse;
 pub mod registrar;
+mod schedule;
+mod secrets;
 pub mod stream;
 pub mod transaction;
 pub mod uri;
+mod usage;
 mod write;
 
 pub use auth::{Authenticator, Verdict};

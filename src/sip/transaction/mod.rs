@@ -7,6 +7,7 @@ pub mod client_invite;
 pub mod client_non_invite;
 pub mod server_invite;
 pub mod server_non_invite;
+pub(in crate::sip) mod table;
 
 pub use client_invite::ClientInvite;
 pub use client_non_invite::ClientNonInvite;

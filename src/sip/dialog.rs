@@ -1,0 +1,267 @@
+//! Dialogs (RFC 3261 §12): who talks with whom, by which way, and in which order.
+//!
+//! Requests of ours go to the hop that the peer's last valid message in the dialog came by. Behind NAT no other way
+//! leads back, and peers that record a route are exactly the ones whose messages come from it, so the route set decides
+//! what is written and never where it is sent. Strict routers (RFC 2543) are not supported.
+
+use super::endpoint::{Hop, Transport};
+use super::headers::{Headers, NameAddr};
+use super::message::{Request, Response};
+use super::method::Method;
+use super::uri::{Host, Uri};
+use std::net::SocketAddr;
+
+#[derive(Clone, Debug)]
+pub struct Dialog {
+    call_id: String,
+    local_tag: String,
+    remote_tag: String,
+    /// From of our requests.
+    local: String,
+    /// To of our requests.
+    remote: String,
+    local_seq: u32,
+    remote_seq: Option<u32>,
+    /// Values of Route, nearest first.
+    routes: Vec<String>,
+    target: Uri,
+    contact: String,
+    hop: Hop,
+}
+
+/// The order of a request within its dialog is wrong: 500 (RFC 3261 §12.2.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutOfOrder;
+
+impl Dialog {
+    /// As made by an INVITE we received (§12.1.1); `None` without a usable Contact.
+    pub fn of_callee(invite: &Request, local_tag: &str, contact: String, hop: Hop) -> Option<Dialog> {
+        let headers = &invite.headers;
+        let target = headers.contacts().ok()?.into_iter().next()?.uri;
+        let to = headers.get("To")?;
+        Some(Dialog {
+            call_id: headers.call_id().ok()?.to_string(),
+            local_tag: local_tag.to_string(),
+            // A peer older than RFC 3261 may have none.
+            remote_tag: headers.from_().ok()?.tag().unwrap_or_default().to_string(),
+            local: format!("{to};tag={local_tag}"),
+            remote: headers.get("From")?.to_string(),
+            local_seq: 0,
+            remote_seq: Some(headers.cseq().ok()?.0),
+            routes: headers.items("Record-Route").map(str::to_string).collect(),
+            target,
+            contact,
+            hop,
+        })
+    }
+
+    /// As made by a response to our INVITE (§12.1.2). Without a usable Contact the target stays what we called.
+    pub fn of_caller(invite: &Request, response: &Response, contact: String, hop: Hop) -> Option<Dialog> {
+        let headers = &response.headers;
+        let to = headers.to().ok()?;
+        let mut routes: Vec<String> = headers.items("Record-Route").map(str::to_string).collect();
+        routes.reverse();
+        Some(Dialog {
+            call_id: invite.headers.call_id().ok()?.to_string(),
+            local_tag: invite.headers.from_().ok()?.tag()?.to_string(),
+            remote_tag: to.tag().unwrap_or_default().to_string(),
+            local: invite.headers.get("From")?.to_string(),
+            remote: headers.get("To")?.to_string(),
+            local_seq: invite.headers.cseq().ok()?.0,
+            remote_seq: None,
+            routes,
+            target: contact_of(headers).unwrap_or_else(|| invite.uri.clone()),
+            contact,
+            hop,
+        })
+    }
+
+    /// Call-ID, local tag, remote tag (§12).
+    pub fn id(&self) -> (&str, &str, &str) {
+        (&self.call_id, &self.local_tag, &self.remote_tag)
+    }
+
+    pub fn hop(&self) -> Hop {
+        self.hop
+    }
+
+    /// Our Contact in this dialog.
+    pub fn contact(&self) -> &str {
+        &self.contact
+    }
+
+    /// A valid message of the peer came by `hop`.
+    pub fn heard_by(&mut self, hop: &Hop) {
+        self.hop = *hop;
+    }
+
+    /// Takes the number of a request of the peer, which must not be lower than the last (§12.2.2).
+    pub fn take_number(&mut self, number: u32) -> Result<(), OutOfOrder> {
+        if self.remote_seq.is_some_and(|last| number < last) {
+            return Err(OutOfOrder);
+        }
+        self.remote_seq = Some(number);
+        Ok(())
+    }
+
+    /// The Contact of a target refresh (re-INVITE, UPDATE and their 2xx) becomes the target (§12.2.1.2, §12.2.2).
+    pub fn refresh(&mut self, headers: &Headers) {
+        if let Some(target) = contact_of(headers) {
+            self.target = target;
+        }
+    }
+
+    /// A request of ours with the next number, without Via (§12.2.1.1).
+    pub fn request(&mut self, method: Method) -> Request {
+        self.local_seq += 1;
+        let refreshes = matches!(method, Method::Invite | Method::Update);
+        let mut request = self.numbered(method, self.local_seq);
+        if refreshes {
+            request.headers.push("Contact", self.contact.clone());
+        }
+        request
+    }
+
+    /// The ACK for the 2xx to our INVITE with this number, without Via (§13.2.2.4).
+    pub fn ack(&self, number: u32) -> Request {
+        self.numbered(Method::Ack, number)
+    }
+
+    /// Another way when the connection of `hop` is lost: to open one to the peer's own address (§12.2.1.1). `None` for
+    /// UDP, after it was tried, and when that address is a name.
+    pub fn fallback(&mut self) -> Option<Hop> {
+        if self.hop.transport == Transport::Udp || self.hop.connection.is_none() {
+            return None;
+        }
+        let first = self.routes.first().and_then(|route| NameAddr::parse(route).ok()).map(|route| route.uri);
+        let uri = first.as_ref().unwrap_or(&self.target).as_sip()?;
+        let Host::Ip(ip) = &uri.host else { return None };
+        self.hop.remote = SocketAddr::new(*ip, uri.port.unwrap_or(5060));
+        self.hop.connection = None;
+        Some(self.hop)
+    }
+
+    fn numbered(&self, method: Method, number: u32) -> Request {
+        let cseq = format!("{number} {method}");
+        let mut request = Request::new(method, self.target.clone());
+        let headers = &mut request.headers;
+        headers.push("Max-Forwards", "70");
+        for route in &self.routes {
+            headers.push("Route", route.clone());
+        }
+        headers.push("From", self.local.clone());
+        headers.push("To", self.remote.clone());
+        headers.push("Call-ID", self.call_id.clone());
+        headers.push("CSeq", cseq);
+        request
+    }
+}
+
+fn contact_of(headers: &Headers) -> Option<Uri> {
+    headers.contacts().ok()?.into_iter().next().map(|contact| contact.uri)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hop(transport: Transport) -> Hop {
+        let connection = (transport == Transport::Tcp).then_some(7);
+        Hop {
+            transport,
+            local: "192.0.2.1:5060".parse().unwrap(),
+            remote: "198.51.100.9:40000".parse().unwrap(),
+            connection,
+        }
+    }
+
+    fn invite() -> Request {
+        let mut invite = Request::new(Method::Invite, "sip:100@192.0.2.1".parse().unwrap());
+        for (name, value) in [
+            ("Record-Route", "<sip:p1.example;lr>, <sip:p2.example;lr>"),
+            ("From", "\"Anna\" <sip:anna@a.example>;tag=far"),
+            ("To", "<sip:100@192.0.2.1>"),
+            ("Call-ID", "c1"),
+            ("CSeq", "7 INVITE"),
+            ("Contact", "<sip:anna@10.0.0.5:5070;transport=tcp>"),
+        ] {
+            invite.headers.push(name, value);
+        }
+        invite
+    }
+
+    fn values<'a>(request: &'a Request, name: &str) -> Vec<&'a str> {
+        request.headers.get_all(name).collect()
+    }
+
+    #[test]
+    fn the_callee_keeps_the_route_in_order_and_turns_from_and_to_round() {
+        let mut dialog =
+            Dialog::of_callee(&invite(), "near", "<sip:v@192.0.2.1:5060>".into(), hop(Transport::Udp)).unwrap();
+        assert_eq!(dialog.id(), ("c1", "near", "far"));
+        let bye = dialog.request(Method::Bye);
+        assert_eq!(bye.uri.to_string(), "sip:anna@10.0.0.5:5070;transport=tcp");
+        assert_eq!(values(&bye, "Route"), ["<sip:p1.example;lr>", "<sip:p2.example;lr>"]);
+        assert_eq!(values(&bye, "From"), ["<sip:100@192.0.2.1>;tag=near"]);
+        assert_eq!(values(&bye, "To"), ["\"Anna\" <sip:anna@a.example>;tag=far"]);
+        assert_eq!(values(&bye, "CSeq"), ["1 BYE"]);
+        assert_eq!(values(&bye, "Contact"), [""; 0]);
+        assert_eq!(values(&dialog.request(Method::Invite), "CSeq"), ["2 INVITE"]);
+    }
+
+    #[test]
+    fn the_caller_reverses_the_route_and_goes_on_counting() {
+        let mut response = Response::to(&invite(), 200, None);
+        response.set_to_tag("far");
+        response.headers.push("Contact", "<sip:b@10.0.0.9>");
+        let mut sent = invite();
+        sent.headers.set("From", "<sip:v@192.0.2.1>;tag=near");
+        let mut dialog = Dialog::of_caller(&sent, &response, "<sip:v@192.0.2.1>".into(), hop(Transport::Udp)).unwrap();
+        let ack = dialog.ack(7);
+        assert_eq!(values(&ack, "CSeq"), ["7 ACK"]);
+        assert_eq!(values(&ack, "Route"), ["<sip:p2.example;lr>", "<sip:p1.example;lr>"]);
+        let update = dialog.request(Method::Update);
+        assert_eq!(update.uri.to_string(), "sip:b@10.0.0.9");
+        assert_eq!(values(&update, "CSeq"), ["8 UPDATE"]);
+        assert_eq!(values(&update, "Contact"), ["<sip:v@192.0.2.1>"]);
+    }
+
+    #[test]
+    fn a_lower_number_is_out_of_order() {
+        let mut dialog = Dialog::of_callee(&invite(), "near", String::new(), hop(Transport::Udp)).unwrap();
+        assert_eq!(dialog.take_number(6), Err(OutOfOrder));
+        assert_eq!(dialog.take_number(9), Ok(()));
+        assert_eq!(dialog.take_number(8), Err(OutOfOrder));
+        assert_eq!(dialog.take_number(9), Ok(()));
+    }
+
+    #[test]
+    fn a_refresh_changes_the_target_and_nothing_else() {
+        let mut dialog = Dialog::of_callee(&invite(), "near", String::new(), hop(Transport::Udp)).unwrap();
+        dialog.refresh(&Headers::new());
+        assert_eq!(dialog.request(Method::Bye).uri.user(), Some("anna"));
+        let mut headers = Headers::new();
+        headers.push("Contact", "<sip:new@10.0.0.6>");
+        dialog.refresh(&headers);
+        assert_eq!(dialog.request(Method::Bye).uri.to_string(), "sip:new@10.0.0.6");
+    }
+
+    #[test]
+    fn a_lost_connection_falls_back_to_the_peers_own_address_once() {
+        let mut invite = invite();
+        invite.headers.remove("Record-Route");
+        let mut dialog = Dialog::of_callee(&invite, "near", String::new(), hop(Transport::Tcp)).unwrap();
+        let other = dialog.fallback().unwrap();
+        assert_eq!((other.remote, other.connection), ("10.0.0.5:5070".parse().unwrap(), None));
+        assert_eq!(dialog.fallback(), None);
+        let mut dialog = Dialog::of_callee(&invite, "near", String::new(), hop(Transport::Udp)).unwrap();
+        assert_eq!(dialog.fallback(), None);
+    }
+
+    #[test]
+    fn an_invite_without_contact_makes_no_dialog() {
+        let mut invite = invite();
+        invite.headers.remove("Contact");
+        assert!(Dialog::of_callee(&invite, "near", String::new(), hop(Transport::Udp)).is_none());
+    }
+}

@@ -1,0 +1,171 @@
+//! INVITEs we receive, to their end or to their ACK (RFC 3261 §13.3).
+
+use super::inbound::Arrival;
+use super::writing::{SDP, response};
+use super::{EndCause, Endpoint, Event, Hop, InviteId};
+use crate::sip::dialog::Dialog;
+use crate::sip::message::{Request, Response};
+use crate::sip::transaction::Expiry;
+use crate::sip::transaction::table::ServerKey;
+use crate::sip::usage::{Exchange, RING_AGAIN, Ringing, State, Unacknowledged, Usage};
+use crate::time::Time;
+
+impl Endpoint {
+    /// An INVITE without To tag that its transaction did not know.
+    pub(super) fn receive_invite(&mut self, arrival: &Arrival, request: Request) {
+        // Only who passes a request on must look at Max-Forwards; but each call may make us place another, so this is
+        // where a loop through us ends.
+        if request.headers.max_forwards() == Some(0) {
+            return self.refuse(arrival, &request, response(483));
+        }
+        if let Some(refusal) = self.unsupported_body(&request) {
+            return self.refuse(arrival, &request, refusal);
+        }
+        if self.usages.len() >= self.settings.usages_max {
+            return self.refuse_full(arrival, &request);
+        }
+        let tag = self.start_server(arrival, &request);
+        let contact = self.contact(arrival.hop, request.uri.user());
+        let Some(dialog) = Dialog::of_callee(&request, &tag, contact, *arrival.hop) else {
+            let refusal = Response { reason: "Missing or Bad Contact header".into(), ..response(400) };
+            self.answer(arrival.now, arrival.key, refusal);
+            return;
+        };
+        self.answer(arrival.now, arrival.key, Response::to(&request, 100, None));
+        let id = InviteId(self.new_id());
+        let number = request.headers.cseq().map_or(0, |(number, _)| number);
+        let state = State::Incoming { server: arrival.key, number, ringing: None };
+        self.usages.insert(id, Usage::new(state, Some(dialog.clone()), false));
+        self.know_dialog(id, dialog.id());
+        self.table.set_usage(arrival.key, id);
+        self.events.push_back(Event::Invite { id, request: Box::new(request), hop: *arrival.hop });
+    }
+
+    pub(super) fn ring_invite(&mut self, now: Time, id: InviteId, code: u16, body: Vec<u8>) {
+        let Some((server, _)) = self.incoming(id) else { return };
+        if !(101..200).contains(&code) {
+            return;
+        }
+        let mut ringing = response(code);
+        self.complete_answer(id, &mut ringing, body);
+        self.answer(now, server, ringing.clone());
+        if let Some(Usage { state: State::Incoming { ringing: slot, .. }, .. }) = self.usages.get_mut(&id) {
+            *slot = Some(Ringing { response: ringing, again: now + RING_AGAIN });
+        }
+        self.arm(id);
+    }
+
+    pub(super) fn ring_again(&mut self, now: Time, id: InviteId) {
+        let Some(Usage { state: State::Incoming { server, ringing: Some(ringing), .. }, .. }) =
+            self.usages.get_mut(&id)
+        else {
+            return;
+        };
+        if ringing.again <= now {
+            ringing.again = now + RING_AGAIN;
+            let (server, response) = (*server, ringing.response.clone());
+            self.answer(now, server, response);
+        }
+    }
+
+    pub(super) fn accept_invite(&mut self, now: Time, id: InviteId, body: Vec<u8>) {
+        let Some((server, number)) = self.incoming(id) else { return };
+        let mut ok = response(200);
+        self.complete_answer(id, &mut ok, body);
+        self.answer(now, server, ok);
+        let timings = self.table.timings();
+        let (Some(answer), Some(usage)) = (self.table.last_answer(server), self.usages.get_mut(&id)) else { return };
+        usage.state = State::Answered;
+        usage.unacknowledged = Some(Unacknowledged::new(now, number, true, answer, timings));
+        self.arm(id);
+    }
+
+    pub(super) fn refuse_invite(&mut self, now: Time, id: InviteId, mut refusal: Response) {
+        let Some((server, _)) = self.incoming(id) else { return };
+        if !(300..700).contains(&refusal.code) {
+            refusal.code = 500;
+        }
+        self.answer(now, server, refusal);
+        self.forget(now, id);
+    }
+
+    /// CANCEL of the INVITE with this transaction; after our final answer it changes nothing (RFC 3261 §9.2).
+    pub(super) fn invite_cancelled(&mut self, now: Time, id: InviteId, invite: ServerKey) {
+        let Some(usage) = self.usages.get_mut(&id) else { return };
+        match (&usage.state, &usage.exchange) {
+            (State::Incoming { server, .. }, _) if *server == invite => {
+                self.answer(now, invite, response(487));
+                self.events.push_back(Event::Cancelled { id });
+                self.forget(now, id);
+            }
+            (State::Answered, Exchange::Received { server, .. }) if *server == invite => {
+                self.terminate_offer(now, id);
+                self.events.push_back(Event::OfferWithdrawn { id });
+                self.offer_next(now, id);
+                self.arm(id);
+            }
+            _ => {}
+        }
+    }
+
+    /// An ACK in the dialog of the usage.
+    pub(super) fn acknowledged(&mut self, now: Time, hop: &Hop, id: InviteId, ack: Request) {
+        let Some(usage) = self.usages.get_mut(&id) else { return };
+        let number = ack.headers.cseq().map_or(0, |(number, _)| number);
+        let Some(waiting) = usage.unacknowledged.take_if(|waiting| waiting.number == number) else { return };
+        if let Some(dialog) = &mut usage.dialog {
+            dialog.heard_by(hop);
+        }
+        if let State::Leaving { reason } = &mut usage.state {
+            let reason = reason.take();
+            return self.send_bye(now, id, reason.as_deref());
+        }
+        if waiting.first || !ack.body.is_empty() {
+            self.events.push_back(Event::Confirmed { id, body: ack.body });
+        }
+        self.offer_next(now, id);
+        self.arm(id);
+    }
+
+    /// The 2xx that waits for its ACK: once more, or in the end BYE (RFC 3261 §13.3.1.4).
+    pub(super) fn resend_accepted(&mut self, now: Time, id: InviteId) {
+        let Some(usage) = self.usages.get_mut(&id) else { return };
+        let Some(waiting) = &mut usage.unacknowledged else { return };
+        match waiting.handle_timeout(now) {
+            Some(Expiry::Resend) => {
+                self.table.counters.retransmissions_sent += 1;
+                self.table.transmits.push_back(waiting.answer().clone());
+            }
+            Some(_) => {
+                let reason = match &mut usage.state {
+                    State::Leaving { reason } => reason.take(),
+                    _ => {
+                        self.events.push_back(Event::Ended { id, cause: EndCause::NoAck });
+                        None
+                    }
+                };
+                self.send_bye(now, id, reason.as_deref());
+            }
+            None => {}
+        }
+    }
+
+    /// What every answer that makes or keeps a dialog carries (RFC 3261 §12.1.1, §13.2.1).
+    pub(super) fn complete_answer(&self, id: InviteId, response: &mut Response, body: Vec<u8>) {
+        if let Some(dialog) = self.usages.get(&id).and_then(|usage| usage.dialog.as_ref()) {
+            response.headers.push("Contact", dialog.contact());
+        }
+        self.describe(&mut response.headers);
+        if !body.is_empty() {
+            response.set_body(SDP, body);
+        }
+    }
+
+    /// Transaction and number of an INVITE that waits for our final answer.
+    fn incoming(&self, id: InviteId) -> Option<(ServerKey, u32)> {
+        match self.usages.get(&id)?.state {
+            State::Incoming { server, number, .. } => Some((server, number)),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! INVITEs we send, to their end or to our ACK (RFC 3261 §13.2, §9.1).
+
+use super::writing::SDP;
+use super::{Endpoint, Event, Failure, Hop, Invitation, InviteId};
+use crate::sip::dialog::Dialog;
+use crate::sip::headers::{Headers, NameAddr};
+use crate::sip::message::{Request, Response};
+use crate::sip::method::Method;
+use crate::sip::transaction::table::{ClientKey, Owner, Passed};
+use crate::sip::usage::{Calling, Cancel, Challenged, FORKS_MAX, State, Usage};
+use crate::time::Time;
+
+impl Endpoint {
+    pub(super) fn send_invite(&mut self, now: Time, invitation: Invitation) -> InviteId {
+        let id = InviteId(self.new_id());
+        if self.is_full(false) || self.usages.len() >= self.settings.usages_max {
+            self.events.push_back(Event::Failed { id, failure: Failure::Full });
+            return id;
+        }
+        let (hop, answers_challenges) = (invitation.hop, invitation.answers_challenges);
+        let offer = if answers_challenges { invitation.offer.clone() } else { Vec::new() };
+        let invite = self.write_invite(invitation);
+        let client = self.table.start_client(now, hop, invite, Owner::Invite(id));
+        let calling = Calling::new(client, hop, offer, answers_challenges);
+        self.usages.insert(id, Usage::new(State::Calling(calling), None, true));
+        id
+    }
+
+    fn write_invite(&mut self, invitation: Invitation) -> Request {
+        let Invitation { target, hop, from: (display, from), to, contact_user, headers: further, offer, .. } =
+            invitation;
+        let from = NameAddr::new(display.as_deref(), from).with_tag(&self.table.secrets.tag());
+        let mut invite = Request::new(Method::Invite, target);
+        let headers = &mut invite.headers;
+        headers.push("Max-Forwards", further.max_forwards().unwrap_or(70).to_string());
+        headers.push("From", from.to_string());
+        headers.push("To", NameAddr::new(None, to).to_string());
+        headers.push("Call-ID", self.table.secrets.call_id());
+        headers.push("CSeq", "1 INVITE");
+        headers.push("Contact", self.contact(&hop, contact_user.as_deref()));
+        self.describe(headers);
+        self.sign(headers, "User-Agent");
+        let ours = ["Via", "Max-Forwards", "From", "To", "Call-ID", "CSeq", "Contact", "Content-Type"];
+        for header in further.iter().filter(|h| !ours.iter().any(|name| h.name.eq_ignore_ascii_case(name))) {
+            headers.push(&header.name, header.value.clone());
+        }
+        invite.set_body(SDP, offer);
+        invite
+    }
+
+    pub(super) fn send_invite_again(&mut self, now: Time, id: InviteId, name: &str, value: String) {
+        let Some(usage) = self.usages.get_mut(&id) else { return };
+        if !matches!(usage.state, State::Challenged(_)) {
+            return;
+        }
+        // The next state is known only when the request is sent; nothing sees the one between.
+        let State::Challenged(challenged) = std::mem::replace(&mut usage.state, State::Ending) else { return };
+        let Challenged { mut invite, offer, hop, .. } = *challenged;
+        let number = invite.headers.cseq().map_or(0, |(number, _)| number) + 1;
+        invite.headers.remove_first_item("Via");
+        invite.headers.set("CSeq", format!("{number} INVITE"));
+        invite.headers.set(name, value);
+        invite.body = offer.clone();
+        let client = self.table.start_client(now, hop, invite, Owner::Invite(id));
+        if let Some(usage) = self.usages.get_mut(&id) {
+            usage.state = State::Calling(Calling::new(client, hop, offer, true));
+        }
+        self.arm(id);
+    }
+
+    pub(super) fn challenge_expired(&mut self, now: Time, id: InviteId) {
+        let Some(Usage { state: State::Challenged(challenged), .. }) = self.usages.get(&id) else { return };
+        if challenged.until <= now {
+            let failure = Failure::Response(Box::new(challenged.response.clone()));
+            self.invite_failed(id, failure);
+        }
+    }
+
+    pub(super) fn cancel_invite(&mut self, now: Time, id: InviteId, reason: Option<&str>) {
+        let Some(usage) = self.usages.get_mut(&id) else { return };
+        match &mut usage.state {
+            State::Calling(calling) if calling.cancel == Cancel::No => {
+                calling.cancel = Cancel::Wanted { reason: reason.map(str::to_string) };
+                self.send_cancel(now, id);
+            }
+            State::Challenged(_) => self.invite_failed(id, Failure::Cancelled),
+            _ => {}
+        }
+    }
+
+    /// Sends the CANCEL that is wanted, once a provisional answer allows it (RFC 3261 §9.1).
+    fn send_cancel(&mut self, now: Time, id: InviteId) {
+        let Some(Usage { state: State::Calling(calling), .. }) = self.usages.get_mut(&id) else { return };
+        let Cancel::Wanted { reason } = &mut calling.cancel else { return };
+        if !calling.provisional {
+            return;
+        }
+        let mut further = Headers::new();
+        if let Some(reason) = reason.take() {
+            further.push("Reason", reason);
+        }
+        calling.cancel = Cancel::Sent;
+        let client = calling.client;
+        self.sign(&mut further, "User-Agent");
+        self.table.cancel(now, client, further);
+    }
+
+    /// A response to an INVITE that was to begin a usage.
+    pub(super) fn invite_answered(&mut self, now: Time, hop: &Hop, passed: Passed, id: InviteId, response: Response) {
+        if response.is_provisional() {
+            self.invite_progresses(now, passed.key, id, response);
+        } else if response.is_success() {
+            self.invite_accepted(now, hop, passed.key, id, response);
+        } else if let Some(invite) = passed.refused
+            && let Some(calling) = self.calling(id, passed.key)
+        {
+            let challenged = matches!(response.code, 401 | 407) && calling.answers_challenges;
+            if calling.cancel != Cancel::No && response.code == 487 {
+                self.invite_failed(id, Failure::Cancelled);
+            } else if calling.cancel == Cancel::No && challenged {
+                self.invite_challenged(now, id, invite, response);
+            } else {
+                self.invite_failed(id, Failure::Response(Box::new(response)));
+            }
+        }
+    }
+
+    fn invite_progresses(&mut self, now: Time, key: ClientKey, id: InviteId, response: Response) {
+        let Some(invite) = self.table.invite(key) else { return };
+        let name = invite.headers.call_id().ok().zip(invite.headers.from_().ok());
+        let name = name.map(|(call_id, from)| (call_id.to_string(), from.tag().unwrap_or_default().to_string()));
+        let Some(calling) = self.calling(id, key) else { return };
+        calling.provisional = true;
+        let cancelled = calling.cancel != Cancel::No;
+        if response.code > 100
+            && let Some((call_id, local)) = name
+            && let Some(remote) = response.headers.to().ok().and_then(|to| to.tag().map(str::to_string))
+            && self.usages.get(&id).is_some_and(|usage| usage.dialog_keys.len() < FORKS_MAX)
+        {
+            self.know_dialog(id, (&call_id, &local, &remote));
+        }
+        if cancelled {
+            self.send_cancel(now, id);
+        } else if response.code > 100 {
+            self.events.push_back(Event::Progress { id, code: response.code, body: response.body });
+        }
+    }
+
+    fn invite_accepted(&mut self, now: Time, hop: &Hop, key: ClientKey, id: InviteId, response: Response) {
+        let Some(invite) = self.table.invite(key) else { return };
+        let tag = response.headers.to().ok().and_then(|to| to.tag().map(str::to_string)).unwrap_or_default();
+        let number = invite.headers.cseq().map_or(0, |(number, _)| number);
+        let contact = invite.headers.get("Contact").unwrap_or_default().to_string();
+        let dialog = Dialog::of_caller(invite, &response, contact, *hop);
+        if self.table.acknowledge_again(key, &tag) {
+            return;
+        }
+        let Some(mut dialog) = dialog.filter(|_| self.table.forks(key) < FORKS_MAX) else {
+            self.table.counters.dropped += 1;
+            return;
+        };
+        let mut ack = dialog.ack(number);
+        self.sign(&mut ack.headers, "User-Agent");
+        self.table.acknowledge(key, &tag, *hop, ack);
+        match self.calling(id, key).map(|calling| calling.cancel == Cancel::No) {
+            Some(true) => {
+                self.forget_early(id);
+                self.know_dialog(id, dialog.id());
+                if let Some(usage) = self.usages.get_mut(&id) {
+                    usage.dialog = Some(dialog);
+                    usage.state = State::Answered;
+                }
+                self.events.push_back(Event::Answered { id, response: Box::new(response) });
+                return;
+            }
+            // The 2xx crossed our CANCEL.
+            Some(false) => self.invite_failed(id, Failure::Cancelled),
+            // Another fork was first, or the usage is over.
+            None => {}
+        }
+        let bye = dialog.request(Method::Bye);
+        self.start_request(now, *hop, bye, Owner::Nobody);
+    }
+
+    fn invite_challenged(&mut self, now: Time, id: InviteId, invite: Request, response: Response) {
+        let (patience, event) = (self.table.timings().patience(), Box::new(response.clone()));
+        self.forget_early(id);
+        let Some(usage) = self.usages.get_mut(&id) else { return };
+        let State::Calling(calling) = std::mem::replace(&mut usage.state, State::Ending) else { return };
+        let (offer, hop, until) = (calling.offer, calling.hop, now + patience);
+        usage.state = State::Challenged(Box::new(Challenged { invite, offer, hop, response, until }));
+        self.arm(id);
+        self.events.push_back(Event::Challenged { id, response: event });
+    }
+
+    /// Our INVITE was not answered at all.
+    pub(super) fn invite_lost(&mut self, id: InviteId, failure: Failure) {
+        if let Some(Usage { state: State::Calling(calling), .. }) = self.usages.get(&id) {
+            let failure = if calling.cancel == Cancel::No { failure } else { Failure::Cancelled };
+            self.invite_failed(id, failure);
+        }
+    }
+
+    fn invite_failed(&mut self, id: InviteId, failure: Failure) {
+        self.events.push_back(Event::Failed { id, failure });
+        self.remove(id);
+    }
+
+    /// The early dialogs are over: one is confirmed, or the INVITE begins anew.
+    fn forget_early(&mut self, id: InviteId) {
+        if let Some(usage) = self.usages.get_mut(&id) {
+            for key in usage.dialog_keys.drain(..) {
+                self.dialogs.remove(&key);
+            }
+        }
+    }
+
+    /// The usage, if it still waits for an answer to this very INVITE.
+    fn calling(&mut self, id: InviteId, key: ClientKey) -> Option<&mut Calling> {
+        match &mut self.usages.get_mut(&id)?.state {
+            State::Calling(calling) if calling.client == key => Some(calling),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! Requests that come in: which transaction, which dialog, and what is refused before any of them (RFC 3261 §8.2).
+
+use super::writing::response;
+use super::{EndCause, Endpoint, Event, Failure, Hop, InviteId, TransactionId};
+use crate::sip::headers::{Headers, Via};
+use crate::sip::message::{Request, Response};
+use crate::sip::method::Method;
+use crate::sip::transaction::table::{Known, ServerKey, answer_hop};
+use crate::sip::uri::{Host, Uri};
+use crate::sip::usage::{Cancel, State};
+use crate::time::Time;
+
+/// A request that no transaction knew, with what its answer needs.
+pub(super) struct Arrival<'a> {
+    pub now: Time,
+    pub hop: &'a Hop,
+    pub via: &'a Via,
+    pub key: ServerKey,
+}
+
+/// Writes where the request really came from into its topmost Via (RFC 3261 §18.2.1, RFC 3581 §4).
+pub(super) fn note_source(headers: &mut Headers, mut via: Via, hop: &Hop) -> Via {
+    let source = hop.remote.ip();
+    if via.host == Host::Ip(source) && !via.has_rport() {
+        return via;
+    }
+    via.params.set("received", Some(&source.to_string()));
+    if via.has_rport() {
+        via.params.set("rport", Some(&hop.remote.port().to_string()));
+    }
+    headers.remove_first_item("Via");
+    headers.insert_first("Via", via.to_string());
+    via
+}
+
+impl Endpoint {
+    pub(super) fn receive_request(&mut self, now: Time, hop: &Hop, mut request: Request) {
+        let Ok(via) = request.headers.via() else {
+            self.table.counters.malformed += 1;
+            return;
+        };
+        let via = &note_source(&mut request.headers, via, hop);
+        self.table.counters.requests_received[super::Counters::method_index(&request.method)] += 1;
+        if request.method == Method::Ack {
+            return self.receive_ack(now, hop, via, request);
+        }
+        let known = self.table.receive_request(&request, via);
+        let (Known::New(key) | Known::Merged(key)) = known else { return };
+        let arrival = Arrival { now, hop, via, key };
+        let within = request.method == Method::Cancel || request.headers.to().is_ok_and(|to| to.tag().is_some());
+        if self.is_full(within) {
+            self.refuse_full(&arrival, &request);
+        } else if matches!(known, Known::Merged(_)) {
+            self.refuse(&arrival, &request, response(482));
+        } else if request.method == Method::Cancel {
+            self.receive_cancel(&arrival, request);
+        } else if within {
+            match self.usage_of(&request) {
+                Some(id) => self.receive_in_dialog(&arrival, id, request),
+                None => self.refuse(&arrival, &request, response(481)),
+            }
+        } else {
+            self.receive_outside(&arrival, request);
+        }
+    }
+
+    /// A request without To tag.
+    fn receive_outside(&mut self, arrival: &Arrival, request: Request) {
+        match &request.method {
+            Method::Bye | Method::Info | Method::Update | Method::Prack => {
+                return self.refuse(arrival, &request, response(481));
+            }
+            Method::Invite => {}
+            method if self.settings.serves.contains(method) => {}
+            _ => return self.refuse_method(arrival, &request),
+        }
+        if matches!(request.uri, Uri::Other(_)) {
+            return self.refuse(arrival, &request, response(416));
+        }
+        if let Some(refusal) = self.unsupported_options(&request) {
+            return self.refuse(arrival, &request, refusal);
+        }
+        if request.method == Method::Invite {
+            self.receive_invite(arrival, request)
+        } else {
+            self.start_server(arrival, &request);
+            let (id, hop) = (TransactionId(arrival.key.0), *arrival.hop);
+            self.events.push_back(Event::Request { id, request: Box::new(request), hop });
+        }
+    }
+
+    fn receive_in_dialog(&mut self, arrival: &Arrival, id: InviteId, request: Request) {
+        let Some(usage) = self.usages.get_mut(&id) else { return };
+        if request.method == Method::Bye {
+            return self.receive_bye(arrival, id, &request);
+        }
+        if matches!(usage.state, State::Ending) {
+            return self.refuse(arrival, &request, response(481));
+        }
+        let number = request.headers.cseq().map_or(0, |(number, _)| number);
+        if let Some(dialog) = &mut usage.dialog {
+            if dialog.take_number(number).is_err() {
+                return self.refuse(arrival, &request, response(500));
+            }
+            dialog.heard_by(arrival.hop);
+        }
+        if let Some(refusal) = self.unsupported_options(&request) {
+            return self.refuse(arrival, &request, refusal);
+        }
+        match request.method {
+            Method::Invite | Method::Update => self.receive_offer(arrival, id, request),
+            Method::Options => {
+                let mut ok = response(200);
+                self.describe(&mut ok.headers);
+                self.refuse(arrival, &request, ok);
+            }
+            Method::Info => {
+                self.refuse(arrival, &request, response(200));
+                let content_type = request.headers.content_type().unwrap_or_default().to_string();
+                self.events.push_back(Event::Info { id, content_type, body: request.body });
+            }
+            // We never send a provisional answer that asks for one (RFC 3262 §3).
+            Method::Prack => self.refuse(arrival, &request, response(481)),
+            _ => self.refuse_method(arrival, &request),
+        }
+    }
+
+    /// BYE is answered 200 in every state; its number does not matter, since nothing can follow it.
+    fn receive_bye(&mut self, arrival: &Arrival, id: InviteId, request: &Request) {
+        self.refuse(arrival, request, response(200));
+        let Some(usage) = self.usages.get(&id) else { return };
+        match &usage.state {
+            State::Answered => {
+                let reason = request.headers.reason().and_then(|reason| reason.text);
+                self.events.push_back(Event::Ended { id, cause: EndCause::Bye { reason } });
+            }
+            State::Incoming { server, .. } => {
+                self.answer(arrival.now, *server, response(487));
+                self.events.push_back(Event::Cancelled { id });
+            }
+            // A callee must not do this (RFC 3261 §15), but the dialog is over for it, so the INVITE is for us.
+            State::Calling(calling) => {
+                let failure = match calling.cancel {
+                    Cancel::No => Failure::Response(Box::new(Response::to(request, 487, None))),
+                    _ => Failure::Cancelled,
+                };
+                let client = calling.client;
+                if calling.cancel != Cancel::Sent {
+                    self.table.cancel(arrival.now, client, Headers::new());
+                }
+                self.events.push_back(Event::Failed { id, failure });
+            }
+            State::Challenged(_) | State::Leaving { .. } | State::Ending => {}
+        }
+        self.forget(arrival.now, id);
+    }
+
+    /// RFC 3261 §9.2.
+    fn receive_cancel(&mut self, arrival: &Arrival, request: Request) {
+        let Some(invite) = self.table.invite_of(&request, arrival.via) else {
+            return self.refuse(arrival, &request, response(481));
+        };
+        let tag = self.table.tag(invite).unwrap_or_default().to_string();
+        self.table.start_server(arrival.now, arrival.key, arrival.hop, arrival.via, &request, &tag);
+        self.answer(arrival.now, arrival.key, response(200));
+        if let Some(id) = self.table.usage(invite) {
+            self.invite_cancelled(arrival.now, id, invite);
+        }
+    }
+
+    fn receive_ack(&mut self, now: Time, hop: &Hop, via: &Via, request: Request) {
+        if let Some(invite) = self.table.invite_of(&request, via)
+            && !self.table.receive_ack(now, invite)
+        {
+            return;
+        }
+        match self.usage_of(&request) {
+            Some(id) => self.acknowledged(now, hop, id, request),
+            None => self.table.counters.dropped += 1,
+        }
+    }
+
+    /// The usage whose dialog the request is in.
+    fn usage_of(&self, request: &Request) -> Option<InviteId> {
+        let (to, from) = (request.headers.to().ok()?, request.headers.from_().ok()?);
+        let name = (request.headers.call_id().ok()?, to.tag()?, from.tag().unwrap_or_default());
+        self.dialogs.get(&self.table.secrets.key(name)).copied()
+    }
+
+    /// Makes the server transaction, with a To tag of ours where the request has none.
+    pub(super) fn start_server(&mut self, arrival: &Arrival, request: &Request) -> String {
+        let tag = match request.headers.to().ok().and_then(|to| to.tag().map(str::to_string)) {
+            Some(tag) => tag,
+            None => self.table.secrets.tag(),
+        };
+        self.table.start_server(arrival.now, arrival.key, arrival.hop, arrival.via, request, &tag);
+        tag
+    }
+
+    /// Answers at once and finally, by a server transaction that repeats the answer.
+    pub(super) fn refuse(&mut self, arrival: &Arrival, request: &Request, response: Response) {
+        self.start_server(arrival, request);
+        self.answer(arrival.now, arrival.key, response);
+    }
+
+    fn refuse_method(&mut self, arrival: &Arrival, request: &Request) {
+        let mut refusal = response(405);
+        refusal.headers.push("Allow", self.allow());
+        self.refuse(arrival, request, refusal);
+    }
+
+    /// 503 without state. The tag is a function of the request, so that a retransmission gets the same (RFC 3261 §8.2.7).
+    pub(super) fn refuse_full(&mut self, arrival: &Arrival, request: &Request) {
+        self.table.counters.refused_full += 1;
+        let mut refusal = Response::to(request, 503, None);
+        refusal.set_to_tag(&format!("{:016x}", arrival.key.0 as u64));
+        refusal.headers.push("Retry-After", self.settings.retry_after.as_secs().to_string());
+        self.send_stateless(answer_hop(arrival.hop, arrival.via), refusal);
+    }
+}

@@ -1,0 +1,118 @@
+//! What an endpoint writes into its own messages.
+
+use super::{Endpoint, Hop, Transmit, Transport};
+use crate::sip::headers::Headers;
+use crate::sip::message::{Request, Response, reason_phrase};
+use crate::sip::method::Method;
+use crate::sip::params::Params;
+use crate::sip::transaction::table::{Owner, ServerKey};
+use crate::sip::uri::{Host, SipUri, Uri};
+use crate::time::Time;
+
+/// The only media type of session descriptions.
+pub const SDP: &str = "application/sdp";
+
+/// What is answered inside dialogs, whatever the settings serve outside of them.
+const IN_DIALOG: [Method; 7] =
+    [Method::Invite, Method::Ack, Method::Cancel, Method::Bye, Method::Options, Method::Info, Method::Update];
+
+/// Code and phrase; the rest comes from the request that is answered.
+pub fn response(code: u16) -> Response {
+    Response { code, reason: reason_phrase(code).to_string(), headers: Headers::new(), body: Vec::new() }
+}
+
+impl Endpoint {
+    /// Answers by a server transaction.
+    pub(super) fn answer(&mut self, now: Time, key: ServerKey, mut response: Response) -> bool {
+        self.sign(&mut response.headers, "Server");
+        self.table.respond(now, key, response)
+    }
+
+    /// A whole answer that no state is kept of.
+    pub(super) fn send_stateless(&mut self, hop: Hop, mut response: Response) {
+        self.sign(&mut response.headers, "Server");
+        self.table.counters.responses_sent[usize::from(response.code / 100).clamp(1, 6) - 1] += 1;
+        self.table.transmits.push_back(Transmit { hop, bytes: response.to_bytes() });
+    }
+
+    /// Sends a request inside a dialog.
+    pub(super) fn start_request(&mut self, now: Time, hop: Hop, mut request: Request, owner: Owner) {
+        self.sign(&mut request.headers, "User-Agent");
+        self.table.start_client(now, hop, request, owner);
+    }
+
+    pub(super) fn sign(&self, headers: &mut Headers, name: &str) {
+        if !self.settings.product.is_empty() && !headers.has(name) {
+            headers.push(name, self.settings.product.clone());
+        }
+    }
+
+    /// Our Contact: `<sip:USER@LOCAL>`, with the transport where it is not UDP.
+    pub(super) fn contact(&self, hop: &Hop, user: Option<&str>) -> String {
+        let user = user.filter(|user| !user.is_empty()).unwrap_or(&self.settings.contact_user);
+        let mut uri =
+            SipUri::new(Some(user).filter(|u| !u.is_empty()), Host::Ip(hop.local.ip()), Some(hop.local.port()));
+        if hop.transport != Transport::Udp {
+            uri.params = Params(vec![("transport".into(), Some(hop.transport.name().to_ascii_lowercase()))]);
+        }
+        format!("<{}>", Uri::Sip(uri))
+    }
+
+    pub(super) fn allow(&self) -> String {
+        let further = self.settings.serves.iter().filter(|method| !IN_DIALOG.contains(method));
+        IN_DIALOG.iter().chain(further).map(Method::as_str).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Allow, and Supported where there is something.
+    pub(super) fn describe(&self, headers: &mut Headers) {
+        headers.push("Allow", self.allow());
+        if !self.settings.supported.is_empty() {
+            headers.push("Supported", self.settings.supported.join(", "));
+        }
+    }
+
+    /// Fills in what a request outside any dialog must have (RFC 3261 §8.1.1).
+    pub(super) fn complete_request(&mut self, hop: &Hop, mut request: Request) -> Request {
+        let contact = self.contact(hop, None);
+        let defaults = [
+            ("Max-Forwards", "70".to_string()),
+            ("From", format!("{contact};tag={}", self.table.secrets.tag())),
+            ("To", format!("<{}>", request.uri)),
+            ("Call-ID", self.table.secrets.call_id()),
+            ("CSeq", format!("1 {}", request.method)),
+            ("Contact", contact),
+        ];
+        for (name, value) in defaults {
+            if !request.headers.has(name) {
+                request.headers.push(name, value);
+            }
+        }
+        self.sign(&mut request.headers, "User-Agent");
+        request
+    }
+
+    /// 415 with what we take instead, if the body is no session description (RFC 3261 §8.2.3).
+    pub(super) fn unsupported_body(&self, request: &Request) -> Option<Response> {
+        let encoding = request.headers.get("Content-Encoding").filter(|e| !e.eq_ignore_ascii_case("identity"));
+        let other = request.headers.content_type().is_some() && !request.headers.has_content(SDP);
+        if request.body.is_empty() || (encoding.is_none() && !other) {
+            return None;
+        }
+        let mut response = response(415);
+        response.headers.push("Accept", SDP);
+        response.headers.push("Accept-Encoding", "identity");
+        Some(response)
+    }
+
+    /// 420 with the option tags we do not know, if there are any (RFC 3261 §8.2.2.3).
+    pub(super) fn unsupported_options(&self, request: &Request) -> Option<Response> {
+        let known = |tag: &str| self.settings.supported.iter().any(|known| known.eq_ignore_ascii_case(tag));
+        let unknown: Vec<&str> = request.headers.require().filter(|tag| !known(tag)).collect();
+        if unknown.is_empty() {
+            return None;
+        }
+        let mut response = response(420);
+        response.headers.push("Unsupported", unknown.join(", "));
+        Some(response)
+    }
+}

@@ -1,0 +1,84 @@
+//! Unguessable names and keys from one seed: branches, tags, Call-IDs, back-off times, table keys.
+//!
+//! Peers see branches and tags, so one must not lead to the next: they are SHA-256 of the seed and a counter.
+
+use crate::time::Duration;
+use sha2::{Digest, Sha256};
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash, Hasher};
+
+#[derive(Clone, Debug)]
+pub(super) struct Secrets {
+    seed: u64,
+    counter: u64,
+    ready: Vec<u64>,
+}
+
+impl Secrets {
+    pub fn new(seed: u64) -> Secrets {
+        Secrets { seed, counter: 0, ready: Vec::new() }
+    }
+
+    pub fn next(&mut self) -> u64 {
+        if let Some(number) = self.ready.pop() {
+            return number;
+        }
+        self.counter += 1;
+        let digest =
+            Sha256::new().chain_update(self.seed.to_le_bytes()).chain_update(self.counter.to_le_bytes()).finalize();
+        let numbers = digest.chunks_exact(8).map(|b| u64::from_le_bytes(b.try_into().expect("chunks of eight")));
+        self.ready.extend(numbers);
+        self.ready.pop().expect("a digest holds four numbers")
+    }
+
+    /// A tag (RFC 3261 §19.3).
+    pub fn tag(&mut self) -> String {
+        format!("{:016x}", self.next())
+    }
+
+    pub fn call_id(&mut self) -> String {
+        format!("{:016x}{:016x}", self.next(), self.next())
+    }
+
+    /// A multiple of 10 ms from `low` to `high`, both included (RFC 3261 §14.1).
+    pub fn back_off(&mut self, low: Duration, high: Duration) -> Duration {
+        let steps = high.saturating_sub(low).as_millis() as u64 / 10;
+        low + Duration::from_millis(10 * (self.next() % (steps + 1)))
+    }
+
+    /// A table key that a peer cannot steer into a collision: it does not know the seed.
+    pub fn key(&self, parts: impl Hash) -> u128 {
+        let half = |salt: u64| {
+            let mut hasher = DefaultHasher::new();
+            (self.seed, salt, &parts).hash(&mut hasher);
+            hasher.finish()
+        };
+        u128::from(half(1)) << 64 | u128::from(half(2))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_seed_gives_one_sequence_without_repetition() {
+        let (mut a, mut b, mut c) = (Secrets::new(7), Secrets::new(7), Secrets::new(8));
+        let mut seen = std::collections::HashSet::new();
+        for _ in 0..1000 {
+            let next = a.next();
+            assert_eq!(next, b.next());
+            assert_ne!(next, c.next());
+            assert!(seen.insert(next));
+        }
+    }
+
+    #[test]
+    fn back_off_covers_its_range_in_steps_of_10_ms() {
+        let (low, high) = (Duration::from_millis(2100), Duration::from_millis(4000));
+        let mut secrets = Secrets::new(1);
+        let drawn: Vec<_> = (0..20_000).map(|_| secrets.back_off(low, high)).collect();
+        assert!(drawn.iter().all(|d| d.as_millis() % 10 == 0));
+        assert_eq!((drawn.iter().min(), drawn.iter().max()), (Some(&low), Some(&high)));
+    }
+}

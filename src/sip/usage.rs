@@ -1,0 +1,251 @@
+//! The INVITE usage (RFC 3261 §13–§15, RFC 5057): what one call leg is in, seen from the signalling.
+//!
+//! ```text
+//!  caller:  Calling ──2xx──▶ Answered          callee:  Incoming ──accept──▶ Answered (2xx resent until ACK)
+//!            │  ▲ authorize   │ bye                        │ reject, CANCEL      │ bye before ACK
+//!            ▼  │             ▼                            ▼                     ▼
+//!          Challenged       Ending ──BYE answered──▶     gone                 Leaving ──ACK, 64·T1──▶ Ending
+//! ```
+//!
+//! From each state a failure or the peer's BYE leads out at once.
+
+use super::dialog::Dialog;
+use super::endpoint::{Hop, Transmit};
+use super::message::{Request, Response};
+use super::transaction::table::{ClientKey, ServerKey};
+use super::transaction::{Expiry, Timings};
+use crate::time::{Duration, Time};
+
+/// A provisional answer is repeated this often, so that no proxy gives the call up (RFC 3261 §13.3.1.1).
+pub const RING_AGAIN: Duration = Duration::from_secs(60);
+/// How often an offer that was answered 491 is sent again before the refusal is believed.
+pub const GLARE_TRIES: u32 = 6;
+/// How long the peer may take to answer a re-INVITE of ours: Timer C of a proxy (RFC 3261 §16.6).
+pub const REINVITE_PATIENCE: Duration = Duration::from_secs(180);
+/// Dialogs that one INVITE of ours may make by forking; what exceeds it is not acknowledged.
+pub const FORKS_MAX: usize = 12;
+
+#[derive(Debug)]
+pub struct Usage {
+    pub state: State,
+    /// The confirmed dialog, or the callee's early one.
+    pub dialog: Option<Dialog>,
+    /// Keys under which the dialogs of this usage are found.
+    pub dialog_keys: Vec<u128>,
+    /// We sent the INVITE, so the Call-ID is ours (it decides the back-off of §14.1).
+    pub calls: bool,
+    /// The 2xx of ours that waits for its ACK.
+    pub unacknowledged: Option<Unacknowledged>,
+    pub exchange: Exchange,
+    pub wanted: Option<Wanted>,
+    pub armed: Option<Time>,
+}
+
+#[derive(Debug)]
+pub enum State {
+    Incoming { server: ServerKey, number: u32, ringing: Option<Ringing> },
+    Calling(Calling),
+    Challenged(Box<Challenged>),
+    Answered,
+    Leaving { reason: Option<String> },
+    Ending,
+}
+
+#[derive(Debug)]
+pub struct Ringing {
+    pub response: Response,
+    pub again: Time,
+}
+
+#[derive(Debug)]
+pub struct Calling {
+    pub client: ClientKey,
+    pub hop: Hop,
+    /// Needed again after a challenge; empty if those are not answered.
+    pub offer: Vec<u8>,
+    pub answers_challenges: bool,
+    pub provisional: bool,
+    pub cancel: Cancel,
+}
+
+impl Calling {
+    pub fn new(client: ClientKey, hop: Hop, offer: Vec<u8>, answers_challenges: bool) -> Calling {
+        Calling { client, hop, offer, answers_challenges, provisional: false, cancel: Cancel::No }
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub enum Cancel {
+    No,
+    /// CANCEL must wait for the first provisional answer (RFC 3261 §9.1).
+    Wanted {
+        reason: Option<String>,
+    },
+    Sent,
+}
+
+#[derive(Debug)]
+pub struct Challenged {
+    pub invite: Request,
+    pub offer: Vec<u8>,
+    pub hop: Hop,
+    pub response: Response,
+    pub until: Time,
+}
+
+/// The offer under way in the dialog (RFC 3264 allows one at a time).
+#[derive(Debug)]
+pub enum Exchange {
+    Idle,
+    /// Our re-INVITE.
+    Sent(Sent),
+    /// The peer's re-INVITE or UPDATE waits for our user's answer.
+    Received {
+        server: ServerKey,
+        request: Box<Request>,
+    },
+}
+
+#[derive(Debug)]
+pub struct Sent {
+    pub client: ClientKey,
+    /// Needed again after a 491.
+    pub offer: Vec<u8>,
+    /// How often it was sent, this time included.
+    pub tries: u32,
+    /// When it is given up, once provisionally answered.
+    pub until: Time,
+}
+
+/// An offer of ours that waits its turn.
+#[derive(Debug)]
+pub struct Wanted {
+    pub offer: Vec<u8>,
+    pub not_before: Time,
+    pub tries: u32,
+}
+
+impl Usage {
+    pub fn new(state: State, dialog: Option<Dialog>, calls: bool) -> Usage {
+        Usage {
+            state,
+            dialog,
+            dialog_keys: Vec::new(),
+            calls,
+            unacknowledged: None,
+            exchange: Exchange::Idle,
+            wanted: None,
+            armed: None,
+        }
+    }
+
+    /// Whether a re-INVITE of ours may be sent: no other INVITE is in progress either way (RFC 3261 §14.1).
+    pub fn may_offer(&self) -> bool {
+        matches!(self.state, State::Answered)
+            && matches!(self.exchange, Exchange::Idle)
+            && self.unacknowledged.is_none()
+    }
+
+    /// The peer's offer, if one waits for its answer; from here on nothing is under way.
+    pub fn take_received(&mut self) -> Option<(ServerKey, Box<Request>)> {
+        match std::mem::replace(&mut self.exchange, Exchange::Idle) {
+            Exchange::Received { server, request } => Some((server, request)),
+            other => {
+                self.exchange = other;
+                None
+            }
+        }
+    }
+
+    /// Our offer, if one waits for its answer; from here on nothing is under way.
+    pub fn take_sent(&mut self) -> Option<Sent> {
+        match std::mem::replace(&mut self.exchange, Exchange::Idle) {
+            Exchange::Sent(sent) => Some(sent),
+            other => {
+                self.exchange = other;
+                None
+            }
+        }
+    }
+
+    pub fn next_timeout(&self) -> Option<Time> {
+        let state = match &self.state {
+            State::Incoming { ringing, .. } => ringing.as_ref().map(|ringing| ringing.again),
+            State::Challenged(challenged) => Some(challenged.until),
+            _ => None,
+        };
+        let offer = self.wanted.as_ref().filter(|_| self.may_offer()).map(|wanted| wanted.not_before);
+        let ack = self.unacknowledged.as_ref().map(Unacknowledged::next_timeout);
+        state.into_iter().chain(offer).chain(ack).min()
+    }
+}
+
+/// A 2xx of ours, resent until its ACK comes, on every transport (RFC 3261 §13.3.1.4).
+#[derive(Debug)]
+pub struct Unacknowledged {
+    /// The CSeq number that its ACK will carry.
+    pub number: u32,
+    /// It answers the first INVITE, not a re-INVITE.
+    pub first: bool,
+    answer: Transmit,
+    interval: Duration,
+    resend: Time,
+    over: Time,
+    timings: Timings,
+}
+
+impl Unacknowledged {
+    /// The answer was sent at `now`.
+    pub fn new(now: Time, number: u32, first: bool, answer: Transmit, timings: Timings) -> Unacknowledged {
+        let (resend, over) = (now + timings.t1, now + timings.patience());
+        Unacknowledged { number, first, answer, interval: timings.t1, resend, over, timings }
+    }
+
+    pub fn answer(&self) -> &Transmit {
+        &self.answer
+    }
+
+    pub fn next_timeout(&self) -> Time {
+        self.resend.min(self.over)
+    }
+
+    pub fn handle_timeout(&mut self, now: Time) -> Option<Expiry> {
+        if self.over <= now {
+            return Some(Expiry::TimedOut);
+        }
+        if self.resend > now {
+            return None;
+        }
+        self.interval = (self.interval * 2).min(self.timings.t2);
+        self.resend = now + self.interval;
+        Some(Expiry::Resend)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sip::endpoint::Transport;
+
+    #[test]
+    fn a_2xx_is_resent_from_t1_up_to_every_t2_and_given_up_after_64_t1() {
+        let at = "192.0.2.1:5060".parse().unwrap();
+        let hop = Hop { transport: Transport::Tcp, local: at, remote: at, connection: Some(1) };
+        let start = Time::from_secs(10);
+        let answer = Transmit { hop, bytes: Vec::new() };
+        let mut waiting = Unacknowledged::new(start, 1, true, answer, Timings::default());
+        let mut resent = Vec::new();
+        loop {
+            let at = waiting.next_timeout();
+            assert_eq!(waiting.handle_timeout(at - Duration::from_micros(1)), None);
+            match waiting.handle_timeout(at) {
+                Some(Expiry::Resend) => resent.push(at.since(start).as_millis()),
+                expiry => {
+                    assert_eq!((expiry, at), (Some(Expiry::TimedOut), start + Duration::from_secs(32)));
+                    break;
+                }
+            }
+        }
+        assert_eq!(resent, [500, 1500, 3500, 7500, 11_500, 15_500, 19_500, 23_500, 27_500, 31_500]);
+    }
+}
