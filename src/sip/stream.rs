@@ -50,9 +50,10 @@ impl Framer {
         self.broken
     }
 
-    /// No message has begun that is not complete: the peer may close the connection without losing one.
+    /// No message has begun that is not complete: the peer may close the connection without losing one. Line breaks that
+    /// may be half a ping begin no message.
     pub fn is_idle(&self) -> bool {
-        self.buffer.len() == self.start
+        self.waiting.is_none() && self.buffer[self.start..].iter().all(|b| matches!(b, b'\r' | b'\n'))
     }
 
     /// The next complete message or keep-alive; `None`: more bytes are needed, or the framer is broken.
@@ -228,6 +229,20 @@ mod tests {
             framer.push(options("", "").as_bytes());
             assert_eq!(framer.next(), None);
         }
+    }
+
+    #[test]
+    fn half_a_ping_is_no_message_that_has_begun() {
+        let mut framer = Framer::new();
+        framer.push(b"\r\n");
+        assert_eq!((framer.next(), framer.is_idle()), (None, true));
+        // A body of line breaks that is not whole yet is one.
+        framer.push(options("", "l: 6\r\n").as_bytes());
+        framer.push(b"\r\n\r\n");
+        assert_eq!((framer.next(), framer.is_idle()), (None, false));
+        framer.push(b"\r\n");
+        assert!(matches!(framer.next(), Some(Frame::Message(_))));
+        assert!(framer.is_idle());
     }
 
     #[test]
