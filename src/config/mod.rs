@@ -8,9 +8,11 @@ mod cross;
 mod problem;
 mod read;
 mod source;
+mod starter;
 mod values;
 
 pub use problem::{Place, Problem, Severity, nearest};
+pub use starter::starter;
 pub use values::{Hop, Listen, Network, Ports, Secret};
 
 use crate::acd::{AgentSettings, QueueSettings};
@@ -25,7 +27,7 @@ use values::{Dialled, Limit, Name};
 /// Every setting that has a built-in value, explained.
 pub const DEFAULTS: &str = include_str!("defaults.toml");
 
-/// Numbers, queues and agents to begin with: used when there is neither file nor variable, and written by `init`.
+/// Numbers, queues and agents to begin with: used when there is no file, and written by `init`.
 pub const SAMPLE: &str = include_str!("sample.toml");
 
 /// Everything an operator can set, checked.
@@ -151,8 +153,7 @@ pub struct Loaded {
 }
 
 /// Reads the settings: built-in ones, those of `file`, those of `environment` (all variables; the ones that begin with
-/// `VAXEL_` are taken). With neither a file nor a variable of ours it is the sample: two queues, two agents, one number,
-/// on loopback.
+/// `VAXEL_` are taken). Without a file the sample stands in for it: two queues, two agents, one number, on loopback.
 ///
 /// `read` gives the text of a file: of `file` itself and of password files.
 ///
