@@ -1,10 +1,15 @@
 //! Why an entry is not with an agent: one reason for each, of a closed set.
 
-use crate::ids::{EntryId, OfferId};
+use super::agent::{Agent, Task};
+use super::entry::Entry;
+use super::event::{AgentState, Skills};
+use super::line::{LineKey, Refused};
+use super::{Acd, matching};
+use crate::ids::{AgentId, EntryId, OfferId};
 use crate::time::Time;
 
-/// Why an agent does not talk to an entry now. Where several hold, the one that lasts longest is told: skills before state, state
-/// before memory.
+/// Why an agent does not talk to an entry now. Where several hold, the one that lasts longest is told: skills before
+/// state, state before memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WhyNot {
     /// The agent lacks this skill altogether.
@@ -41,10 +46,55 @@ pub enum WhyNot {
     BackOff {
         until: Time,
     },
-    /// The agent declined or did not answer this entry; it may come back to them then.
+    /// The agent declined or did not answer this entry, and it does not come back to them before then, as things stand
+    /// now.
     Refused {
         until: Time,
     },
     /// The agent could take it, but another came first and is rung for it.
     RankedLower,
+}
+
+impl Acd {
+    /// Why the entry is not with each of the agents, by agent; empty if it does not wait. Costs a look at every agent.
+    pub fn explain(&self, entry: EntryId) -> Vec<(AgentId, WhyNot)> {
+        let Some(entry) = self.entries.get(&entry) else { return Vec::new() };
+        let needs = &self.lines.need(entry.need).skills;
+        let queue = &self.queues[&entry.queue];
+        let key = LineKey {
+            need: entry.need,
+            rate: queue.rate,
+            leave_when_no_agents: queue.settings.leave_when_no_agents,
+            refused: entry.refused(),
+        };
+        let nobody_else = matching::nobody_else_left(&key, &self.lines, &self.pools, &self.agents);
+        self.agents.iter().map(|(id, agent)| (*id, why_not(*id, agent, entry, needs, nobody_else))).collect()
+    }
+}
+
+fn why_not(id: AgentId, agent: &Agent, entry: &Entry, needs: &Skills, nobody_else: bool) -> WhyNot {
+    let level = |skill: &String| agent.settings.skills.get(skill).copied().unwrap_or(0);
+    if let Some((skill, _)) = needs.iter().find(|(skill, _)| level(skill) == 0) {
+        return WhyNot::NotSkilled { skill: skill.clone() };
+    }
+    if let Some((skill, needs)) = needs.iter().find(|(skill, needs)| level(skill) < **needs) {
+        return WhyNot::LevelTooLow { skill: skill.clone(), has: level(skill), needs: *needs };
+    }
+    match &agent.state {
+        AgentState::Offline => WhyNot::Offline,
+        AgentState::Paused { reason, until } => WhyNot::Paused { reason: reason.clone(), until: *until },
+        AgentState::WrapUp { until } => WhyNot::WrapUp { until: *until },
+        AgentState::Talking { entry } => WhyNot::Talking { entry: *entry },
+        AgentState::Busy => WhyNot::Busy,
+        AgentState::BackOff { until } => WhyNot::BackOff { until: *until },
+        AgentState::Offered { offer, deadline } => match agent.task {
+            Task::Offered { entry: other, .. } if other != entry.place.entry => WhyNot::RingingOther { entry: other },
+            _ => WhyNot::Ringing { offer: *offer, deadline: *deadline },
+        },
+        AgentState::Ready => match entry.refusals.get(&id) {
+            Some(refusal) if !nobody_else => WhyNot::Refused { until: refusal.until },
+            Some(refusal) if refusal.phase == Refused::JustNow => WhyNot::Refused { until: refusal.just_now },
+            _ => WhyNot::RankedLower,
+        },
+    }
 }

@@ -2,43 +2,114 @@
 //!
 //! A fold: [`Acd`] changes only through [`AcdEvent`]s, which carry their own time. The same events in the same order
 //! give the same state and the same decisions. Knows neither phones nor calls nor flows, and no clock.
+//!
+//! One total order over all queues that compete for an agent: score = priority + ageing × seconds waited, ties by who
+//! came first. An agent takes the highest score they may serve; an entry takes the agent who is idle longest. With
+//! equal priority and ageing nobody is overtaken by a later arrival whose needs the same agent meets, unless that
+//! agent refused them.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `event` | what happens and what follows, in words |
+//! | `agent`, `staffing` | an agent's facts and state; what changes them |
+//! | `entry`, `queue`, `waiting` | an entry, its queue; arriving and leaving |
+//! | `offers` | an offer from the first ring to its outcome; refusals |
+//! | `line`, `pool`, `matching` | entries by need, agents by skill set, and who goes to whom |
+//! | `deadline`, `ranked`, `bits` | time, places in line, small sets |
+//! | `explain`, `counts` | why, and how many |
 
+mod agent;
+mod bits;
 mod counts;
+mod deadline;
+mod entry;
 pub mod event;
 mod explain;
+mod line;
+mod matching;
+mod offers;
+mod pool;
+mod queue;
+mod ranked;
+mod staffing;
+#[cfg(test)]
+mod tests;
+mod waiting;
 
 pub use counts::QueueCounts;
 pub use event::{AcdEvent, AgentSettings, AgentState, Change, Decision, Exit, Outcome, QueueSettings, Skills};
 pub use explain::WhyNot;
 
-use crate::ids::{AgentId, EntryId, QueueId};
+use crate::ids::{AgentId, EntryId, OfferId, QueueId};
 use crate::time::{Duration, Time};
-use std::collections::VecDeque;
+use agent::Agent;
+use deadline::{Deadline, Deadlines};
+use entry::Entry;
+use line::Lines;
+use pool::Pools;
+use queue::Queue;
+use std::collections::{BTreeMap, VecDeque};
 
 /// The distributor: lines of entries, pools of agents, and the offers between them.
 ///
-/// After each [`apply`](Acd::apply), take [`poll_decision`](Acd::poll_decision) until it gives `None`, carry out what it
-/// says, and apply a [`Change::Tick`] at [`poll_timeout`](Acd::poll_timeout) if nothing else happens before.
+/// After each [`apply`](Acd::apply), take [`poll_decision`](Acd::poll_decision) until it gives `None`, carry out what
+/// it says, and apply a [`Change::Tick`] at [`poll_timeout`](Acd::poll_timeout) if nothing else happens before.
+///
+/// The cost of an event grows with the number of *different* needs and skill sets in play (and of different refusals
+/// remembered), not with the number of entries, agents or queues.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Acd {
-    seed: u64,
+    now: Time,
+    last_offer: u64,
+    queues: BTreeMap<QueueId, Queue>,
+    agents: BTreeMap<AgentId, Agent>,
+    /// Those that wait, those an agent is rung for included.
+    entries: BTreeMap<EntryId, Entry>,
+    offers: BTreeMap<OfferId, AgentId>,
+    talks: BTreeMap<EntryId, AgentId>,
+    lines: Lines,
+    pools: Pools,
+    deadlines: Deadlines,
     decisions: VecDeque<Decision>,
     ignored: u64,
 }
 
+/// The change made no sense and nothing was changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Ignored;
+
 impl Acd {
-    /// An ACD without queues and agents. `seed` is all the chance there is in it, and where the numbers of its offers begin: with the
-    /// microsecond of the program's start, no two runs share one.
+    /// An ACD without queues and agents. `seed` is all the chance there is in it, and where the numbers of its offers
+    /// begin: with the microsecond of the program's start, no two runs share one.
     pub fn new(seed: u64) -> Acd {
-        Acd { seed, decisions: VecDeque::new(), ignored: 0 }
+        Acd {
+            now: Time::EPOCH,
+            last_offer: seed,
+            queues: BTreeMap::new(),
+            agents: BTreeMap::new(),
+            entries: BTreeMap::new(),
+            offers: BTreeMap::new(),
+            talks: BTreeMap::new(),
+            lines: Lines::default(),
+            pools: Pools::default(),
+            deadlines: Deadlines::default(),
+            decisions: VecDeque::new(),
+            ignored: 0,
+        }
     }
 
-    /// Acts on all deadlines up to `event.at`, each at its own time, then on the change, and after each of them matches.
+    /// Acts on all deadlines up to `event.at`, each at its own time, then on the change, and after each of them
+    /// matches.
     pub fn apply(&mut self, event: &AcdEvent) {
-        match event.change {
-            Change::Tick => {}
-            _ => self.ignored += 1,
+        let at = event.at.max(self.now);
+        self.act_on_deadlines(at);
+        self.now = at;
+        if let Err(Ignored) = self.change(&event.change) {
+            self.ignored += 1;
         }
+        self.make_offers();
+        // An entry may arrive after its longest wait (its place was kept from before): it had its chance just now.
+        self.act_on_deadlines(at);
     }
 
     /// What follows from the events so far, in order.
@@ -48,48 +119,106 @@ impl Acd {
 
     /// When the next deadline is; always later than the last event. `None`: nothing will happen by itself.
     pub fn poll_timeout(&self) -> Option<Time> {
-        None
+        self.deadlines.next()
     }
 
-    /// Place in its queue among the entries it competes with (those that some agent could serve as well as it), one who is rung for
-    /// included; 1 is next. `None` if it does not wait.
-    pub fn position(&self, _entry: EntryId) -> Option<u32> {
-        None
+    fn act_on_deadlines(&mut self, at: Time) {
+        while let Some((time, deadline)) = self.deadlines.pop(at) {
+            self.now = self.now.max(time);
+            match deadline {
+                Deadline::Offer(agent) => self.offer_ended(agent, Outcome::NoAnswer),
+                Deadline::WrapUp(agent) => self.wrap_up_over(agent),
+                Deadline::BackOff(agent) => self.back_off_over(agent),
+                Deadline::Pause(agent) => self.pause_over(agent),
+                Deadline::Refusal(entry, agent) => self.refusal_ages(entry, agent),
+                Deadline::MaxWait(entry) => self.waited_too_long(entry),
+            }
+            self.make_offers();
+        }
+    }
+
+    fn change(&mut self, change: &Change) -> Result<(), Ignored> {
+        match change {
+            Change::Queue { id, settings } => self.set_queue(*id, settings),
+            Change::Agent { id, settings } => self.set_agent(*id, settings),
+            Change::LoggedIn { agent } => return self.logged_in(*agent),
+            Change::LoggedOut { agent } => return self.logged_out(*agent),
+            Change::Pause { agent, reason } => return self.pause(*agent, reason),
+            Change::Resume { agent } => return self.resume(*agent),
+            Change::Busy { agent } => return self.busy(*agent),
+            Change::Free { agent } => return self.free(*agent),
+            Change::EndWrapUp { agent } => return self.end_wrap_up(*agent),
+            Change::Arrive { entry, queue, needs, priority, max_wait, since } => {
+                return self.arrive(*entry, *queue, needs, *priority, *max_wait, *since);
+            }
+            Change::Leave { entry, exit } => return self.leave(*entry, *exit),
+            Change::OfferEnded { offer, outcome } => return self.offer_ended_by_phone(*offer, *outcome),
+            Change::TalkEnded { entry } => return self.talk_ended(*entry),
+            Change::Tick => {}
+        }
+        Ok(())
+    }
+
+    fn make_offers(&mut self) {
+        while let Some((entry, agent)) = matching::next_pair(&self.lines, &self.pools, &self.agents, self.now) {
+            self.offer(entry, agent);
+        }
+    }
+}
+
+/// What can be asked at any time; the answers are as of the last event.
+impl Acd {
+    /// Place in its queue among the entries it competes with (those that some agent, logged in or not, could serve as
+    /// well as it), one who is rung for included; 1 is next. `None` if it does not wait.
+    pub fn position(&self, entry: EntryId) -> Option<u32> {
+        let entry = self.entries.get(&entry)?;
+        let able = &self.lines.need(entry.need).able;
+        let before: usize = self.queues[&entry.queue]
+            .order
+            .iter()
+            .filter(|(need, _)| **need == entry.need || self.lines.need(**need).able.meets(able))
+            .map(|(_, order)| order.rank(entry.place))
+            .sum();
+        Some(u32::try_from(before).unwrap_or(u32::MAX).saturating_add(1))
     }
 
     /// Entries of the queue that wait, those an agent is rung for included.
-    pub fn waiting(&self, _queue: QueueId) -> u32 {
-        0
+    pub fn waiting(&self, queue: QueueId) -> u32 {
+        self.queues.get(&queue).map_or(0, |queue| u32::try_from(queue.counts.waiting).unwrap_or(u32::MAX))
     }
 
     /// Entries of the queue that wait, next to be served first.
-    pub fn entries(&self, _queue: QueueId) -> Vec<EntryId> {
-        Vec::new()
+    pub fn entries(&self, queue: QueueId) -> Vec<EntryId> {
+        let orders = self.queues.get(&queue).into_iter().flat_map(|queue| queue.order.values());
+        let mut places: Vec<_> = orders.flat_map(|order| order.iter()).collect();
+        places.sort_unstable();
+        places.into_iter().map(|place| place.entry).collect()
     }
 
     /// How long the entry that has waited longest has; `None` if nobody waits.
-    pub fn longest_wait(&self, _queue: QueueId, _now: Time) -> Option<Duration> {
-        None
+    pub fn longest_wait(&self, queue: QueueId, now: Time) -> Option<Duration> {
+        let (since, _) = self.queues.get(&queue)?.by_since.first()?;
+        Some(now.since(*since))
     }
 
     /// Counts of a queue; `None` if there is no such queue.
-    pub fn queue_counts(&self, _queue: QueueId) -> Option<&QueueCounts> {
-        None
+    pub fn queue_counts(&self, queue: QueueId) -> Option<&QueueCounts> {
+        self.queues.get(&queue).map(|queue| &queue.counts)
     }
 
     /// `None` if there is no such agent.
-    pub fn agent_state(&self, _agent: AgentId) -> Option<&AgentState> {
-        None
+    pub fn agent_state(&self, agent: AgentId) -> Option<&AgentState> {
+        self.agents.get(&agent).map(|agent| &agent.state)
     }
 
     /// How many agents are in each state, by [`AgentState::label`]; every label is in it.
     pub fn agents_by_state(&self) -> [(&'static str, u32); 8] {
-        AgentState::LABELS.map(|label| (label, 0))
-    }
-
-    /// Why the entry is not with each of the agents, by agent; empty if it does not wait.
-    pub fn explain(&self, _entry: EntryId) -> Vec<(AgentId, WhyNot)> {
-        Vec::new()
+        let mut states = AgentState::LABELS.map(|label| (label, 0));
+        for agent in self.agents.values() {
+            let label = agent.state.label();
+            states.iter_mut().filter(|(other, _)| *other == label).for_each(|(_, count)| *count += 1);
+        }
+        states
     }
 
     /// Events that made no sense and changed nothing.

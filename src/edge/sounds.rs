@@ -241,7 +241,7 @@ mod tests {
         }
 
         fn refusal(&self) -> String {
-            self.load().err().expect("it cannot be used").to_string()
+            self.load().expect_err("it cannot be used").to_string()
         }
     }
 
@@ -331,7 +331,7 @@ mod tests {
         folder.put_wav("lost.wav", GOOD, &[0; 8]);
         assert!(folder.refusal().contains("lost.wav: lies in no folder; expected LANGUAGE/NAME.wav"));
         let missing = Folder::new().0.clone();
-        assert!(load(Some(&missing)).err().expect("gone").to_string().contains("cannot be read"));
+        assert!(load(Some(&missing)).expect_err("gone").to_string().contains("cannot be read"));
     }
 
     #[test]

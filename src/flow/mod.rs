@@ -2,7 +2,13 @@
 //!
 //! Knows nobody: it says what the caller should hear and what should happen next, and is told what happened.
 
+pub mod calendar;
+pub mod expr;
+pub mod need;
+pub mod problem;
 pub mod run;
+pub mod speech;
+pub mod yaml;
 
 pub use run::{Action, Facts, Input, Prompt, QueueRequest, QueueResult, Run, Target};
 

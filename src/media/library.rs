@@ -56,6 +56,15 @@ impl Encoded {
             Codec::Pcma => &self.pcma,
         }
     }
+
+    /// Samples, the same in every codec.
+    pub fn len(&self) -> usize {
+        self.pcmu.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.pcmu.is_empty()
+    }
 }
 
 #[cfg(test)]

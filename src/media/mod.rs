@@ -7,6 +7,14 @@ pub mod deck;
 pub mod library;
 pub mod settings;
 
+mod dice;
+mod incoming;
+mod latch;
+mod leg;
+mod outgoing;
+mod player;
+mod wheel;
+
 pub use deck::{Counters, Deck, Port, Sink, Slot};
 pub use library::{Encoded, Library};
 pub use settings::Settings;

@@ -5,6 +5,8 @@
 
 mod ports;
 mod queue;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 pub use ports::PortRange;
@@ -82,7 +84,7 @@ pub struct Counters {
 }
 
 impl Workers {
-    /// Starts the threads.
+    /// Starts the threads, and raises the process's limit of open files to what the ports need.
     ///
     /// `events` is called on them for each event and must not block; it gives the event back when control has no room just
     /// now, and the worker keeps it, in order, and asks again some milliseconds later.
@@ -95,6 +97,7 @@ impl Workers {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             count => count,
         };
+        ports::allow_open_files(settings.ports);
         let (failed_tx, failed) = mpsc::channel();
         let mut workers =
             Workers { handles: Vec::new(), legs: HashMap::new(), calls: HashMap::new(), failed, refused: 0 };

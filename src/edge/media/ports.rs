@@ -1,6 +1,7 @@
 //! Port pairs for RTP and RTCP, and the sockets bound to them.
 
 use crate::media::OpenFailure;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::{Deserialize, Serialize};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::collections::VecDeque;
@@ -32,6 +33,9 @@ impl PortRange {
     }
 }
 
+/// Open files for everything that is not a media socket.
+const OTHER_FILES: u64 = 1024;
+
 /// Bind attempts for one leg. A range that another program has filled must not hold up the legs that are talking:
 /// 128 refused binds take well under a millisecond.
 const ATTEMPTS: usize = 128;
@@ -41,6 +45,20 @@ const RECEIVE_BUFFER: usize = 64 * 1024;
 
 /// Expedited forwarding (RFC 3246), what RFC 4594 §4.1 gives to telephony, in the place of the old TOS octet.
 const EXPEDITED: u32 = 46 << 2;
+
+/// Raises the process's limit of open files, as far as the system lets it, so that all of `range` can be used: the usual
+/// limit of 1024 ends at some 500 legs.
+pub fn allow_open_files(range: PortRange) {
+    let wanted = range.pairs() as u64 * 2 + OTHER_FILES;
+    let limit = getrlimit(Resource::Nofile);
+    // `None` is no limit.
+    let Some(current) = limit.current.filter(|current| *current < wanted) else { return };
+    let allowed = limit.maximum.map_or(wanted, |maximum| maximum.min(wanted));
+    let raised = setrlimit(Resource::Nofile, Rlimit { current: Some(allowed.max(current)), ..limit });
+    if raised.is_err() || allowed < wanted {
+        tracing::warn!(allowed, wanted, "too few open files are allowed for all media ports (ulimit -n, LimitNOFILE=)");
+    }
+}
 
 /// The free pairs of one worker, longest free first, so that a freed pair rests as long as the range allows: the last
 /// caller's late packets find nobody.
@@ -160,6 +178,14 @@ pub(super) mod tests {
         assert_eq!(PortRange { first: 9, last: 3 }.pairs(), 0);
         assert_eq!(PortRange::default().pairs(), 5000);
         assert_eq!(PortRange { first: 65_530, last: 65_535 }.pairs(), 3);
+    }
+
+    #[test]
+    fn all_ports_of_a_range_may_be_open_as_far_as_the_system_allows() {
+        allow_open_files(PortRange { first: 20_000, last: 21_023 });
+        let limit = getrlimit(Resource::Nofile);
+        let enough = limit.maximum.map_or(2048, |maximum| maximum.min(2048));
+        assert!(limit.current.is_none_or(|current| current >= enough), "{limit:?}");
     }
 
     #[test]

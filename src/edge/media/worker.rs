@@ -377,3 +377,116 @@ impl Shared {
         sum.media.playing += self.playing.load(Ordering::Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::ports::tests::free_range;
+    use super::super::queue::{Sender, queue};
+    use super::*;
+    use crate::ids::CallId;
+    use std::cell::RefCell;
+    use std::net::Ipv4Addr;
+    use std::rc::Rc;
+
+    const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+    type Control = Box<dyn Fn(Event) -> Result<(), Event>>;
+
+    /// A worker without a thread, with open legs that are not configured; and where the legs are.
+    fn worker(legs: u64) -> (Worker<Control>, Sender, Vec<SocketAddr>) {
+        let (commands, receiver) = queue(64).expect("an eventfd");
+        let opened = Rc::new(RefCell::new(Vec::new()));
+        let told = opened.clone();
+        let events: Control = Box::new(move |event| match event {
+            Event::Opened { rtp, .. } => {
+                told.borrow_mut().push(rtp);
+                Ok(())
+            }
+            other => Err(other),
+        });
+        let deck = Deck::new(Arc::default(), media::Settings::default(), 1);
+        let ports = Ports::share(free_range(8), 1, 0).remove(0);
+        let (failed, _) = mpsc::channel();
+        let mut worker =
+            Worker::new(deck, ports, receiver, Clock::start(), events, failed, Arc::default()).expect("an epoll");
+        for n in 0..legs {
+            let open = Command::Open { call: CallId(n), leg: LegId(n), local: HERE };
+            commands.send(open).expect("room");
+        }
+        turn(&mut worker);
+        let opened = opened.take();
+        assert_eq!(opened.len() as u64, legs);
+        (worker, commands, opened)
+    }
+
+    /// One round with what is there.
+    fn turn(worker: &mut Worker<Control>) {
+        let mut ready = Vec::with_capacity(READY_MAX);
+        worker.wait(&mut ready, Some(Duration::ZERO));
+        worker.round(worker.clock.now(), &mut ready);
+    }
+
+    #[test]
+    fn a_round_takes_eight_packets_of_a_flooded_leg_and_all_of_the_others() {
+        let (mut worker, _commands, legs) = worker(3);
+        let stranger = UdpSocket::bind((HERE, 0)).expect("loopback");
+        for to in std::iter::repeat_n(legs[0], 100).chain([legs[1], legs[2], legs[2]]) {
+            stranger.send_to(&[0x80; 172], to).expect("loopback");
+        }
+        turn(&mut worker);
+        assert_eq!(worker.deck.counters().packets_foreign, PASSES as u64 + 3);
+        turn(&mut worker);
+        assert_eq!(worker.deck.counters().packets_foreign, PASSES as u64 * 2 + 3);
+    }
+
+    #[test]
+    fn reports_come_to_the_next_port() {
+        let (mut worker, _commands, legs) = worker(1);
+        let stranger = UdpSocket::bind((HERE, 0)).expect("loopback");
+        stranger.send_to(&[0x80; 8], (HERE, legs[0].port() + 1)).expect("loopback");
+        turn(&mut worker);
+        assert_eq!(worker.deck.counters().packets_foreign, 1);
+    }
+
+    #[test]
+    fn packets_longer_than_a_frame_are_thrown_away() {
+        let (mut worker, _commands, legs) = worker(1);
+        let stranger = UdpSocket::bind((HERE, 0)).expect("loopback");
+        for length in [1500, 1501, 9000] {
+            stranger.send_to(&vec![0x80; length], legs[0]).expect("loopback");
+        }
+        turn(&mut worker);
+        assert_eq!((worker.counts.oversized, worker.deck.counters().packets_foreign), (2, 1));
+    }
+
+    #[test]
+    fn nothing_to_do_is_waited_for_without_end() {
+        let (worker, _commands, _) = worker(0);
+        assert_eq!(worker.timeout(), None);
+    }
+
+    #[test]
+    fn more_commands_than_a_round_takes_are_not_forgotten() {
+        let (mut worker, commands, _) = worker(0);
+        for n in 0..60 {
+            commands.send(Command::Stop { leg: LegId(n) }).expect("room");
+        }
+        for n in 0..30 {
+            commands.send(Command::Close { leg: LegId(n) }).expect("always room");
+        }
+        turn(&mut worker);
+        assert_eq!(worker.timeout(), Some(Duration::ZERO), "some are left");
+        turn(&mut worker);
+        assert_eq!(worker.timeout(), None);
+    }
+
+    #[test]
+    fn a_packet_that_cannot_be_sent_is_counted() {
+        let (mut worker, _commands, _) = worker(1);
+        // An IPv4 socket cannot send there.
+        worker.sockets.send(Slot(0), Port::Rtp, "[::1]:9".parse().unwrap(), &[0; 12]);
+        worker.sockets.send(Slot(1), Port::Rtp, "127.0.0.1:9".parse().unwrap(), &[0; 12]);
+        turn(&mut worker);
+        assert_eq!(worker.counts.sends_failed, 2);
+    }
+}

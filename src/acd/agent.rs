@@ -1,0 +1,131 @@
+//! One agent: what is known about them, and the state that follows from it.
+//!
+//! No transition is ever taken; each fact comes and goes by itself, most with a deadline, and the state is the first
+//! line that holds:
+//!
+//! | fact | begins with | ends with | state |
+//! |---|---|---|---|
+//! | an offer rings | a match | its outcome, its deadline | `Offered` |
+//! | a talk | an accepted offer | `TalkEnded` | `Talking` |
+//! | no phone | `LoggedOut` | `LoggedIn` | `Offline` |
+//! | a call of their own | `Busy` | `Free` | `Busy` |
+//! | wrap-up | the end of a talk | `EndWrapUp`, its deadline | `WrapUp` |
+//! | a pause | `Pause`; an offer not answered (RONA) | `Resume`; for RONA its deadline | `Paused` |
+//! | back-off | the phone was busy or not to be reached | `Resume`, `LoggedIn`, its deadline | `BackOff` |
+//! | none of these | | | `Ready` |
+//!
+//! So nothing can be stuck that its own end does not free, a pause asked for during a talk needs no memory of its own,
+//! and a phone that comes back finds its agent where they would be anyway.
+
+use super::event::{AgentSettings, AgentState};
+use super::pool::PoolId;
+use crate::ids::{EntryId, OfferId};
+use crate::time::{Duration, Time};
+use std::collections::BTreeSet;
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Agent {
+    pub settings: AgentSettings,
+    pub pool: PoolId,
+    pub logged_in: bool,
+    pub own_call: bool,
+    pub task: Task,
+    pub wrap_up: Option<Time>,
+    pub pause: Option<Pause>,
+    pub back_off: Option<Time>,
+    /// The state last told.
+    pub state: AgentState,
+    /// As what the pool counts them.
+    pub counted: Counted,
+    /// Since when the agent is idle, while they are: since they last became `Ready`, where the offer of a caller who
+    /// hung up does not count as an interruption.
+    ///
+    /// Not since the last talk ended, which is common too: then whoever comes back from an hour's pause is rung in the
+    /// same second, and a phone that nobody answers or that cannot be reached is tried first for every caller.
+    pub idle_since: Time,
+    /// Waiting entries that remember a refusal by this agent.
+    pub refused: BTreeSet<EntryId>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Task {
+    None,
+    Offered { offer: OfferId, entry: EntryId, deadline: Time },
+    Talking { entry: EntryId },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pause {
+    pub reason: String,
+    pub until: Option<Time>,
+}
+
+/// How a pool counts a member.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counted {
+    pub logged_in: bool,
+    /// Logged in and not paused.
+    pub in_service: bool,
+}
+
+/// A phone that refuses by itself is not rung in a circle at the speed of the network.
+const SHORTEST: Duration = Duration::from_secs(1);
+
+impl Agent {
+    pub fn new(settings: AgentSettings, pool: PoolId) -> Agent {
+        Agent {
+            settings,
+            pool,
+            logged_in: false,
+            own_call: false,
+            task: Task::None,
+            wrap_up: None,
+            pause: None,
+            back_off: None,
+            state: AgentState::Offline,
+            counted: Counted::default(),
+            idle_since: Time::EPOCH,
+            refused: BTreeSet::new(),
+        }
+    }
+
+    /// The state that follows from the facts.
+    pub fn derive(&self) -> AgentState {
+        match self.task {
+            Task::Offered { offer, deadline, .. } => return AgentState::Offered { offer, deadline },
+            Task::Talking { entry } => return AgentState::Talking { entry },
+            Task::None => {}
+        }
+        if !self.logged_in {
+            AgentState::Offline
+        } else if self.own_call {
+            AgentState::Busy
+        } else if let Some(until) = self.wrap_up {
+            AgentState::WrapUp { until }
+        } else if let Some(pause) = &self.pause {
+            AgentState::Paused { reason: pause.reason.clone(), until: pause.until }
+        } else if let Some(until) = self.back_off {
+            AgentState::BackOff { until }
+        } else {
+            AgentState::Ready
+        }
+    }
+
+    pub fn counts_as(&self) -> Counted {
+        Counted { logged_in: self.logged_in, in_service: self.logged_in && self.pause.is_none() }
+    }
+
+    pub fn ring_time(&self) -> Duration {
+        self.settings.ring_time.max(SHORTEST)
+    }
+
+    pub fn back_off_time(&self) -> Duration {
+        self.settings.back_off.max(SHORTEST)
+    }
+
+    /// How long an entry they refused does not come back in any case, and how long only if nobody else is left.
+    pub fn refusal_times(&self, retry_same_agent: Duration) -> (Duration, Duration) {
+        let just_now = self.settings.back_off.min(retry_same_agent).max(SHORTEST);
+        (just_now, retry_same_agent.max(just_now))
+    }
+}

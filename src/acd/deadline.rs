@@ -1,0 +1,47 @@
+//! Everything that happens by itself, by when it happens.
+
+use crate::ids::{AgentId, EntryId};
+use crate::time::Time;
+use std::collections::BTreeSet;
+
+/// What a deadline is for.
+///
+/// The order is the order at one instant: ringing ends before people come free, so that a refused entry is back in its
+/// place when they do; and people come free before callers time out, so that nobody is sent away in the moment that
+/// they could be answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Deadline {
+    /// The offer that rings this agent was not answered.
+    Offer(AgentId),
+    WrapUp(AgentId),
+    BackOff(AgentId),
+    /// A pause that ends by itself.
+    Pause(AgentId),
+    /// The entry may go back to this agent: as a last resort, then freely.
+    Refusal(EntryId, AgentId),
+    MaxWait(EntryId),
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Deadlines(BTreeSet<(Time, Deadline)>);
+
+impl Deadlines {
+    /// Moves a deadline. `None` and [`Time::NEVER`]: there is none.
+    pub fn set(&mut self, deadline: Deadline, old: Option<Time>, new: Option<Time>) {
+        if let Some(old) = old {
+            self.0.remove(&(old, deadline));
+        }
+        if let Some(new) = new.filter(|new| *new != Time::NEVER) {
+            self.0.insert((new, deadline));
+        }
+    }
+
+    pub fn next(&self) -> Option<Time> {
+        self.0.first().map(|(at, _)| *at)
+    }
+
+    /// The first of those that have come by `now`.
+    pub fn pop(&mut self, now: Time) -> Option<(Time, Deadline)> {
+        if self.next()? > now { None } else { self.0.pop_first() }
+    }
+}

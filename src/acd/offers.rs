@@ -1,0 +1,154 @@
+//! One offer, from the first ring to its outcome.
+//!
+//! ```text
+//!            make_offers            Accepted
+//! in line ───────────────▶ rings ─────────────▶ talk
+//!    ▲                       │ Declined · Busy · NoAnswer · Unreachable
+//!    └───────────────────────┤ (same place)
+//!                            │ CallerGone
+//!                            └─────────────▶ exit
+//! ```
+//!
+//! The agent and the entry are both taken the moment the offer is made, and both are given back in the moment it ends,
+//! by whatever ends it: the phone, the deadline, the caller, or the agent's pause, own call or lost phone.
+
+use super::agent::{Pause, Task};
+use super::deadline::Deadline;
+use super::entry::{Refusal, Stands};
+use super::event::{Decision, Exit, Outcome};
+use super::line::Refused;
+use super::{Acd, Ignored};
+use crate::ids::{AgentId, EntryId, OfferId};
+use crate::time::Duration;
+
+impl Acd {
+    /// Rings an idle agent for an entry in line.
+    pub(super) fn offer(&mut self, entry_id: EntryId, agent_id: AgentId) {
+        self.leave_line(entry_id);
+        self.last_offer = self.last_offer.wrapping_add(1);
+        let offer = OfferId(self.last_offer);
+        let now = self.now;
+        let agent = self.agent_mut(agent_id);
+        let deadline = now + agent.ring_time();
+        agent.task = Task::Offered { offer, entry: entry_id, deadline };
+        self.deadlines.set(Deadline::Offer(agent_id), None, Some(deadline));
+        self.offers.insert(offer, agent_id);
+        let entry = self.entry_mut(entry_id);
+        entry.stands = Stands::Offered(agent_id);
+        let queue = entry.queue;
+        self.decisions.push_back(Decision::Offer { offer, entry: entry_id, queue, agent: agent_id, deadline });
+        self.refresh_keeping_idle(agent_id);
+    }
+
+    pub(super) fn offer_ended_by_phone(&mut self, offer: OfferId, outcome: Outcome) -> Result<(), Ignored> {
+        let agent = *self.offers.get(&offer).ok_or(Ignored)?;
+        match outcome {
+            Outcome::CallerGone => {
+                let Task::Offered { entry, .. } = self.agents[&agent].task else {
+                    unreachable!("offers lists the agents who are offered something");
+                };
+                return self.leave(entry, Exit::Abandoned);
+            }
+            Outcome::Busy | Outcome::Unreachable => {
+                let until = self.now + self.agents[&agent].back_off_time();
+                self.set_back_off(agent, Some(until));
+            }
+            Outcome::Accepted | Outcome::Declined | Outcome::NoAnswer => {}
+        }
+        self.offer_ended(agent, outcome);
+        Ok(())
+    }
+
+    /// Ends the offer of this agent with any outcome but `CallerGone`, and says what becomes of the two.
+    pub(super) fn offer_ended(&mut self, agent_id: AgentId, outcome: Outcome) {
+        let entry_id = self.withdraw(agent_id, outcome);
+        match outcome {
+            Outcome::Accepted => {
+                self.agent_mut(agent_id).task = Task::Talking { entry: entry_id };
+                self.talks.insert(entry_id, agent_id);
+                self.exit(entry_id, Exit::Answered);
+                self.refresh(agent_id);
+                return;
+            }
+            Outcome::NoAnswer => {
+                let time = self.agents[&agent_id].settings.rona_pause;
+                if time > Duration::ZERO {
+                    let pause = Pause { reason: NO_ANSWER.to_owned(), until: Some(self.now + time) };
+                    self.set_pause(agent_id, Some(pause));
+                }
+                self.remember_refusal(entry_id, agent_id);
+            }
+            Outcome::Declined => self.remember_refusal(entry_id, agent_id),
+            // Nobody refused the caller: the agent backs off, is offline or on their own call, and may take this entry
+            // after it.
+            Outcome::Busy | Outcome::Unreachable => {}
+            Outcome::CallerGone => unreachable!("the entry's leaving ends the offer"),
+        }
+        self.refresh(agent_id);
+        if self.entries[&entry_id].times_out.is_some_and(|at| at <= self.now) {
+            self.exit(entry_id, Exit::TimedOut);
+        } else {
+            self.enter_line(entry_id);
+        }
+    }
+
+    /// Takes agent and entry apart and says so.
+    pub(super) fn withdraw(&mut self, agent_id: AgentId, outcome: Outcome) -> EntryId {
+        let task = std::mem::replace(&mut self.agent_mut(agent_id).task, Task::None);
+        let Task::Offered { offer, entry, deadline } = task else {
+            unreachable!("only agents who are offered something are asked to end it");
+        };
+        self.offers.remove(&offer);
+        self.deadlines.set(Deadline::Offer(agent_id), Some(deadline), None);
+        self.entry_mut(entry).stands = Stands::Nowhere;
+        self.decisions.push_back(Decision::OfferEnded { offer, entry, agent: agent_id, outcome });
+        entry
+    }
+
+    fn remember_refusal(&mut self, entry_id: EntryId, agent_id: AgentId) {
+        let retry = self.queues[&self.entries[&entry_id].queue].settings.retry_same_agent;
+        let agent = self.agent_mut(agent_id);
+        let (just_now, until) = agent.refusal_times(retry);
+        agent.refused.insert(entry_id);
+        let refusal = Refusal { phase: Refused::JustNow, just_now: self.now + just_now, until: self.now + until };
+        let old = self.entry_mut(entry_id).refusals.insert(agent_id, refusal);
+        let old = old.map(|refusal| refusal.deadline());
+        self.deadlines.set(Deadline::Refusal(entry_id, agent_id), old, Some(refusal.deadline()));
+    }
+
+    /// A phase of a refusal is over: the entry may go back to the agent as a last resort, or freely.
+    pub(super) fn refusal_ages(&mut self, entry_id: EntryId, agent_id: AgentId) {
+        let in_line = matches!(self.entries[&entry_id].stands, Stands::InLine(_));
+        self.leave_line(entry_id);
+        let now = self.now;
+        let entry = self.entry_mut(entry_id);
+        let refusal = entry.refusals.get_mut(&agent_id).expect("a refusal's deadline ends with it");
+        if refusal.phase == Refused::JustNow && refusal.until > now {
+            refusal.phase = Refused::Lately;
+            let until = refusal.until;
+            self.deadlines.set(Deadline::Refusal(entry_id, agent_id), None, Some(until));
+        } else {
+            entry.refusals.remove(&agent_id);
+            self.agent_mut(agent_id).refused.remove(&entry_id);
+        }
+        if in_line {
+            self.enter_line(entry_id);
+        }
+    }
+
+    /// The agent has said by hand that they take calls now.
+    pub(super) fn forget_refusals_by(&mut self, agent_id: AgentId) {
+        for entry_id in std::mem::take(&mut self.agent_mut(agent_id).refused) {
+            let in_line = matches!(self.entries[&entry_id].stands, Stands::InLine(_));
+            self.leave_line(entry_id);
+            let refusal = self.entry_mut(entry_id).refusals.remove(&agent_id).expect("listed by the agent");
+            self.deadlines.set(Deadline::Refusal(entry_id, agent_id), Some(refusal.deadline()), None);
+            if in_line {
+                self.enter_line(entry_id);
+            }
+        }
+    }
+}
+
+/// The reason of a pause that follows an offer not answered (RONA).
+const NO_ANSWER: &str = "no answer";

@@ -1,0 +1,43 @@
+//! One queue: its settings, its waiting entries in order, its counts.
+
+use super::counts::QueueCounts;
+use super::event::QueueSettings;
+use super::line::{NeedId, Place, Rate};
+use super::ranked::Ranked;
+use crate::ids::EntryId;
+use crate::time::Time;
+use std::collections::{BTreeMap, BTreeSet};
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Queue {
+    pub settings: QueueSettings,
+    pub rate: Rate,
+    pub counts: QueueCounts,
+    /// Waiting entries, those offered included, by what they need.
+    pub order: BTreeMap<NeedId, Ranked<Place>>,
+    pub by_since: BTreeSet<(Time, EntryId)>,
+}
+
+impl Queue {
+    pub fn new(settings: QueueSettings) -> Queue {
+        Queue {
+            rate: Rate::from_points(settings.ageing),
+            settings,
+            counts: QueueCounts::default(),
+            order: BTreeMap::new(),
+            by_since: BTreeSet::new(),
+        }
+    }
+
+    pub fn enter(&mut self, need: NeedId, place: Place) {
+        self.order.entry(need).or_default().insert(place);
+    }
+
+    pub fn leave(&mut self, need: NeedId, place: Place) {
+        let order = self.order.get_mut(&need).expect("entered with this need");
+        order.remove(place);
+        if order.is_empty() {
+            self.order.remove(&need);
+        }
+    }
+}

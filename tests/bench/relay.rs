@@ -1,0 +1,395 @@
+//! What a packet costs: the media workers beside a bare relay, in one run, on real sockets over loopback.
+//!
+//!     cargo bench --bench relay -- --calls 200 --seconds 5 --rounds 3
+//!
+//! Two phones per call send a packet each 20 ms, all from one thread; one relay thread carries them across. The bare relays
+//! make the same system calls (`epoll_wait`, `recvfrom`, `sendto`) and nothing else: one answers each packet at once, one
+//! looks once a millisecond as the media workers do. CPU time is that of the relay's thread alone, from
+//! `/proc/self/task/*/schedstat`; it contains the kernel's work of sending, which over loopback includes the delivery. Delay is
+//! from before the phone's `sendto` to after its peer's `recvfrom`. The kinds take turns, and the median round is shown.
+//!
+//! A report, not a test: it has no limit that it could miss. Nothing else should be running.
+
+#![allow(clippy::disallowed_methods)]
+
+use anyhow::{Context, Result, bail};
+use clap::Parser;
+use rustix::buffer::spare_capacity;
+use rustix::event::{Timespec, epoll};
+use rustix::fd::{AsFd, OwnedFd};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
+use std::{fs, thread};
+use vaxel::audio::tone;
+use vaxel::edge::Clock;
+use vaxel::edge::media::{Settings, Workers};
+use vaxel::ids::{CallId, LegId};
+use vaxel::media::{Codec, Command, Direction, Event, Library, PlayId, Sound, Stream};
+
+/// CPU time per relayed packet of vaxel and of a bare relay; cost and memory of callers who hear music.
+#[derive(Parser)]
+#[command(name = "relay")]
+struct Args {
+    /// Bridged calls, two phones each
+    #[arg(long, default_value_t = 200)]
+    calls: usize,
+    /// Callers who hear music
+    #[arg(long, default_value_t = 500)]
+    waiting: usize,
+    /// Seconds measured in each round
+    #[arg(long, default_value_t = 5)]
+    seconds: u64,
+    /// Rounds of each kind
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// Given by cargo
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+fn main() -> Result<()> {
+    let args = Args::parse();
+    allow_many_files()?;
+    let length = Duration::from_secs(args.seconds.max(1));
+    let rounds = args.rounds.max(1);
+
+    if args.calls > 0 {
+        println!(
+            "{} bridged calls, {} packets/s received and sent, one relay thread, median of {rounds} × {} s",
+            args.calls,
+            args.calls * 100,
+            length.as_secs()
+        );
+        println!("{:<34}{:>12}{:>10}{:>10}{:>10}", "", "µs/packet", "p50 ms", "p99 ms", "lost");
+        let (mut at_once, mut stepped, mut ours) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..rounds {
+            at_once.push(bare_round(args.calls, Duration::ZERO, length)?);
+            stepped.push(bare_round(args.calls, Duration::from_millis(1), length)?);
+            ours.push(bridge_round(args.calls, length)?);
+        }
+        let at_once = show("bare relay, each packet at once", at_once);
+        let stepped = show("bare relay, once a millisecond", stepped);
+        let ours = show("vaxel", ours);
+        println!("vaxel is {:.2} × the first and {:.2} × the second", ours / at_once, ours / stepped);
+    }
+
+    if args.waiting > 0 {
+        println!("\n{} callers hear music, one worker", args.waiting);
+        println!("{:<34}{:>12}{:>16}{:>10}", "", "µs/packet", "µs/s and caller", "kB/leg");
+        for (name, talking) in [("music", false), ("music, and callers send too", true)] {
+            let (mut rounds, mut memory): (Vec<Measured>, Vec<u64>) = (Vec::new(), Vec::new());
+            for _ in 0..args.rounds.max(1) {
+                let (measured, bytes) = music_round(args.waiting, talking, length)?;
+                rounds.push(measured);
+                memory.push(bytes / args.waiting as u64);
+            }
+            // Later rounds use again what the first one got from the system.
+            let memory = memory.into_iter().max().unwrap_or(0);
+            let median = median(rounds, |measured| measured.micros_per_packet());
+            let per_caller = median.cpu.as_secs_f64() * 1e6 / length.as_secs_f64() / args.waiting as f64;
+            let kilobytes = memory as f64 / 1000.0;
+            println!("{name:<34}{:>12.2}{per_caller:>16.1}{kilobytes:>10.1}", median.micros_per_packet());
+        }
+        println!("kB/leg: growth of the resident memory; what the kernel keeps for two sockets is not in it");
+    }
+    Ok(())
+}
+
+/// One round of one kind.
+struct Measured {
+    cpu: Duration,
+    heard: Heard,
+}
+
+impl Measured {
+    fn micros_per_packet(&self) -> f64 {
+        self.cpu.as_secs_f64() * 1e6 / self.heard.received.max(1) as f64
+    }
+}
+
+fn median(mut rounds: Vec<Measured>, key: impl Fn(&Measured) -> f64) -> Measured {
+    rounds.sort_by(|a, b| key(a).total_cmp(&key(b)));
+    let middle = rounds.len() / 2;
+    rounds.swap_remove(middle)
+}
+
+fn show(name: &str, rounds: Vec<Measured>) -> f64 {
+    let mut median = median(rounds, Measured::micros_per_packet);
+    median.heard.delays.sort_unstable();
+    let micros = median.micros_per_packet();
+    let [half, most] = [0.5, 0.99].map(|share| median.heard.delay_millis(share));
+    let Heard { sent, received, .. } = median.heard;
+    println!("{name:<34}{micros:>12.2}{half:>10.2}{most:>10.2}{:>10}", sent.saturating_sub(received));
+    micros
+}
+
+/// Runs the phones against a relay thread that is named `thread`.
+fn measure(phones: &mut Phones, thread: &str, talking: bool, length: Duration) -> Result<Measured> {
+    phones.run(Duration::from_millis(500), talking)?;
+    let before = cpu_time(thread)?;
+    let heard = phones.run(length, talking)?;
+    Ok(Measured { cpu: cpu_time(thread)?.saturating_sub(before), heard })
+}
+
+fn bridge_round(calls: usize, length: Duration) -> Result<Measured> {
+    let mut phones = Phones::new(calls * 2)?;
+    let mut ours = Ours::start(&mut phones)?;
+    for call in 0..calls as u64 {
+        ours.send(Command::Bridge { a: LegId(2 * call), b: LegId(2 * call + 1) })?;
+    }
+    measure(&mut phones, "media-0", true, length)
+}
+
+/// Also tells how many bytes of memory came with the legs.
+fn music_round(callers: usize, talking: bool, length: Duration) -> Result<(Measured, u64)> {
+    let mut phones = Phones::new(callers)?;
+    let before = resident()?;
+    let mut ours = Ours::start(&mut phones)?;
+    for leg in 0..callers as u64 {
+        let sounds = vec![music()];
+        ours.send(Command::Play { leg: LegId(leg), play: PlayId(leg), sounds, repeat: true })?;
+    }
+    let measured = measure(&mut phones, "media-0", talking, length)?;
+    Ok((measured, resident()?.saturating_sub(before)))
+}
+
+fn music() -> Sound {
+    Sound { name: "music/bench".into(), language: String::new() }
+}
+
+/// One worker with a configured leg for each phone; legs 2n and 2n + 1 are in one call.
+struct Ours {
+    workers: Workers,
+    events: mpsc::Receiver<Event>,
+}
+
+impl Ours {
+    fn start(phones: &mut Phones) -> Result<Ours> {
+        let mut library = Library::new();
+        library.insert(music(), &tone::sine(440.0, -12.0, Duration::from_secs(10), tone::RATE));
+        let (tx, events) = mpsc::sync_channel(1024);
+        let settings = Settings { workers: 1, ..Settings::default() };
+        let control = move |event| {
+            tx.try_send(event).map_err(|error| match error {
+                mpsc::TrySendError::Full(event) | mpsc::TrySendError::Disconnected(event) => event,
+            })
+        };
+        let mut ours = Ours { workers: Workers::start(&settings, library.into(), Clock::start(), control)?, events };
+        let mut targets = Vec::new();
+        for (n, remote) in phones.addresses()?.into_iter().enumerate() {
+            let leg = LegId(n as u64);
+            ours.send(Command::Open { call: CallId(n as u64 / 2), leg, local: Ipv4Addr::LOCALHOST.into() })?;
+            match ours.events.recv_timeout(Duration::from_secs(5)).context("no answer to Open")? {
+                Event::Opened { leg: opened, rtp } if opened == leg => targets.push(rtp),
+                other => bail!("{other:?} instead of Opened"),
+            }
+            let stream = Stream {
+                remote,
+                remote_rtcp: None,
+                codec: Codec::Pcmu,
+                payload: 0,
+                digits: Some(101),
+                ptime: Duration::from_millis(20),
+                direction: Direction::SendRecv,
+            };
+            ours.send(Command::Configure { leg, stream })?;
+        }
+        phones.call(targets);
+        Ok(ours)
+    }
+
+    fn send(&mut self, command: Command) -> Result<()> {
+        match self.workers.send(command) {
+            None => Ok(()),
+            Some(answer) => bail!("the worker did not take a command: {answer:?}"),
+        }
+    }
+}
+
+/// Carries the packets of phone 2n to phone 2n + 1 and back, and does nothing else.
+fn bare_round(calls: usize, step: Duration, length: Duration) -> Result<Measured> {
+    let mut phones = Phones::new(calls * 2)?;
+    let remotes = phones.addresses()?;
+    let sockets = (0..remotes.len()).map(|_| local_socket()).collect::<Result<Vec<_>>>()?;
+    phones.call(sockets.iter().map(UdpSocket::local_addr).collect::<Result<_, _>>()?);
+    let epoll = watch(&sockets)?;
+    let stop = Arc::new(AtomicBool::new(false));
+    let stopped = stop.clone();
+    let relay = move || -> Result<()> {
+        let mut ready = Vec::with_capacity(1024);
+        let mut buffer = [0; 1501];
+        while !stopped.load(Ordering::Relaxed) {
+            wait(&epoll, &mut ready, Duration::from_millis(100))?;
+            let begun = Instant::now();
+            for event in ready.drain(..) {
+                let index = usize::try_from(event.data.u64())?;
+                if let Ok((length, _)) = sockets[index].recv_from(&mut buffer) {
+                    let other = index ^ 1;
+                    // A packet that cannot be sent is seen as lost.
+                    sockets[other].send_to(&buffer[..length], remotes[other]).ok();
+                }
+            }
+            let rest = step.saturating_sub(begun.elapsed());
+            if !rest.is_zero() {
+                thread::sleep(rest);
+            }
+        }
+        Ok(())
+    };
+    let relay = thread::Builder::new().name("bare".into()).spawn(relay)?;
+    let measured = measure(&mut phones, "bare", true, length);
+    stop.store(true, Ordering::Relaxed);
+    relay.join().expect("the relay does not panic")?;
+    measured
+}
+
+/// Every phone sends a packet each 20 ms, evenly spread; one thread for all.
+struct Phones {
+    sockets: Vec<UdpSocket>,
+    targets: Vec<SocketAddr>,
+    sequences: Vec<u16>,
+    epoll: OwnedFd,
+    started: Instant,
+}
+
+#[derive(Default)]
+struct Heard {
+    sent: u64,
+    received: u64,
+    /// Microseconds of each packet that carried its time of sending.
+    delays: Vec<u32>,
+}
+
+impl Heard {
+    fn delay_millis(&self, share: f64) -> f64 {
+        let index = (self.delays.len() as f64 * share) as usize;
+        self.delays.get(index).map_or(f64::NAN, |micros| f64::from(*micros) / 1000.0)
+    }
+}
+
+/// Begins the payload of a phone's packet; the microsecond of its sending follows.
+const MARK: [u8; 8] = *b"vaxel ->";
+const HEADER: usize = 12;
+const PACKET: usize = HEADER + 160;
+const PERIOD: Duration = Duration::from_millis(20);
+
+impl Phones {
+    fn new(count: usize) -> Result<Phones> {
+        let sockets = (0..count).map(|_| local_socket()).collect::<Result<Vec<_>>>()?;
+        let epoll = watch(&sockets)?;
+        let sequences = vec![0; count];
+        Ok(Phones { sockets, targets: Vec::new(), sequences, epoll, started: Instant::now() })
+    }
+
+    fn addresses(&self) -> Result<Vec<SocketAddr>> {
+        Ok(self.sockets.iter().map(UdpSocket::local_addr).collect::<Result<_, _>>()?)
+    }
+
+    fn call(&mut self, targets: Vec<SocketAddr>) {
+        self.targets = targets;
+    }
+
+    fn run(&mut self, length: Duration, talking: bool) -> Result<Heard> {
+        let mut heard = Heard::default();
+        let mut ready = Vec::with_capacity(1024);
+        let begun = Instant::now();
+        // What is under way at the end shall still be counted.
+        let until = length + Duration::from_millis(50);
+        let count = self.sockets.len() as u64;
+        let total = length.as_nanos() as u64 * count / PERIOD.as_nanos() as u64;
+        while begun.elapsed() < until {
+            let due = begun.elapsed().as_nanos() as u64 * count / PERIOD.as_nanos() as u64;
+            while talking && heard.sent < due.min(total) {
+                self.send((heard.sent % count) as usize)?;
+                heard.sent += 1;
+            }
+            wait(&self.epoll, &mut ready, Duration::ZERO)?;
+            if ready.is_empty() {
+                thread::sleep(Duration::from_micros(50));
+            }
+            for event in ready.drain(..) {
+                self.receive(usize::try_from(event.data.u64())?, &mut heard);
+            }
+        }
+        Ok(heard)
+    }
+
+    fn send(&mut self, phone: usize) -> Result<()> {
+        let sequence = self.sequences[phone].wrapping_add(1);
+        self.sequences[phone] = sequence;
+        let mut packet = [0xff; PACKET];
+        packet[..2].copy_from_slice(&[0x80, 0]);
+        packet[2..4].copy_from_slice(&sequence.to_be_bytes());
+        packet[4..8].copy_from_slice(&(u32::from(sequence) * 160).to_be_bytes());
+        packet[8..12].copy_from_slice(&(phone as u32).to_be_bytes());
+        packet[12..20].copy_from_slice(&MARK);
+        packet[20..28].copy_from_slice(&(self.started.elapsed().as_micros() as u64).to_be_bytes());
+        self.sockets[phone].send_to(&packet, self.targets[phone])?;
+        Ok(())
+    }
+
+    fn receive(&self, phone: usize, heard: &mut Heard) {
+        let mut packet = [0; 1501];
+        let Ok((PACKET, _)) = self.sockets[phone].recv_from(&mut packet) else { return };
+        heard.received += 1;
+        let (mark, rest) = packet[HEADER..].split_at(MARK.len());
+        if mark == MARK {
+            let sent = u64::from_be_bytes(rest[..8].try_into().expect("eight bytes"));
+            let delay = (self.started.elapsed().as_micros() as u64).saturating_sub(sent);
+            heard.delays.push(u32::try_from(delay).unwrap_or(u32::MAX));
+        }
+    }
+}
+
+fn local_socket() -> Result<UdpSocket> {
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+fn watch(sockets: &[UdpSocket]) -> Result<OwnedFd> {
+    let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+    for (n, socket) in sockets.iter().enumerate() {
+        epoll::add(&epoll, socket, epoll::EventData::new_u64(n as u64), epoll::EventFlags::IN)?;
+    }
+    Ok(epoll)
+}
+
+fn wait(epoll: impl AsFd, ready: &mut Vec<epoll::Event>, limit: Duration) -> Result<()> {
+    let limit = Timespec { tv_sec: 0, tv_nsec: limit.as_nanos().try_into()? };
+    match epoll::wait(epoll, spare_capacity(ready), Some(&limit)) {
+        Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// CPU time so far of the thread with this name.
+fn cpu_time(thread: &str) -> Result<Duration> {
+    for task in fs::read_dir("/proc/self/task")? {
+        let task = task?.path();
+        if fs::read_to_string(task.join("comm"))?.trim_end() == thread {
+            let text = fs::read_to_string(task.join("schedstat"))?;
+            let nanos = text.split_whitespace().next().context("an empty schedstat")?;
+            return Ok(Duration::from_nanos(nanos.parse()?));
+        }
+    }
+    bail!("no thread named {thread}")
+}
+
+/// Resident memory in bytes.
+fn resident() -> Result<u64> {
+    let status = fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+    let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse()?;
+    Ok(kilobytes * 1024)
+}
+
+/// A call needs six sockets here, and the usual limit is 1024 files.
+fn allow_many_files() -> Result<()> {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    Ok(setrlimit(Resource::Nofile, limit)?)
+}
