@@ -6,5 +6,8 @@ pub mod clock;
 pub mod media;
 pub mod metrics;
 pub mod sounds;
+pub mod store;
+#[cfg(test)]
+mod testing;
 
 pub use clock::Clock;

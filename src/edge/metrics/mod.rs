@@ -7,6 +7,7 @@ mod calls;
 mod traffic;
 
 pub use calls::Calls;
+pub(in crate::edge) use calls::{ender, exit_name};
 pub use traffic::{SipFault, Traffic};
 
 use super::Clock;
