@@ -19,6 +19,7 @@ pub enum Deadline {
     Pause(AgentId),
     /// The entry may go back to this agent: as a last resort, then freely.
     Refusal(EntryId, AgentId),
+    /// Not while an agent is rung for the entry: the end of the offer asks.
     MaxWait(EntryId),
 }
 
@@ -38,6 +39,11 @@ impl Deadlines {
 
     pub fn next(&self) -> Option<Time> {
         self.0.first().map(|(at, _)| *at)
+    }
+
+    /// Whether the next one has come by `now` too, and may bring somebody together, which `MaxWait` never does.
+    pub fn next_frees_by(&self, now: Time) -> bool {
+        self.0.first().is_some_and(|(at, deadline)| *at <= now && !matches!(deadline, Deadline::MaxWait(_)))
     }
 
     /// The first of those that have come by `now`.

@@ -8,8 +8,8 @@ use super::{Acd, matching};
 use crate::ids::{AgentId, EntryId, OfferId};
 use crate::time::Time;
 
-/// Why an agent does not talk to an entry now. Where several hold, the one that lasts longest is told: skills before
-/// state, state before memory.
+/// Why an agent does not talk to an entry now. Where several hold, the first of these is told: their phone rings for
+/// it; skills; state; a refusal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WhyNot {
     /// The agent lacks this skill altogether.
@@ -73,12 +73,22 @@ impl Acd {
 }
 
 fn why_not(id: AgentId, agent: &Agent, entry: &Entry, needs: &Skills, nobody_else: bool) -> WhyNot {
+    let rings_for = match agent.task {
+        Task::Offered { offer, entry: rung, deadline } if rung == entry.place.entry => {
+            return WhyNot::Ringing { offer, deadline };
+        }
+        Task::Offered { entry: rung, .. } => Some(rung),
+        Task::Talking { .. } | Task::None => None,
+    };
     let level = |skill: &String| agent.settings.skills.get(skill).copied().unwrap_or(0);
     if let Some((skill, _)) = needs.iter().find(|(skill, _)| level(skill) == 0) {
         return WhyNot::NotSkilled { skill: skill.clone() };
     }
     if let Some((skill, needs)) = needs.iter().find(|(skill, needs)| level(skill) < **needs) {
         return WhyNot::LevelTooLow { skill: skill.clone(), has: level(skill), needs: *needs };
+    }
+    if let Some(entry) = rings_for {
+        return WhyNot::RingingOther { entry };
     }
     match &agent.state {
         AgentState::Offline => WhyNot::Offline,
@@ -87,11 +97,8 @@ fn why_not(id: AgentId, agent: &Agent, entry: &Entry, needs: &Skills, nobody_els
         AgentState::Talking { entry } => WhyNot::Talking { entry: *entry },
         AgentState::Busy => WhyNot::Busy,
         AgentState::BackOff { until } => WhyNot::BackOff { until: *until },
-        AgentState::Offered { offer, deadline } => match agent.task {
-            Task::Offered { entry: other, .. } if other != entry.place.entry => WhyNot::RingingOther { entry: other },
-            _ => WhyNot::Ringing { offer: *offer, deadline: *deadline },
-        },
-        AgentState::Ready => match entry.refusals.get(&id) {
+        // An offered agent has been told of above.
+        AgentState::Ready | AgentState::Offered { .. } => match entry.refusals.get(&id) {
             Some(refusal) if !nobody_else => WhyNot::Refused { until: refusal.until },
             Some(refusal) if refusal.phase == Refused::JustNow => WhyNot::Refused { until: refusal.just_now },
             _ => WhyNot::RankedLower,

@@ -127,6 +127,11 @@ impl Lines {
         }
     }
 
+    #[cfg(test)]
+    pub fn needs_in_use(&self) -> usize {
+        self.needs.iter().flatten().count() + self.by_skills.len()
+    }
+
     pub fn need(&self, id: NeedId) -> &Need {
         self.needs[id].as_ref().expect("a need lives as long as it has entries")
     }

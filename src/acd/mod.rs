@@ -98,8 +98,8 @@ impl Acd {
         }
     }
 
-    /// Acts on all deadlines up to `event.at`, each at its own time, then on the change, and after each of them
-    /// matches.
+    /// Acts on all deadlines up to `event.at`, each at its own time, then on the change. After each instant and after
+    /// the change, whoever is free is rung for whoever waits.
     pub fn apply(&mut self, event: &AcdEvent) {
         let at = event.at.max(self.now);
         self.act_on_deadlines(at);
@@ -131,9 +131,12 @@ impl Acd {
                 Deadline::BackOff(agent) => self.back_off_over(agent),
                 Deadline::Pause(agent) => self.pause_over(agent),
                 Deadline::Refusal(entry, agent) => self.refusal_ages(entry, agent),
-                Deadline::MaxWait(entry) => self.waited_too_long(entry),
+                Deadline::MaxWait(entry) => self.exit(entry, Exit::TimedOut),
             }
-            self.make_offers();
+            // All that is due in one instant is acted on before anybody is rung, so that its order decides nothing.
+            if !self.deadlines.next_frees_by(time) {
+                self.make_offers();
+            }
         }
     }
 

@@ -35,7 +35,8 @@ impl Acd {
         self.offers.insert(offer, agent_id);
         let entry = self.entry_mut(entry_id);
         entry.stands = Stands::Offered(agent_id);
-        let queue = entry.queue;
+        let (queue, times_out) = (entry.queue, entry.times_out);
+        self.deadlines.set(Deadline::MaxWait(entry_id), times_out, None);
         self.decisions.push_back(Decision::Offer { offer, entry: entry_id, queue, agent: agent_id, deadline });
         self.refresh_keeping_idle(agent_id);
     }
@@ -100,7 +101,10 @@ impl Acd {
         };
         self.offers.remove(&offer);
         self.deadlines.set(Deadline::Offer(agent_id), Some(deadline), None);
-        self.entry_mut(entry).stands = Stands::Nowhere;
+        let waiting = self.entry_mut(entry);
+        waiting.stands = Stands::Nowhere;
+        let times_out = waiting.times_out;
+        self.deadlines.set(Deadline::MaxWait(entry), None, times_out);
         self.decisions.push_back(Decision::OfferEnded { offer, entry, agent: agent_id, outcome });
         entry
     }

@@ -99,13 +99,6 @@ impl Acd {
         Ok(())
     }
 
-    /// The longest wait has come. An offer that rings is let run: its end asks again.
-    pub(super) fn waited_too_long(&mut self, id: EntryId) {
-        if !matches!(self.entries[&id].stands, Stands::Offered(_)) {
-            self.exit(id, Exit::TimedOut);
-        }
-    }
-
     /// The last agent for some may have gone: entries that no agent logged in could ever serve leave, where their
     /// queue says so.
     pub(super) fn let_go_the_unservable(&mut self) {
@@ -135,9 +128,9 @@ impl Acd {
         entry.place = Place::new(priority, queue.rate, entry.since, id);
         queue.enter(entry.need, entry.place);
         let times_out = entry.max_wait.or(queue.settings.max_wait).map(|wait| entry.since + wait);
-        self.deadlines.set(Deadline::MaxWait(id), entry.times_out, times_out);
-        entry.times_out = times_out;
+        let old = std::mem::replace(&mut entry.times_out, times_out);
         if entry.stands == Stands::Nowhere {
+            self.deadlines.set(Deadline::MaxWait(id), old, times_out);
             self.enter_line(id);
         }
     }

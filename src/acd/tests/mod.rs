@@ -1,5 +1,9 @@
-//! The distributor as a whole: its rules one by one, in words.
+//! The distributor as a whole: its rules one by one, in words (`rules_*`), and random histories (`histories`) against a
+//! slow and obvious model (`model`) and against what must hold in every history (`invariants`).
 
+mod histories;
+mod invariants;
+mod model;
 mod rules_offers;
 mod rules_order;
 mod rules_staffing;

@@ -1,0 +1,414 @@
+//! Random histories: every kind of change, in an order nobody would think of, on a floor so small that everything
+//! collides.
+
+use super::invariants::Watch;
+use super::model::{Distributor, Mistake, Model};
+use super::*;
+use proptest::prelude::*;
+
+const AGENTS: u32 = 4;
+const QUEUES: u32 = 3;
+
+/// One step in four small numbers: what, to whom, how, and how much later. Whatever the numbers are, the step makes
+/// sense most of the time and sometimes on purpose does not.
+type Step = [u8; 4];
+
+/// Plays steps on a distributor and notes the events.
+struct Play<D> {
+    acd: D,
+    watch: Watch,
+    at: Time,
+    next_entry: u64,
+    events: Vec<AcdEvent>,
+    /// With each event.
+    decisions: Vec<Vec<Decision>>,
+}
+
+impl<D: Distributor> Play<D> {
+    fn new(acd: D) -> Play<D> {
+        Play {
+            acd,
+            watch: Watch::default(),
+            at: Time::from_secs(1_000),
+            next_entry: 0,
+            events: Vec::new(),
+            decisions: Vec::new(),
+        }
+    }
+
+    /// Opens the floor: settings for everything, and half of the agents with a phone.
+    fn open(&mut self, seed: u8) -> Result<(), String> {
+        for id in 0..QUEUES {
+            self.change(queue_settings(id, seed.wrapping_add(id as u8 * 37)))?;
+        }
+        for id in 0..AGENTS {
+            self.change(agent_settings(id, seed.wrapping_mul(3).wrapping_add(id as u8 * 59)))?;
+            if id % 2 == 0 {
+                self.change(login(id))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, [what, whom, how, later]: Step) -> Result<(), String> {
+        let next = self.acd.poll_timeout();
+        let target = match later % 16 {
+            0..=5 => self.at,
+            6..=9 => self.at + Duration::from_secs(1),
+            10 => self.at + Duration::from_secs(2),
+            11 => self.at + Duration::from_secs(5),
+            12 => self.at + Duration::from_micros(999_999),
+            13 | 14 => next.unwrap_or(self.at),
+            _ => self.at + Duration::from_secs(20),
+        };
+        // Deadlines one by one, so that the watch knows what was known when.
+        let mut guard = 0;
+        while let Some(due) = self.acd.poll_timeout().filter(|due| *due <= target) {
+            self.at = due;
+            self.change(Change::Tick)?;
+            guard += 1;
+            if guard > 1_000 {
+                return Err(format!("time does not get on at {due}"));
+            }
+        }
+        self.at = target;
+        let agent = u32::from(whom) % AGENTS;
+        let pick =
+            |from: Vec<EntryId>| from.get(usize::from(whom) % from.len().max(1)).copied().unwrap_or(EntryId(9_999));
+        let change = match what % 40 {
+            0 => queue_settings(u32::from(whom) % QUEUES, how),
+            1 | 2 => agent_settings(agent, how),
+            3..=6 => login(agent),
+            7 => logout(agent),
+            8 => pause(agent, ["lunch", "coffee"][usize::from(how % 2)]),
+            9..=14 => resume(agent),
+            15 => busy(agent),
+            16 | 17 => free(agent),
+            18 => end_wrap_up(agent),
+            19..=26 => self.arrival(whom, how),
+            27 | 28 => {
+                use Exit::*;
+                let exits = [Abandoned, Abandoned, Abandoned, LeftByKey, Transferred, SystemFault, Callback, Answered];
+                leave(pick(self.watch.entries()).0, exits[usize::from(how % 8)])
+            }
+            29..=34 => {
+                use Outcome::*;
+                let offers = self.watch.offers();
+                let outcomes =
+                    [Accepted, Accepted, Accepted, Declined, Declined, Busy, Unreachable, NoAnswer, CallerGone];
+                let offer = offers.get(usize::from(whom) % offers.len().max(1)).copied().unwrap_or(OfferId(1));
+                ended(offer.0, outcomes[usize::from(how) % outcomes.len()])
+            }
+            35 => accepted(u64::from(how)),
+            36..=38 => talk_ended(pick(self.watch.talks()).0),
+            _ => Change::Tick,
+        };
+        self.change(change)
+    }
+
+    fn arrival(&mut self, whom: u8, how: u8) -> Change {
+        // Now and then an id that is in use, and a queue that is not.
+        let mut in_use = self.watch.entries();
+        in_use.extend(self.watch.talks());
+        let again = in_use.get(usize::from(whom) % in_use.len().max(1)).filter(|_| how.is_multiple_of(23));
+        self.next_entry += u64::from(again.is_none());
+        let entry = again.copied().unwrap_or(EntryId(self.next_entry));
+        let queue = if how % 31 == 0 { 99 } else { u32::from(whom) % QUEUES };
+        let earlier = [0, 0, 0, 3, 30][usize::from(whom / 8 % 5)];
+        Change::Arrive {
+            entry,
+            queue: QueueId(queue),
+            needs: some_skills(how, 5),
+            priority: i32::from(how / 16 % 3),
+            max_wait: [None, None, None, Some(Duration::from_secs(9))][usize::from(whom / 64)],
+            since: self.at - Duration::from_secs(earlier),
+        }
+    }
+
+    /// The events but for the ticks, and one at the end: whether time passes in steps or in leaps makes no difference.
+    fn without_ticks(&self) -> Vec<AcdEvent> {
+        let events = self.events.iter().filter(|event| event.change != Change::Tick).cloned();
+        events.chain([AcdEvent { at: self.at, change: Change::Tick }]).collect()
+    }
+
+    fn change(&mut self, change: Change) -> Result<(), String> {
+        let event = AcdEvent { at: self.at, change };
+        self.acd.apply(&event);
+        self.watch.event(&event);
+        let decisions: Vec<Decision> = std::iter::from_fn(|| self.acd.poll_decision()).collect();
+        if decisions.len() > 10_000 {
+            return Err("decisions without end".to_owned());
+        }
+        let found = decisions.iter().try_for_each(|decision| self.watch.decision(decision));
+        let found = found.and_then(|()| self.watch.settled()).and_then(|()| {
+            let next = self.acd.poll_timeout();
+            if next.is_some_and(|next| next <= self.at) {
+                return Err(format!("{next:?} is due already"));
+            }
+            match self.watch.deadlines().into_iter().find(|deadline| next.is_none_or(|next| next > *deadline)) {
+                Some(deadline) => Err(format!("nobody will wake up at {deadline}")),
+                None => Ok(()),
+            }
+        });
+        let found = found.map_err(|wrong| format!("{wrong}, after {event:?} with {decisions:#?}"));
+        self.events.push(event);
+        self.decisions.push(decisions);
+        found
+    }
+}
+
+fn queue_settings(id: u32, how: u8) -> Change {
+    let secs = |from: u8, n: u8| Duration::from_secs(u64::from(from % n));
+    let settings = QueueSettings {
+        name: format!("q{id}"),
+        needs: some_skills(how / 2, 3),
+        priority: i32::from(how / 3 % 3),
+        ageing: [0.0, 0.0, 0.5, 1.0][usize::from(how % 4)],
+        max_wait: (how % 4 == 0).then(|| secs(how / 5, 30)),
+        max_waiting: 3 + u32::from(how % 5),
+        leave_when_no_agents: how % 3 == 0,
+        retry_same_agent: secs(how / 2, 9),
+        short_abandon: secs(how / 4, 9),
+        service_level: secs(how / 4, 5),
+    };
+    Change::Queue { id: QueueId(id), settings }
+}
+
+fn agent_settings(id: u32, how: u8) -> Change {
+    let secs = |from: u8, n: u8| Duration::from_secs(u64::from(from % n));
+    let settings = AgentSettings {
+        name: format!("a{id}"),
+        skills: if how % 2 == 0 { skills("x 3, y 3") } else { some_skills(how, 1) },
+        ring_time: secs(how, 5),
+        wrap_up: secs(how / 3, 4),
+        rona_pause: secs(how / 5, 5),
+        back_off: secs(how / 7, 4),
+    };
+    Change::Agent { id: AgentId(id), settings }
+}
+
+/// Levels 0 to 3 of two skills, and often none.
+fn some_skills(how: u8, seldom: u8) -> Skills {
+    if !how.is_multiple_of(seldom) { Skills::new() } else { skills(&format!("x {}, y {}", how % 4, how / 16 % 4)) }
+}
+
+/// Steps from a seed, for histories of any length (splitmix64).
+fn steps(mut seed: u64) -> impl Iterator<Item = Step> {
+    std::iter::from_fn(move || {
+        seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut bits = seed;
+        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        let [a, b, c, d, ..] = (bits ^ (bits >> 31)).to_le_bytes();
+        Some([a, b, c, d])
+    })
+}
+
+/// Plays the steps on the distributor, beside the model, with everything that can be asked compared.
+fn play_beside_the_model(seed: u8, steps: impl IntoIterator<Item = Step>) -> Result<Play<Acd>, String> {
+    let mut play = Play::new(Acd::new(0));
+    let mut model = Model::new(None);
+    let mut seen = 0;
+    let mut compare = |play: &Play<Acd>| -> Result<(), String> {
+        for (event, decisions) in play.events.iter().zip(&play.decisions).skip(seen) {
+            model.apply(event);
+            let expected: Vec<Decision> = std::iter::from_fn(|| model.poll_decision()).collect();
+            if *decisions != expected {
+                return Err(format!("after {event:?}: {decisions:#?}, but the model says {expected:#?}"));
+            }
+        }
+        seen = play.events.len();
+        if model.poll_timeout() != play.acd.poll_timeout() {
+            return Err(format!("wakes at {:?}, the model at {:?}", play.acd.poll_timeout(), model.poll_timeout()));
+        }
+        asks_the_same(play, &model)
+    };
+    play.open(seed)?;
+    compare(&play)?;
+    for step in steps {
+        play.step(step)?;
+        compare(&play)?;
+    }
+    Ok(play)
+}
+
+fn asks_the_same(play: &Play<Acd>, model: &Model) -> Result<(), String> {
+    let (acd, watch) = (&play.acd, &play.watch);
+    for entry in watch.entries() {
+        if acd.position(entry) != model.position(entry) {
+            let (position, expected) = (acd.position(entry), model.position(entry));
+            return Err(format!("{entry} has position {position:?}, in the model {expected:?}"));
+        }
+        let why = acd.explain(entry);
+        if !why.iter().map(|(agent, _)| agent.0).eq(0..AGENTS) {
+            return Err(format!("not every agent has a reason: {why:?}"));
+        }
+        let rings = why.iter().any(|(_, why)| matches!(why, WhyNot::Ringing { .. }));
+        if let Some((agent, why)) = why.iter().find(|(_, why)| *why == WhyNot::RankedLower && !rings) {
+            return Err(format!("{agent} could take {entry}, and the reason they do not is {why:?}"));
+        }
+    }
+    for queue in (0..QUEUES).map(QueueId) {
+        let counts = acd.queue_counts(queue).ok_or("the queue is unknown")?;
+        let expected = (
+            watch.offered.get(&queue).copied().unwrap_or(0),
+            watch.exits.get(&queue).cloned().unwrap_or_default(),
+            model.waiting(queue),
+            model.longest_wait(queue),
+        );
+        let asked = (counts.offered, counts.exits.clone(), acd.entries(queue), acd.longest_wait(queue, play.at));
+        if asked != expected || counts.waiting != expected.2.len() as u64 || acd.waiting(queue) as u64 != counts.waiting
+        {
+            return Err(format!("{queue}: {asked:?} of {counts:?}, but {expected:?}"));
+        }
+        if counts.offered != counts.exits_total() + counts.waiting {
+            return Err(format!("{queue} does not add up: {counts:?}"));
+        }
+    }
+    Ok(())
+}
+
+/// Everybody goes home; then nothing may be left of anybody.
+fn close(play: &mut Play<Acd>) -> Result<(), String> {
+    for entry in play.watch.entries() {
+        play.change(leave(entry.0, Exit::QueueClosed))?;
+    }
+    for entry in play.watch.talks() {
+        play.change(talk_ended(entry.0))?;
+    }
+    while let Some(due) = play.acd.poll_timeout() {
+        play.at = due;
+        play.change(Change::Tick)?;
+    }
+    let acd = &play.acd;
+    for (id, agent) in &acd.agents {
+        use AgentState::*;
+        if !matches!(agent.state, Offline | Ready | Busy | Paused { until: None, .. }) || !agent.refused.is_empty() {
+            return Err(format!("{id} is stuck: {agent:?}"));
+        }
+    }
+    let tables = acd.entries.len() + acd.offers.len() + acd.talks.len() + acd.lines.heads().count();
+    let needs = acd.lines.needs_in_use() + acd.queues.values().map(|q| q.order.len() + q.by_since.len()).sum::<usize>();
+    if tables + needs > 0 {
+        return Err(format!("something is left: {acd:#?}"));
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_history_keeps_the_rules_and_agrees_with_the_model(
+        seed in any::<u8>(),
+        steps in prop::collection::vec(any::<Step>(), 1..200),
+    ) {
+        let played = play_beside_the_model(seed, steps).and_then(|mut play| close(&mut play));
+        prop_assert!(played.is_ok(), "{}", played.unwrap_err());
+    }
+
+    #[test]
+    fn the_same_events_give_the_same_decisions_and_state_also_when_read_back_from_text(
+        seed in any::<u8>(),
+        steps in prop::collection::vec(any::<Step>(), 1..200),
+    ) {
+        let mut play = Play::new(Acd::new(0));
+        play.open(seed).expect("rules are another test's");
+        for step in steps {
+            play.step(step).expect("rules are another test's");
+        }
+        let text = serde_json::to_string(&play.without_ticks()).expect("events are plain data");
+        let mut again = Acd::new(0);
+        for event in serde_json::from_str::<Vec<AcdEvent>>(&text).expect("written just now") {
+            again.apply(&event);
+        }
+        let decisions: Vec<Decision> = std::iter::from_fn(|| again.poll_decision()).collect();
+        prop_assert_eq!(decisions, play.decisions.concat());
+        prop_assert_eq!(again, play.acd);
+    }
+}
+
+#[test]
+fn long_histories_keep_the_rules_and_agree_with_the_model() {
+    for seed in 0..8u8 {
+        let mut play = play_beside_the_model(seed, steps(u64::from(seed)).take(3_000)).expect("the rules hold");
+        close(&mut play).expect("nothing is left");
+        // Not a history of nothing.
+        let exits = |exit| play.watch.exits.values().filter_map(|exits| exits.get(&exit)).sum::<u64>();
+        assert!(exits(Exit::Answered) > 50, "seed {seed}: {:?}", play.watch.exits);
+    }
+}
+
+#[test]
+fn histories_reach_every_exit_and_outcome() {
+    let mut outcomes = BTreeMap::<Outcome, u32>::new();
+    let mut exits = BTreeMap::<Exit, u32>::new();
+    for seed in 0..4 {
+        let mut play = Play::new(Acd::new(0));
+        play.open(seed).expect("the rules hold");
+        steps(u64::from(seed)).take(4_000).try_for_each(|step| play.step(step)).expect("the rules hold");
+        for decision in play.decisions.concat() {
+            match decision {
+                Decision::OfferEnded { outcome, .. } => *outcomes.entry(outcome).or_default() += 1,
+                Decision::Exit { exit, .. } => *exits.entry(exit).or_default() += 1,
+                _ => {}
+            }
+        }
+    }
+    assert!(outcomes.len() == 6 && outcomes.values().all(|count| *count > 20), "{outcomes:?}");
+    // Overflowed and QueueClosed are decided elsewhere and told as the others are.
+    assert!(exits.len() == 10 && exits.values().all(|count| *count > 20), "{exits:?}");
+}
+
+/// Whether the histories that agree with the model would find a mistake, each by itself.
+#[test]
+fn every_mistake_makes_a_history_that_differs() {
+    let histories: Vec<_> = (0..12)
+        .map(|seed| {
+            let mut play = Play::new(Acd::new(0));
+            play.open(seed).expect("the rules hold");
+            steps(u64::from(seed)).take(1_500).try_for_each(|step| play.step(step)).expect("the rules hold");
+            (play.without_ticks(), play.decisions.concat())
+        })
+        .collect();
+    for mistake in Mistake::ALL {
+        let differs = histories.iter().any(|(events, decisions)| {
+            let mut model = Model::new(Some(mistake));
+            let mut decisions = decisions.iter();
+            events.iter().any(|event| {
+                model.apply(event);
+                std::iter::from_fn(|| model.poll_decision()).any(|decision| decisions.next() != Some(&decision))
+            }) || decisions.next().is_some()
+        });
+        assert!(differs, "{mistake:?} is not found");
+    }
+}
+
+/// Whether the watch, which knows no policy but what must always hold, sees these by itself.
+#[test]
+fn the_watch_sees_broken_rules_without_a_model() {
+    use Mistake::*;
+    for mistake in [
+        TwoAgentsForOneEntry,
+        TwoEntriesForOneAgent,
+        LastComeFirst,
+        NoLevels,
+        NoQueueNeeds,
+        RefusalsRememberedForEver,
+        PlaceLostByRefusal,
+        NoWrapUpEnd,
+        AbandonedTwice,
+        LateAcceptanceCounts,
+        LogoutCutsTalk,
+        ShortAbandonNotTold,
+        LongestWaitForgottenAfterRinging,
+        SettingsOnlyForNewcomers,
+    ] {
+        let seen = (0..12).any(|seed| {
+            let mut play = Play::new(Model::new(Some(mistake)));
+            let played = play.open(seed);
+            played.and_then(|()| steps(u64::from(seed)).take(1_500).try_for_each(|step| play.step(step))).is_err()
+        });
+        assert!(seen, "{mistake:?} is not seen");
+    }
+}

@@ -1,0 +1,267 @@
+//! What must hold in every history, seen from outside: from the events and the decisions alone.
+
+use super::*;
+use crate::acd::pool::suffices;
+use std::collections::BTreeSet;
+
+/// Follows one distributor and says what is wrong as soon as something is.
+#[derive(Default)]
+pub struct Watch {
+    at: Time,
+    queues: BTreeMap<QueueId, QueueSettings>,
+    agents: BTreeMap<AgentId, Seen>,
+    waiting: BTreeMap<EntryId, Caller>,
+    /// Ended entries; ids of histories are not used twice.
+    exited: BTreeSet<EntryId>,
+    offers: BTreeMap<OfferId, (EntryId, AgentId, Time)>,
+    /// Every offer made so far.
+    offers_made: BTreeSet<OfferId>,
+    /// The offer whose acceptance is the event being acted on.
+    accepting: Option<OfferId>,
+    /// The talk whose end is the event being acted on.
+    ending: Option<EntryId>,
+    /// Said to be accepted and not yet to be answered.
+    accepted: Option<(EntryId, AgentId)>,
+    pub offered: BTreeMap<QueueId, u64>,
+    pub exits: BTreeMap<QueueId, BTreeMap<Exit, u64>>,
+}
+
+struct Seen {
+    settings: AgentSettings,
+    state: AgentState,
+    logged_in: bool,
+}
+
+#[derive(Clone)]
+pub struct Caller {
+    queue: QueueId,
+    needs: Skills,
+    priority: i32,
+    max_wait: Option<Duration>,
+    since: Time,
+    ringing: Option<OfferId>,
+    /// Until when an agent may be spared this caller.
+    refused: BTreeMap<AgentId, Time>,
+}
+
+macro_rules! must {
+    ($condition:expr, $($words:tt)+) => {
+        if !$condition {
+            return Err(format!($($words)+));
+        }
+    };
+}
+
+impl Watch {
+    /// Before its decisions. Nothing may be due before `event.at`.
+    pub fn event(&mut self, event: &AcdEvent) {
+        self.at = event.at;
+        self.accepting = None;
+        self.ending = None;
+        match &event.change {
+            Change::Queue { id, settings } => {
+                self.queues.insert(*id, settings.clone());
+            }
+            Change::Agent { id, settings } => {
+                let seen = Seen { settings: settings.clone(), state: AgentState::Offline, logged_in: false };
+                self.agents.entry(*id).or_insert(seen).settings = settings.clone();
+            }
+            Change::LoggedIn { agent } | Change::LoggedOut { agent } => {
+                if let Some(agent) = self.agents.get_mut(agent) {
+                    agent.logged_in = matches!(event.change, Change::LoggedIn { .. });
+                }
+            }
+            Change::Arrive { entry, queue, needs, priority, max_wait, since } => {
+                let talks = |seen: &Seen| seen.state == AgentState::Talking { entry: *entry };
+                let known = self.waiting.contains_key(entry) || self.agents.values().any(talks);
+                if !known && self.queues.contains_key(queue) {
+                    *self.offered.entry(*queue).or_default() += 1;
+                    let caller = Caller {
+                        queue: *queue,
+                        needs: needs.clone(),
+                        priority: *priority,
+                        max_wait: *max_wait,
+                        since: (*since).min(event.at),
+                        ringing: None,
+                        refused: BTreeMap::new(),
+                    };
+                    self.waiting.insert(*entry, caller);
+                }
+            }
+            Change::TalkEnded { entry } => self.ending = Some(*entry),
+            Change::OfferEnded { offer, outcome: Outcome::Accepted } => self.accepting = Some(*offer),
+            _ => {}
+        }
+    }
+
+    pub fn decision(&mut self, decision: &Decision) -> Result<(), String> {
+        match decision {
+            Decision::Offer { offer, entry, queue, agent, deadline } => {
+                must!(self.offers_made.insert(*offer), "{offer} is made twice");
+                let caller = self.waiting.get(entry).ok_or(format!("{entry} is offered but does not wait"))?;
+                must!(caller.queue == *queue, "{entry} waits in {}, not in {queue}", caller.queue);
+                must!(caller.ringing.is_none(), "two agents are rung for {entry}");
+                let seen = &self.agents[agent];
+                must!(seen.state == AgentState::Ready, "{agent} is rung in state {:?}", seen.state);
+                must!(self.offers.values().all(|(_, other, _)| other != agent), "{agent} is rung twice");
+                must!(self.can_serve(*agent, caller), "{agent} is rung for {entry} without the skills");
+                must!(*deadline > self.at, "{offer} is over before it begins");
+                for (other, earlier) in &self.waiting {
+                    let before = (earlier.since, *other) < (caller.since, *entry);
+                    let equal = self.weight(earlier) == self.weight(caller);
+                    let could = earlier.ringing.is_none() && self.may_serve(*agent, earlier);
+                    must!(!(before && equal && could), "{entry} overtakes {other} at {agent}");
+                }
+                self.waiting.get_mut(entry).expect("looked at just now").ringing = Some(*offer);
+                self.offers.insert(*offer, (*entry, *agent, *deadline));
+            }
+            Decision::OfferEnded { offer, entry, agent, outcome } => {
+                let (its_entry, its_agent, deadline) =
+                    self.offers.remove(offer).ok_or(format!("{offer} ends but does not ring"))?;
+                must!((its_entry, its_agent) == (*entry, *agent), "{offer} ends for others than it began for");
+                let caller = self.waiting.get_mut(entry).ok_or(format!("{entry} is offered but has exited"))?;
+                caller.ringing = None;
+                let retry = self.queues[&caller.queue].retry_same_agent.max(Duration::from_secs(1));
+                match outcome {
+                    Outcome::Accepted => {
+                        must!(self.accepting == Some(*offer), "{offer} is accepted, but nobody said so");
+                        must!(self.at < deadline, "{offer} is accepted at its deadline");
+                        self.accepted = Some((*entry, *agent));
+                    }
+                    Outcome::Declined | Outcome::NoAnswer => {
+                        caller.refused.insert(*agent, self.at + retry);
+                    }
+                    Outcome::Busy | Outcome::Unreachable | Outcome::CallerGone => {}
+                }
+            }
+            Decision::Exit { entry, queue, exit, waited } => {
+                let Some(caller) = self.waiting.remove(entry) else {
+                    must!(!self.queues.contains_key(queue), "{entry} exits but does not wait");
+                    return Ok(());
+                };
+                must!(self.exited.insert(*entry), "{entry} exits twice");
+                must!(caller.ringing.is_none(), "{entry} exits while an agent is rung for it");
+                must!(*waited == self.at.since(caller.since), "{entry} did not wait {waited:?}");
+                let settings = &self.queues[queue];
+                let accepted = self.accepted.is_some_and(|(accepted, _)| accepted == *entry);
+                must!(accepted == (*exit == Exit::Answered), "{entry} exits as {exit:?}, accepted: {accepted}");
+                match exit {
+                    Exit::TimedOut => {
+                        let limit = caller.max_wait.or(settings.max_wait);
+                        must!(limit.is_some_and(|limit| *waited >= limit), "{entry} is sent away too soon");
+                    }
+                    Exit::NoAgents => {
+                        let any = self.agents.iter().find(|(id, seen)| seen.logged_in && self.can_serve(**id, &caller));
+                        must!(any.is_none(), "{entry} has nobody, but {} is there", any.expect("some").0);
+                        must!(settings.leave_when_no_agents, "{entry} leaves, but its queue keeps them");
+                    }
+                    Exit::Abandoned => must!(*waited >= settings.short_abandon, "{entry} abandons too soon"),
+                    Exit::ShortAbandoned => must!(*waited < settings.short_abandon, "{entry} abandons too late"),
+                    _ => {}
+                }
+                *self.exits.entry(*queue).or_default().entry(*exit).or_default() += 1;
+            }
+            Decision::Agent { agent, state } => {
+                let before = self.agents[agent].state.clone();
+                must!(before != *state, "{agent} is told to be {state:?} twice");
+                must!(
+                    matches!(state, AgentState::Talking { .. })
+                        || !matches!(before, AgentState::Offered { offer, .. } if self.offers.contains_key(&offer)),
+                    "{agent} becomes {state:?} while an offer rings"
+                );
+                if let AgentState::Talking { entry } = before {
+                    must!(self.ending == Some(entry), "{agent} becomes {state:?} in the middle of a talk");
+                }
+                if let AgentState::Talking { entry } = state {
+                    must!(self.accepted.take() == Some((*entry, *agent)), "{agent} talks to {entry} unasked");
+                }
+                self.agents.get_mut(agent).expect("looked at just now").state = state.clone();
+            }
+        }
+        Ok(())
+    }
+
+    /// After its decisions: nobody is idle who could serve somebody who waits, and nothing is due.
+    pub fn settled(&self) -> Result<(), String> {
+        must!(self.accepted.is_none(), "{:?} are connected, but nobody talks", self.accepted);
+        for (id, seen) in &self.agents {
+            match &seen.state {
+                AgentState::Ready => {
+                    let served = self.waiting.iter().find(|(_, c)| c.ringing.is_none() && self.may_serve(*id, c));
+                    must!(served.is_none(), "{id} is idle while {} waits", served.expect("some").0);
+                    must!(seen.logged_in, "{id} is ready without a phone");
+                }
+                AgentState::Offered { offer, .. } => {
+                    must!(self.offers.contains_key(offer), "{id} is offered {offer}, which is over");
+                }
+                AgentState::BackOff { until } | AgentState::WrapUp { until } => {
+                    must!(*until > self.at, "{id} should be over {:?}", seen.state);
+                }
+                AgentState::Paused { until, .. } => {
+                    must!(until.is_none_or(|until| until > self.at), "{id} should be over the pause");
+                }
+                AgentState::Offline => must!(!seen.logged_in, "{id} has a phone but is offline"),
+                AgentState::Talking { .. } | AgentState::Busy => {}
+            }
+        }
+        for (offer, (_, _, deadline)) in &self.offers {
+            must!(*deadline > self.at, "{offer} should be over");
+        }
+        for (id, caller) in &self.waiting {
+            let limit = caller.max_wait.or(self.queues[&caller.queue].max_wait);
+            let over = limit.is_some_and(|limit| caller.since + limit <= self.at);
+            must!(!over || caller.ringing.is_some(), "{id} should have been sent away");
+        }
+        for (queue, offered) in &self.offered {
+            let exits: u64 = self.exits.get(queue).map_or(0, |exits| exits.values().sum());
+            let waiting = self.waiting.values().filter(|caller| caller.queue == *queue).count() as u64;
+            must!(*offered == exits + waiting, "{queue}: {offered} offered, {exits} exits, {waiting} waiting");
+        }
+        Ok(())
+    }
+
+    pub fn offers(&self) -> Vec<OfferId> {
+        self.offers.keys().copied().collect()
+    }
+
+    pub fn talks(&self) -> Vec<EntryId> {
+        let talks = self.agents.values().filter_map(|seen| match seen.state {
+            AgentState::Talking { entry } => Some(entry),
+            _ => None,
+        });
+        talks.collect()
+    }
+
+    pub fn entries(&self) -> Vec<EntryId> {
+        self.waiting.keys().copied().collect()
+    }
+
+    /// Deadlines of agents, as told.
+    pub fn deadlines(&self) -> Vec<Time> {
+        let deadline = |seen: &Seen| match seen.state {
+            AgentState::Offered { deadline: until, .. }
+            | AgentState::BackOff { until }
+            | AgentState::WrapUp { until }
+            | AgentState::Paused { until: Some(until), .. } => Some(until),
+            _ => None,
+        };
+        self.agents.values().filter_map(deadline).collect()
+    }
+
+    fn can_serve(&self, agent: AgentId, caller: &Caller) -> bool {
+        let skills = &self.agents[&agent].settings.skills;
+        suffices(skills, &caller.needs) && suffices(skills, &self.queues[&caller.queue].needs)
+    }
+
+    /// Can, and has not refused so lately that they may be spared.
+    fn may_serve(&self, agent: AgentId, caller: &Caller) -> bool {
+        let spared = caller.refused.get(&agent).is_some_and(|until| self.at < *until);
+        self.can_serve(agent, caller) && !spared
+    }
+
+    /// Those of equal weight are served in the order in which they came.
+    fn weight(&self, caller: &Caller) -> (i64, u64) {
+        let queue = &self.queues[&caller.queue];
+        (i64::from(queue.priority) + i64::from(caller.priority), queue.ageing.to_bits())
+    }
+}
