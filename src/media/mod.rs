@@ -13,6 +13,8 @@ mod latch;
 mod leg;
 mod outgoing;
 mod player;
+#[cfg(test)]
+mod tests;
 mod wheel;
 
 pub use deck::{Counters, Deck, Port, Sink, Slot};
