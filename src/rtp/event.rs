@@ -119,10 +119,14 @@ impl DigitSender {
     pub fn new(code: u8, step: u16, length: u16) -> DigitSender {
         DigitSender { code, step: step.max(1), length: length.max(1), sent: 0, ends_left: 3 }
     }
+}
 
-    /// The next packet and whether it is the key's first (which carries the RTP marker), one for each step of time; `None` after
-    /// the third end.
-    pub fn next(&mut self) -> Option<(Event, bool)> {
+/// The packets, one for each step of time, up to the third end; with each whether it is the key's first, which carries the RTP
+/// marker.
+impl Iterator for DigitSender {
+    type Item = (Event, bool);
+
+    fn next(&mut self) -> Option<(Event, bool)> {
         let first = self.sent == 0;
         self.sent = self.sent.saturating_add(self.step).min(self.length);
         // A key shorter than one step still has a beginning that is not its end.
@@ -162,10 +166,7 @@ mod tests {
     fn packets(keys: &[(u32, u8)]) -> Vec<(u32, Event)> {
         let mut all = Vec::new();
         for &(timestamp, code) in keys {
-            let mut sender = DigitSender::new(code, 160, 800);
-            while let Some((event, _)) = sender.next() {
-                all.push((timestamp, event));
-            }
+            all.extend(DigitSender::new(code, 160, 800).map(|(event, _)| (timestamp, event)));
         }
         all
     }
@@ -177,16 +178,12 @@ mod tests {
 
     #[test]
     fn the_sender_ends_three_times_and_marks_the_first() {
-        let mut sender = DigitSender::new(5, 160, 400);
-        let all: Vec<_> = std::iter::from_fn(|| sender.next()).map(|(e, first)| (e.duration, e.end, first)).collect();
+        let all: Vec<_> = DigitSender::new(5, 160, 400).map(|(e, first)| (e.duration, e.end, first)).collect();
         let expected =
             [(160, false, true), (320, false, false), (400, true, false), (400, true, false), (400, true, false)];
         assert_eq!(all, expected);
-        let mut short = DigitSender::new(5, 480, 320);
-        assert_eq!(
-            std::iter::from_fn(|| short.next()).map(|(e, _)| e.end).collect::<Vec<_>>(),
-            [false, true, true, true]
-        );
+        let short = DigitSender::new(5, 480, 320);
+        assert_eq!(short.map(|(e, _)| e.end).collect::<Vec<_>>(), [false, true, true, true]);
     }
 
     #[test]

@@ -89,20 +89,28 @@ pub fn read(bytes: &[u8]) -> Result<impl Iterator<Item = Packet<'_>>, Malformed>
     }
     let mut rest = bytes;
     while !rest.is_empty() {
-        let (flags, packet_type, body, after) = split(rest)?;
-        read_one(flags, packet_type, body)?;
+        let (one, after) = split(rest)?;
+        read_one(one)?;
         rest = after;
     }
     let mut rest = bytes;
     Ok(std::iter::from_fn(move || {
-        let (flags, packet_type, body, after) = split(rest).ok()?;
+        let (one, after) = split(rest).ok()?;
         rest = after;
-        read_one(flags, packet_type, body).ok()
+        read_one(one).ok()
     }))
 }
 
-/// First byte, packet type, body without padding, and what follows.
-fn split(bytes: &[u8]) -> Result<(u8, u8, &[u8], &[u8]), Malformed> {
+/// One packet of a compound one, cut out but not looked into.
+struct Raw<'a> {
+    flags: u8,
+    packet_type: u8,
+    /// Without header and padding.
+    body: &'a [u8],
+}
+
+/// The first packet and what follows it.
+fn split(bytes: &[u8]) -> Result<(Raw<'_>, &[u8]), Malformed> {
     let Some((&[flags, packet_type, high, low], rest)) = bytes.split_first_chunk::<4>() else {
         return Err(Malformed::Short);
     };
@@ -118,10 +126,11 @@ fn split(bytes: &[u8]) -> Result<(u8, u8, &[u8], &[u8]), Malformed> {
         }
         body = &body[..body.len() - padding];
     }
-    Ok((flags, packet_type, body, rest))
+    Ok((Raw { flags, packet_type, body }, rest))
 }
 
-fn read_one(flags: u8, packet_type: u8, body: &[u8]) -> Result<Packet<'_>, Malformed> {
+fn read_one(raw: Raw<'_>) -> Result<Packet<'_>, Malformed> {
+    let Raw { flags, packet_type, body } = raw;
     let count = usize::from(flags & 0x1f);
     let blocks = |at: usize| {
         let bytes = body.get(at..at + count * BLOCK).ok_or(Malformed::Short)?;

@@ -148,7 +148,7 @@ pub fn round_trip(now: Time, last_report: u32, delay: u32) -> Option<Duration> {
         return None;
     }
     let units = ntp_middle(ntp(now)).wrapping_sub(last_report).wrapping_sub(delay);
-    (units < 60 << 16).then(|| Duration::from_micros(u64::from(units) * 1_000_000 >> 16))
+    (units < 60 << 16).then(|| Duration::from_micros((u64::from(units) * 1_000_000) >> 16))
 }
 
 /// NTP timestamp (RFC 3550 §4): seconds since 1900 in the upper half, fractions in the lower, modulo 2^64.

@@ -229,10 +229,10 @@ impl Phone {
 
     /// All packets of one key, 20 ms apart, and the sound's timestamp moved on.
     fn key(&mut self, key: char, length: u16) -> Vec<Vec<u8>> {
-        let mut sender = event::DigitSender::new(event::code(key).unwrap(), 160, length);
+        let sender = event::DigitSender::new(event::code(key).unwrap(), 160, length);
         let mut packets = Vec::new();
         let payload_type = self.stream.digits.unwrap();
-        while let Some((event, first)) = sender.next() {
+        for (event, first) in sender {
             let header = Header { marker: first, payload_type, ..self.next };
             packets.push([header.bytes().as_slice(), &event.bytes()].concat());
             self.next.sequence = self.next.sequence.wrapping_add(1);
