@@ -31,6 +31,8 @@
 //!
 //! Which room may use which is written, with the reasons, in `tests/tidy.rs`, and kept by it.
 
+#![forbid(unsafe_code)]
+
 pub mod acd;
 pub mod audio;
 pub mod call;
