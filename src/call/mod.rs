@@ -1,3 +1,8 @@
-//! Calls and their legs: what state each is in and why it ended. Turns leg verbs into SIP and media commands.
+//! Calls' legs: what state each is in and why it ended. Turns leg verbs into SIP and media commands.
 //!
-//! Knows `sip`, `sdp` and `media`; knows neither flows nor queues.
+//! Knows `sip`, `sdp` and `media`; knows neither flows nor queues, nor who talks with whom and why.
+
+mod digits;
+mod legs;
+
+pub use legs::{Dial, Event, LegEnd, LegFailure, Legs};

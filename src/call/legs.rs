@@ -1,0 +1,525 @@
+//! All legs of all calls, and the verbs that move them.
+//!
+//! ```text
+//!            incoming                                dial
+//!               │ Open                                │ Open
+//!           Incoming ── no port, bad offer ─┐     Opening ── no port ──┐
+//!               │ Opened                    │         │ Opened         │
+//!            Arrived ── cancel, reject ─────┤     Inviting ── refused ─┤
+//!               │ answer                    │         │ 2xx            │
+//!               └──────────────► Up ◄───────┼─────────┘                │
+//!                                 │ bye     ▼                          │
+//!                                 └────► Closing ◄─────────────────────┘
+//!                                           │ media closed
+//!                                         (gone)
+//! ```
+//!
+//! Contract: after each `handle_*` or verb drain [`Legs::poll_media`] and [`Legs::poll_event`]. Every leg ends with
+//! exactly one [`Event::Closed`].
+
+use super::digits;
+use crate::ids::{CallId, LegId};
+use crate::media::{self, Codec, Command, Direction, OpenFailure, PlayId, Quality, Sound};
+use crate::sdp::{Answer, Capabilities, Negotiator, Refusal};
+use crate::sip::endpoint::{EndCause, Failure, Invitation};
+use crate::sip::{self, Endpoint, Headers, Hop, InviteId, Request, Uri};
+use crate::time::{Duration, Time};
+use std::collections::{BTreeMap, VecDeque};
+
+/// What we offer, best first.
+const CODECS: [Codec; 2] = [Codec::Pcmu, Codec::Pcma];
+
+/// A leg to be rung.
+#[derive(Clone, Debug)]
+pub struct Dial {
+    /// Request-URI.
+    pub target: Uri,
+    /// The way there.
+    pub hop: Hop,
+    /// Shown on the display: name and URI.
+    pub from: (Option<String>, Uri),
+    pub to: Uri,
+    pub headers: Headers,
+}
+
+/// Why a leg that was up, or had arrived, is over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LegEnd {
+    /// BYE, with the peer's Reason if it gave one.
+    HungUp { reason: Option<String> },
+    /// CANCEL before we answered.
+    Cancelled,
+    /// Our answer was never acknowledged, or the peer no longer knows the dialog.
+    Lost,
+    /// The session description cannot be served; answered 488.
+    BadOffer(Refusal),
+    /// No port or no room for its media; answered 503.
+    NoMedia(OpenFailure),
+}
+
+/// Why a leg that we dialled was not answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LegFailure {
+    /// The final answer's code.
+    Refused(u16),
+    /// Nobody answered the INVITE at all.
+    Timeout,
+    /// The hop cannot be reached.
+    Unreachable,
+    /// It answered with a session description that cannot be served.
+    BadAnswer(Refusal),
+    NoMedia(OpenFailure),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// An incoming leg has a port and a usable offer; it waits for `ring`, `answer` or `hang_up`.
+    Arrived {
+        leg: LegId,
+    },
+    /// The phone that we dialled rings. Said once.
+    Ringing {
+        leg: LegId,
+    },
+    /// Somebody answered the leg that we dialled; media is set up.
+    Answered {
+        leg: LegId,
+    },
+    /// The leg that we dialled is over without an answer.
+    Failed {
+        leg: LegId,
+        failure: LegFailure,
+    },
+    /// A leg that had arrived or was up is over, not by us.
+    Ended {
+        leg: LegId,
+        end: LegEnd,
+    },
+    Digit {
+        leg: LegId,
+        digit: char,
+    },
+    Played {
+        leg: LegId,
+        play: PlayId,
+    },
+    /// The peer put us on hold, or took us back.
+    Held {
+        leg: LegId,
+    },
+    Resumed {
+        leg: LegId,
+    },
+    /// No audio came since then.
+    Silent {
+        leg: LegId,
+        since: Time,
+    },
+    /// The last word about this leg.
+    Closed {
+        leg: LegId,
+        quality: Quality,
+    },
+}
+
+enum State {
+    /// Waits for its port.
+    Incoming {
+        offer: Vec<u8>,
+    },
+    /// Ready to be answered with this; `stream` is unknown while the caller has yet to answer our late offer.
+    Arrived {
+        body: Vec<u8>,
+        stream: Option<media::Stream>,
+    },
+    /// Waits for its port, then dials.
+    Opening(Box<Dial>),
+    Inviting {
+        rings: bool,
+    },
+    Up,
+    Closing,
+}
+
+struct Leg {
+    invite: Option<InviteId>,
+    state: State,
+    /// From the moment its port is known.
+    sdp: Option<Negotiator>,
+    held: bool,
+}
+
+/// See the module's documentation.
+#[derive(Default)]
+pub struct Legs {
+    legs: BTreeMap<LegId, Leg>,
+    by_invite: BTreeMap<InviteId, LegId>,
+    media: VecDeque<Command>,
+    events: VecDeque<Event>,
+    last_play: u64,
+}
+
+impl Legs {
+    /// A new INVITE; `Arrived`, or `Ended` and `Closed`, follow.
+    pub fn incoming(&mut self, call: CallId, leg: LegId, invite: InviteId, request: &Request, hop: &Hop) {
+        self.by_invite.insert(invite, leg);
+        self.legs.insert(
+            leg,
+            Leg {
+                invite: Some(invite),
+                state: State::Incoming { offer: request.body.clone() },
+                sdp: None,
+                held: false,
+            },
+        );
+        self.media.push_back(Command::Open { call, leg, local: hop.local.ip() });
+    }
+
+    /// Rings somebody; `Answered`, or `Failed` and `Closed`, follow.
+    pub fn dial(&mut self, call: CallId, leg: LegId, dial: Dial) {
+        let local = dial.hop.local.ip();
+        let state = State::Opening(Box::new(dial));
+        self.legs.insert(leg, Leg { invite: None, state, sdp: None, held: false });
+        self.media.push_back(Command::Open { call, leg, local });
+    }
+
+    /// Tells the caller of an arrived leg that somebody is being rung (180).
+    pub fn ring(&mut self, now: Time, leg: LegId, endpoint: &mut Endpoint) {
+        if let Some(Leg { invite: Some(invite), state: State::Arrived { .. }, .. }) = self.legs.get(&leg) {
+            endpoint.ring(now, *invite, 180, Vec::new());
+        }
+    }
+
+    /// Answers an arrived leg; does nothing otherwise. True if it was answered by this.
+    pub fn answer(&mut self, now: Time, leg: LegId, endpoint: &mut Endpoint) -> bool {
+        let Some(l) = self.legs.get_mut(&leg) else { return false };
+        let (State::Arrived { body, stream }, Some(invite)) = (&mut l.state, l.invite) else { return false };
+        endpoint.accept(now, invite, std::mem::take(body));
+        if let Some(stream) = stream.take() {
+            self.media.push_back(Command::Configure { leg, stream });
+        }
+        l.state = State::Up;
+        true
+    }
+
+    /// Ends the leg, whatever its state: `code` answers a leg that was not answered yet, `reason` is the Reason
+    /// header (RFC 3326) of CANCEL or BYE. No `Ended` or `Failed` follows, only `Closed`.
+    pub fn hang_up(&mut self, now: Time, leg: LegId, code: u16, reason: Option<&str>, endpoint: &mut Endpoint) {
+        let Some(l) = self.legs.get_mut(&leg) else { return };
+        if let Some(invite) = l.invite {
+            match l.state {
+                State::Incoming { .. } | State::Arrived { .. } => {
+                    endpoint.reject(now, invite, code, Headers::default())
+                }
+                State::Inviting { .. } => endpoint.cancel(now, invite, reason),
+                State::Up => endpoint.bye(now, invite, reason),
+                State::Opening(_) | State::Closing => {}
+            }
+        }
+        self.close(leg);
+    }
+
+    /// Plays to a leg, replacing what plays. `Played` with the same id follows unless `repeat`.
+    pub fn play(&mut self, leg: LegId, sounds: Vec<Sound>, repeat: bool) -> PlayId {
+        self.last_play += 1;
+        let play = PlayId(self.last_play);
+        if self.legs.contains_key(&leg) {
+            self.media.push_back(Command::Play { leg, play, sounds, repeat });
+        }
+        play
+    }
+
+    pub fn stop(&mut self, leg: LegId) {
+        if self.legs.contains_key(&leg) {
+            self.media.push_back(Command::Stop { leg });
+        }
+    }
+
+    pub fn bridge(&mut self, a: LegId, b: LegId) {
+        if self.legs.contains_key(&a) && self.legs.contains_key(&b) {
+            self.media.push_back(Command::Bridge { a, b });
+        }
+    }
+
+    pub fn unbridge(&mut self, a: LegId, b: LegId) {
+        if self.legs.contains_key(&a) && self.legs.contains_key(&b) {
+            self.media.push_back(Command::Unbridge { a, b });
+        }
+    }
+
+    /// Whether the leg is answered and not over.
+    pub fn is_up(&self, leg: LegId) -> bool {
+        matches!(self.legs.get(&leg), Some(Leg { state: State::Up, .. }))
+    }
+
+    pub fn is_held(&self, leg: LegId) -> bool {
+        self.legs.get(&leg).is_some_and(|l| l.held)
+    }
+
+    pub fn len(&self) -> usize {
+        self.legs.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.legs.is_empty()
+    }
+
+    /// What the endpoint says of an INVITE usage. Events of usages that are no leg's (any more) are ignored.
+    pub fn handle_sip(&mut self, now: Time, event: sip::Event, endpoint: &mut Endpoint) {
+        match event {
+            sip::Event::Cancelled { id } => self.end(id, LegEnd::Cancelled),
+            sip::Event::Ended { id, cause } => {
+                let end = match cause {
+                    EndCause::Bye { reason } => LegEnd::HungUp { reason },
+                    EndCause::NoAck | EndCause::PeerGone => LegEnd::Lost,
+                };
+                self.end(id, end);
+            }
+            sip::Event::Confirmed { id, body } => self.confirmed(now, id, &body, endpoint),
+            sip::Event::Progress { id, .. } => {
+                if let Some((leg, l)) = self.of(id)
+                    && let State::Inviting { rings } = &mut l.state
+                    && !std::mem::replace(rings, true)
+                {
+                    self.events.push_back(Event::Ringing { leg });
+                }
+            }
+            sip::Event::Answered { id, response } => self.answered(now, id, &response.body, endpoint),
+            sip::Event::Failed { id, failure } => {
+                let failure = match failure {
+                    Failure::Response(response) => LegFailure::Refused(response.code),
+                    Failure::Timeout => LegFailure::Timeout,
+                    Failure::Unreachable | Failure::Full => LegFailure::Unreachable,
+                    Failure::Cancelled => LegFailure::Refused(487),
+                };
+                if let Some(leg) = self.by_invite.get(&id).copied() {
+                    self.fail(leg, failure);
+                }
+            }
+            sip::Event::Offered { id, offer } => self.offered(now, id, &offer, endpoint),
+            sip::Event::OfferAnswered { id, result: Ok(answer) } => {
+                if let Some((leg, Leg { sdp: Some(sdp), .. })) = self.of(id)
+                    && let Ok(stream) = sdp.accept(&answer)
+                {
+                    self.media.push_back(Command::Configure { leg, stream });
+                }
+            }
+            // A refused re-INVITE leaves the session as it was (RFC 3261 §14.1).
+            sip::Event::OfferAnswered { id, result: Err(_) } => {
+                if let Some((_, Leg { sdp: Some(sdp), .. })) = self.of(id) {
+                    sdp.withdraw();
+                }
+            }
+            // Answered in the same moment it came, so there is nothing to take back.
+            sip::Event::OfferWithdrawn { .. } => {}
+            sip::Event::Info { id, content_type, body } => {
+                if let Some(leg) = self.by_invite.get(&id).copied()
+                    && let Some(digit) = digits::from_info(&content_type, &body)
+                {
+                    self.events.push_back(Event::Digit { leg, digit });
+                }
+            }
+            // Not of a leg: the switchboard reads these itself.
+            sip::Event::Invite { .. } | sip::Event::Request { .. } | sip::Event::Response { .. } => {}
+            // We answer no challenges, so none is said.
+            sip::Event::Challenged { .. } => {}
+        }
+    }
+
+    pub fn handle_media(&mut self, now: Time, event: media::Event, endpoint: &mut Endpoint) {
+        match event {
+            media::Event::Opened { leg, rtp } => self.opened(now, leg, rtp, endpoint),
+            media::Event::OpenFailed { leg, reason } => self.open_failed(now, leg, reason, endpoint),
+            media::Event::Digit { leg, digit } => self.tell(leg, Event::Digit { leg, digit }),
+            media::Event::Played { leg, play, .. } => self.tell(leg, Event::Played { leg, play }),
+            media::Event::Silent { leg, since } => self.tell(leg, Event::Silent { leg, since }),
+            media::Event::Closed { leg, quality } => self.closed(leg, quality),
+        }
+    }
+
+    pub fn poll_media(&mut self) -> Option<Command> {
+        self.media.pop_front()
+    }
+
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    fn of(&mut self, id: InviteId) -> Option<(LegId, &mut Leg)> {
+        let leg = *self.by_invite.get(&id)?;
+        self.legs.get_mut(&leg).map(|l| (leg, l))
+    }
+
+    /// Says `event` only while the leg is not over: what media still had to say then is of no interest.
+    fn tell(&mut self, leg: LegId, event: Event) {
+        if self.legs.get(&leg).is_some_and(|l| !matches!(l.state, State::Closing)) {
+            self.events.push_back(event);
+        }
+    }
+
+    fn opened(&mut self, now: Time, leg: LegId, rtp: std::net::SocketAddr, endpoint: &mut Endpoint) {
+        let Some(l) = self.legs.get_mut(&leg) else { return };
+        let sdp =
+            l.sdp.insert(Negotiator::new(Capabilities { codecs: CODECS.to_vec(), digits: true, address: rtp }, leg.0));
+        match std::mem::replace(&mut l.state, State::Closing) {
+            State::Incoming { offer } if offer.is_empty() => {
+                let body = sdp.offer(Direction::SendRecv);
+                l.state = State::Arrived { body, stream: None };
+                self.events.push_back(Event::Arrived { leg });
+            }
+            State::Incoming { offer } => match sdp.answer(&offer, Direction::SendRecv) {
+                Ok(Answer { body, stream }) => {
+                    l.held = is_held(stream.direction);
+                    l.state = State::Arrived { body, stream: Some(stream) };
+                    self.events.push_back(Event::Arrived { leg });
+                }
+                Err(refusal) => {
+                    l.state = State::Incoming { offer };
+                    self.events.push_back(Event::Ended { leg, end: LegEnd::BadOffer(refusal) });
+                    self.hang_up(now, leg, refusal.code(), None, endpoint);
+                }
+            },
+            State::Opening(dial) => {
+                let Dial { target, hop, from, to, headers } = *dial;
+                let offer = sdp.offer(Direction::SendRecv);
+                let invitation =
+                    Invitation { target, hop, from, to, contact_user: None, headers, offer, answers_challenges: false };
+                let id = endpoint.invite(now, invitation);
+                l.invite = Some(id);
+                l.state = State::Inviting { rings: false };
+                self.by_invite.insert(id, leg);
+            }
+            // Hung up meanwhile: `Close` is on its way.
+            other => l.state = other,
+        }
+    }
+
+    fn open_failed(&mut self, now: Time, leg: LegId, reason: OpenFailure, endpoint: &mut Endpoint) {
+        let Some(l) = self.legs.get_mut(&leg) else { return };
+        match l.state {
+            State::Incoming { .. } => {
+                if let Some(invite) = l.invite {
+                    let mut headers = Headers::default();
+                    headers.push("Retry-After", "10");
+                    endpoint.reject(now, invite, 503, headers);
+                }
+                self.events.push_back(Event::Ended { leg, end: LegEnd::NoMedia(reason) });
+            }
+            State::Opening(_) => {
+                self.events.push_back(Event::Failed { leg, failure: LegFailure::NoMedia(reason) });
+            }
+            _ => {}
+        }
+        self.closed(leg, Quality::default());
+    }
+
+    fn confirmed(&mut self, now: Time, id: InviteId, body: &[u8], endpoint: &mut Endpoint) {
+        let Some((leg, Leg { sdp: Some(sdp), .. })) = self.of(id) else { return };
+        if !sdp.is_offering() {
+            return;
+        }
+        match sdp.accept(body) {
+            Ok(stream) => self.media.push_back(Command::Configure { leg, stream }),
+            Err(refusal) => {
+                self.events.push_back(Event::Ended { leg, end: LegEnd::BadOffer(refusal) });
+                self.hang_up(now, leg, 488, Some("SIP;cause=488;text=\"Not Acceptable Here\""), endpoint);
+            }
+        }
+    }
+
+    fn answered(&mut self, now: Time, id: InviteId, answer: &[u8], endpoint: &mut Endpoint) {
+        let Some((leg, l)) = self.of(id) else { return };
+        l.state = State::Up;
+        let accepted = match &mut l.sdp {
+            Some(sdp) => sdp.accept(answer),
+            None => Err(Refusal::Mismatch),
+        };
+        match accepted {
+            Ok(stream) => {
+                self.media.push_back(Command::Configure { leg, stream });
+                self.events.push_back(Event::Answered { leg });
+            }
+            Err(refusal) => {
+                endpoint.bye(now, id, Some("SIP;cause=488;text=\"Not Acceptable Here\""));
+                self.fail(leg, LegFailure::BadAnswer(refusal));
+            }
+        }
+    }
+
+    /// A re-INVITE: hold, resume, new address or codec; or the wish that we offer.
+    fn offered(&mut self, now: Time, id: InviteId, offer: &[u8], endpoint: &mut Endpoint) {
+        let Some((leg, Leg { sdp: Some(sdp), held: on_hold, .. })) = self.of(id) else {
+            endpoint.refuse_offer(now, id, 481);
+            return;
+        };
+        if offer.is_empty() {
+            let body = sdp.offer(Direction::SendRecv);
+            endpoint.answer_offer(now, id, body);
+            return;
+        }
+        match sdp.answer(offer, Direction::SendRecv) {
+            Ok(Answer { body, stream }) => {
+                let held = is_held(stream.direction);
+                let was_held = std::mem::replace(on_hold, held);
+                endpoint.answer_offer(now, id, body);
+                self.media.push_back(Command::Configure { leg, stream });
+                match (was_held, held) {
+                    (false, true) => self.events.push_back(Event::Held { leg }),
+                    (true, false) => self.events.push_back(Event::Resumed { leg }),
+                    _ => {}
+                }
+            }
+            Err(refusal) => endpoint.refuse_offer(now, id, refusal.code()),
+        }
+    }
+
+    fn end(&mut self, id: InviteId, end: LegEnd) {
+        if let Some((leg, l)) = self.of(id)
+            && !matches!(l.state, State::Closing)
+        {
+            // A dialled leg can end before its 2xx only if the endpoint lost the dialog: to its owner it failed.
+            let dialled = matches!(l.state, State::Inviting { .. });
+            self.events.push_back(match dialled {
+                true => Event::Failed { leg, failure: LegFailure::Unreachable },
+                false => Event::Ended { leg, end },
+            });
+            self.close(leg);
+        }
+    }
+
+    fn fail(&mut self, leg: LegId, failure: LegFailure) {
+        self.events.push_back(Event::Failed { leg, failure });
+        self.close(leg);
+    }
+
+    /// SIP is done with this leg; ask media to close.
+    fn close(&mut self, leg: LegId) {
+        let Some(l) = self.legs.get_mut(&leg) else { return };
+        if let Some(invite) = l.invite.take() {
+            self.by_invite.remove(&invite);
+        }
+        if !matches!(l.state, State::Closing) {
+            l.state = State::Closing;
+            self.media.push_back(Command::Close { leg });
+        }
+    }
+
+    fn closed(&mut self, leg: LegId, quality: Quality) {
+        if let Some(l) = self.legs.remove(&leg) {
+            if let Some(invite) = l.invite {
+                self.by_invite.remove(&invite);
+            }
+            self.events.push_back(Event::Closed { leg, quality });
+        }
+    }
+
+    /// Sends one key to the leg by telephone-event, if it takes them.
+    pub fn send_digit(&mut self, leg: LegId, digit: char) {
+        self.media.push_back(Command::SendDigit { leg, digit, duration: Duration::from_millis(120) });
+    }
+}
+
+/// The peer does not want to hear us.
+fn is_held(direction: Direction) -> bool {
+    matches!(direction, Direction::RecvOnly | Direction::Inactive)
+}
