@@ -110,6 +110,7 @@ impl Board {
                 self.agents.insert(agent.clone(), desk);
             }
             What::Step { .. }
+            | What::FlowFault { .. }
             | What::Held { .. }
             | What::Resumed { .. }
             | What::LegClosed { .. }

@@ -25,6 +25,7 @@ pub struct Contact {
     pub ended_by: EndedBy,
     pub cause: String,
     pub steps: Vec<Step>,
+    pub faults: Vec<Fault>,
     pub waits: Vec<Wait>,
     pub offers: Vec<Offer>,
     pub talks: Vec<Talk>,
@@ -33,6 +34,15 @@ pub struct Contact {
     pub media: Vec<LegQuality>,
     /// A list was full and the rest of its kind is missing.
     pub truncated: bool,
+}
+
+/// Where the flow itself went wrong.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Fault {
+    pub at: Time,
+    pub flow: Arc<str>,
+    pub step: Arc<str>,
+    pub reason: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -128,6 +138,7 @@ impl Recorder {
             }
             What::CallAnswered { call }
             | What::Step { call, .. }
+            | What::FlowFault { call, .. }
             | What::Queued { call, .. }
             | What::Dequeued { call, .. }
             | What::Offered { call, .. }
@@ -167,6 +178,7 @@ impl Contact {
             ended_by: EndedBy::System,
             cause: String::new(),
             steps: Vec::new(),
+            faults: Vec::new(),
             waits: Vec::new(),
             offers: Vec::new(),
             talks: Vec::new(),
@@ -184,6 +196,10 @@ impl Contact {
                 false
             }
             What::Step { flow, step, .. } => push(&mut self.steps, Step { at, flow: flow.clone(), step: step.clone() }),
+            What::FlowFault { flow, step, reason, .. } => {
+                let (flow, step, reason) = (flow.clone(), step.clone(), reason.clone());
+                push(&mut self.faults, Fault { at, flow, step, reason })
+            }
             What::Queued { entry, queue, priority, .. } => {
                 let wait = Wait {
                     entry: *entry,

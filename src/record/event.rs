@@ -35,6 +35,13 @@ pub enum What {
         flow: Arc<str>,
         step: Arc<str>,
     },
+    /// The flow itself went wrong: an expression failed, it went round without waiting. What it did then follows.
+    FlowFault {
+        call: CallId,
+        flow: Arc<str>,
+        step: Arc<str>,
+        reason: String,
+    },
     /// The caller joined a line.
     Queued {
         call: CallId,

@@ -22,6 +22,7 @@ pub struct Calls {
     refused: IntCounterVec,
     ended: IntCounterVec,
     silent: IntCounter,
+    faults: IntCounter,
     rtp_received: IntCounter,
     rtp_sent: IntCounter,
     rtp_lost: IntCounter,
@@ -113,6 +114,11 @@ impl Calls {
             started,
             refused,
             ended,
+            faults: counter(
+                registry,
+                "vaxel_flow_faults_total",
+                "Times that a flow itself went wrong: an expression failed, or it went round without waiting.",
+            ),
             silent: counter(
                 registry,
                 "vaxel_leg_silent_total",
@@ -158,6 +164,7 @@ impl Calls {
                 }
             }),
             What::LegSilent { .. } => self.silent.inc(),
+            What::FlowFault { .. } => self.faults.inc(),
             What::LegClosed { quality, .. } => {
                 self.rtp_received.inc_by(quality.packets_received);
                 self.rtp_sent.inc_by(quality.packets_sent);
