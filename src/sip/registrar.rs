@@ -4,13 +4,15 @@
 //! `+sip.instance` and `reg-id` where it has them (RFC 5626 §6), else by its Contact URI. Path (RFC 3327) is not kept:
 //! a request to a binding goes the way its REGISTER came.
 
-use super::endpoint::Hop;
+use super::endpoint::{Hop, Transport};
 use super::headers::{BadHeader, NameAddr};
 use super::lex;
 use super::message::{Request, Response};
 use super::uri::Uri;
 use crate::time::{Duration, Time};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::SocketAddr;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -99,12 +101,21 @@ pub struct Registrar {
     users: BTreeMap<String, Vec<Binding>>,
     /// For each user the earliest end among the bindings, so that nobody is looked at before the time.
     ends: BTreeSet<(Time, String)>,
+    /// Which users registered by which way, so that neither question about a hop has to look at every user.
+    by_way: HashMap<Way, BTreeSet<String>>,
     total: usize,
+}
+
+/// What tells one phone's way from another's: our own address does not.
+type Way = (Transport, SocketAddr, Option<u64>);
+
+fn way(hop: &Hop) -> Way {
+    (hop.transport, hop.remote, hop.connection)
 }
 
 impl Registrar {
     pub fn new(settings: Settings) -> Registrar {
-        Registrar { settings, users: BTreeMap::new(), ends: BTreeSet::new(), total: 0 }
+        Registrar { settings, users: BTreeMap::new(), ends: BTreeSet::new(), by_way: HashMap::new(), total: 0 }
     }
 
     /// Carries out a REGISTER of `user` that came by `hop`: all of it or nothing.
@@ -172,10 +183,13 @@ impl Registrar {
 
     /// The connection is closed: removes what came by it and can be reached no more (RFC 5626 §5.3), and gives it back.
     pub fn remove_hop(&mut self, hop: &Hop) -> Vec<Binding> {
-        let came_by_it =
-            |users: (&String, &Vec<Binding>)| users.1.iter().any(|b| b.hop == *hop).then(|| users.0.clone());
-        let users: Vec<String> = self.users.iter().filter_map(came_by_it).collect();
-        users.iter().flat_map(|user| self.remove_where(user, |b| b.hop == *hop)).collect()
+        let users = self.by_way.get(&way(hop)).cloned().unwrap_or_default();
+        users.iter().flat_map(|user| self.remove_where(user, |b| way(&b.hop) == way(hop))).collect()
+    }
+
+    /// Whether a phone is registered that speaks from there.
+    pub fn is_registered_hop(&self, hop: &Hop) -> bool {
+        self.by_way.contains_key(&way(hop))
     }
 
     fn expire_user(&mut self, now: Time, user: &str) -> Vec<Binding> {
@@ -199,6 +213,17 @@ impl Registrar {
         }
         if let Some(at) = end(&after) {
             self.ends.insert((at, user.to_string()));
+        }
+        for binding in &before {
+            if let Entry::Occupied(mut users) = self.by_way.entry(way(&binding.hop)) {
+                users.get_mut().remove(user);
+                if users.get().is_empty() {
+                    users.remove();
+                }
+            }
+        }
+        for binding in &after {
+            self.by_way.entry(way(&binding.hop)).or_default().insert(user.to_string());
         }
         self.total = self.total - before.len() + after.len();
         if !after.is_empty() {
