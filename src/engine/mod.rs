@@ -1,1 +1,277 @@
 //! The switchboard: one thread, three verbs. Turns the events of one room into commands to another.
+//!
+//! It owns every call, queue and agent. `call`, `flow` and `acd` do not know each other; only here do the events of
+//! one become commands to another. No clock, no socket, no lock.
+//!
+//! Contract: after each `handle` and `handle_timeout` drain [`Engine::poll_output`] until `None`, then call
+//! `handle_timeout` no later than [`Engine::poll_timeout`].
+
+mod agents;
+mod calls;
+mod from_acd;
+mod from_call;
+mod from_flow;
+mod from_sip;
+pub mod settings;
+
+pub use settings::{Agent, Codes, Limits, Network, Number, Settings, Trunk};
+
+use crate::acd::{Acd, AcdEvent, Change};
+use crate::call::Legs;
+use crate::ids::{AgentId, CallId, EntryId, IdSource, LegId, OfferId, QueueId};
+use crate::media;
+use crate::record::{CallEvent, What};
+use crate::sip::auth::Authenticator;
+use crate::sip::registrar::Registrar;
+use crate::sip::{BadMessage, Endpoint, Hop, Message, Transmit, Transport};
+use crate::time::{Duration, Time};
+use agents::Agents;
+use calls::{Call, Offer};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+/// What the switchboard is told.
+#[derive(Debug)]
+pub enum Input {
+    /// A message that could be read.
+    Sip {
+        hop: Hop,
+        message: Box<Message>,
+    },
+    /// One that could not; answered 400 where it names enough to be answered.
+    Malformed {
+        hop: Hop,
+        bad: Box<BadMessage>,
+    },
+    /// Nothing can be sent this way: connection lost or refused.
+    HopFailed {
+        hop: Hop,
+    },
+    Media(media::Event),
+    /// Take no new calls from now on; end what still runs at `until`. `Output::Drained` follows when no call is left.
+    Drain {
+        until: Time,
+    },
+}
+
+/// What it wants done. In order.
+#[derive(Debug)]
+pub enum Output {
+    Sip(Transmit),
+    Media(media::Command),
+    Event(CallEvent),
+    /// Said once after `Input::Drain`, when the last call is over.
+    Drained,
+}
+
+/// How long a digest nonce is good; afterwards the phone is told that it is stale and tries again by itself.
+const NONCE_LIFETIME: Duration = Duration::from_secs(300);
+
+/// See the room's documentation.
+pub struct Engine {
+    settings: Settings,
+    endpoint: Endpoint,
+    registrar: Registrar,
+    auth: Authenticator,
+    legs: Legs,
+    acd: Acd,
+    agents: Agents,
+    queues: Vec<Queue>,
+    queue_ids: BTreeMap<String, QueueId>,
+    calls: BTreeMap<CallId, Call>,
+    leg_calls: BTreeMap<LegId, CallId>,
+    /// Which offer an agent's leg rings (or rang) for.
+    leg_offers: BTreeMap<LegId, OfferId>,
+    entries: BTreeMap<EntryId, CallId>,
+    offers: BTreeMap<OfferId, Offer>,
+    /// When each call wants to be looked at, soonest first; one place per call, kept in `Call::wake`.
+    wakes: BTreeSet<(Time, CallId)>,
+    ids: IdSource,
+    out: VecDeque<Output>,
+    drain: Option<Drain>,
+}
+
+struct Queue {
+    name: Arc<str>,
+    service_level: Duration,
+}
+
+#[derive(Clone, Copy)]
+struct Drain {
+    until: Time,
+    told: bool,
+}
+
+impl Engine {
+    /// All randomness (branches, tags, nonces' salt) comes from `seed`.
+    pub fn new(settings: Settings, seed: u64, now: Time) -> Engine {
+        let mut engine = Engine {
+            endpoint: Endpoint::new(settings.sip.clone(), seed),
+            registrar: Registrar::new(settings.registrar.clone()),
+            auth: Authenticator::new(&settings.realm, settings.auth_key, NONCE_LIFETIME),
+            legs: Legs::default(),
+            acd: Acd::new(seed),
+            agents: Agents::new(&settings.agents),
+            queues: Vec::new(),
+            queue_ids: BTreeMap::new(),
+            calls: BTreeMap::new(),
+            leg_calls: BTreeMap::new(),
+            leg_offers: BTreeMap::new(),
+            entries: BTreeMap::new(),
+            offers: BTreeMap::new(),
+            wakes: BTreeSet::new(),
+            ids: IdSource::new(now),
+            out: VecDeque::new(),
+            drain: None,
+            settings,
+        };
+        for (index, queue) in engine.settings.queues.clone().into_iter().enumerate() {
+            let id = QueueId(u32::try_from(index).expect("fewer queues than 2^32"));
+            engine.queues.push(Queue { name: queue.name.as_str().into(), service_level: queue.service_level });
+            engine.queue_ids.insert(queue.name.clone(), id);
+            engine.acd.apply(&AcdEvent { at: now, change: Change::Queue { id, settings: queue } });
+        }
+        for (index, agent) in engine.settings.agents.clone().into_iter().enumerate() {
+            let id = AgentId(u32::try_from(index).expect("fewer agents than 2^32"));
+            let change = Change::Agent { id, settings: agent.settings };
+            engine.acd.apply(&AcdEvent { at: now, change });
+        }
+        engine.settle(now);
+        engine
+    }
+
+    pub fn handle(&mut self, now: Time, input: Input) {
+        match input {
+            Input::Sip { hop, message } => self.endpoint.handle_message(now, &hop, *message),
+            Input::Malformed { hop, bad } => self.endpoint.handle_malformed(now, &hop, &bad),
+            Input::HopFailed { hop } => {
+                // One datagram that was refused says little about a phone; a lost connection says it is gone.
+                if hop.transport != Transport::Udp {
+                    let gone = self.registrar.remove_hop(&hop);
+                    self.registrations_changed(now, gone.into_iter().map(|binding| binding.user));
+                }
+                self.endpoint.handle_hop_failed(now, &hop);
+            }
+            Input::Media(event) => self.legs.handle_media(now, event, &mut self.endpoint),
+            Input::Drain { until } => {
+                self.drain.get_or_insert(Drain { until, told: false });
+            }
+        }
+        self.settle(now);
+    }
+
+    pub fn handle_timeout(&mut self, now: Time) {
+        self.endpoint.handle_timeout(now);
+        let gone = self.registrar.handle_timeout(now);
+        self.registrations_changed(now, gone.into_iter().map(|binding| binding.user));
+        if self.acd.poll_timeout().is_some_and(|due| due <= now) {
+            self.acd_apply(now, Change::Tick);
+        }
+        while let Some(&(due, id)) = self.wakes.first()
+            && due <= now
+        {
+            self.wakes.remove(&(due, id));
+            self.call_due(now, id);
+        }
+        if let Some(drain) = self.drain
+            && drain.until <= now
+        {
+            for id in self.calls.keys().copied().collect::<Vec<_>>() {
+                self.end_call(now, id, crate::record::EndedBy::System, "the service is stopping");
+            }
+        }
+        self.settle(now);
+    }
+
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.out.pop_front()
+    }
+
+    /// When `handle_timeout` must be called at the latest; `None`: nothing is waited for.
+    pub fn poll_timeout(&self) -> Option<Time> {
+        let drain = self.drain.filter(|d| !d.told).map(|d| d.until);
+        [
+            self.endpoint.poll_timeout(),
+            self.registrar.poll_timeout(),
+            self.acd.poll_timeout(),
+            self.wakes.first().map(|&(due, _)| due),
+            drain,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// Calls that are not over.
+    pub fn calls(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// What `sip` counted since the start.
+    pub fn sip_counters(&self) -> &crate::sip::endpoint::Counters {
+        self.endpoint.counters()
+    }
+
+    /// Read access for invariants, explanations and figures.
+    pub fn acd(&self) -> &Acd {
+        &self.acd
+    }
+
+    /// Names every table that still holds something; empty when nothing is going on. For tests that hunt leaks.
+    pub fn leftovers(&self) -> Vec<(&'static str, usize)> {
+        [
+            ("calls", self.calls.len()),
+            ("legs", self.legs.len()),
+            ("leg_calls", self.leg_calls.len()),
+            ("leg_offers", self.leg_offers.len()),
+            ("entries", self.entries.len()),
+            ("offers", self.offers.len()),
+            ("wakes", self.wakes.len()),
+            ("endpoint", self.endpoint.entries()),
+        ]
+        .into_iter()
+        .filter(|(_, n)| *n > 0)
+        .collect()
+    }
+
+    /// Carries events from room to room until none has anything to say.
+    fn settle(&mut self, now: Time) {
+        loop {
+            if let Some(event) = self.endpoint.poll_event() {
+                self.on_sip(now, event);
+            } else if let Some(event) = self.legs.poll_event() {
+                self.on_leg(now, event);
+            } else if let Some(decision) = self.acd.poll_decision() {
+                self.on_decision(now, decision);
+            } else {
+                break;
+            }
+            self.flush();
+        }
+        self.flush();
+        if let Some(drain) = &mut self.drain
+            && !drain.told
+            && self.calls.is_empty()
+        {
+            drain.told = true;
+            self.out.push_back(Output::Drained);
+        }
+    }
+
+    fn flush(&mut self) {
+        while let Some(command) = self.legs.poll_media() {
+            self.out.push_back(Output::Media(command));
+        }
+        while let Some(transmit) = self.endpoint.poll_transmit() {
+            self.out.push_back(Output::Sip(transmit));
+        }
+    }
+
+    fn say(&mut self, at: Time, what: What) {
+        self.out.push_back(Output::Event(CallEvent { at, what }));
+    }
+
+    fn acd_apply(&mut self, at: Time, change: Change) {
+        self.acd.apply(&AcdEvent { at, change });
+    }
+}

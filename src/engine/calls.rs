@@ -1,0 +1,333 @@
+//! A call from the INVITE that made it to the end of its last leg.
+
+use super::Engine;
+use crate::acd::{Change, Exit, Outcome};
+use crate::call::Dial;
+use crate::flow::{Input as FlowInput, Run};
+use crate::ids::{AgentId, CallId, EntryId, LegId};
+use crate::media::PlayId;
+use crate::record::{EndedBy, What};
+use crate::sip::{Headers, Hop, Uri};
+use crate::time::Time;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// What a CANCEL says when somebody else took the call (RFC 3326 §2).
+pub(super) const ELSEWHERE: &str = "SIP;cause=200;text=\"Call completed elsewhere\"";
+
+pub(super) struct Call {
+    pub caller: LegId,
+    /// The agent who called, if it is no trunk.
+    pub caller_agent: Option<AgentId>,
+    pub from: String,
+    /// The display name the caller sent.
+    pub name: String,
+    pub to: String,
+    /// The trunk's name, or `agent`.
+    pub trunk: Arc<str>,
+    pub run: Option<Run>,
+    pub stage: Stage,
+    /// What the flow is waiting to hear played.
+    pub play: Option<PlayId>,
+    pub started: Time,
+    /// `Some` once the call is ending: who ended it and why.
+    pub end: Option<(EndedBy, String)>,
+    /// Legs whose media is not closed yet.
+    pub legs: BTreeSet<LegId>,
+    /// The call's place in `Engine::wakes`.
+    pub wake: Option<Time>,
+}
+
+/// Where the caller is.
+pub(super) enum Stage {
+    /// The leg waits for its port and the check of its offer.
+    Arriving {
+        plan: Plan,
+    },
+    /// The flow speaks with the caller.
+    Flow,
+    Waiting {
+        entry: EntryId,
+    },
+    /// Somebody outside the queues is being rung.
+    Ringing {
+        legs: Vec<LegId>,
+        /// `None`: a number outside.
+        callee: Option<AgentId>,
+        with: Arc<str>,
+        deadline: Time,
+        /// The most telling refusal until now.
+        code: u16,
+    },
+    Talking(Talk),
+    /// The agent who dialled a code hears that it worked.
+    Notice,
+    Ending,
+}
+
+pub(super) struct Talk {
+    pub leg: LegId,
+    /// `None`: a party outside.
+    pub agent: Option<AgentId>,
+    /// The agent's name or the number that was dialled.
+    pub with: Arc<str>,
+    /// The entry that brought the two together; `None` for direct calls.
+    pub entry: Option<EntryId>,
+    pub since: Time,
+}
+
+/// What a new call is for; decided from the number before anything else happens.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Plan {
+    Flow(String),
+    Agent(AgentId),
+    /// A number outside, by the trunk of this place in the settings.
+    Outside {
+        trunk: usize,
+        number: String,
+    },
+    Ready,
+    Pause(String),
+    EndWrapUp,
+}
+
+pub(super) struct Offer {
+    pub call: CallId,
+    pub agent: AgentId,
+    pub queue: Arc<str>,
+    pub entry: EntryId,
+    /// The agent's phones that ring.
+    pub legs: Vec<LegId>,
+    pub answered: Option<LegId>,
+    /// How the phones that gave up gave up: the one that tells most.
+    pub outcome: Outcome,
+}
+
+impl Engine {
+    /// Looks at a call because time has come: the flow's timer, the ringing's or the call's own limit.
+    pub(super) fn call_due(&mut self, now: Time, id: CallId) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        call.wake = None;
+        if call.started + self.settings.limits.call_duration <= now {
+            return self.end_call(now, id, EndedBy::System, "the longest allowed duration");
+        }
+        if let Stage::Ringing { deadline, .. } = call.stage
+            && deadline <= now
+        {
+            self.ringing_failed(now, id, 408);
+        } else if let Some(run) = &mut call.run
+            && run.poll_timeout().is_some_and(|due| due <= now)
+        {
+            run.handle_timeout(now);
+            self.drive(now, id);
+        }
+        self.schedule(id);
+    }
+
+    /// Keeps the call's place in the list of wake-ups true; to be called after anything that may change it.
+    pub(super) fn schedule(&mut self, id: CallId) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        let ringing = match call.stage {
+            Stage::Ringing { deadline, .. } => Some(deadline),
+            _ => None,
+        };
+        let limit = call.end.is_none().then_some(call.started + self.settings.limits.call_duration);
+        let wake = [ringing, limit, call.run.as_ref().and_then(Run::poll_timeout)].into_iter().flatten().min();
+        if wake != call.wake {
+            if let Some(old) = call.wake {
+                self.wakes.remove(&(old, id));
+            }
+            if let Some(new) = wake {
+                self.wakes.insert((new, id));
+            }
+            call.wake = wake;
+        }
+    }
+
+    /// Tells the call's flow something, and does what it asks for.
+    pub(super) fn tell_flow(&mut self, now: Time, id: CallId, input: FlowInput) {
+        if let Some(run) = self.calls.get_mut(&id).and_then(|call| call.run.as_mut()) {
+            run.handle(now, input);
+            self.drive(now, id);
+        }
+    }
+
+    /// Rings every phone of an agent on behalf of a call; the legs are part of the call. Empty: no phone is registered.
+    pub(super) fn ring_agent(
+        &mut self,
+        call_id: CallId,
+        agent: AgentId,
+        display: String,
+        headers: Headers,
+    ) -> Vec<LegId> {
+        let name = self.agents.seat(agent).name.clone();
+        let Some(call) = self.calls.get(&call_id) else { return Vec::new() };
+        let from_user = if call.from.is_empty() { "anonymous".to_owned() } else { call.from.clone() };
+        let phones: Vec<_> = self.registrar.lookup(&name).map(|binding| (binding.uri.clone(), binding.hop)).collect();
+        let mut legs = Vec::with_capacity(phones.len());
+        for (target, hop) in phones {
+            let leg = LegId(self.ids.next());
+            let dial = Dial {
+                target,
+                hop,
+                from: (Some(display.clone()), Uri::sip(Some(&from_user), hop.local)),
+                to: Uri::sip(Some(&name), hop.local),
+                headers: headers.clone(),
+            };
+            self.dial(call_id, leg, dial);
+            legs.push(leg);
+        }
+        legs
+    }
+
+    /// Rings a number outside by way of a trunk that calls can be sent to.
+    pub(super) fn ring_outside(&mut self, call_id: CallId, hop: Hop, number: &str) -> Option<LegId> {
+        let call = self.calls.get(&call_id)?;
+        let from_user = if call.from.is_empty() { "anonymous" } else { &call.from };
+        let name = (!call.name.is_empty()).then(|| call.name.clone());
+        let target = Uri::sip(Some(number), hop.remote);
+        let dial = Dial {
+            target: target.clone(),
+            hop,
+            from: (name, Uri::sip(Some(from_user), hop.local)),
+            to: target,
+            headers: Headers::default(),
+        };
+        let leg = LegId(self.ids.next());
+        self.dial(call_id, leg, dial);
+        Some(leg)
+    }
+
+    fn dial(&mut self, id: CallId, leg: LegId, dial: Dial) {
+        self.legs.dial(id, leg, dial);
+        self.leg_calls.insert(leg, id);
+        if let Some(call) = self.calls.get_mut(&id) {
+            call.legs.insert(leg);
+        }
+    }
+
+    /// Nobody answered the direct call or transfer: the flow goes on, or the caller is told.
+    pub(super) fn ringing_failed(&mut self, now: Time, id: CallId, code: u16) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        let Stage::Ringing { legs, callee, .. } = std::mem::replace(&mut call.stage, Stage::Flow) else { return };
+        let has_flow = call.run.is_some();
+        let caller = call.caller;
+        for leg in legs {
+            self.legs.hang_up(now, leg, code, None, &mut self.endpoint);
+        }
+        self.own_call_over(now, callee, id);
+        if has_flow {
+            self.tell_flow(now, id, FlowInput::TransferFailed(code));
+        } else {
+            self.legs.hang_up(now, caller, code, None, &mut self.endpoint);
+            self.end_call(now, id, EndedBy::System, "nobody answered");
+        }
+    }
+
+    /// Caller and `leg` hear each other from now on. Other phones that still ring are told that it was taken.
+    pub(super) fn connect(&mut self, now: Time, id: CallId, talk: Talk, others: &[LegId]) {
+        for other in others.iter().filter(|l| **l != talk.leg) {
+            self.legs.hang_up(now, *other, 487, Some(ELSEWHERE), &mut self.endpoint);
+        }
+        let (leg, with) = (talk.leg, talk.with.clone());
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        let caller = call.caller;
+        call.stage = Stage::Talking(talk);
+        call.play = None;
+        self.tell_flow(now, id, FlowInput::Connected);
+        self.answer_caller(now, id);
+        self.legs.bridge(caller, leg);
+        self.say(now, What::Connected { call: id, leg, with });
+        if self.legs.is_held(caller) {
+            self.on_held(now, caller, true);
+        }
+        self.schedule(id);
+    }
+
+    pub(super) fn answer_caller(&mut self, now: Time, id: CallId) {
+        if let Some(call) = self.calls.get(&id)
+            && self.legs.answer(now, call.caller, &mut self.endpoint)
+        {
+            self.say(now, What::CallAnswered { call: id });
+        }
+    }
+
+    /// The talk is over (its leg may still be up). Returns whether there was one.
+    pub(super) fn disconnect(&mut self, now: Time, id: CallId) -> bool {
+        let Some(call) = self.calls.get_mut(&id) else { return false };
+        if !matches!(call.stage, Stage::Talking(_)) {
+            return false;
+        }
+        let Stage::Talking(talk) = std::mem::replace(&mut call.stage, Stage::Flow) else { return false };
+        let caller = call.caller;
+        let talked = now.since(talk.since);
+        self.legs.unbridge(caller, talk.leg);
+        self.say(now, What::Disconnected { call: id, leg: talk.leg, with: talk.with, talked });
+        self.legs.hang_up(now, talk.leg, 487, None, &mut self.endpoint);
+        match talk.entry {
+            Some(entry) => self.acd_apply(now, Change::TalkEnded { entry }),
+            None => self.own_call_over(now, talk.agent, id),
+        }
+        true
+    }
+
+    /// Ends everything this call still has; `CallEnded` follows when its last leg's media is closed.
+    pub(super) fn end_call(&mut self, now: Time, id: CallId, by: EndedBy, cause: &str) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        if call.end.is_some() {
+            return;
+        }
+        call.end = Some((by, cause.to_owned()));
+        call.run = None;
+        let caller = call.caller;
+        let caller_agent = call.caller_agent;
+        self.disconnect(now, id);
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        match std::mem::replace(&mut call.stage, Stage::Ending) {
+            Stage::Waiting { entry } => {
+                let exit = if by == EndedBy::System { Exit::SystemFault } else { Exit::Abandoned };
+                self.acd_apply(now, Change::Leave { entry, exit });
+            }
+            Stage::Ringing { legs, callee, .. } => {
+                for leg in legs {
+                    self.legs.hang_up(now, leg, 487, None, &mut self.endpoint);
+                }
+                self.own_call_over(now, callee, id);
+            }
+            _ => {}
+        }
+        self.legs.hang_up(now, caller, 480, None, &mut self.endpoint);
+        self.own_call_over(now, caller_agent, id);
+        self.schedule(id);
+        self.forget_if_over(now, id);
+    }
+
+    /// The last word about a call whose last leg is closed.
+    pub(super) fn forget_if_over(&mut self, now: Time, id: CallId) {
+        let over = self.calls.get(&id).is_some_and(|c| c.end.is_some() && c.legs.is_empty());
+        if over && let Some(call) = self.calls.remove(&id) {
+            if let Some(wake) = call.wake {
+                self.wakes.remove(&(wake, id));
+            }
+            if let Some((by, cause)) = call.end {
+                self.say(now, What::CallEnded { call: id, by, cause });
+            }
+        }
+    }
+
+    pub(super) fn own_call_began(&mut self, now: Time, agent: AgentId, id: CallId) {
+        let seat = self.agents.seat_mut(agent);
+        if seat.own_calls.insert(id) && seat.own_calls.len() == 1 {
+            self.acd_apply(now, Change::Busy { agent });
+        }
+    }
+
+    /// `None`: the party was no agent.
+    pub(super) fn own_call_over(&mut self, now: Time, agent: Option<AgentId>, id: CallId) {
+        let Some(agent) = agent else { return };
+        let seat = self.agents.seat_mut(agent);
+        if seat.own_calls.remove(&id) && seat.own_calls.is_empty() {
+            self.acd_apply(now, Change::Free { agent });
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! What the ACD decides, and how it is carried out.
+
+use super::Engine;
+use super::calls::{Offer, Stage, Talk};
+use crate::acd::{AgentState, Change, Decision, Exit, Outcome};
+use crate::flow::{Input as FlowInput, QueueResult};
+use crate::ids::{AgentId, EntryId, OfferId, QueueId};
+use crate::record::{AgentPhase, What};
+use crate::sip::Headers;
+use crate::time::{Duration, Time};
+
+impl Engine {
+    pub(super) fn on_decision(&mut self, now: Time, decision: Decision) {
+        match decision {
+            Decision::Offer { offer, entry, queue, agent, .. } => self.on_offer(now, offer, entry, queue, agent),
+            Decision::OfferEnded { offer, outcome, .. } => self.on_offer_ended(now, offer, outcome),
+            Decision::Exit { entry, queue, exit, waited } => self.on_exit(now, entry, queue, exit, waited),
+            Decision::Agent { agent, state } => self.on_agent(now, agent, &state),
+        }
+    }
+
+    fn on_offer(&mut self, now: Time, offer: OfferId, entry: EntryId, queue: QueueId, agent: AgentId) {
+        let Some(&call) = self.entries.get(&entry) else {
+            return self.acd_apply(now, Change::OfferEnded { offer, outcome: Outcome::CallerGone });
+        };
+        let queue = self.queues[queue.0 as usize].name.clone();
+        let name = self.agents.seat(agent).name.clone();
+        self.say(now, What::Offered { call, entry, offer, queue: queue.clone(), agent: name });
+        let who = self.calls.get(&call).map(|c| if c.name.is_empty() { &c.from } else { &c.name });
+        let display = format!("{queue}: {}", who.map_or("", String::as_str));
+        let mut headers = Headers::default();
+        headers.push("X-Vaxel-Queue", &*queue);
+        headers.push("X-Vaxel-Call", call.to_string());
+        let legs = self.ring_agent(call, agent, display, headers);
+        self.leg_offers.extend(legs.iter().map(|leg| (*leg, offer)));
+        let nobody = legs.is_empty();
+        let outcome = Outcome::Unreachable;
+        self.offers.insert(offer, Offer { call, agent, queue, entry, legs, answered: None, outcome });
+        if nobody {
+            self.acd_apply(now, Change::OfferEnded { offer, outcome });
+        }
+    }
+
+    fn on_offer_ended(&mut self, now: Time, id: OfferId, outcome: Outcome) {
+        let Some(offer) = self.offers.remove(&id) else { return };
+        let Offer { call, agent, queue, entry, legs, answered, .. } = offer;
+        let name = self.agents.seat(agent).name.clone();
+        self.say(now, What::OfferEnded { call, entry, offer: id, queue, agent: name.clone(), outcome });
+        match (outcome, answered) {
+            (Outcome::Accepted, Some(leg)) => {
+                let talk = Talk { leg, agent: Some(agent), with: name, entry: Some(entry), since: now };
+                self.connect(now, call, talk, &legs);
+            }
+            _ => {
+                for leg in legs {
+                    self.legs.hang_up(now, leg, 487, None, &mut self.endpoint);
+                }
+            }
+        }
+    }
+
+    fn on_exit(&mut self, now: Time, entry: EntryId, queue: QueueId, exit: Exit, waited: Duration) {
+        let Some(call) = self.entries.remove(&entry) else { return };
+        let q = &self.queues[queue.0 as usize];
+        let in_service_level = exit == Exit::Answered && waited <= q.service_level;
+        self.say(now, What::Dequeued { call, entry, queue: q.name.clone(), exit, waited, in_service_level });
+        let result = match exit {
+            Exit::TimedOut | Exit::Overflowed => QueueResult::TimedOut,
+            Exit::NoAgents => QueueResult::NoAgents,
+            Exit::RefusedFull => QueueResult::Full,
+            Exit::QueueClosed => QueueResult::Closed,
+            Exit::LeftByKey | Exit::Callback => QueueResult::Left,
+            // Connected, gone, or sent on by somebody else: the flow has no say.
+            Exit::Answered | Exit::Abandoned | Exit::ShortAbandoned | Exit::Transferred | Exit::SystemFault => return,
+        };
+        if let Some(c) = self.calls.get_mut(&call)
+            && matches!(c.stage, Stage::Waiting { .. })
+        {
+            c.stage = Stage::Flow;
+            self.tell_flow(now, call, FlowInput::Queue(result));
+        }
+    }
+
+    fn on_agent(&mut self, now: Time, agent: AgentId, state: &AgentState) {
+        let (phase, reason, until) = match state {
+            AgentState::Offline => (AgentPhase::Offline, None, None),
+            AgentState::Ready => (AgentPhase::Ready, None, None),
+            AgentState::BackOff { until } => (AgentPhase::BackOff, None, Some(*until)),
+            AgentState::Offered { deadline, .. } => (AgentPhase::Offered, None, Some(*deadline)),
+            AgentState::Talking { .. } => (AgentPhase::Talking, None, None),
+            AgentState::Busy => (AgentPhase::Busy, None, None),
+            AgentState::WrapUp { until } => (AgentPhase::WrapUp, None, Some(*until)),
+            AgentState::Paused { reason, until } => (AgentPhase::Paused, Some(reason.clone()), *until),
+        };
+        let agent = self.agents.seat(agent).name.clone();
+        self.say(now, What::Agent { agent, phase, reason, until });
+    }
+}

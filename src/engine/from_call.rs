@@ -1,0 +1,263 @@
+//! What legs do, and what follows for their call.
+
+use super::Engine;
+use super::calls::{Plan, Stage, Talk};
+use crate::acd::{Change, Outcome};
+use crate::call::{self, LegEnd, LegFailure};
+use crate::flow::{Input as FlowInput, Run};
+use crate::ids::{CallId, LegId};
+use crate::media::Sound;
+use crate::record::{EndedBy, What};
+use crate::time::Time;
+
+impl Engine {
+    pub(super) fn on_leg(&mut self, now: Time, event: call::Event) {
+        match event {
+            call::Event::Arrived { leg } => self.on_arrived(now, leg),
+            call::Event::Ringing { leg } => self.on_ringing(now, leg),
+            call::Event::Answered { leg } => self.on_answered(now, leg),
+            call::Event::Failed { leg, failure } => self.on_failed(now, leg, failure),
+            call::Event::Ended { leg, end } => self.on_ended(now, leg, end),
+            call::Event::Digit { leg, digit } => {
+                if let Some((id, true)) = self.call_of(leg) {
+                    self.tell_flow(now, id, FlowInput::Digit(digit));
+                    self.schedule(id);
+                }
+            }
+            call::Event::Played { leg, play } => {
+                let Some((id, true)) = self.call_of(leg) else { return };
+                let Some(call) = self.calls.get_mut(&id) else { return };
+                if matches!(call.stage, Stage::Notice) {
+                    return self.end_call(now, id, EndedBy::System, "the code was carried out");
+                }
+                if call.play == Some(play) {
+                    call.play = None;
+                    self.tell_flow(now, id, FlowInput::Played);
+                    self.schedule(id);
+                }
+            }
+            call::Event::Held { leg } => self.on_held(now, leg, true),
+            call::Event::Resumed { leg } => self.on_held(now, leg, false),
+            call::Event::Silent { leg, since } => self.on_silent(now, leg, since),
+            call::Event::Closed { leg, quality } => {
+                let Some(id) = self.leg_calls.remove(&leg) else { return };
+                self.leg_offers.remove(&leg);
+                self.say(now, What::LegClosed { call: id, leg, quality });
+                if let Some(call) = self.calls.get_mut(&id) {
+                    call.legs.remove(&leg);
+                }
+                self.forget_if_over(now, id);
+            }
+        }
+    }
+
+    /// The leg's call, and whether the leg is its caller's.
+    fn call_of(&self, leg: LegId) -> Option<(CallId, bool)> {
+        let id = *self.leg_calls.get(&leg)?;
+        self.calls.get(&id).map(|call| (id, call.caller == leg))
+    }
+
+    fn on_arrived(&mut self, now: Time, leg: LegId) {
+        let Some((id, _)) = self.call_of(leg) else { return };
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        let Stage::Arriving { plan } = std::mem::replace(&mut call.stage, Stage::Flow) else { return };
+        let agent = call.caller_agent;
+        match plan {
+            Plan::Flow(flow) => self.run_flow(now, id, &flow),
+            Plan::Agent(_) | Plan::Outside { .. } => self.ring_directly(now, id, plan, self.settings.limits.ring_time),
+            Plan::Ready => self.code(now, id, agent.map(|agent| Change::Resume { agent }), "agent-ready"),
+            Plan::Pause(reason) => {
+                self.code(now, id, agent.map(|agent| Change::Pause { agent, reason }), "agent-paused");
+            }
+            Plan::EndWrapUp => self.code(now, id, agent.map(|agent| Change::EndWrapUp { agent }), "agent-ready"),
+        }
+        self.schedule(id);
+    }
+
+    /// Starts a flow from its beginning; also used when a flow hands the caller to another number.
+    pub(super) fn run_flow(&mut self, now: Time, id: CallId, flow: &str) {
+        let Some(flow) = self.settings.flows.get(flow).cloned() else {
+            return self.end_call(now, id, EndedBy::System, "the flow does not exist");
+        };
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        call.run = Some(Run::new(flow, call.facts(), now));
+        call.stage = Stage::Flow;
+        self.drive(now, id);
+    }
+
+    /// An agent's code: do it, say so, hang up.
+    fn code(&mut self, now: Time, id: CallId, change: Option<Change>, prompt: &str) {
+        let Some(change) = change else {
+            return self.end_call(now, id, EndedBy::System, "only agents may dial codes");
+        };
+        self.acd_apply(now, change);
+        self.answer_caller(now, id);
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        call.stage = Stage::Notice;
+        let sound = Sound { name: prompt.to_owned(), language: self.settings.language.clone() };
+        call.play = Some(self.legs.play(call.caller, vec![sound], false));
+    }
+
+    fn on_ringing(&mut self, now: Time, leg: LegId) {
+        // The caller of a direct call hears ringing; in a flow or a queue there is something better to hear.
+        if let Some((id, false)) = self.call_of(leg)
+            && let Some(call) = self.calls.get(&id)
+            && let Stage::Ringing { .. } = call.stage
+            && call.run.is_none()
+        {
+            self.legs.ring(now, call.caller, &mut self.endpoint);
+        }
+    }
+
+    fn on_answered(&mut self, now: Time, leg: LegId) {
+        let Some((id, _)) = self.call_of(leg) else {
+            return self.legs.hang_up(now, leg, 487, None, &mut self.endpoint);
+        };
+        if let Some(offer) = self.leg_offers.get(&leg).copied() {
+            if let Some(o) = self.offers.get_mut(&offer) {
+                o.answered.get_or_insert(leg);
+            }
+            // The ACD has the last word: it says `OfferEnded`, which connects the two or ends this leg.
+            return self.acd_apply(now, Change::OfferEnded { offer, outcome: Outcome::Accepted });
+        }
+        match self.calls.get_mut(&id).map(|call| std::mem::replace(&mut call.stage, Stage::Flow)) {
+            Some(Stage::Ringing { legs, callee, with, .. }) if legs.contains(&leg) => {
+                let talk = Talk { leg, agent: callee, with, entry: None, since: now };
+                self.connect(now, id, talk, &legs);
+            }
+            Some(stage) => {
+                if let Some(call) = self.calls.get_mut(&id) {
+                    call.stage = stage;
+                }
+                self.legs.hang_up(now, leg, 487, None, &mut self.endpoint);
+            }
+            None => {}
+        }
+    }
+
+    fn on_failed(&mut self, now: Time, leg: LegId, failure: LegFailure) {
+        let Some((id, _)) = self.call_of(leg) else { return };
+        if let Some(offer_id) = self.leg_offers.get(&leg).copied()
+            && let Some(offer) = self.offers.get_mut(&offer_id)
+        {
+            offer.legs.retain(|l| *l != leg);
+            offer.outcome = offer.outcome.max_telling(outcome_of(&failure));
+            // One declined means the person said no; the other phones need not ring on.
+            if offer.legs.is_empty() || offer.outcome == Outcome::Declined {
+                let outcome = offer.outcome;
+                self.acd_apply(now, Change::OfferEnded { offer: offer_id, outcome });
+            }
+            return;
+        }
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        if let Stage::Ringing { legs, code, .. } = &mut call.stage {
+            legs.retain(|l| *l != leg);
+            *code = (*code).max(code_of(&failure));
+            let (empty, code) = (legs.is_empty(), *code);
+            if empty {
+                self.ringing_failed(now, id, code);
+                self.schedule(id);
+            }
+        }
+    }
+
+    fn on_ended(&mut self, now: Time, leg: LegId, end: LegEnd) {
+        let Some((id, is_caller)) = self.call_of(leg) else { return };
+        if is_caller {
+            let (by, cause) = match end {
+                LegEnd::HungUp { .. } => (EndedBy::Caller, "hung up"),
+                LegEnd::Cancelled => (EndedBy::Caller, "cancelled"),
+                LegEnd::Lost => (EndedBy::System, "the caller's phone is gone"),
+                LegEnd::BadOffer(_) => (EndedBy::System, "no common way to speak"),
+                LegEnd::NoMedia(_) => (EndedBy::System, "no free media port"),
+            };
+            return self.end_call(now, id, by, cause);
+        }
+        self.far_end_gone(now, id, leg);
+    }
+
+    /// The party the caller talks with is gone.
+    fn far_end_gone(&mut self, now: Time, id: CallId, leg: LegId) {
+        let talking = match self.calls.get(&id).map(|c| &c.stage) {
+            Some(Stage::Talking(talk)) if talk.leg == leg => Some(talk.entry.is_some()),
+            _ => None,
+        };
+        let Some(from_queue) = talking else { return };
+        self.disconnect(now, id);
+        if self.calls.get(&id).is_some_and(|c| c.run.is_some()) {
+            let input = match from_queue {
+                true => FlowInput::Queue(crate::flow::QueueResult::Served),
+                false => FlowInput::TransferEnded,
+            };
+            self.tell_flow(now, id, input);
+            self.schedule(id);
+        } else {
+            self.end_call(now, id, EndedBy::Agent, "hung up");
+        }
+    }
+
+    /// One side of a talk put the other on hold: the other hears music until it is taken back.
+    pub(super) fn on_held(&mut self, now: Time, leg: LegId, held: bool) {
+        let Some((id, is_caller)) = self.call_of(leg) else { return };
+        self.say(now, if held { What::Held { call: id, leg } } else { What::Resumed { call: id, leg } });
+        let Some(call) = self.calls.get(&id) else { return };
+        let Stage::Talking(talk) = &call.stage else { return };
+        let (caller, agent) = (call.caller, talk.leg);
+        let other = if is_caller { agent } else { caller };
+        if held {
+            let music = Sound { name: format!("music/{}", self.settings.hold_music), language: String::new() };
+            self.legs.unbridge(caller, agent);
+            self.legs.play(other, vec![music], true);
+        } else if !self.legs.is_held(other) {
+            self.legs.bridge(caller, agent);
+        }
+    }
+
+    fn on_silent(&mut self, now: Time, leg: LegId, since: Time) {
+        let Some((id, is_caller)) = self.call_of(leg) else { return };
+        self.say(now, What::LegSilent { call: id, leg, since });
+        let seconds = now.since(since).as_secs();
+        if is_caller {
+            self.end_call(now, id, EndedBy::System, &format!("no audio from the caller for {seconds} s"));
+        } else {
+            self.far_end_gone(now, id, leg);
+        }
+    }
+}
+
+fn outcome_of(failure: &LegFailure) -> Outcome {
+    match failure {
+        // Busy Here, Busy Everywhere.
+        LegFailure::Refused(486 | 600) => Outcome::Busy,
+        // Decline; Temporarily Unavailable is what phones say for "reject" and "do not disturb"; Forbidden.
+        LegFailure::Refused(603 | 480 | 403 | 487) => Outcome::Declined,
+        LegFailure::Refused(408) => Outcome::NoAnswer,
+        _ => Outcome::Unreachable,
+    }
+}
+
+/// What the caller of a direct call is told.
+fn code_of(failure: &LegFailure) -> u16 {
+    match failure {
+        LegFailure::Refused(code) if (400..700).contains(code) => *code,
+        LegFailure::Refused(_) | LegFailure::Unreachable => 480,
+        LegFailure::Timeout => 408,
+        LegFailure::BadAnswer(_) => 488,
+        LegFailure::NoMedia(_) => 503,
+    }
+}
+
+impl Outcome {
+    /// Of two phones of one agent, the outcome that says most about the person.
+    fn max_telling(self, other: Outcome) -> Outcome {
+        let rank = |o: Outcome| match o {
+            Outcome::Accepted => 5,
+            Outcome::Declined => 4,
+            Outcome::Busy => 3,
+            Outcome::NoAnswer => 2,
+            Outcome::CallerGone => 1,
+            Outcome::Unreachable => 0,
+        };
+        if rank(other) > rank(self) { other } else { self }
+    }
+}

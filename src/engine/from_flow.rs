@@ -1,0 +1,154 @@
+//! What a flow asks for, and how it is done.
+
+use super::Engine;
+use super::calls::{Call, Plan, Stage};
+use crate::acd::{AgentState, Change, Exit};
+use crate::flow::{Action, Facts, Input as FlowInput, Prompt, QueueRequest, QueueResult, Target};
+use crate::ids::{AgentId, CallId, EntryId};
+use crate::media::Sound;
+use crate::record::{EndedBy, What};
+use crate::sip::Headers;
+use crate::time::{Duration, Time};
+
+impl Engine {
+    /// Does what the call's flow asks for until it asks for nothing more.
+    pub(super) fn drive(&mut self, now: Time, id: CallId) {
+        while let Some(action) = self.calls.get_mut(&id).and_then(|c| c.run.as_mut()).and_then(|r| r.poll_action()) {
+            self.act(now, id, action);
+        }
+        self.schedule(id);
+    }
+
+    fn act(&mut self, now: Time, id: CallId, action: Action) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        let caller = call.caller;
+        match action {
+            Action::Answer => self.answer_caller(now, id),
+            Action::Reject { code } => {
+                self.legs.hang_up(now, caller, code, None, &mut self.endpoint);
+                self.end_call(now, id, EndedBy::Flow, "refused");
+            }
+            Action::Step { flow, step } => {
+                self.say(now, What::Step { call: id, flow: flow.as_str().into(), step: step.as_str().into() });
+            }
+            Action::Play { prompts, repeat } => {
+                let play = self.legs.play(caller, prompts.into_iter().map(sound).collect(), repeat);
+                call.play = (!repeat).then_some(play);
+            }
+            Action::Stop => {
+                call.play = None;
+                self.legs.stop(caller);
+            }
+            Action::Enqueue(request) => self.enqueue(now, id, request),
+            Action::AskPosition => {
+                let position = match call.stage {
+                    Stage::Waiting { entry } => self.acd.position(entry),
+                    _ => None,
+                };
+                if let Some(run) = &mut call.run {
+                    run.handle(now, FlowInput::Position(position));
+                }
+            }
+            Action::LeaveQueue => {
+                if let Stage::Waiting { entry } = call.stage {
+                    self.acd_apply(now, Change::Leave { entry, exit: Exit::LeftByKey });
+                }
+            }
+            Action::Transfer { to, ring } => self.transfer(now, id, &to, ring),
+            Action::Fault { flow, step, reason } => self
+                .say(now, What::FlowFault { call: id, flow: flow.as_str().into(), step: step.as_str().into(), reason }),
+            Action::Hangup => self.end_call(now, id, EndedBy::Flow, "the flow hung up"),
+        }
+    }
+
+    fn enqueue(&mut self, now: Time, id: CallId, request: QueueRequest) {
+        let Some(&queue) = self.queue_ids.get(&request.queue) else {
+            // `check` refuses such a flow; a flow that was not checked gets the answer of a closed queue.
+            if let Some(run) = self.calls.get_mut(&id).and_then(|c| c.run.as_mut()) {
+                run.handle(now, FlowInput::Queue(QueueResult::Closed));
+            }
+            return;
+        };
+        let entry = EntryId(self.ids.next());
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        call.stage = Stage::Waiting { entry };
+        self.entries.insert(entry, id);
+        let name = self.queues[queue.0 as usize].name.clone();
+        self.say(now, What::Queued { call: id, entry, queue: name, priority: request.priority });
+        let QueueRequest { needs, priority, max_wait, .. } = request;
+        self.acd_apply(now, Change::Arrive { entry, queue, needs, priority, max_wait, since: now });
+    }
+
+    fn transfer(&mut self, now: Time, id: CallId, to: &Target, ring: Duration) {
+        let plan = match to {
+            Target::Agent(name) => self.agents.named(name).map(Plan::Agent),
+            Target::Number(number) => self.plan_for(number),
+        };
+        match plan {
+            Some(plan @ (Plan::Agent(_) | Plan::Outside { .. })) => self.ring_directly(now, id, plan, ring),
+            Some(Plan::Flow(flow)) => self.run_flow(now, id, &flow),
+            _ => {
+                if let Some(run) = self.calls.get_mut(&id).and_then(|c| c.run.as_mut()) {
+                    run.handle(now, FlowInput::TransferFailed(404));
+                }
+            }
+        }
+    }
+
+    /// Rings somebody outside the queues. An agent who is busy, offered a call or away is not rung.
+    pub(super) fn ring_directly(&mut self, now: Time, id: CallId, plan: Plan, ring: Duration) {
+        let (callee, with) = match &plan {
+            Plan::Agent(agent) => (Some(*agent), self.agents.seat(*agent).name.clone()),
+            Plan::Outside { number, .. } => (None, number.as_str().into()),
+            Plan::Flow(_) | Plan::Ready | Plan::Pause(_) | Plan::EndWrapUp => return,
+        };
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        let name = if call.name.is_empty() { call.from.clone() } else { call.name.clone() };
+        // The callee is noted once the phone is rung: until then there is nothing to take back.
+        call.stage = Stage::Ringing { legs: Vec::new(), callee: None, with, deadline: now + ring, code: 0 };
+        let rung = match plan {
+            Plan::Agent(agent) => {
+                if let Some(code) = self.not_to_be_rung(agent) {
+                    return self.ringing_failed(now, id, code);
+                }
+                self.own_call_began(now, agent, id);
+                self.ring_agent(id, agent, name, Headers::default())
+            }
+            Plan::Outside { trunk, number } => {
+                let hop = self.settings.trunks.get(trunk).and_then(|t| t.hop);
+                hop.and_then(|hop| self.ring_outside(id, hop, &number)).into_iter().collect()
+            }
+            Plan::Flow(_) | Plan::Ready | Plan::Pause(_) | Plan::EndWrapUp => return,
+        };
+        let nobody = rung.is_empty();
+        if let Some(Call { stage: Stage::Ringing { legs, callee: c, .. }, .. }) = self.calls.get_mut(&id) {
+            *legs = rung;
+            *c = callee;
+        }
+        if nobody {
+            return self.ringing_failed(now, id, 480);
+        }
+        self.schedule(id);
+    }
+
+    /// What a direct caller of this agent is told instead of ringing; `None`: ring.
+    fn not_to_be_rung(&self, agent: AgentId) -> Option<u16> {
+        match self.acd.agent_state(agent) {
+            Some(AgentState::Offered { .. } | AgentState::Talking { .. } | AgentState::Busy) => Some(486),
+            None | Some(AgentState::Offline) => Some(480),
+            Some(
+                AgentState::Ready | AgentState::BackOff { .. } | AgentState::WrapUp { .. } | AgentState::Paused { .. },
+            ) => None,
+        }
+    }
+}
+
+fn sound(prompt: Prompt) -> Sound {
+    Sound { name: prompt.name, language: prompt.language }
+}
+
+impl Call {
+    pub(super) fn facts(&self) -> Facts {
+        Facts { from: self.from.clone(), to: self.to.clone(), name: self.name.clone(), trunk: self.trunk.to_string() }
+    }
+}

@@ -1,0 +1,205 @@
+//! Requests that begin something: who may, what they want, and what the others are told.
+
+use super::Engine;
+use super::calls::{Call, Plan, Stage};
+use crate::acd::Change;
+use crate::ids::{AgentId, CallId, LegId};
+use crate::record::What;
+use crate::sip::auth::Verdict;
+use crate::sip::registrar;
+use crate::sip::{self, Headers, Hop, InviteId, Method, Request, Response, TransactionId};
+use crate::time::Time;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// What can be asked of us (RFC 3261 §20.5).
+const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, REGISTER";
+
+/// Who sent a request.
+enum Sender {
+    Trunk(Arc<str>),
+    Agent(AgentId),
+    /// Nobody we know (yet): answer with this.
+    Stranger(Box<Response>),
+}
+
+impl Engine {
+    pub(super) fn on_sip(&mut self, now: Time, event: sip::Event) {
+        match event {
+            sip::Event::Invite { id, request, hop } => self.on_invite(now, id, &request, &hop),
+            sip::Event::Request { id, request, hop } => self.on_request(now, id, &request, &hop),
+            // The switchboard sends no requests outside dialogs.
+            sip::Event::Response { .. } => {}
+            of_a_leg => self.legs.handle_sip(now, of_a_leg, &mut self.endpoint),
+        }
+    }
+
+    fn on_invite(&mut self, now: Time, id: InviteId, request: &Request, hop: &Hop) {
+        if self.drain.is_some() || self.calls.len() >= self.settings.limits.calls {
+            let reason = if self.drain.is_some() { "draining" } else { "too_many_calls" };
+            let mut headers = Headers::default();
+            headers.push("Retry-After", self.settings.limits.retry_after.as_secs().max(1).to_string());
+            return self.refuse(now, id, 503, headers, reason);
+        }
+        let (trunk, caller_agent) = match self.sender(now, request, hop) {
+            Sender::Trunk(name) => (name, None),
+            Sender::Agent(agent) => ("agent".into(), Some(agent)),
+            Sender::Stranger(response) => {
+                if response.code == 403 {
+                    self.say(now, What::CallRefused { code: 403, reason: "forbidden".into() });
+                }
+                return self.endpoint.challenge(now, id, *response);
+            }
+        };
+        let dialled = request.uri.user().unwrap_or_default().to_owned();
+        let plan = match self.plan_for(&dialled) {
+            // Numbers of agents and codes are for those inside.
+            Some(plan) if caller_agent.is_some() || matches!(plan, Plan::Flow(_)) => plan,
+            _ => return self.refuse(now, id, 404, Headers::default(), "unknown_number"),
+        };
+        if let (Plan::Agent(callee), Some(caller)) = (&plan, caller_agent)
+            && *callee == caller
+        {
+            return self.refuse(now, id, 486, Headers::default(), "own_number");
+        }
+        let (from, name) = match caller_agent {
+            Some(agent) => {
+                let seat = self.agents.seat(agent);
+                (seat.number.clone(), seat.name.to_string())
+            }
+            None => request.headers.from_().map_or_else(
+                |_| (String::new(), String::new()),
+                |from| (from.uri.user().unwrap_or_default().to_owned(), from.display.unwrap_or_default()),
+            ),
+        };
+        let call = CallId(self.ids.next());
+        let leg = LegId(self.ids.next());
+        self.say(now, What::CallStarted { call, from: from.clone(), to: dialled.clone(), trunk: trunk.clone() });
+        self.leg_calls.insert(leg, call);
+        self.calls.insert(
+            call,
+            Call {
+                caller: leg,
+                caller_agent,
+                from,
+                name,
+                to: dialled,
+                trunk,
+                run: None,
+                stage: Stage::Arriving { plan },
+                play: None,
+                started: now,
+                end: None,
+                legs: BTreeSet::from([leg]),
+                wake: None,
+            },
+        );
+        if let Some(agent) = caller_agent {
+            self.own_call_began(now, agent, call);
+        }
+        self.legs.incoming(call, leg, id, request, hop);
+        self.schedule(call);
+    }
+
+    fn refuse(&mut self, now: Time, id: InviteId, code: u16, headers: Headers, reason: &str) {
+        self.say(now, What::CallRefused { code, reason: reason.into() });
+        self.endpoint.reject(now, id, code, headers);
+    }
+
+    fn on_request(&mut self, now: Time, id: TransactionId, request: &Request, hop: &Hop) {
+        let response = match (&request.method, self.sender(now, request, hop)) {
+            (_, Sender::Stranger(response)) => *response,
+            (Method::Register, Sender::Agent(agent)) => return self.on_register(now, id, agent, request, hop),
+            (Method::Options, _) => {
+                let mut response = Response::to(request, 200, None);
+                response.headers.push("Allow", ALLOW);
+                response
+            }
+            (Method::Register, Sender::Trunk(_)) => Response::to(request, 403, None),
+            _ => {
+                let mut response = Response::to(request, 405, None);
+                response.headers.push("Allow", ALLOW);
+                response
+            }
+        };
+        self.endpoint.respond(now, id, response);
+    }
+
+    fn on_register(&mut self, now: Time, id: TransactionId, agent: AgentId, request: &Request, hop: &Hop) {
+        let name = self.agents.seat(agent).name.clone();
+        let user = request.headers.to().ok().and_then(|to| to.uri.user().map(str::to_owned));
+        if user.as_deref() != Some(&*name) {
+            // An account registers itself and nobody else (RFC 3261 §10.3 step 4).
+            return self.endpoint.respond(now, id, Response::to(request, 403, None));
+        }
+        let (response, changes) = self.registrar.register(now, &name, request, hop);
+        self.endpoint.respond(now, id, response);
+        let changed = changes.into_iter().filter_map(|change| match change {
+            registrar::Change::Added(binding) | registrar::Change::Removed(binding) => Some(binding.user),
+            registrar::Change::Refreshed(_) => None,
+        });
+        self.registrations_changed(now, changed.collect::<Vec<_>>());
+    }
+
+    /// Agents are logged in while they have a phone.
+    pub(super) fn registrations_changed(&mut self, now: Time, users: impl IntoIterator<Item = String>) {
+        for user in users {
+            let Some(agent) = self.agents.named(&user) else { continue };
+            let reachable = self.registrar.is_registered(&user);
+            self.acd_apply(now, if reachable { Change::LoggedIn { agent } } else { Change::LoggedOut { agent } });
+        }
+    }
+
+    fn sender(&mut self, now: Time, request: &Request, hop: &Hop) -> Sender {
+        // A phone on the same machine or network as a trunk is still a phone: it registers, it answers challenges,
+        // or it speaks from where a registered phone speaks.
+        let signs = ["Authorization", "Proxy-Authorization"].iter().any(|name| request.headers.get(name).is_some());
+        let is_phone = signs || request.method == Method::Register || self.registrar.is_registered_hop(hop);
+        if !is_phone && let Some(trunk) = self.trunk_of(hop) {
+            return Sender::Trunk(trunk);
+        }
+        let agents = &self.agents;
+        match self.auth.check(now, request, |user| agents.password(user)) {
+            Verdict::Accepted { user } => match self.agents.named(&user) {
+                Some(agent) => Sender::Agent(agent),
+                None => Sender::Stranger(Box::new(Response::to(request, 403, None))),
+            },
+            Verdict::Challenge { stale } => Sender::Stranger(Box::new(self.auth.challenge(now, request, stale))),
+            Verdict::Wrong { .. } => Sender::Stranger(Box::new(Response::to(request, 403, None))),
+        }
+    }
+
+    fn trunk_of(&self, hop: &Hop) -> Option<Arc<str>> {
+        let ip = hop.remote.ip();
+        let trunk = self.settings.trunks.iter().find(|t| t.from.iter().any(|net| net.contains(ip)))?;
+        Some(trunk.name.as_str().into())
+    }
+
+    /// What a dialled number stands for.
+    pub(super) fn plan_for(&self, number: &str) -> Option<Plan> {
+        let codes = &self.settings.codes;
+        if number.is_empty() {
+            None
+        } else if let Some(entry) = self.settings.numbers.iter().find(|n| n.number == number) {
+            Some(Plan::Flow(entry.flow.clone()))
+        } else if let Some(agent) = self.agents.numbered(number).or_else(|| self.agents.named(number)) {
+            Some(Plan::Agent(agent))
+        } else if number == codes.ready {
+            Some(Plan::Ready)
+        } else if let Some(reason) = codes.pauses.get(number) {
+            Some(Plan::Pause(reason.clone()))
+        } else if number == codes.wrap_up_done {
+            Some(Plan::EndWrapUp)
+        } else {
+            let trunks = self.settings.trunks.iter().enumerate().filter(|(_, t)| t.hop.is_some());
+            let longest = |t: &super::Trunk| {
+                t.takes.iter().filter(|start| number.starts_with(start.as_str())).map(String::len).max()
+            };
+            // The trunk that names the longest beginning takes it; of equals the first.
+            let (trunk, _) = trunks
+                .filter_map(|(i, t)| longest(t).map(|len| (i, len)))
+                .max_by(|a, b| a.1.cmp(&b.1).then(b.0.cmp(&a.0)))?;
+            Some(Plan::Outside { trunk, number: number.to_owned() })
+        }
+    }
+}

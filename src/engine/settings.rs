@@ -1,0 +1,146 @@
+//! Everything the switchboard knows from the start. `config` fills it.
+
+use crate::acd::{AgentSettings, QueueSettings};
+use crate::flow::Flow;
+use crate::sip;
+use crate::time::Duration;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// A number that can be dialled from a trunk or by an agent, and the flow that answers it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Number {
+    pub number: String,
+    pub flow: String,
+}
+
+#[derive(Clone, PartialEq)]
+pub struct Agent {
+    pub settings: AgentSettings,
+    /// What other agents dial to reach this one.
+    pub number: String,
+    /// Digest password of the account, whose user name is the agent's name.
+    pub password: String,
+}
+
+/// Shows no password.
+impl fmt::Debug for Agent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Agent").field("settings", &self.settings).field("number", &self.number).finish_non_exhaustive()
+    }
+}
+
+/// A carrier's link, known by where it sends from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trunk {
+    pub name: String,
+    /// Calls from there come in.
+    pub from: Vec<Network>,
+    /// Where calls out are sent; `None`: none are.
+    pub hop: Option<sip::Hop>,
+    /// Beginnings of the numbers that this trunk takes.
+    pub takes: Vec<String>,
+}
+
+/// An address and how many of its leading bits count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network {
+    pub address: IpAddr,
+    pub prefix: u8,
+}
+
+impl Network {
+    pub fn contains(&self, ip: IpAddr) -> bool {
+        match (self.address, ip.to_canonical()) {
+            (IpAddr::V4(net), IpAddr::V4(ip)) => {
+                let shift = 32u32.saturating_sub(self.prefix.into());
+                u32::from(net).checked_shr(shift).unwrap_or(0) == u32::from(ip).checked_shr(shift).unwrap_or(0)
+            }
+            (IpAddr::V6(net), IpAddr::V6(ip)) => {
+                let shift = 128u32.saturating_sub(self.prefix.into());
+                u128::from(net).checked_shr(shift).unwrap_or(0) == u128::from(ip).checked_shr(shift).unwrap_or(0)
+            }
+            _ => false,
+        }
+    }
+}
+
+/// What an agent dials to say something about the own state.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Codes {
+    /// Ends a pause. Empty: not in use.
+    pub ready: String,
+    /// Code → reason of the pause it begins.
+    pub pauses: BTreeMap<String, String>,
+    /// Ends wrap-up early. Empty: not in use.
+    pub wrap_up_done: String,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Limits {
+    /// Calls at once; one more gets 503 with Retry-After.
+    pub calls: usize,
+    /// The longest a call may last, from INVITE to the end.
+    pub call_duration: Duration,
+    /// What a 503 tells the peer to wait.
+    pub retry_after: Duration,
+    /// How long the phone of a directly dialled agent rings.
+    pub ring_time: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            calls: 2000,
+            call_duration: Duration::from_secs(4 * 3600),
+            retry_after: Duration::from_secs(10),
+            ring_time: Duration::from_secs(30),
+        }
+    }
+}
+
+#[derive(Clone)]
+pub struct Settings {
+    pub realm: String,
+    /// Makes digest nonces ours; new at each start.
+    pub auth_key: [u8; 32],
+    pub sip: sip::endpoint::Settings,
+    pub registrar: sip::registrar::Settings,
+    pub flows: BTreeMap<String, Arc<Flow>>,
+    pub numbers: Vec<Number>,
+    pub queues: Vec<QueueSettings>,
+    pub agents: Vec<Agent>,
+    pub trunks: Vec<Trunk>,
+    pub codes: Codes,
+    pub limits: Limits,
+    /// Language of what is said to agents.
+    pub language: String,
+    /// What a held party hears.
+    pub hold_music: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn net(address: &str, prefix: u8) -> Network {
+        Network { address: address.parse().unwrap(), prefix }
+    }
+
+    #[test]
+    fn a_network_holds_its_addresses_and_no_others() {
+        for (net, inside, outside) in [
+            (net("192.0.2.0", 24), "192.0.2.255", "192.0.3.0"),
+            (net("192.0.2.7", 32), "192.0.2.7", "192.0.2.6"),
+            (net("2001:db8::", 32), "2001:db8:ffff::1", "2001:db9::"),
+            (net("::1", 128), "::1", "::2"),
+            (net("0.0.0.0", 0), "203.0.113.9", "::1"),
+            (net("127.0.0.0", 8), "::ffff:127.0.0.1", "::ffff:128.0.0.1"),
+        ] {
+            assert!(net.contains(inside.parse().unwrap()), "{net:?} {inside}");
+            assert!(!net.contains(outside.parse().unwrap()), "{net:?} {outside}");
+        }
+    }
+}
