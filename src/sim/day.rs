@@ -1,0 +1,344 @@
+//! A working day: agents who come, work and go, callers who come, wait, talk or give up.
+
+use super::check::Sums;
+use super::phone::PhoneEvent;
+use super::world::{Act, Happening, Network, PhoneId, World};
+use crate::acd::Outcome;
+use crate::engine::{Input, Settings};
+use crate::ids::CallId;
+use crate::record::{AgentPhase, What};
+use crate::time::{Duration, Time};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What the people of this day are like. Shares are of all calls or offers.
+#[derive(Clone)]
+pub struct Day {
+    /// The switchboard; its agents are the ones who work today.
+    pub settings: Settings,
+    pub network: Network,
+    pub start: Time,
+    /// How long calls come in; what runs then is ended by the people.
+    pub length: Duration,
+    /// Mean time between callers, at the start and (changing evenly) at the end.
+    pub between_calls: (Duration, Duration),
+    /// What callers dial, drawn evenly.
+    pub numbers: Vec<String>,
+    /// Keys that a caller presses, one by one, drawn evenly; empty: none.
+    pub keys: Vec<String>,
+    /// Mean patience of a caller, exponential, from being answered by the menu.
+    pub patience: Duration,
+    /// Mean talk time, exponential.
+    pub talk: Duration,
+    /// Share of talks that the caller ends.
+    pub caller_ends: f64,
+    pub habits: Habits,
+}
+
+/// What agents do when they are rung, and in between.
+#[derive(Clone, Copy, Debug)]
+pub struct Habits {
+    /// Seconds until the phone is picked up.
+    pub answer_after: (Duration, Duration),
+    pub declines: f64,
+    pub says_busy: f64,
+    /// Lets it ring.
+    pub ignores: f64,
+    /// Pulls the plug when rung, and puts it back after two minutes.
+    pub unplugs: f64,
+    /// Puts the caller on hold once during the talk.
+    pub holds: f64,
+    /// After a talk, dials a code for a pause, and another one five minutes later.
+    pub pauses: f64,
+    /// After a talk, calls a colleague.
+    pub calls_colleague: f64,
+}
+
+impl Habits {
+    pub const DILIGENT: Habits = Habits {
+        answer_after: (Duration::from_secs(1), Duration::from_secs(6)),
+        declines: 0.0,
+        says_busy: 0.0,
+        ignores: 0.0,
+        unplugs: 0.0,
+        holds: 0.0,
+        pauses: 0.0,
+        calls_colleague: 0.0,
+    };
+    pub const HUMAN: Habits = Habits {
+        answer_after: (Duration::from_secs(1), Duration::from_secs(8)),
+        declines: 0.04,
+        says_busy: 0.02,
+        ignores: 0.04,
+        unplugs: 0.01,
+        holds: 0.1,
+        pauses: 0.05,
+        calls_colleague: 0.03,
+    };
+}
+
+/// How the day went.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Report {
+    pub calls: u64,
+    pub queues: BTreeMap<Arc<str>, Sums>,
+    pub offers: BTreeMap<Outcome, u64>,
+    /// Inputs and timer runs of the engine.
+    pub steps: u64,
+    /// An agent's phone got a second call while its person was talking. Only a network that loses BYEs excuses it.
+    pub rung_while_talking: u64,
+    /// Talks in which the two phones, not only the switchboard, agreed that they were connected.
+    pub talks: u64,
+}
+
+/// A caller on the way through the call.
+struct Caller {
+    keys: Vec<char>,
+    call: Option<CallId>,
+    answered: bool,
+}
+
+struct Worker {
+    number: String,
+}
+
+const NEXT_CALLER: u64 = 0;
+/// Notes above this are callers who look at their watch.
+const PATIENCE: u64 = 1 << 32;
+
+impl Day {
+    /// Plays the day; panics with the moment and the story if anything that must hold does not.
+    pub fn run(&self, seed: u64) -> Report {
+        let mut world = World::new(self.settings.clone(), self.network, seed, self.start);
+        let mut workers: BTreeMap<PhoneId, Worker> = BTreeMap::new();
+        let mut by_name: BTreeMap<String, PhoneId> = BTreeMap::new();
+        for (index, agent) in self.settings.agents.iter().enumerate() {
+            let id = PhoneId(u32::try_from(index).expect("fewer agents than phones"));
+            world.add_phone(id, &agent.settings.name, Some(&agent.password));
+            let within = world.chance().between(Duration::ZERO, Duration::from_secs(10));
+            world.act_in(within, id, Act::Register { expires: Duration::from_secs(300) });
+            by_name.insert(agent.settings.name.clone(), id);
+            workers.insert(id, Worker { number: agent.number.clone() });
+        }
+        let mut day = Running {
+            day: self,
+            end: self.start + self.length,
+            workers,
+            by_name,
+            callers: BTreeMap::new(),
+            calls: BTreeMap::new(),
+            next_phone: 100_000,
+            rung_while_talking: 0,
+            talks: 0,
+        };
+        world.note_in(Duration::from_secs(15), NEXT_CALLER);
+        while let Some(happening) = world.next(day.end) {
+            day.handle(&mut world, happening);
+        }
+        // Closing time: no new callers; who is in a call finishes it, then everybody goes home.
+        let last = day.end + Duration::from_secs(4 * 3600);
+        while !world.is_quiet() {
+            let Some(happening) = world.next(last) else { break };
+            day.handle(&mut world, happening);
+        }
+        for id in day.workers.keys() {
+            world.act_in(Duration::ZERO, *id, Act::Plug);
+            world.act_in(Duration::from_millis(1), *id, Act::Unregister);
+        }
+        let until = world.now() + Duration::from_secs(60);
+        world.input(Input::Drain { until });
+        let last = world.now() + Duration::from_secs(120);
+        while let Some(happening) = world.next(last) {
+            day.handle(&mut world, happening);
+        }
+        world.checker.nothing_left();
+        assert_eq!(world.engine.leftovers(), [], "left in the engine at the end of the day, seed {seed}");
+        assert_eq!(world.media.open_legs(), 0, "media legs left at the end of the day, seed {seed}");
+        Report {
+            calls: world.checker.calls_ended,
+            queues: world.checker.sums.clone(),
+            offers: world.checker.offers.clone(),
+            steps: world.steps,
+            rung_while_talking: day.rung_while_talking,
+            talks: day.talks,
+        }
+    }
+}
+
+struct Running<'a> {
+    day: &'a Day,
+    end: Time,
+    workers: BTreeMap<PhoneId, Worker>,
+    by_name: BTreeMap<String, PhoneId>,
+    callers: BTreeMap<PhoneId, Caller>,
+    /// Callers by the number they call from, which the switchboard repeats.
+    calls: BTreeMap<CallId, PhoneId>,
+    next_phone: u32,
+    rung_while_talking: u64,
+    talks: u64,
+}
+
+impl Running<'_> {
+    fn handle(&mut self, world: &mut World, happening: Happening) {
+        match happening {
+            Happening::Note(NEXT_CALLER) => self.next_caller(world),
+            Happening::Note(note) => self.out_of_patience(world, note),
+            Happening::Phone(id, event) if self.workers.contains_key(&id) => self.at_work(world, id, &event),
+            Happening::Phone(id, event) => self.on_the_line(world, id, &event),
+            Happening::Event(event) => self.told(world, &event.what),
+        }
+    }
+
+    fn next_caller(&mut self, world: &mut World) {
+        let day = self.day;
+        if world.now() >= self.end {
+            return;
+        }
+        let passed = world.now().since(day.start).as_secs_f64() / day.length.as_secs_f64().max(1.0);
+        let (first, last) = day.between_calls;
+        let mean = Duration::from_secs_f64(first.as_secs_f64() * (1.0 - passed) + last.as_secs_f64() * passed);
+        let gap = world.chance().exponential(mean);
+        world.note_in(gap, NEXT_CALLER);
+        let id = PhoneId(self.next_phone);
+        self.next_phone += 1;
+        let number = pick(world, &day.numbers);
+        let keys = pick(world, &day.keys);
+        world.add_phone(id, &format!("+4670{:07}", id.0), None);
+        let keys = keys.chars().rev().collect();
+        self.callers.insert(id, Caller { keys, call: None, answered: false });
+        world.act_in(Duration::ZERO, id, Act::Call(number));
+        let patience = Duration::from_secs(3) + world.chance().exponential(day.patience);
+        world.note_in(patience, PATIENCE + u64::from(id.0));
+    }
+
+    /// A caller who still waits hangs up; who talks with somebody has forgotten the time.
+    fn out_of_patience(&mut self, world: &mut World, note: u64) {
+        let id = PhoneId(u32::try_from(note - PATIENCE).expect("made from a phone's id"));
+        if self.callers.get(&id).is_some_and(|caller| !caller.answered) {
+            world.act_in(Duration::ZERO, id, Act::HangUp);
+        } else {
+            world.drop_phone_if_done(id);
+        }
+    }
+
+    fn on_the_line(&mut self, world: &mut World, id: PhoneId, event: &PhoneEvent) {
+        let Some(caller) = self.callers.get_mut(&id) else { return };
+        match event {
+            PhoneEvent::Connected { .. } => {
+                let mut wait = Duration::ZERO;
+                while let Some(key) = caller.keys.pop() {
+                    wait += world.chance().between(Duration::from_secs(2), Duration::from_secs(7));
+                    let act = if world.chance().happens(0.5) { Act::Key(key) } else { Act::Info(key) };
+                    world.act_in(wait, id, act);
+                }
+            }
+            PhoneEvent::Ended | PhoneEvent::Failed { .. } => {
+                self.callers.remove(&id);
+            }
+            _ => {}
+        }
+    }
+
+    fn at_work(&mut self, world: &mut World, id: PhoneId, event: &PhoneEvent) {
+        match event {
+            PhoneEvent::Rings { .. } => {
+                let h = self.day.habits;
+                let (low, high) = h.answer_after;
+                let after = world.chance().between(low, high);
+                let mut mood = world.chance().unit();
+                let mut falls = |share: f64| {
+                    mood -= share;
+                    mood < 0.0
+                };
+                let act = if falls(h.declines) {
+                    Some(Act::Decline(603))
+                } else if falls(h.says_busy) {
+                    Some(Act::Decline(486))
+                } else if falls(h.ignores) {
+                    None
+                } else if falls(h.unplugs) {
+                    world.act_in(after, id, Act::Unplug);
+                    world.act_in(after + Duration::from_secs(120), id, Act::Plug);
+                    None
+                } else {
+                    Some(Act::Answer)
+                };
+                if let Some(act) = act {
+                    world.act_in(after, id, act);
+                }
+            }
+            PhoneEvent::Connected { .. } if world.chance().happens(self.day.habits.holds) => {
+                world.act_in(Duration::from_secs(5), id, Act::Hold(true));
+                world.act_in(Duration::from_secs(15), id, Act::Hold(false));
+            }
+            _ => {}
+        }
+    }
+
+    fn told(&mut self, world: &mut World, what: &What) {
+        match what {
+            What::CallStarted { call, from, .. } => {
+                if let Some(id) = from.strip_prefix("+4670").and_then(|n| n.parse().ok()).map(PhoneId)
+                    && let Some(caller) = self.callers.get_mut(&id)
+                {
+                    caller.call = Some(*call);
+                    self.calls.insert(*call, id);
+                }
+            }
+            What::Offered { agent, .. } => {
+                if let Some(id) = self.by_name.get(&**agent)
+                    && world.phone(*id).is_some_and(super::Phone::is_talking)
+                {
+                    self.rung_while_talking += 1;
+                }
+            }
+            What::Connected { call, with, .. } => {
+                let (Some(caller), Some(agent)) = (self.calls.get(call), self.by_name.get(&**with)) else { return };
+                let both = [*caller, *agent].iter().all(|id| world.phone(*id).is_some_and(super::Phone::is_talking));
+                self.talks += u64::from(both);
+                let talk = world.chance().exponential(self.day.talk);
+                let ends = if world.chance().happens(self.day.caller_ends) { *caller } else { *agent };
+                if let Some(c) = self.callers.get_mut(caller) {
+                    c.answered = true;
+                }
+                world.act_in(talk, ends, Act::HangUp);
+            }
+            What::Agent { agent, phase: AgentPhase::WrapUp, .. } => {
+                if let Some(&id) = self.by_name.get(&**agent) {
+                    self.after_talk(world, id);
+                }
+            }
+            What::CallEnded { call, .. } => {
+                if let Some(id) = self.calls.remove(call) {
+                    self.callers.remove(&id);
+                    world.note_in(Duration::from_secs(64), PATIENCE + u64::from(id.0));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn after_talk(&mut self, world: &mut World, id: PhoneId) {
+        let h = self.day.habits;
+        let soon = Duration::from_secs(2);
+        if world.chance().happens(h.pauses) {
+            let codes = &self.day.settings.codes;
+            if let Some(code) = codes.pauses.keys().next() {
+                world.act_in(soon, id, Act::Call(code.clone()));
+                world.act_in(soon + Duration::from_secs(300), id, Act::Call(codes.ready.clone()));
+            }
+        } else if world.chance().happens(h.calls_colleague) {
+            let colleagues: Vec<String> = self.workers.values().map(|w| w.number.clone()).collect();
+            let number = pick(world, &colleagues);
+            world.act_in(soon, id, Act::Call(number));
+            world.act_in(soon + Duration::from_secs(20), id, Act::HangUp);
+        }
+    }
+}
+
+fn pick(world: &mut World, from: &[String]) -> String {
+    match from.len() {
+        0 => String::new(),
+        n => from[world.chance().below(n)].clone(),
+    }
+}

@@ -1,0 +1,386 @@
+//! The real engine among simulated phones on a network that loses, doubles and delays, in virtual time.
+
+use super::chance::Chance;
+use super::check::Checker;
+use super::media::{FakeMedia, switchboard};
+use super::phone::{Phone, PhoneEvent, PhoneSettings};
+use crate::engine::{Engine, Input, Output, Settings};
+use crate::media;
+use crate::record::CallEvent;
+use crate::sip::{Hop, Message, Transport};
+use crate::time::{Duration, Time};
+use std::collections::{BTreeMap, VecDeque};
+use std::net::{IpAddr, SocketAddr};
+
+/// What the network does to each packet.
+#[derive(Clone, Copy, Debug)]
+pub struct Network {
+    pub delay_min: Duration,
+    pub delay_max: Duration,
+    /// Share of packets that never arrive.
+    pub loss: f64,
+    /// Share of packets that arrive twice.
+    pub duplication: f64,
+}
+
+impl Network {
+    pub const PERFECT: Network = Network {
+        delay_min: Duration::from_millis(1),
+        delay_max: Duration::from_millis(1),
+        loss: 0.0,
+        duplication: 0.0,
+    };
+    pub const LOSSY: Network = Network {
+        delay_min: Duration::from_millis(1),
+        delay_max: Duration::from_millis(80),
+        loss: 0.03,
+        duplication: 0.02,
+    };
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PhoneId(pub u32);
+
+/// What a person does with a phone.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Act {
+    Register {
+        expires: Duration,
+    },
+    Unregister,
+    Call(String),
+    Answer,
+    Decline(u16),
+    HangUp,
+    Hold(bool),
+    /// A key, as RFC 4733 would bring it.
+    Key(char),
+    /// A key by SIP INFO.
+    Info(char),
+    /// The phone hears and says nothing any more.
+    Unplug,
+    Plug,
+}
+
+/// What the world tells the day that runs in it.
+#[derive(Debug)]
+pub enum Happening {
+    Phone(PhoneId, PhoneEvent),
+    Event(CallEvent),
+    /// A note that the day left for itself.
+    Note(u64),
+}
+
+enum Item {
+    ToEngine(PhoneId, Vec<u8>),
+    ToPhone(PhoneId, Vec<u8>),
+    EngineWake,
+    PhoneWake(PhoneId),
+    Media(media::Event),
+    Act(PhoneId, Act),
+    Note(u64),
+}
+
+struct Desk {
+    phone: Phone,
+    /// The soonest `PhoneWake` on the agenda.
+    wake: Option<Time>,
+    plugged: bool,
+    /// Where the switchboard wants our sound, while in a call.
+    remote_rtp: Option<SocketAddr>,
+}
+
+pub struct World {
+    now: Time,
+    pub engine: Engine,
+    pub media: FakeMedia,
+    pub checker: Checker,
+    network: Network,
+    chance: Chance,
+    phones: BTreeMap<PhoneId, Desk>,
+    agenda: BTreeMap<(Time, u64), Item>,
+    sequence: u64,
+    /// The soonest `EngineWake` on the agenda.
+    engine_wake: Option<Time>,
+    happenings: VecDeque<Happening>,
+    /// Inputs given to the engine.
+    pub steps: u64,
+}
+
+impl World {
+    pub fn new(settings: Settings, network: Network, seed: u64, start: Time) -> World {
+        let mut chance = Chance::new(seed);
+        let engine = Engine::new(settings, chance.bits(), start);
+        let mut world = World {
+            now: start,
+            engine,
+            media: FakeMedia::default(),
+            checker: Checker::default(),
+            network,
+            chance,
+            phones: BTreeMap::new(),
+            agenda: BTreeMap::new(),
+            sequence: 0,
+            engine_wake: None,
+            happenings: VecDeque::new(),
+            steps: 0,
+        };
+        world.drain_engine();
+        world
+    }
+
+    pub fn now(&self) -> Time {
+        self.now
+    }
+
+    pub fn chance(&mut self) -> &mut Chance {
+        &mut self.chance
+    }
+
+    /// The address a phone has here.
+    pub fn address(id: PhoneId, port: u16) -> SocketAddr {
+        let [_, a, b, c] = id.0.to_be_bytes();
+        SocketAddr::new(IpAddr::from([11 + a, b, c, 1]), port)
+    }
+
+    pub fn add_phone(&mut self, id: PhoneId, user: &str, password: Option<&str>) {
+        let settings = PhoneSettings {
+            transport: Transport::Udp,
+            local: World::address(id, 5060),
+            server: switchboard(),
+            rtp: World::address(id, 4000),
+            user: user.to_owned(),
+            password: password.map(str::to_owned),
+        };
+        let phone = Phone::new(settings, self.chance.bits());
+        self.phones.insert(id, Desk { phone, wake: None, plugged: true, remote_rtp: None });
+    }
+
+    pub fn phone(&self, id: PhoneId) -> Option<&Phone> {
+        self.phones.get(&id).map(|desk| &desk.phone)
+    }
+
+    pub fn phones(&self) -> impl Iterator<Item = (PhoneId, &Phone)> {
+        self.phones.iter().map(|(id, desk)| (*id, &desk.phone))
+    }
+
+    /// Takes away phones that have nothing to remember, so that a day of callers does not pile up.
+    pub fn drop_phone_if_done(&mut self, id: PhoneId) -> bool {
+        let done = self.phones.get(&id).is_some_and(|desk| desk.phone.is_idle() && desk.phone.is_forgetful());
+        if done {
+            self.phones.remove(&id);
+        }
+        done
+    }
+
+    pub fn act_in(&mut self, delay: Duration, id: PhoneId, act: Act) {
+        self.at(self.now + delay, Item::Act(id, act));
+    }
+
+    /// Leaves a note that comes back as [`Happening::Note`].
+    pub fn note_in(&mut self, delay: Duration, note: u64) {
+        self.at(self.now + delay, Item::Note(note));
+    }
+
+    pub fn input(&mut self, input: Input) {
+        self.engine.handle(self.now, input);
+        self.drain_engine();
+    }
+
+    /// The next thing that happens, if anything is still to come before `until`.
+    pub fn next(&mut self, until: Time) -> Option<Happening> {
+        loop {
+            if let Some(happening) = self.happenings.pop_front() {
+                return Some(happening);
+            }
+            let (&(at, _), _) = self.agenda.first_key_value()?;
+            if at > until {
+                self.now = until;
+                return None;
+            }
+            let (_, item) = self.agenda.pop_first()?;
+            self.now = at;
+            self.step(item);
+        }
+    }
+
+    fn step(&mut self, item: Item) {
+        match item {
+            Item::ToEngine(id, bytes) => {
+                let hop = Hop {
+                    transport: Transport::Udp,
+                    local: switchboard(),
+                    remote: World::address(id, 5060),
+                    connection: None,
+                };
+                let input = match Message::parse(&bytes) {
+                    Ok(message) => Input::Sip { hop, message: Box::new(message) },
+                    Err(bad) => {
+                        panic!("a phone sent what cannot be read: {bad:?}\n{}", String::from_utf8_lossy(&bytes))
+                    }
+                };
+                self.engine.handle(self.now, input);
+                self.drain_engine();
+            }
+            Item::EngineWake => {
+                self.engine_wake = None;
+                if self.engine.poll_timeout().is_some_and(|due| due <= self.now) {
+                    self.engine.handle_timeout(self.now);
+                }
+                self.drain_engine();
+            }
+            Item::Media(event) => {
+                if self.media.still_true(&event) {
+                    self.engine.handle(self.now, Input::Media(event));
+                    self.drain_engine();
+                }
+            }
+            Item::ToPhone(id, bytes) => {
+                let Some(desk) = self.phones.get_mut(&id) else { return };
+                if desk.plugged {
+                    let hop = Hop {
+                        transport: Transport::Udp,
+                        local: World::address(id, 5060),
+                        remote: switchboard(),
+                        connection: None,
+                    };
+                    let message = Message::parse(&bytes);
+                    let message =
+                        message.unwrap_or_else(|bad| panic!("we sent: {bad:?}\n{}", String::from_utf8_lossy(&bytes)));
+                    desk.phone.handle(self.now, &hop, message);
+                }
+                self.drain_phone(id);
+            }
+            Item::PhoneWake(id) => {
+                let Some(desk) = self.phones.get_mut(&id) else { return };
+                desk.wake = None;
+                if desk.phone.poll_timeout().is_some_and(|due| due <= self.now) {
+                    desk.phone.handle_timeout(self.now);
+                }
+                self.drain_phone(id);
+            }
+            Item::Act(id, act) => self.act(id, act),
+            Item::Note(note) => self.happenings.push_back(Happening::Note(note)),
+        }
+    }
+
+    fn act(&mut self, id: PhoneId, act: Act) {
+        let now = self.now;
+        let Some(desk) = self.phones.get_mut(&id) else { return };
+        match act {
+            Act::Register { expires } => desk.phone.register(now, expires),
+            Act::Unregister => desk.phone.unregister(now),
+            Act::Call(number) => desk.phone.call(now, &number),
+            Act::Answer => desk.phone.answer(now),
+            Act::Decline(code) => desk.phone.decline(now, code),
+            Act::HangUp => desk.phone.hang_up(now),
+            Act::Hold(held) => desk.phone.hold(now, held),
+            Act::Info(key) => desk.phone.press(now, key),
+            Act::Unplug => desk.plugged = false,
+            Act::Plug => desk.plugged = true,
+            Act::Key(digit) => {
+                if desk.phone.is_talking()
+                    && let Some(leg) = desk.remote_rtp.and_then(|address| self.media.leg_at(address))
+                {
+                    return self.input(Input::Media(media::Event::Digit { leg, digit }));
+                }
+            }
+        }
+        self.drain_phone(id);
+    }
+
+    fn drain_engine(&mut self) {
+        self.steps += 1;
+        while let Some(output) = self.engine.poll_output() {
+            match output {
+                Output::Sip(transmit) => {
+                    let id = phone_at(transmit.hop.remote);
+                    let arrivals = self.arrivals();
+                    for at in arrivals.into_iter().flatten() {
+                        self.at(at, Item::ToPhone(id, transmit.bytes.clone()));
+                    }
+                }
+                Output::Media(command) => {
+                    if let Some((at, event)) = self.media.command(self.now, command) {
+                        self.at(at, Item::Media(event));
+                    }
+                }
+                Output::Event(event) => {
+                    self.checker.handle(&event);
+                    self.happenings.push_back(Happening::Event(event));
+                }
+                Output::Drained => {}
+            }
+        }
+        self.checker.conserved();
+        if let Some(due) = self.engine.poll_timeout().map(|due| due.max(self.now))
+            && self.engine_wake.is_none_or(|set| due < set)
+        {
+            self.engine_wake = Some(due);
+            self.at(due, Item::EngineWake);
+        }
+    }
+
+    fn drain_phone(&mut self, id: PhoneId) {
+        let Some(desk) = self.phones.get_mut(&id) else { return };
+        let plugged = desk.plugged;
+        let mut sent = Vec::new();
+        while let Some(transmit) = desk.phone.poll_transmit() {
+            if plugged {
+                sent.push(transmit.bytes);
+            }
+        }
+        while let Some(event) = desk.phone.poll_event() {
+            match &event {
+                PhoneEvent::Connected { stream } | PhoneEvent::Changed { stream } => {
+                    desk.remote_rtp = Some(stream.remote);
+                }
+                _ => {}
+            }
+            self.happenings.push_back(Happening::Phone(id, event));
+        }
+        let now = self.now;
+        let due =
+            desk.phone.poll_timeout().map(|due| due.max(now)).filter(|due| desk.wake.is_none_or(|set| *due < set));
+        if due.is_some() {
+            desk.wake = due;
+        }
+        for bytes in sent {
+            let arrivals = self.arrivals();
+            for at in arrivals.into_iter().flatten() {
+                self.at(at, Item::ToEngine(id, bytes.clone()));
+            }
+        }
+        if let Some(due) = due {
+            self.at(due, Item::PhoneWake(id));
+        }
+    }
+
+    /// When a packet sent now arrives: never, once or twice.
+    fn arrivals(&mut self) -> [Option<Time>; 2] {
+        let Network { delay_min, delay_max, loss, duplication } = self.network;
+        let first = (!self.chance.happens(loss)).then(|| self.now + self.chance.between(delay_min, delay_max));
+        let second = self.chance.happens(duplication).then(|| self.now + self.chance.between(delay_min, delay_max));
+        [first, second]
+    }
+
+    fn at(&mut self, at: Time, item: Item) {
+        self.sequence += 1;
+        self.agenda.insert((at, self.sequence), item);
+    }
+
+    /// Calls that started and ended, by what was told.
+    pub fn is_quiet(&self) -> bool {
+        self.engine.calls() == 0 && self.phones.values().all(|desk| desk.phone.is_idle())
+    }
+}
+
+fn phone_at(address: SocketAddr) -> PhoneId {
+    match address.ip() {
+        IpAddr::V4(ip) => {
+            let [a, b, c, _] = ip.octets();
+            PhoneId(u32::from_be_bytes([0, a.wrapping_sub(11), b, c]))
+        }
+        IpAddr::V6(_) => unreachable!("all phones here have IPv4 addresses"),
+    }
+}
