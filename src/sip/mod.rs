@@ -14,10 +14,14 @@ pub mod message;
 pub mod method;
 pub mod params;
 pub mod parse;
+#[cfg(test)]
+mod properties;
 pub mod registrar;
 mod schedule;
 mod secrets;
 pub mod stream;
+#[cfg(test)]
+mod torture;
 pub mod transaction;
 pub mod uri;
 mod usage;

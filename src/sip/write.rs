@@ -26,7 +26,7 @@ impl Response {
         let mut out = Vec::with_capacity(512 + self.body.len());
         put(&mut out, format_args!("SIP/2.0 {} ", self.code));
         // A reason phrase comes from many places, so it must not be able to end the line.
-        out.extend(self.reason.bytes().map(|b| if b.is_ascii_control() { b' ' } else { b }));
+        out.extend(self.reason.bytes().map(|b| if b.is_ascii_control() && b != b'\t' { b' ' } else { b }));
         out.extend_from_slice(b"\r\n");
         finish(out, &self.headers, &self.body)
     }
