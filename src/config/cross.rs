@@ -71,12 +71,15 @@ impl Check<'_> {
     /// Whatever can be dialled means one thing.
     fn numbers(&self) {
         let mut seen = BTreeMap::new();
-        let Codes { ready, pause, wrap_up_done } = &self.config.codes;
-        for (key, code) in [("ready", ready), ("pause", pause), ("wrap_up_done", wrap_up_done)] {
+        let Codes { ready, wrap_up_done, pauses } = &self.config.codes;
+        let codes = At::default().key("codes");
+        for (key, code) in [("ready", ready), ("wrap_up_done", wrap_up_done)] {
             if let Some(code) = code {
-                let place = self.top.reader.sources.value(&At::default().key("codes").key(key));
-                self.once(&mut seen, code, place);
+                self.once(&mut seen, code, self.top.reader.sources.value(&codes.key(key)));
             }
+        }
+        for code in pauses.keys() {
+            self.once(&mut seen, code, self.top.reader.sources.name(&codes.key("pauses").key(code)));
         }
         for (i, number) in self.config.numbers.iter().enumerate().filter(|(_, number)| !number.number.is_empty()) {
             self.once(&mut seen, &number.number, self.place("numbers", i, "number"));

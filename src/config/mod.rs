@@ -19,6 +19,7 @@ use crate::acd::{AgentSettings, QueueSettings};
 use crate::time::Duration;
 use read::{Reader, Table};
 use source::{At, Sources};
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -111,8 +112,9 @@ pub struct Log {
 #[derive(Clone, Debug)]
 pub struct Codes {
     pub ready: Option<String>,
-    pub pause: Option<String>,
     pub wrap_up_done: Option<String>,
+    /// Code → reason of the pause that it begins.
+    pub pauses: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Debug)]
@@ -233,8 +235,8 @@ impl Config {
             log: section(top, "log", |log| Log { filter: log.get("filter") }),
             codes: section(top, "codes", |codes| Codes {
                 ready: code(codes, "ready"),
-                pause: code(codes, "pause"),
                 wrap_up_done: code(codes, "wrap_up_done"),
+                pauses: pauses(codes),
             }),
             numbers: each(top, "numbers", |number| Number {
                 number: number.get::<Dialled>("number").0,
@@ -294,6 +296,14 @@ fn code(codes: &Table, key: &'static str) -> Option<String> {
             None
         }
     }
+}
+
+fn pauses(codes: &Table) -> BTreeMap<String, String> {
+    let Some(written) = codes.texts("pauses") else { return [("*2".into(), "break".into())].into() };
+    for code in written.keys().filter(|code| code.parse::<Dialled>().is_err()) {
+        codes.wrong("pauses", format!("`{code}` cannot be dialled"), r#"write it as { "*2" = "break" }"#.into());
+    }
+    written
 }
 
 /// What a queue and `[every_queue]` have in common.

@@ -252,6 +252,19 @@ impl<'a> Table<'a> {
         levels
     }
 
+    /// Names with a text each, such as `{ "*2" = "break" }`; `None` if it is absent.
+    pub fn texts(&self, key: &'static str) -> Option<BTreeMap<String, String>> {
+        let value = self.ask(key)?;
+        let ValueKind::Table(values) = &value.kind else {
+            let message = format!("`{key}` must be a table, found {}", kind(&value.kind));
+            self.wrong(key, message, r#"write it as { "*2" = "break" }"#.into());
+            return None;
+        };
+        let at = self.at.key(key);
+        let read = |(name, value): (&String, &Value)| Some((name.clone(), self.read(&at.key(name), name, value)?));
+        Some(values.iter().filter_map(read).collect())
+    }
+
     /// A file or folder. A relative one starts from the folder of the settings file if that names it.
     pub fn path(&self, key: &'static str) -> Option<PathBuf> {
         let written: String = self.optional(key)?;

@@ -125,8 +125,8 @@ fn what_does_not_fit_together_is_an_error() {
 listen = ["udp:127.0.0.1:5060", "udp:127.0.0.1:5060"]
 [codes]
 ready = "100"
-pause = "none"
-wrap_up_done = "*1*"
+wrap_up_done = "none"
+pauses = { "*2" = "lunch", "100" = "break", "x" = "break", "*4" = 5 }
 [[queues]]
 name = "sales"
 [[queues]]
@@ -234,6 +234,13 @@ fn an_unknown_flow_suggests_the_nearest() {
     assert!(config.check_flows(["main", "night"]).is_empty());
     let text = shown(&config.check_flows(["mian", "night"]));
     assert!(text.contains("vaxel.toml:2:") && text.contains("did you mean `mian`?"), "{text}");
+}
+
+#[test]
+fn pauses_of_the_file_replace_the_built_in_one() {
+    let codes = |file: &str| load_with(Some(&format!("{CLEAN}{file}")), &[], &[]).unwrap().config.codes.pauses;
+    assert_eq!(codes(""), [("*2".to_owned(), "break".to_owned())].into());
+    assert_eq!(codes("[codes.pauses]\n'*21' = 'lunch'"), [("*21".to_owned(), "lunch".to_owned())].into());
 }
 
 #[test]
