@@ -88,7 +88,7 @@ impl Calendar {
                 week[day].extend(&windows);
             }
         }
-        let mut days = |key: &At<String>, problem: &mut dyn FnMut(Span, String, &str)| {
+        let days = |key: &At<String>, problem: &mut dyn FnMut(Span, String, &str)| {
             let days = Days::parse(key);
             if days.is_none() {
                 let help = "`2026-04-03`, `12-25`, `easter+1`, or a range of two such as `07-06..07-31`";

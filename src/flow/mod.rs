@@ -1,26 +1,94 @@
 //! IVR flows: YAML files compiled into graphs of steps, and the interpreter that walks one for one caller.
 //!
 //! Knows nobody: it says what the caller should hear and what should happen next, and is told what happened.
+//!
+//! ```text
+//! file ── yaml ──▶ tree ── model, nodes::*::File ──▶ shapes ── compile ──▶ Graph ── check ──▶ Flow ── Run ──▶ Actions
+//! ```
 
 pub mod calendar;
+mod check;
+pub mod compile;
 pub mod expr;
+pub mod graph;
+pub mod model;
 pub mod need;
+pub mod nodes;
 pub mod problem;
 pub mod run;
 pub mod speech;
+pub mod test;
 pub mod yaml;
 
+pub use compile::compile;
+pub use graph::graph;
+pub use model::schema;
+pub use problem::Problem;
 pub use run::{Action, Facts, Input, Prompt, QueueRequest, QueueResult, Run, Target};
 
-/// A compiled flow, ready to be walked by any number of [`Run`]s.
-#[derive(Debug)]
+use compile::Graph;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// What a flow may refer to. Names that are not here are errors in the flow.
+#[derive(Clone, Debug, Default)]
+pub struct World {
+    pub queues: BTreeSet<String>,
+    /// Every skill that some agent has or some queue needs.
+    pub skills: BTreeSet<String>,
+    pub agents: BTreeSet<String>,
+    /// Language → prompts recorded in it, such as `welcome` and `number/7`.
+    pub prompts: BTreeMap<String, BTreeSet<String>>,
+    /// Pieces of music, such as `calm` for `sounds/music/calm.wav`.
+    pub music: BTreeSet<String>,
+    /// Names of all flows, so that one can lead to another.
+    pub flows: BTreeSet<String>,
+}
+
+/// A compiled flow, ready to be walked by any number of [`Run`]s, with all flows it can lead to.
+#[derive(Clone, Debug)]
 pub struct Flow {
-    name: String,
+    graph: Arc<Graph>,
+    book: Arc<BTreeMap<String, Arc<Graph>>>,
 }
 
 impl Flow {
+    fn alone(graph: Graph) -> Flow {
+        let graph = Arc::new(graph);
+        Flow { book: Arc::new(BTreeMap::from([(graph.name.clone(), graph.clone())])), graph }
+    }
+
     /// The name by which numbers and other flows refer to it.
     pub fn name(&self) -> &str {
-        &self.name
+        &self.graph.name
     }
+
+    fn graph(&self) -> &Arc<Graph> {
+        &self.graph
+    }
+
+    fn other(&self, name: &str) -> Option<&Arc<Graph>> {
+        self.book.get(name)
+    }
+}
+
+/// Puts flows together, so that they can lead to each other. Of two with one name the later is taken.
+///
+/// Runs of an older set keep walking in it, so flows can be replaced while callers are in them.
+pub fn link(flows: impl IntoIterator<Item = Flow>) -> BTreeMap<String, Arc<Flow>> {
+    let graphs: BTreeMap<_, _> = flows.into_iter().map(|flow| (flow.graph.name.clone(), flow.graph)).collect();
+    let book = Arc::new(graphs);
+    let flow = |graph: &Arc<Graph>| Arc::new(Flow { graph: graph.clone(), book: book.clone() });
+    book.iter().map(|(name, graph)| (name.clone(), flow(graph))).collect()
+}
+
+/// The name of the flow in a file, and nothing else of it: for a [`World`] that knows all flows before any is compiled.
+///
+/// `None` if the file cannot be read that far; compiling it tells why.
+pub fn name_of(text: &str) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Name {
+        flow: String,
+    }
+    yaml::read::<Name>(text).0.map(|name| name.flow)
 }

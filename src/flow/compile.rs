@@ -1,0 +1,579 @@
+//! From a file to a graph of steps: every name is looked up, every expression compiled, every complaint placed.
+
+use super::calendar::Calendar;
+use super::check;
+use super::expr::{Expr, ExprError, Read, Text, Value};
+use super::model::{FlowFile, Literal, Next, Saying, Sayings, Way};
+use super::need::{Need, Part, Skill};
+use super::nodes::{Step, StepFile, StepId, hangup};
+use super::problem::{Problem, suggest};
+use super::speech;
+use super::test::Test;
+use super::yaml::{self, At, Ordered, Span};
+use super::{Flow, World};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// One compiled flow.
+#[derive(Debug)]
+pub struct Graph {
+    pub name: String,
+    /// As given to [`compile`].
+    pub file: String,
+    pub languages: Vec<String>,
+    pub start: StepId,
+    pub steps: Vec<Node>,
+    /// What variables hold at the start.
+    pub variables: BTreeMap<String, Value>,
+    pub tests: Vec<Test>,
+    /// The file itself, for failing tests to point into.
+    pub text: String,
+}
+
+#[derive(Debug)]
+pub struct Node {
+    /// `None`: written in place, or the built-in `hangup`.
+    pub name: Option<String>,
+    /// The name of the step it was written in, or its own.
+    pub host: String,
+    pub at: Span,
+    pub step: Step,
+    /// The variables it reads.
+    pub reads: Vec<Read>,
+}
+
+/// One thing that is said.
+#[derive(Debug)]
+pub enum Item {
+    /// In the caller's language, or always in this one.
+    Prompt(String, Option<String>),
+    Number(Expr),
+    Digits(Expr),
+}
+
+/// The step that is always there, unless a file has its own of that name.
+pub const HANGUP: &str = "hangup";
+
+/// Longest flow in steps, those written in place included.
+const MOST_STEPS: usize = 1000;
+
+/// Compiles the text of one flow file, or tells everything that is wrong with it.
+///
+/// `file` is only for messages. Flows that lead to others still have to be put together by [`super::link`].
+pub fn compile(file: &str, text: &str, world: &World) -> Result<Flow, Vec<Problem>> {
+    let (read, bad) = yaml::read::<FlowFile>(text);
+    let mut problems: Vec<Problem> = Vec::new();
+    for bad in bad {
+        problems.push(Problem::new(file, text, bad.at.unwrap_or(FIRST), bad.message, bad.help));
+    }
+    let shape_is_good = problems.is_empty();
+    let Some(read) = read else { return Err(problems) };
+    let mut compiler = Compiler::new(file, text, world, &read, problems);
+    let graph = compiler.compile(&read);
+    if shape_is_good && !compiler.is_lost {
+        for (at, message, help) in check::check(&graph, &compiler.set_somewhere) {
+            compiler.problem(at, message, help);
+        }
+    }
+    let mut problems = compiler.problems;
+    if problems.is_empty() {
+        return Ok(Flow::alone(graph));
+    }
+    problems.sort_by_key(|p| (p.line, p.column));
+    problems.dedup();
+    Err(problems)
+}
+
+const FIRST: Span = Span { line: 1, column: 1, length: 1 };
+
+/// What steps are compiled with.
+#[derive(Debug)]
+pub struct Compiler<'a> {
+    file: &'a str,
+    text: &'a str,
+    world: &'a World,
+    languages: Vec<String>,
+    names: BTreeMap<String, StepId>,
+    /// `None`: there is one of that name, but it is wrong.
+    calendars: BTreeMap<String, Option<Arc<Calendar>>>,
+    steps: Vec<Option<Node>>,
+    hangup: StepId,
+    problems: Vec<Problem>,
+    /// Of the step being compiled.
+    reads: Vec<Read>,
+    host: String,
+    at: Span,
+    set_somewhere: BTreeSet<String>,
+    /// Some way leads nowhere, so that complaints about ways would be beside the point.
+    is_lost: bool,
+}
+
+impl<'a> Compiler<'a> {
+    fn new(file: &'a str, text: &'a str, world: &'a World, read: &FlowFile, problems: Vec<Problem>) -> Compiler<'a> {
+        let languages: Vec<String> = read.languages.iter().map(|l| l.value.clone()).collect();
+        let mut names = BTreeMap::new();
+        for (index, (name, _)) in read.steps.0.iter().enumerate() {
+            names.insert(name.value.clone(), StepId(index));
+        }
+        let mut steps: Vec<Option<Node>> = read.steps.0.iter().map(|_| None).collect();
+        let hangup = *names.entry(HANGUP.to_string()).or_insert_with(|| {
+            steps.push(None);
+            StepId(steps.len() - 1)
+        });
+        Compiler {
+            file,
+            text,
+            world,
+            languages,
+            names,
+            calendars: BTreeMap::new(),
+            steps,
+            hangup,
+            problems,
+            reads: Vec::new(),
+            host: String::new(),
+            at: FIRST,
+            set_somewhere: BTreeSet::new(),
+            is_lost: false,
+        }
+    }
+
+    fn compile(&mut self, read: &FlowFile) -> Graph {
+        self.check_head(read);
+        for (name, calendar) in &read.calendars.0 {
+            let compiled = calendar
+                .0
+                .as_ref()
+                .and_then(|file| Calendar::compile(file, |at, message, help| self.problem(at, message, help)));
+            self.calendars.insert(name.value.clone(), compiled.map(Arc::new));
+        }
+        let mut variables = BTreeMap::new();
+        for (name, value) in &read.variables.0 {
+            let value = match &value.value {
+                Literal::Text(text) => Value::Text(text.clone()),
+                Literal::Int(i) => Value::Int(*i),
+                Literal::Float(x) => Value::Float(*x),
+                Literal::Bool(b) => Value::Bool(*b),
+            };
+            variables.insert(self.variable(name), value);
+        }
+        if read.steps.0.is_empty() {
+            self.problem(read.start.at, "a flow needs steps".into(), None);
+        }
+        for (index, (name, step)) in read.steps.0.iter().enumerate() {
+            self.host = name.value.clone();
+            if let Some(step) = &step.0 {
+                let node = self.node(Some(name.value.clone()), name.at, step, None);
+                self.steps[index] = Some(node);
+            }
+        }
+        let start = self.step(&read.start, read.start.at);
+        let tests = read.tests.iter().filter_map(|kept| kept.0.as_ref());
+        let tests = tests.map(|test| Test::compile(test, self)).collect();
+        let steps = std::mem::take(&mut self.steps).into_iter().map(|node| {
+            node.unwrap_or_else(|| {
+                // The built-in step, or one that could not be read and was reported.
+                let step = Step::Hangup(hangup::Hangup::plain());
+                Node { name: None, host: HANGUP.into(), at: FIRST, step, reads: Vec::new() }
+            })
+        });
+        Graph {
+            name: read.flow.value.clone(),
+            file: self.file.to_string(),
+            languages: self.languages.clone(),
+            start,
+            steps: steps.collect(),
+            variables,
+            tests,
+            text: self.text.to_string(),
+        }
+    }
+
+    fn check_head(&mut self, read: &FlowFile) {
+        for (at, name) in std::iter::once((read.flow.at, &read.flow.value))
+            .chain(read.steps.0.iter().map(|(name, _)| (name.at, &name.value)))
+        {
+            if !is_name(name) {
+                let help = Some("letters, digits, `-` and `_`, at most 64".into());
+                self.problem(at, format!("`{name}` cannot be a name"), help);
+            }
+        }
+        if read.languages.is_empty() {
+            self.problem(read.languages.at, "a flow needs a language".into(), Some("such as `languages: [en]`".into()));
+        }
+        for (index, language) in read.languages.iter().enumerate() {
+            if read.languages[..index].iter().any(|l| l.value == language.value) {
+                self.problem(language.at, format!("`{}` is named twice", **language), None);
+            } else if !self.world.prompts.contains_key(&language.value) {
+                let known: Vec<&str> = self.world.prompts.keys().map(String::as_str).collect();
+                let help = suggest(language, known.iter().copied());
+                self.problem(language.at, format!("there are no prompts in `{}`", **language), help);
+            }
+        }
+    }
+
+    fn node(&mut self, name: Option<String>, at: Span, step: &StepFile, after: Option<StepId>) -> Node {
+        let outer_reads = std::mem::take(&mut self.reads);
+        let outer_at = std::mem::replace(&mut self.at, at);
+        let step = step.compile(self, after);
+        self.at = outer_at;
+        let reads = std::mem::replace(&mut self.reads, outer_reads);
+        Node { name, host: self.host.clone(), at, step, reads }
+    }
+
+    // --- complaints ---
+
+    pub fn problem(&mut self, at: Span, message: String, help: Option<String>) {
+        self.problems.push(Problem::new(self.file, self.text, at, message, help));
+    }
+
+    /// About the step as a whole.
+    pub fn problem_here(&mut self, message: String, help: Option<String>) {
+        self.problem(self.at, message, help);
+    }
+
+    fn unknown<'n>(&mut self, at: Span, what: &str, name: &str, known: impl IntoIterator<Item = &'n str>) {
+        let known: Vec<&str> = known.into_iter().collect();
+        let help = suggest(name, known.iter().copied());
+        self.problem(at, format!("there is no {what} `{name}`"), help);
+    }
+
+    // --- ways ---
+
+    /// The step of that name.
+    pub fn step(&mut self, name: &str, at: Span) -> StepId {
+        if let Some(id) = self.names.get(name) {
+            return *id;
+        }
+        let known: Vec<String> = self.names.keys().cloned().collect();
+        self.unknown(at, "step", name, known.iter().map(String::as_str));
+        self.is_lost = true;
+        self.hangup
+    }
+
+    /// A step by name, or written in place: then it goes on to `after` unless it says otherwise.
+    pub fn way(&mut self, way: &Way, after: Option<StepId>) -> StepId {
+        match &way.value {
+            Next::Step(name) => self.step(name, way.at),
+            Next::Inline(step) => {
+                if self.steps.len() >= MOST_STEPS {
+                    self.problem(way.at, format!("a flow has at most {MOST_STEPS} steps"), None);
+                    return self.hangup;
+                }
+                let id = StepId(self.steps.len());
+                self.steps.push(None);
+                let node = self.node(None, way.at, step, after);
+                self.steps[id.0] = Some(node);
+                id
+            }
+        }
+    }
+
+    /// The `next` that a step cannot do without.
+    pub fn next(&mut self, next: &Option<Way>, after: Option<StepId>) -> StepId {
+        match (next, after) {
+            (Some(way), _) => self.way(way, after),
+            (None, Some(after)) => after,
+            (None, None) => {
+                let help = "say `next: …`; `next: hangup` ends the call".to_string();
+                self.problem_here("this step leads nowhere".into(), Some(help));
+                self.is_lost = true;
+                self.hangup
+            }
+        }
+    }
+
+    pub fn hangup(&self) -> StepId {
+        self.hangup
+    }
+
+    // --- names ---
+
+    pub fn languages(&self) -> &[String] {
+        &self.languages
+    }
+
+    pub fn language(&mut self, language: &str, at: Span) {
+        if !self.languages.iter().any(|l| l == language) {
+            let known = self.languages.clone();
+            let help = suggest(language, known.iter().map(String::as_str));
+            self.problem(at, format!("`{language}` is no language of this flow"), help);
+        }
+    }
+
+    pub fn flow(&mut self, name: &At<String>) -> String {
+        if !self.world.flows.contains(&name.value) {
+            let world = self.world;
+            self.unknown(name.at, "flow", name, world.flows.iter().map(String::as_str));
+        }
+        name.value.clone()
+    }
+
+    pub fn queue(&mut self, name: &At<String>) {
+        if !self.world.queues.contains(&name.value) {
+            let world = self.world;
+            self.unknown(name.at, "queue", name, world.queues.iter().map(String::as_str));
+        }
+    }
+
+    pub fn agent(&mut self, name: &str, at: Span) {
+        if !self.world.agents.contains(name) {
+            let world = self.world;
+            self.unknown(at, "agent", name, world.agents.iter().map(String::as_str));
+        }
+    }
+
+    pub fn music(&mut self, name: &At<String>) -> String {
+        if !self.world.music.contains(&name.value) {
+            let world = self.world;
+            self.unknown(name.at, "music", name, world.music.iter().map(String::as_str));
+        }
+        name.value.clone()
+    }
+
+    pub fn calendar(&mut self, name: &At<String>) -> Option<Arc<Calendar>> {
+        match self.calendars.get(&name.value) {
+            Some(calendar) => calendar.clone(),
+            None => {
+                let known: Vec<String> = self.calendars.keys().cloned().collect();
+                self.unknown(name.at, "calendar", name, known.iter().map(String::as_str));
+                None
+            }
+        }
+    }
+
+    fn skill(&mut self, name: &str, at: Span) {
+        if !self.world.skills.contains(name) {
+            let world = self.world;
+            self.unknown(at, "skill", name, world.skills.iter().map(String::as_str));
+        }
+    }
+
+    /// A name that can be given to a variable.
+    pub fn variable(&mut self, name: &At<String>) -> String {
+        const TAKEN: [&str; 7] = ["call", "language", "next", "true", "false", "null", "in"];
+        let identifier = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        if TAKEN.contains(&name.as_str()) {
+            self.problem(name.at, format!("`{}` has a meaning of its own here", **name), None);
+        } else if !identifier {
+            let help = Some("a letter or `_`, then letters, digits and `_`".into());
+            self.problem(name.at, format!("`{}` cannot be the name of a variable", **name), help);
+        }
+        self.set_somewhere.insert(name.value.clone());
+        name.value.clone()
+    }
+
+    pub fn tries(&mut self, tries: &Option<At<u8>>) -> u8 {
+        match tries {
+            None => 3,
+            Some(tries) if (1..=10).contains(&tries.value) => tries.value,
+            Some(tries) => {
+                self.problem(tries.at, "something is asked one to ten times".into(), None);
+                1
+            }
+        }
+    }
+
+    // --- sound ---
+
+    pub fn sayings(&mut self, sayings: &Sayings) -> Vec<Item> {
+        let mut items = Vec::new();
+        for saying in &sayings.0 {
+            items.extend(self.saying(saying));
+        }
+        items
+    }
+
+    fn saying(&mut self, saying: &At<Saying>) -> Option<Item> {
+        let special = match &saying.value {
+            Saying::Prompt(name) => {
+                self.prompt(name, saying.at);
+                return Some(Item::Prompt(name.clone(), None));
+            }
+            Saying::Special(special) => special,
+        };
+        match (&special.prompt, &special.number, &special.digits) {
+            (Some(name), None, None) => {
+                let language = special.language.as_ref().map(|l| l.value.clone());
+                match &language {
+                    Some(language) => self.prompt_in(name, name.at, std::slice::from_ref(language)),
+                    None => self.prompt(name, name.at),
+                }
+                Some(Item::Prompt(name.value.clone(), language))
+            }
+            (None, Some(number), None) => {
+                self.spoken_numbers(number.at);
+                self.expr(number).map(Item::Number)
+            }
+            (None, None, Some(digits)) => {
+                self.spoken_numbers(digits.at);
+                self.expr(digits).map(Item::Digits)
+            }
+            _ => {
+                let help = Some("one of `prompt`, `number` and `digits`".into());
+                self.problem(saying.at, "it is not clear what is to be said".into(), help);
+                None
+            }
+        }
+    }
+
+    /// Complains unless the prompt is recorded in every language of the flow.
+    pub fn prompt(&mut self, name: &str, at: Span) {
+        let languages = self.languages.clone();
+        self.prompt_in(name, at, &languages);
+    }
+
+    fn prompt_in(&mut self, name: &str, at: Span, languages: &[String]) {
+        let world = self.world;
+        let has = |language: &&String| world.prompts.get(*language).is_some_and(|names| names.contains(name));
+        let missing: Vec<&str> = languages.iter().filter(|l| !has(l)).map(String::as_str).collect();
+        if missing.is_empty() {
+            return;
+        }
+        if missing.len() == languages.len() {
+            let known: BTreeSet<&str> = world.prompts.values().flatten().map(String::as_str).collect();
+            let help = super::problem::nearest(name, known).map(|near| format!("did you mean `{near}`?"));
+            let help = help.or_else(|| Some(format!("expected sounds/{}/{name}.wav", missing[0])));
+            self.problem(at, format!("there is no prompt `{name}` in {}", missing.join(", ")), help);
+        } else {
+            let help = Some(format!("expected sounds/{}/{name}.wav", missing[0]));
+            self.problem(at, format!("prompt `{name}` is missing in {}", missing.join(", ")), help);
+        }
+    }
+
+    /// Complains unless numbers can be spoken in every language of the flow.
+    pub fn spoken_numbers(&mut self, at: Span) {
+        for language in self.languages.clone() {
+            let Some(words) = speech::words(&language) else {
+                let help = Some(format!("numbers are spoken in {}", speech::LANGUAGES.join(", ")));
+                self.problem(at, format!("there is no grammar for spoken numbers in `{language}`"), help);
+                continue;
+            };
+            let recorded = self.world.prompts.get(&language);
+            let missing = words.iter().filter(|word| !recorded.is_some_and(|r| r.contains(*word))).count();
+            if missing > 0 {
+                let help = Some(format!("they are sounds/{language}/number/….wav"));
+                self.problem(at, format!("{missing} of the number words in `{language}` are not recorded"), help);
+            }
+        }
+    }
+
+    // --- expressions ---
+
+    pub fn expr(&mut self, source: &At<String>) -> Option<Expr> {
+        match Expr::parse(source) {
+            Ok(expr) => {
+                let reads = expr.reads().iter().map(|(name, start)| (name.as_str(), *start));
+                self.note_reads(source, reads);
+                Some(expr)
+            }
+            Err(errors) => self.expr_errors(source, errors),
+        }
+    }
+
+    /// A text with expressions in braces.
+    pub fn text(&mut self, source: &At<String>) -> Option<Text> {
+        match Text::parse(source) {
+            Ok(text) => {
+                self.note_reads(source, text.reads());
+                Some(text)
+            }
+            Err(errors) => self.expr_errors(source, errors),
+        }
+    }
+
+    fn note_reads<'n>(&mut self, source: &At<String>, reads: impl Iterator<Item = (&'n str, usize)>) {
+        for (name, start) in reads {
+            let at = self.inside(&source.value, source.at, start, name.chars().count());
+            self.reads.push(Read { name: name.to_string(), at });
+        }
+    }
+
+    fn expr_errors<T>(&mut self, source: &At<String>, errors: Vec<ExprError>) -> Option<T> {
+        for error in errors {
+            let at = self.inside(&source.value, source.at, error.start, error.length);
+            self.problem(at, error.message, error.help);
+        }
+        None
+    }
+
+    /// How many reads this step has made so far, for [`Self::forget_reads`].
+    pub fn reads_so_far(&self) -> usize {
+        self.reads.len()
+    }
+
+    /// Takes back those reads made since `known` that the step itself has provided for.
+    pub fn forget_reads(&mut self, known: usize, provided: impl Fn(&str) -> bool) {
+        let since = self.reads.split_off(known);
+        self.reads.extend(since.into_iter().filter(|read| !provided(&read.name)));
+    }
+
+    pub fn need(&mut self, source: &str, at: Span) -> Need {
+        match Need::parse(source) {
+            Ok(need) => {
+                for Part { skill, start, .. } in &need.parts {
+                    let at = self.inside(source, at, *start, 1);
+                    match skill {
+                        Skill::Named(name) => self.skill(name, Span { length: name.chars().count() as u32, ..at }),
+                        Skill::Language => {
+                            for language in self.languages.clone() {
+                                self.skill(&Skill::Language.name(&language), Span { length: 4, ..at });
+                            }
+                        }
+                    }
+                }
+                need
+            }
+            Err(error) => {
+                let at = self.inside(source, at, error.start, error.length);
+                self.problem(at, error.message, error.help);
+                Need::default()
+            }
+        }
+    }
+
+    pub fn need_of_skills(&mut self, skills: &Ordered<At<u8>>) -> Need {
+        let mut need = Need::default();
+        for (name, level) in &skills.0 {
+            self.skill(name, name.at);
+            if !(1..=10).contains(&level.value) {
+                self.problem(level.at, "a level is a number from 1 to 10".into(), None);
+            }
+            need.parts.push(Part { skill: Skill::Named(name.value.clone()), level: level.value, start: 0 });
+        }
+        need
+    }
+
+    /// The place of a part of a text: exact where the file holds the text as it is, else where the text begins.
+    fn inside(&self, value: &str, at: Span, start: usize, length: usize) -> Span {
+        let line = self.text.lines().nth(at.line.saturating_sub(1) as usize).unwrap_or_default();
+        let here = line.char_indices().nth(at.column.saturating_sub(1) as usize).map_or("", |(byte, _)| &line[byte..]);
+        let quote = u32::from(here.starts_with(['"', '\'']));
+        if here[quote as usize..].starts_with(value) {
+            Span { line: at.line, column: at.column + quote + start as u32, length: length.max(1) as u32 }
+        } else {
+            at
+        }
+    }
+
+    // --- tests ---
+
+    /// Whether a test can expect this: a step of this flow, or `flow/step`.
+    pub fn walked(&mut self, name: &At<String>) {
+        match name.split_once('/') {
+            None => {
+                self.step(name, name.at);
+            }
+            Some((flow, _)) => {
+                let flow = At { value: flow.to_string(), at: name.at };
+                self.flow(&flow);
+            }
+        }
+    }
+}
+
+/// What a flow or step can be called.
+fn is_name(name: &str) -> bool {
+    (1..=64).contains(&name.chars().count()) && name.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_'))
+}

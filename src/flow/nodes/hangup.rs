@@ -1,0 +1,81 @@
+//! `hangup`: ends the call; before it was answered, refuses it.
+
+use super::{Event, Kind, StepId, Turn, Way};
+use crate::flow::compile::{Compiler, Item};
+use crate::flow::model::Sayings;
+use crate::flow::run::{Action, Walk};
+use crate::flow::yaml::At;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Hangup")]
+pub struct File {
+    /// Said first.
+    #[serde(default)]
+    pub prompt: Sayings,
+    /// How the call is refused if it was not answered yet: `busy` (486), `unavailable` (480), `not_found` (404),
+    /// `declined` (603, the default), or any SIP code from 400 to 699.
+    pub code: Option<At<String>>,
+}
+
+#[derive(Debug)]
+pub struct Hangup {
+    prompt: Vec<Item>,
+    code: u16,
+}
+
+const DECLINED: u16 = 603;
+const CODES: [(&str, u16); 4] = [("busy", 486), ("unavailable", 480), ("not_found", 404), ("declined", DECLINED)];
+
+impl Kind for Hangup {
+    type File = File;
+    type State = ();
+
+    fn compile(file: &File, compiler: &mut Compiler, _after: Option<StepId>) -> Hangup {
+        let code = file.code.as_ref().map_or(Some(DECLINED), |code| self::code(code));
+        if let (Some(written), None) = (&file.code, code) {
+            let names = CODES.map(|(name, _)| format!("`{name}`")).join(", ");
+            let help = format!("{names}, or a SIP code from 400 to 699");
+            compiler.problem(written.at, format!("a call cannot be refused with `{}`", **written), Some(help));
+        }
+        if let (Some(written), false) = (&file.code, file.prompt.0.is_empty()) {
+            let help = "leave out `code` (it counts only before the call is answered) or `prompt`".into();
+            compiler.problem(written.at, "a call that hears a prompt is answered, not refused".into(), Some(help));
+        }
+        Hangup { prompt: compiler.sayings(&file.prompt), code: code.unwrap_or(DECLINED) }
+    }
+
+    fn ways(&self) -> Vec<Way> {
+        Vec::new()
+    }
+
+    fn enter(&self, (): &mut (), walk: &mut Walk) -> Turn {
+        if walk.play(self.prompt.iter()) {
+            return Turn::Wait;
+        }
+        walk.act(if walk.is_answered() { Action::Hangup } else { Action::Reject { code: self.code } });
+        Turn::Over
+    }
+
+    fn handle(&self, (): &mut (), walk: &mut Walk, event: Event) -> Turn {
+        if event != Event::Played {
+            return Turn::Wait;
+        }
+        walk.act(Action::Hangup);
+        Turn::Over
+    }
+}
+
+impl Hangup {
+    /// Says nothing.
+    pub fn plain() -> Hangup {
+        Hangup { prompt: Vec::new(), code: DECLINED }
+    }
+}
+
+fn code(text: &str) -> Option<u16> {
+    let named = CODES.iter().find(|(name, _)| *name == text).map(|(_, code)| *code);
+    named.or_else(|| text.parse().ok().filter(|code| (400..=699).contains(code)))
+}

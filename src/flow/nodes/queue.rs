@@ -1,0 +1,421 @@
+//! `queue`: places the caller in a line until an agent answers.
+//!
+//! ```text
+//!            enter            announcement due           its answer
+//!   ──────▶ music ───────────────────────────▶ asking ─────────────▶ speaking ──▶ music again
+//!             │ key that leads out ▶ leaving ── Left ──▶ the key's step
+//!             └ Connected (from any of them) ▶ talking ── Served ──▶ next
+//! ```
+
+use super::{Event, Kind, StepId, Turn, Way, first_of};
+use crate::flow::compile::{Compiler, Item};
+use crate::flow::expr::{Expr, Value};
+use crate::flow::model::{self, Sayings, text_or};
+use crate::flow::need::Need;
+use crate::flow::run::{Action, Input, Prompt, QueueRequest, QueueResult, Walk};
+use crate::flow::speech;
+use crate::flow::yaml::{At, Kept, Length, Ordered};
+use crate::time::Duration;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Queue")]
+pub struct File {
+    /// The queue, as the configuration names it.
+    pub name: At<String>,
+    /// Higher is served sooner: a number, or an expression that gives one (default 0).
+    pub priority: Option<At<String>>,
+    /// What the agent must be able to do, beside what the queue itself needs: `support >= 3 and lang(language)`, or
+    /// `{ support: 3 }`.
+    pub need: Option<At<NeedFile>>,
+    /// Longest wait before `timed_out` (default: the queue's own).
+    pub max_wait: Option<Length>,
+    /// What the caller hears and can do meanwhile.
+    #[serde(default)]
+    pub while_waiting: WaitingFile,
+    /// Where the caller goes when the agent has hung up first (default: the call ends).
+    pub next: Option<model::Way>,
+    /// Where the caller goes for each of the reasons below that has no way of its own.
+    pub failed: Option<model::Way>,
+    /// The wait was too long. Stands in for the next three where neither they nor `failed` are named.
+    pub timed_out: Option<model::Way>,
+    /// No agent is there who could ever answer.
+    pub no_agents: Option<model::Way>,
+    /// Too many are waiting already.
+    pub full: Option<model::Way>,
+    /// The queue takes no calls.
+    pub closed: Option<model::Way>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(rename = "WhileWaiting")]
+pub struct WaitingFile {
+    /// Music by name (default: silence).
+    pub music: Option<At<String>>,
+    /// What is said from time to time.
+    pub announce: Option<Kept<AnnounceFile>>,
+    /// One key → the step it leads to, out of the line.
+    pub keys: Ordered<model::Way>,
+}
+
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Announce")]
+pub struct AnnounceFile {
+    /// Said each time.
+    #[serde(default)]
+    pub prompts: Sayings,
+    /// Whether the place in line is said too, as long as it gets better (default false).
+    pub position: Option<At<bool>>,
+    /// The highest place that is said as it is (default 20, at most 999); above it, "higher than".
+    pub most: Option<At<u32>>,
+    /// How long after joining the first comes (default 15s).
+    pub first: Option<Length>,
+    /// How long from the end of one to the next (default 60s, at least 5s).
+    pub every: Option<At<Length>>,
+}
+
+/// A need, as an expression or as skill → level.
+#[derive(Clone, Debug)]
+pub enum NeedFile {
+    Expr(String),
+    Skills(Ordered<At<u8>>),
+}
+
+#[derive(Debug)]
+pub struct Queue {
+    name: String,
+    priority: Priority,
+    need: Need,
+    max_wait: Option<Duration>,
+    music: Option<String>,
+    announce: Option<Announce>,
+    keys: BTreeMap<char, StepId>,
+    next: StepId,
+    timed_out: StepId,
+    no_agents: StepId,
+    full: StepId,
+    closed: StepId,
+}
+
+#[derive(Debug)]
+enum Priority {
+    Number(i32),
+    Expr(Expr),
+}
+
+#[derive(Debug)]
+struct Announce {
+    prompts: Vec<Item>,
+    position: bool,
+    most: u32,
+    first: Duration,
+    every: Duration,
+}
+
+#[derive(Debug, Default)]
+pub struct State {
+    phase: Phase,
+    /// The key that was pressed to get out.
+    leaving: Option<StepId>,
+    /// The place in line as last said.
+    told: Option<u32>,
+}
+
+#[derive(Debug, Default, PartialEq)]
+enum Phase {
+    #[default]
+    Music,
+    /// For a short while; without an answer the place is not said.
+    Asking,
+    Speaking,
+    Talking,
+}
+
+const NEXT_IN_LINE: &str = "you-are-next";
+const NUMBER: &str = "you-are-number";
+const OVER_NUMBER: &str = "you-are-over-number";
+const POSITION_PATIENCE: Duration = Duration::from_secs(2);
+const SHORTEST_EVERY: Duration = Duration::from_secs(5);
+
+text_or!(
+    NeedFile,
+    Expr,
+    Skills(Ordered<At<u8>>),
+    "a need such as `support >= 3 and lang(language)`, or skill → lowest level"
+);
+
+impl Kind for Queue {
+    type File = File;
+    type State = State;
+
+    fn compile(file: &File, compiler: &mut Compiler, after: Option<StepId>) -> Queue {
+        compiler.queue(&file.name);
+        let priority = match file.priority.as_ref().map(|text| (text, text.trim().parse())) {
+            None => Priority::Number(0),
+            Some((_, Ok(number))) => Priority::Number(number),
+            Some((text, Err(_))) => compiler.expr(text).map_or(Priority::Number(0), Priority::Expr),
+        };
+        let need = match file.need.as_ref().map(|need| (&need.value, need.at)) {
+            None => Need::default(),
+            Some((NeedFile::Expr(text), at)) => compiler.need(text, at),
+            Some((NeedFile::Skills(skills), _)) => compiler.need_of_skills(skills),
+        };
+        let mut keys = BTreeMap::new();
+        for (key, way) in &file.while_waiting.keys.0 {
+            let to = compiler.way(way, after);
+            match key.as_bytes() {
+                [b'0'..=b'9' | b'*' | b'#'] => {
+                    keys.insert(char::from(key.as_bytes()[0]), to);
+                }
+                _ => compiler.problem(
+                    key.at,
+                    format!("`{}` is not one key", **key),
+                    Some("while waiting, one of 0–9, * and #".into()),
+                ),
+            }
+        }
+        let announce = file.while_waiting.announce.as_ref().and_then(|kept| kept.0.as_ref());
+        let mut way = |way: &Option<model::Way>| way.as_ref().map(|way| compiler.way(way, after));
+        let (failed, timed_out, no_agents) = (way(&file.failed), way(&file.timed_out), way(&file.no_agents));
+        let (full, closed, next) = (way(&file.full), way(&file.closed), way(&file.next));
+        let hangup = compiler.hangup();
+        Queue {
+            name: file.name.value.clone(),
+            priority,
+            need,
+            max_wait: file.max_wait.map(|l| l.0),
+            timed_out: first_of(
+                [timed_out, failed, None, None],
+                compiler,
+                "the wait is too long or no agent is there",
+                "`timed_out` or `failed`",
+            ),
+            no_agents: no_agents.or(failed).or(timed_out).unwrap_or(hangup),
+            full: full.or(failed).or(timed_out).unwrap_or(hangup),
+            closed: closed.or(failed).or(timed_out).unwrap_or(hangup),
+            music: file.while_waiting.music.as_ref().map(|name| compiler.music(name)),
+            announce: announce.map(|announce| Announce::compile(announce, compiler)),
+            keys,
+            next: next.or(after).unwrap_or(hangup),
+        }
+    }
+
+    fn ways(&self) -> Vec<Way> {
+        let way = |label: String, to, paused| Way { label, to, paused, sets: Vec::new() };
+        let mut ways = vec![way("served".into(), self.next, true)];
+        ways.extend(self.keys.iter().map(|(key, to)| way(key.to_string(), *to, true)));
+        // The reasons that lead to the same step are one arrow, but waiting too long is the only slow one.
+        ways.push(way("timed out".into(), self.timed_out, true));
+        for (label, to) in [("no agents", self.no_agents), ("full", self.full), ("closed", self.closed)] {
+            match ways.iter_mut().find(|w| w.to == to && !w.paused) {
+                Some(way) => way.label = format!("{}, {label}", way.label),
+                None => ways.push(way(label.into(), to, false)),
+            }
+        }
+        ways
+    }
+
+    fn listens(&self) -> bool {
+        !self.keys.is_empty()
+    }
+
+    fn enter(&self, _: &mut State, walk: &mut Walk) -> Turn {
+        // What was typed before the line was not meant for it.
+        walk.flush();
+        walk.answer();
+        let priority = match &self.priority {
+            Priority::Number(number) => *number,
+            Priority::Expr(expr) => match expr.value(&walk.scope) {
+                Ok(Value::Int(i)) => i.clamp(i32::MIN.into(), i32::MAX.into()) as i32,
+                Ok(Value::Float(x)) => x as i32,
+                Ok(other) => {
+                    walk.fault(format!("`{expr}` gives {other}, which is no number"));
+                    0
+                }
+                Err(reason) => {
+                    walk.fault(reason);
+                    0
+                }
+            },
+        };
+        let attributes = walk.scope.variables.iter().map(|(name, value)| (name.clone(), value.to_string())).collect();
+        walk.act(Action::Enqueue(QueueRequest {
+            queue: self.name.clone(),
+            needs: self.need.of_language(&walk.scope.language),
+            priority,
+            max_wait: self.max_wait,
+            language: walk.scope.language.clone(),
+            attributes,
+        }));
+        self.play_music(walk);
+        if let Some(announce) = &self.announce {
+            return walk.wait(announce.first);
+        }
+        Turn::Wait
+    }
+
+    fn handle(&self, state: &mut State, walk: &mut Walk, event: Event) -> Turn {
+        match event {
+            Event::Digit => self.digit(state, walk),
+            Event::Timeout => self.due(state, walk),
+            Event::Played => self.back_to_music(state, walk),
+            Event::Other(Input::Position(position)) => self.speak(state, walk, position),
+            Event::Other(Input::Connected) => {
+                *state = State { phase: Phase::Talking, leaving: None, told: state.told };
+                walk.connected();
+                Turn::Wait
+            }
+            Event::Other(Input::Queue(result)) => self.left(state, walk, result),
+            Event::Other(_) => Turn::Wait,
+        }
+    }
+}
+
+impl Queue {
+    fn play_music(&self, walk: &mut Walk) {
+        match &self.music {
+            Some(music) => walk.music(music),
+            None => walk.stop(),
+        }
+    }
+
+    fn digit(&self, state: &mut State, walk: &mut Walk) -> Turn {
+        while let Some(digit) = walk.take_digit() {
+            if let (Some(to), None) = (self.keys.get(&digit), state.leaving)
+                && state.phase != Phase::Talking
+            {
+                state.leaving = Some(*to);
+                walk.stop();
+                walk.act(Action::LeaveQueue);
+            }
+        }
+        // Announcements still due find `leaving` set.
+        Turn::Wait
+    }
+
+    /// An announcement is due, or the answer about the place did not come.
+    fn due(&self, state: &mut State, walk: &mut Walk) -> Turn {
+        let Some(announce) = &self.announce else { return Turn::Wait };
+        match state.phase {
+            _ if state.leaving.is_some() => Turn::Wait,
+            Phase::Music if announce.position => {
+                state.phase = Phase::Asking;
+                walk.act(Action::AskPosition);
+                walk.wait(POSITION_PATIENCE)
+            }
+            Phase::Music | Phase::Asking => {
+                state.phase = Phase::Speaking;
+                self.say(state, walk, announce, &[])
+            }
+            Phase::Speaking | Phase::Talking => Turn::Wait,
+        }
+    }
+
+    fn speak(&self, state: &mut State, walk: &mut Walk, position: Option<u32>) -> Turn {
+        let (Some(announce), Phase::Asking, None) = (&self.announce, &state.phase, state.leaving) else {
+            return Turn::Wait;
+        };
+        let Some(position) = position else {
+            // Not in line any more: what became of it is on its way.
+            state.phase = Phase::Music;
+            return walk.no_wait();
+        };
+        state.phase = Phase::Speaking;
+        // Never the same twice, and never a place that got worse.
+        let better = state.told.is_none_or(|told| position < told);
+        let words = if better { announce.place(position, &walk.scope.language) } else { Vec::new() };
+        if better {
+            state.told = Some(position);
+        }
+        self.say(state, walk, announce, &words)
+    }
+
+    fn say(&self, state: &mut State, walk: &mut Walk, announce: &Announce, words: &[Prompt]) -> Turn {
+        if walk.play_with(announce.prompts.iter(), words) {
+            Turn::Wait
+        } else {
+            // Nothing to say this time: the music plays on.
+            state.phase = Phase::Music;
+            walk.wait(announce.every)
+        }
+    }
+
+    fn back_to_music(&self, state: &mut State, walk: &mut Walk) -> Turn {
+        if state.phase != Phase::Speaking || state.leaving.is_some() {
+            return Turn::Wait;
+        }
+        state.phase = Phase::Music;
+        self.play_music(walk);
+        match &self.announce {
+            Some(announce) => walk.wait(announce.every),
+            None => Turn::Wait,
+        }
+    }
+
+    fn left(&self, state: &mut State, walk: &mut Walk, result: QueueResult) -> Turn {
+        walk.flush();
+        match (result, state.leaving) {
+            (QueueResult::Served, _) => Turn::paused(self.next),
+            // Whatever ended the wait in that very moment: the caller has said where to go.
+            (_, Some(to)) => Turn::paused(to),
+            (QueueResult::TimedOut | QueueResult::Left, None) => Turn::paused(self.timed_out),
+            (QueueResult::NoAgents, None) => Turn::at_once(self.no_agents),
+            (QueueResult::Full, None) => Turn::at_once(self.full),
+            (QueueResult::Closed, None) => Turn::at_once(self.closed),
+        }
+    }
+}
+
+impl Announce {
+    fn compile(file: &AnnounceFile, compiler: &mut Compiler) -> Announce {
+        let position = file.position.as_ref().is_some_and(|position| position.value);
+        if let (Some(at), true) = (file.position.as_ref().map(|p| p.at), position) {
+            compiler.spoken_numbers(at);
+            for name in [NEXT_IN_LINE, NUMBER, OVER_NUMBER] {
+                compiler.prompt(name, at);
+            }
+        }
+        let most = file.most.as_ref().map_or(20, |most| {
+            if !(1..=speech::LARGEST).contains(&most.value) {
+                let help = Some(format!("1 to {}", speech::LARGEST));
+                compiler.problem(most.at, format!("place {} cannot be spoken", most.value), help);
+            }
+            most.value
+        });
+        let every = file.every.as_ref().map_or(Duration::from_secs(60), |every| {
+            if every.0 < SHORTEST_EVERY {
+                let help = Some("at least 5s, and rather 30s or more".into());
+                compiler.problem(every.at, "announcements this often leave no music to hear".into(), help);
+            }
+            every.0
+        });
+        if file.prompts.0.is_empty() && !position {
+            compiler.problem_here("`announce` says nothing".into(), Some("give `prompts` or `position: true`".into()));
+        }
+        Announce {
+            prompts: compiler.sayings(&file.prompts),
+            position,
+            most,
+            first: file.first.map_or(Duration::from_secs(15), |l| l.0),
+            every,
+        }
+    }
+
+    /// The words for a place in line.
+    fn place(&self, position: u32, language: &str) -> Vec<Prompt> {
+        let prompt = |name: &str| Prompt { name: name.to_string(), language: language.to_string() };
+        if position <= 1 {
+            return vec![prompt(NEXT_IN_LINE)];
+        }
+        let (before, number) = if position > self.most { (OVER_NUMBER, self.most) } else { (NUMBER, position) };
+        match speech::number(language, number) {
+            Some(words) => std::iter::once(prompt(before)).chain(words.iter().map(|word| prompt(word))).collect(),
+            None => Vec::new(),
+        }
+    }
+}

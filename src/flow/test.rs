@@ -1,0 +1,434 @@
+//! Calls that a flow file carries, played through without a phone: time, keys and what the queue does are written
+//! down, and so is what must come of it.
+
+use super::Flow;
+use super::compile::Compiler;
+use super::model::{Literal, text_or};
+use super::problem::Problem;
+use super::run::{Action, Facts, Input, QueueRequest, QueueResult, Run, Target};
+use super::yaml::{At, Length, Many, Ordered, Span};
+use crate::time::{Duration, Time};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+/// One call: what happens, and what must come of it. What is not said is not looked at.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Test")]
+pub struct TestFile {
+    /// What holds.
+    pub name: At<String>,
+    /// When the call comes, such as `2026-11-23T10:00+01:00` (default: 2026-01-07T12:00Z, a Wednesday).
+    pub at: Option<At<String>>,
+    /// The caller's number.
+    #[serde(default)]
+    pub from: String,
+    /// The number that was dialled.
+    #[serde(default)]
+    pub to: String,
+    /// The keys, a group for each question, with spaces between. A group is typed while the question is asked; `-` says
+    /// nothing until the time is over.
+    pub keys: Option<At<String>>,
+    /// What becomes of the caller in each queue they come to (default `served`).
+    #[serde(default)]
+    pub queue: Many<At<QueueScript>>,
+    /// What becomes of each transfer: `answered` (default), `busy`, `no_answer`, or a SIP code.
+    #[serde(default)]
+    pub transfer: Many<At<String>>,
+    /// All steps the caller comes through, in order; those of another flow as `flow/step`.
+    pub expect: Option<At<Vec<At<String>>>>,
+    /// How the caller stood in each queue.
+    #[serde(default)]
+    pub queued: Many<At<QueuedFile>>,
+    /// Where the caller was last transferred to: a number or an agent.
+    pub transferred: Option<At<String>>,
+    /// Prompts that were begun, in this order, perhaps with others between them.
+    #[serde(default)]
+    pub hears: Many<At<String>>,
+    /// How it ends: `hangup`, `reject`, a SIP code (rejected with it), or `waiting`.
+    pub ends: Option<At<String>>,
+    /// The language at the end.
+    pub language: Option<At<String>>,
+    /// Variables at the end.
+    #[serde(default)]
+    pub variables: Ordered<At<Literal>>,
+}
+
+/// What becomes of a caller in a queue.
+#[derive(Clone, Debug)]
+pub enum QueueScript {
+    Outcome(String),
+    Longer(LongerScript),
+}
+
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "QueueOutcome")]
+pub struct LongerScript {
+    /// `served`, `timed_out`, `no_agents`, `full`, `closed`, or `waiting`: the test ends there.
+    pub outcome: At<String>,
+    /// After how long (default 1s).
+    pub after: Option<Length>,
+    /// The place in line (default 1).
+    pub position: Option<u32>,
+}
+
+text_or!(
+    QueueScript,
+    Outcome,
+    Longer(LongerScript),
+    "`served`, `timed_out`, `no_agents`, `full`, `closed`, `waiting`, or `{ outcome: …, after: … }`"
+);
+
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Queued")]
+pub struct QueuedFile {
+    pub name: Option<At<String>>,
+    pub priority: Option<At<i32>>,
+    /// Skill → level, all of them.
+    pub need: Option<At<Ordered<u8>>>,
+    pub language: Option<At<String>>,
+}
+
+/// A test that can be run.
+#[derive(Debug)]
+pub struct Test {
+    file: TestFile,
+    at: Time,
+    keys: Vec<String>,
+    queue: Vec<Waiting>,
+    transfer: Vec<Option<u16>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Waiting {
+    /// `None`: for ever.
+    outcome: Option<QueueResult>,
+    after: Duration,
+    position: u32,
+}
+
+/// How one test went.
+#[derive(Debug)]
+pub struct TestResult {
+    pub name: String,
+    pub file: String,
+    pub line: u32,
+    /// Empty: it holds. Each says what was expected, where, and what came instead.
+    pub failures: Vec<Problem>,
+}
+
+/// Runs all tests of a flow, in order.
+pub fn run(flow: &Arc<Flow>) -> Vec<TestResult> {
+    flow.graph().tests.iter().map(|test| test.run(flow)).collect()
+}
+
+const SERVED: Waiting = Waiting { outcome: Some(QueueResult::Served), after: Duration::from_secs(1), position: 1 };
+/// Longer than any call a test can mean.
+const MOST_TURNS: usize = 5000;
+
+impl Test {
+    pub fn compile(file: &TestFile, compiler: &mut Compiler) -> Test {
+        let at = match &file.at {
+            None => Time::from_secs(1_767_787_200),
+            Some(text) => moment(text).unwrap_or_else(|| {
+                let help = Some("such as `2026-11-23T10:00+01:00` or `2026-11-23T09:00Z`".into());
+                compiler.problem(text.at, format!("`{}` is no moment", **text), help);
+                Time::EPOCH
+            }),
+        };
+        let mut keys = Vec::new();
+        if let Some(text) = &file.keys {
+            for group in text.split_whitespace() {
+                let good = group == "-" || group.chars().all(|c| matches!(c, '0'..='9' | '*' | '#' | 'A'..='D'));
+                if !good {
+                    let help = Some("0–9, * and #, in groups, or `-` for silence".into());
+                    compiler.problem(text.at, format!("`{group}` cannot be pressed on a telephone"), help);
+                }
+                keys.push(group.to_string());
+            }
+        }
+        let mut queue = Vec::new();
+        for script in &file.queue.0 {
+            let (outcome, at, after, position) = match &script.value {
+                QueueScript::Outcome(outcome) => (outcome, script.at, None, None),
+                QueueScript::Longer(l) => (&l.outcome.value, l.outcome.at, l.after, l.position),
+            };
+            let outcome = match outcome.as_str() {
+                "served" => Some(QueueResult::Served),
+                "timed_out" => Some(QueueResult::TimedOut),
+                "no_agents" => Some(QueueResult::NoAgents),
+                "full" => Some(QueueResult::Full),
+                "closed" => Some(QueueResult::Closed),
+                "waiting" => None,
+                other => {
+                    let help = Some("`served`, `timed_out`, `no_agents`, `full`, `closed` or `waiting`".into());
+                    compiler.problem(at, format!("a queue has no outcome `{other}`"), help);
+                    None
+                }
+            };
+            let after = after.map_or(SERVED.after, |l| l.0);
+            queue.push(Waiting { outcome, after, position: position.unwrap_or(1) });
+        }
+        let mut transfer = Vec::new();
+        for script in &file.transfer.0 {
+            transfer.push(match script.as_str() {
+                "answered" => None,
+                "busy" => Some(486),
+                "no_answer" => Some(408),
+                other => Some(other.parse().unwrap_or_else(|_| {
+                    let help = Some("`answered`, `busy`, `no_answer` or a SIP code".into());
+                    compiler.problem(script.at, format!("a transfer has no outcome `{other}`"), help);
+                    500
+                })),
+            });
+        }
+        for step in file.expect.iter().flat_map(|steps| &steps.value) {
+            compiler.walked(step);
+        }
+        if let Some(ends) = &file.ends {
+            let good = matches!(ends.as_str(), "hangup" | "reject" | "waiting") || ends.parse::<u16>().is_ok();
+            if !good {
+                let help = Some("`hangup`, `reject`, a SIP code or `waiting`".into());
+                compiler.problem(ends.at, format!("a call does not end by `{}`", **ends), help);
+            }
+        }
+        Test { file: file.clone(), at, keys, queue, transfer }
+    }
+
+    fn run(&self, flow: &Arc<Flow>) -> TestResult {
+        let facts = Facts { from: self.file.from.clone(), to: self.file.to.clone(), ..Facts::default() };
+        let mut call = Call {
+            run: Run::new(flow.clone(), facts, self.at),
+            now: self.at,
+            keys: self.keys.iter().cloned().collect(),
+            queue: self.queue.iter().copied().collect(),
+            transfer: self.transfer.iter().copied().collect(),
+            waiting: None,
+            silent: false,
+            seen: Seen::default(),
+        };
+        call.play_through(flow.name());
+        let graph = flow.graph();
+        let mut failures = Vec::new();
+        self.compare(&call, |at, expected, got| {
+            let message = format!("expected {expected}");
+            failures.push(Problem::new(&graph.file, &graph.text, at, message, Some(format!("got {got}"))));
+        });
+        TestResult {
+            name: self.file.name.value.clone(),
+            file: graph.file.clone(),
+            line: self.file.name.at.line,
+            failures,
+        }
+    }
+
+    fn compare(&self, call: &Call, mut differs: impl FnMut(Span, String, String)) {
+        let (file, seen) = (&self.file, &call.seen);
+        for fault in &seen.faults {
+            differs(file.name.at, "a flow that works".into(), fault.clone());
+        }
+        if let Some(steps) = &file.expect {
+            let expected: Vec<&str> = steps.iter().map(|s| s.as_str()).collect();
+            if expected != seen.steps {
+                let first = steps.iter().zip(&seen.steps).find(|(e, got)| e.as_str() != got.as_str());
+                let at = first.map_or(steps.at, |(e, _)| e.at);
+                differs(at, format!("the steps {}", expected.join(", ")), seen.steps.join(", "));
+            }
+        }
+        for (index, expected) in file.queued.0.iter().enumerate() {
+            match seen.queued.get(index) {
+                Some(got) => compare_queued(expected, got, &mut differs),
+                None => differs(expected.at, "to be queued".into(), "no queue".into()),
+            }
+        }
+        if let Some(expected) = &file.transferred
+            && seen.transferred.as_ref() != Some(&expected.value)
+        {
+            let got = seen.transferred.clone().unwrap_or_else(|| "no transfer".into());
+            differs(expected.at, format!("a transfer to {}", **expected), got);
+        }
+        let mut heard = seen.heard.iter();
+        if let Some(missed) = file.hears.0.iter().find(|prompt| !heard.any(|h| *h == prompt.value)) {
+            differs(missed.at, format!("to hear {} here", **missed), seen.heard.join(", "));
+        }
+        if let Some(expected) = &file.ends {
+            let got = seen.ends.as_deref().unwrap_or("waiting");
+            let same = got == expected.as_str() || (expected.as_str() == "reject" && got.parse::<u16>().is_ok());
+            if !same {
+                differs(expected.at, format!("the call to end by {}", **expected), got.into());
+            }
+        }
+        let scope = call.run.scope();
+        if let Some(expected) = &file.language
+            && **expected != scope.language
+        {
+            differs(expected.at, format!("language {}", **expected), scope.language.clone());
+        }
+        for (name, expected) in &file.variables.0 {
+            let wanted = match &expected.value {
+                Literal::Text(text) => text.clone(),
+                Literal::Int(i) => i.to_string(),
+                Literal::Float(x) => x.to_string(),
+                Literal::Bool(b) => b.to_string(),
+            };
+            let got = scope.variables.get(&name.value).map(ToString::to_string);
+            if got.as_ref() != Some(&wanted) {
+                differs(expected.at, format!("{} = {wanted}", **name), got.unwrap_or_else(|| "nothing".into()));
+            }
+        }
+    }
+}
+
+fn compare_queued(expected: &QueuedFile, got: &QueueRequest, differs: &mut impl FnMut(Span, String, String)) {
+    if let Some(name) = expected.name.as_ref().filter(|name| ***name != got.queue) {
+        differs(name.at, format!("queue {}", **name), got.queue.clone());
+    }
+    if let Some(priority) = expected.priority.as_ref().filter(|priority| ***priority != got.priority) {
+        differs(priority.at, format!("priority {}", **priority), got.priority.to_string());
+    }
+    if let Some(need) = &expected.need {
+        let wanted: BTreeMap<String, u8> = need.0.iter().map(|(skill, level)| (skill.value.clone(), *level)).collect();
+        if wanted != got.needs {
+            differs(need.at, format!("the need {wanted:?}"), format!("{:?}", got.needs));
+        }
+    }
+    if let Some(language) = expected.language.as_ref().filter(|language| ***language != got.language) {
+        differs(language.at, format!("language {}", **language), got.language.clone());
+    }
+}
+
+/// A scripted caller, with the world around them.
+struct Call {
+    run: Run,
+    now: Time,
+    keys: VecDeque<String>,
+    queue: VecDeque<Waiting>,
+    transfer: VecDeque<Option<u16>>,
+    /// In a queue since then.
+    waiting: Option<(Time, Waiting)>,
+    /// Saying nothing until the time is over.
+    silent: bool,
+    seen: Seen,
+}
+
+#[derive(Default)]
+struct Seen {
+    steps: Vec<String>,
+    heard: Vec<String>,
+    queued: Vec<QueueRequest>,
+    transferred: Option<String>,
+    faults: Vec<String>,
+    ends: Option<String>,
+}
+
+impl Call {
+    fn play_through(&mut self, flow: &str) {
+        for _ in 0..MOST_TURNS {
+            while let Some(action) = self.run.poll_action() {
+                if let Some(input) = self.see(flow, action) {
+                    self.later(1000);
+                    self.run.handle(self.now, input);
+                }
+            }
+            if self.run.is_over() || !self.turn() {
+                return;
+            }
+        }
+        self.seen.faults.push("a call without end".into());
+    }
+
+    /// Notes what the flow does; gives what the world answers at once.
+    fn see(&mut self, flow: &str, action: Action) -> Option<Input> {
+        match action {
+            Action::Step { flow: of, step } if of == flow => self.seen.steps.push(step),
+            Action::Step { flow: of, step } => self.seen.steps.push(format!("{of}/{step}")),
+            Action::Play { prompts, repeat: false } => self.seen.heard.extend(prompts.into_iter().map(|p| p.name)),
+            Action::Play { .. } | Action::Stop | Action::Answer => {}
+            Action::Reject { code } => self.seen.ends = Some(code.to_string()),
+            Action::Hangup => self.seen.ends = Some("hangup".into()),
+            Action::Fault { step, reason, .. } => self.seen.faults.push(format!("{step}: {reason}")),
+            Action::Enqueue(request) => {
+                self.seen.queued.push(request);
+                self.waiting = Some((self.now, self.queue.pop_front().unwrap_or(SERVED)));
+            }
+            Action::AskPosition => {
+                return Some(Input::Position(self.waiting.map(|(_, waiting)| waiting.position)));
+            }
+            Action::LeaveQueue => {
+                self.waiting = None;
+                return Some(Input::Queue(QueueResult::Left));
+            }
+            Action::Transfer { to, .. } => {
+                let (Target::Number(to) | Target::Agent(to)) = to;
+                self.seen.transferred = Some(to);
+                if let Some(code) = self.transfer.pop_front().flatten() {
+                    return Some(Input::TransferFailed(code));
+                }
+                self.later(5000);
+                self.run.handle(self.now, Input::Connected);
+                return Some(Input::TransferEnded);
+            }
+        }
+        None
+    }
+
+    /// Lets one thing happen; false when nothing more can.
+    fn turn(&mut self) -> bool {
+        if self.run.listens()
+            && !self.silent
+            && let Some(group) = self.keys.pop_front()
+        {
+            if group == "-" {
+                self.silent = true;
+                return true;
+            }
+            self.later(1000);
+            for key in group.chars() {
+                self.later(200);
+                self.run.handle(self.now, Input::Digit(key));
+            }
+            return true;
+        }
+        let timeout = self.run.poll_timeout();
+        if self.run.is_playing() {
+            self.later(2000);
+            self.run.handle(self.now, Input::Played);
+            return true;
+        }
+        if let Some((since, waiting)) = self.waiting {
+            let end = since + waiting.after;
+            if waiting.outcome.is_none() && timeout.is_none_or(|at| at > end) {
+                return false;
+            }
+            if let Some(outcome) = waiting.outcome.filter(|_| timeout.is_none_or(|at| at > end)) {
+                self.now = self.now.max(end);
+                self.waiting = None;
+                if outcome == QueueResult::Served {
+                    self.run.handle(self.now, Input::Connected);
+                    self.later(30_000);
+                }
+                self.run.handle(self.now, Input::Queue(outcome));
+                return true;
+            }
+        }
+        let Some(at) = timeout else { return false };
+        self.now = self.now.max(at);
+        self.silent = false;
+        self.run.handle_timeout(self.now);
+        true
+    }
+
+    fn later(&mut self, millis: u64) {
+        self.now += Duration::from_millis(millis);
+    }
+}
+
+/// `2026-11-23T10:00+01:00`, with or without seconds.
+fn moment(text: &str) -> Option<Time> {
+    let stamp: jiff::Timestamp = text.parse().ok()?;
+    u64::try_from(stamp.as_microsecond()).ok().map(Time::from_micros)
+}

@@ -1,0 +1,100 @@
+//! Every shipped flow compiles without a complaint, its own tests pass, and what is published about the language is up
+//! to date.
+//!
+//! `REWRITE=1 cargo test --test flows` writes the published files anew; read the difference before committing it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use vaxel::flow::{self, Flow, World};
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The shipped flow files: path from the root, and text.
+fn files() -> Vec<(String, String)> {
+    let mut files: Vec<(String, String)> = fs::read_dir(root().join("ivr-flows"))
+        .expect("the folder of the flows")
+        .map(|entry| entry.expect("a file").path())
+        .filter(|path| path.extension().is_some_and(|e| e == "yaml"))
+        .map(|path| {
+            let name = path.file_name().expect("a file has a name").to_string_lossy().into_owned();
+            (format!("ivr-flows/{name}"), fs::read_to_string(&path).expect("a readable flow"))
+        })
+        .collect();
+    files.sort();
+    assert!(files.len() >= 2, "{files:?}");
+    files
+}
+
+/// What a fresh installation has: the shipped sounds, and the queues of the starter configuration.
+fn world(files: &[(String, String)]) -> World {
+    let table = fs::read_to_string(root().join("sounds/prompts.tsv")).expect("the table of prompts");
+    let mut prompts: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for line in table.lines().skip(1) {
+        let mut columns = line.split('\t');
+        let (name, language) = (columns.next().expect("a name"), columns.next().expect("a language"));
+        prompts.entry(language.to_string()).or_default().insert(name.to_string());
+    }
+    World {
+        queues: ["sales", "support"].map(String::from).into(),
+        prompts,
+        music: ["calm"].map(String::from).into(),
+        flows: files.iter().filter_map(|(_, text)| flow::name_of(text)).collect(),
+        ..World::default()
+    }
+}
+
+fn shipped() -> BTreeMap<String, Arc<Flow>> {
+    let files = files();
+    let world = world(&files);
+    let mut flows = Vec::new();
+    let mut problems = String::new();
+    for (name, text) in &files {
+        match flow::compile(name, text, &world) {
+            Ok(flow) => flows.push(flow),
+            Err(all) => all.iter().for_each(|problem| problems.push_str(&format!("{problem}\n"))),
+        }
+    }
+    assert!(problems.is_empty(), "\n{problems}");
+    flow::link(flows)
+}
+
+#[test]
+fn shipped_flows_compile_and_their_tests_pass() {
+    let mut failures = String::new();
+    for (name, flow) in shipped() {
+        let results = flow::test::run(&flow);
+        assert!(!results.is_empty(), "flow {name} carries no tests");
+        for result in results {
+            for failure in result.failures {
+                failures.push_str(&format!("{}: {}\n{failure}\n", name, result.name));
+            }
+        }
+    }
+    assert!(failures.is_empty(), "\n{failures}");
+}
+
+#[test]
+fn schema_is_up_to_date_and_every_flow_points_to_it() {
+    published("ivr-flows/flow.schema.json", &flow::schema());
+    for (name, text) in files() {
+        let first = text.lines().next();
+        assert_eq!(first, Some("# yaml-language-server: $schema=flow.schema.json"), "{name}");
+    }
+}
+
+fn published(path: &str, text: &str) {
+    let path = root().join(path);
+    if std::env::var_os("REWRITE").is_some() {
+        fs::write(&path, text).expect("a writable checkout");
+    }
+    let there = fs::read_to_string(&path).unwrap_or_default();
+    assert!(there == text, "{} is not up to date: run `REWRITE=1 cargo test --test flows`", shown(&path));
+}
+
+fn shown(path: &Path) -> String {
+    path.strip_prefix(root()).unwrap_or(path).display().to_string()
+}
