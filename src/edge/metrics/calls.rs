@@ -23,10 +23,6 @@ pub struct Calls {
     ended: IntCounterVec,
     silent: IntCounter,
     faults: IntCounter,
-    rtp_received: IntCounter,
-    rtp_sent: IntCounter,
-    rtp_lost: IntCounter,
-    rtp_foreign: IntCounter,
 }
 
 /// The children of one queue, looked up once.
@@ -101,7 +97,6 @@ impl Calls {
         for by in ENDERS {
             ended.with_label_values(&[ender(by)]);
         }
-        let packets = vec("vaxel_rtp_packets_total", "RTP packets of legs that are over.", &["direction"]);
         // Calls of agents come by no trunk.
         let trunks = names.trunks.iter().map(String::as_str).chain(["agent"]);
         let queues = names.queues.iter().map(|(name, _)| name.as_str());
@@ -123,18 +118,6 @@ impl Calls {
                 registry,
                 "vaxel_leg_silent_total",
                 "Times a leg that should send RTP sent none for too long.",
-            ),
-            rtp_received: packets.with_label_values(&["received"]),
-            rtp_sent: packets.with_label_values(&["sent"]),
-            rtp_lost: counter(
-                registry,
-                "vaxel_rtp_lost_packets_total",
-                "RTP packets that never came, of legs that are over.",
-            ),
-            rtp_foreign: counter(
-                registry,
-                "vaxel_rtp_foreign_packets_total",
-                "Packets dropped because they came from another address than the peer's, of legs that are over.",
             ),
         }
     }
@@ -165,13 +148,8 @@ impl Calls {
             }),
             What::LegSilent { .. } => self.silent.inc(),
             What::FlowFault { .. } => self.faults.inc(),
-            What::LegClosed { quality, .. } => {
-                self.rtp_received.inc_by(quality.packets_received);
-                self.rtp_sent.inc_by(quality.packets_sent);
-                self.rtp_lost.inc_by(quality.packets_lost);
-                self.rtp_foreign.inc_by(quality.packets_foreign);
-            }
             What::CallAnswered { .. }
+            | What::LegClosed { .. }
             | What::Step { .. }
             | What::Offered { .. }
             | What::Connected { .. }
@@ -330,9 +308,6 @@ mod tests {
             r#"vaxel_calls_total{trunk="agent"}"#,
             r#"vaxel_calls_refused_total{reason="draining"}"#,
             r#"vaxel_calls_ended_total{by="system"}"#,
-            r#"vaxel_rtp_packets_total{direction="received"}"#,
-            "vaxel_rtp_lost_packets_total",
-            "vaxel_rtp_foreign_packets_total",
             "vaxel_leg_silent_total",
             "vaxel_calls",
         ] {

@@ -4,10 +4,12 @@
 //! counted for a configured name exists from the start with 0, so that rates are true from the first event on.
 
 mod calls;
+mod media;
 mod traffic;
 
 pub use calls::Calls;
 pub(in crate::edge) use calls::{ender, exit_name};
+pub use media::Media;
 pub use traffic::{SipFault, Traffic};
 
 use super::Clock;
@@ -34,6 +36,7 @@ pub struct Metrics {
     /// entries = exits + waiting in every scrape.
     calls: Mutex<Calls>,
     pub traffic: Traffic,
+    pub media: Media,
     pub store: Store,
     pub engine: Engine,
 }
@@ -71,6 +74,7 @@ impl Metrics {
         Metrics {
             calls: Mutex::new(Calls::new(&registry, clock.now(), names)),
             traffic: Traffic::new(&registry),
+            media: Media::new(&registry),
             store: Store::new(&registry),
             engine: Engine::new(&registry),
             registry,
