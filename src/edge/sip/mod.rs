@@ -1,0 +1,228 @@
+//! SIP sockets: datagrams and streams in, messages read on these threads, bytes out without waiting.
+//!
+//! Nothing here knows what a message means. What cannot be delivered is counted, and where it is known who cannot be
+//! reached, the engine is told.
+
+mod local;
+mod stream;
+mod table;
+mod udp;
+
+pub use stream::StreamLimits;
+
+use super::door::Door;
+use super::metrics::Traffic;
+use super::throttle::Throttle;
+use super::{Clock, door};
+use crate::engine::Input;
+use crate::sip::{BadMessage, Fault, Hop, Message, Transmit, Transport};
+use crate::time::Duration;
+use anyhow::Context;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use stream::Streams;
+use tokio::runtime::Handle;
+use udp::Udp;
+
+/// A place to listen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listen {
+    pub transport: Transport,
+    /// Port 0: one that the system chooses; see [`Sip::bound`].
+    pub bind: SocketAddr,
+    /// What peers must be told instead. `None`: `bind`, or for `0.0.0.0` and `::` the address that this machine uses
+    /// towards the peer.
+    pub advertise: Option<SocketAddr>,
+}
+
+/// All listening sockets and all open connections. Its tasks end with the runtime they were started on.
+pub struct Sip {
+    udp: Vec<Arc<Udp>>,
+    streams: Arc<Streams>,
+    bound: Vec<(Transport, SocketAddr)>,
+    outside: Outside,
+}
+
+/// What every socket needs to know of the rest.
+#[derive(Clone)]
+struct Outside {
+    door: Door,
+    traffic: Traffic,
+    clock: Clock,
+    /// For lines that peers can cause.
+    overload: Arc<Throttle>,
+}
+
+const LOG_INTERVAL: Duration = Duration::from_secs(10);
+
+impl Sip {
+    /// Binds all of `listen` and begins to read.
+    ///
+    /// # Errors
+    ///
+    /// An address that cannot be bound, named.
+    pub fn start(
+        listen: &[Listen],
+        limits: StreamLimits,
+        runtime: &Handle,
+        door: Door,
+        traffic: Traffic,
+        clock: Clock,
+    ) -> anyhow::Result<Sip> {
+        let outside = Outside { door, traffic, clock, overload: Arc::new(Throttle::new(LOG_INTERVAL)) };
+        // Sockets register with the runtime that is current when they are made.
+        let _current = runtime.enter();
+        let streams = Arc::new(Streams::new(limits, runtime.clone(), outside.clone()));
+        let mut udp = Vec::new();
+        let mut bound = Vec::new();
+        for listen in listen {
+            let named = || format!("cannot listen for SIP on {} {}", transport_name(listen.transport), listen.bind);
+            let address = match listen.transport {
+                Transport::Udp => {
+                    let socket = Udp::bind(listen, outside.clone()).with_context(named)?;
+                    let socket = Arc::new(socket);
+                    runtime.spawn(socket.clone().read());
+                    udp.push(socket.clone());
+                    socket.bound()
+                }
+                Transport::Tcp => streams.listen(listen).with_context(named)?,
+            };
+            bound.push((listen.transport, address));
+        }
+        Ok(Sip { udp, streams, bound, outside })
+    }
+
+    /// Where it listens, in the order of the settings, with the ports that the system chose.
+    pub fn bound(&self) -> &[(Transport, SocketAddr)] {
+        &self.bound
+    }
+
+    /// Sends without waiting. What cannot be sent is counted; if the peer cannot be reached this way, the engine is
+    /// told by [`Input::HopFailed`].
+    pub fn send(&self, transmit: Transmit) {
+        match transmit.hop.transport {
+            Transport::Udp => match self.socket(transmit.hop.local) {
+                Some(socket) => socket.send(&transmit),
+                None => {
+                    tracing::error!(local = %transmit.hop.local, "no UDP socket to send from");
+                    self.outside.hop_failed(transmit.hop);
+                }
+            },
+            Transport::Tcp => self.streams.send(transmit),
+        }
+    }
+
+    /// The socket that peers know by this address; else one that can send from it.
+    fn socket(&self, local: SocketAddr) -> Option<&Arc<Udp>> {
+        let of = |fits: &dyn Fn(&Udp) -> bool| self.udp.iter().find(|socket| fits(socket));
+        of(&|socket| socket.face() == local)
+            .or_else(|| of(&|socket| socket.is_wildcard_for(local)))
+            .or_else(|| of(&|socket| socket.bound().is_ipv4() == local.is_ipv4()))
+    }
+}
+
+impl Outside {
+    /// What was read of a datagram or a stream, as the engine takes it; `None`: nobody needs to know.
+    fn input(&self, hop: Hop, read: Result<Message, BadMessage>) -> Option<Input> {
+        match read {
+            Ok(message) => {
+                self.traffic.received(&message);
+                Some(Input::Sip { hop, message: Box::new(message) })
+            }
+            // A keep-alive.
+            Err(bad) if *bad.fault() == Fault::Empty => None,
+            Err(bad) => {
+                self.traffic.fault(super::metrics::SipFault::Malformed);
+                tracing::debug!(remote = %hop.remote, %bad, "not a readable SIP message");
+                (*bad.fault() != Fault::NotSip).then(|| Input::Malformed { hop, bad: Box::new(bad) })
+            }
+        }
+    }
+
+    fn hop_failed(&self, hop: Hop) {
+        match self.door.tell(Input::HopFailed { hop }) {
+            // Without an engine nobody waits for it.
+            Ok(()) | Err(door::Refused::Gone | door::Refused::Full) => {}
+        }
+    }
+}
+
+/// As it stands in settings and logs.
+pub fn transport_name(transport: Transport) -> &'static str {
+    match transport {
+        Transport::Udp => "udp",
+        Transport::Tcp => "tcp",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::edge::door::{Entrance, What, door};
+    use crate::edge::metrics::{Metrics, Names};
+    use tokio::runtime::Runtime;
+
+    /// Sockets on loopback before a door without an engine.
+    pub struct Bench {
+        pub sip: Sip,
+        pub entrance: Entrance,
+        pub metrics: Metrics,
+        pub _runtime: Runtime,
+    }
+
+    type Where<'a> = (Transport, &'a str, Option<SocketAddr>);
+
+    pub fn bench(listen: &[Where], places: usize) -> Bench {
+        try_bench(listen, places).unwrap()
+    }
+
+    pub fn try_bench(listen: &[Where], places: usize) -> anyhow::Result<Bench> {
+        bench_with(listen, places, StreamLimits::default())
+    }
+
+    pub fn bench_with(listen: &[Where], places: usize, limits: StreamLimits) -> anyhow::Result<Bench> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        let clock = Clock::start();
+        let metrics = Metrics::new(clock, &Names::default());
+        let (door, entrance) = door(clock, places);
+        let listen: Vec<_> = listen
+            .iter()
+            .map(|(transport, bind, advertise)| Listen {
+                transport: *transport,
+                bind: bind.parse().expect("an address"),
+                advertise: *advertise,
+            })
+            .collect();
+        let sip = Sip::start(&listen, limits, runtime.handle(), door, metrics.traffic.clone(), clock)?;
+        Ok(Bench { sip, entrance, metrics, _runtime: runtime })
+    }
+
+    impl Entrance {
+        /// The next input; waits for it.
+        pub fn input(&self) -> Input {
+            match self.wait(Duration::from_secs(10)) {
+                Ok(Some(knock)) => match knock.what {
+                    What::Input(input) => input,
+                    What::Ping(_) | What::Stop => panic!("no input"),
+                },
+                Ok(None) => panic!("nothing came"),
+                Err(()) => panic!("nobody is there"),
+            }
+        }
+
+        /// Nothing comes for as long as something would have taken.
+        pub fn quiet(&self) -> bool {
+            matches!(self.wait(Duration::from_millis(200)), Ok(None))
+        }
+    }
+
+    impl Metrics {
+        pub fn wait_for(&self, line: &str) {
+            let began = std::time::Instant::now();
+            while !self.text().lines().any(|known| known == line) {
+                assert!(began.elapsed() < Duration::from_secs(10), "{line} did not come:\n{}", self.text());
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        }
+    }
+}

@@ -1,0 +1,317 @@
+//! One UDP socket for SIP (RFC 3261 §18.2.1, RFC 3581).
+
+use super::local::Locals;
+use super::{Listen, Outside};
+use crate::edge::door::Refused;
+use crate::edge::metrics::SipFault;
+use crate::sip::{Hop, Message, Transmit, Transport};
+use nix::sys::socket::{
+    ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt,
+    sockopt::{Ipv4RecvErr, Ipv6RecvErr},
+};
+use socket2::{Domain, Protocol, Socket, Type};
+use std::io::{self, ErrorKind, IoSliceMut};
+use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6, UdpSocket};
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use tokio::io::Interest;
+
+pub(super) struct Udp {
+    reader: tokio::net::UdpSocket,
+    /// The same socket for the engine thread, which asks the system directly and never waits.
+    writer: UdpSocket,
+    bound: SocketAddr,
+    advertise: Option<SocketAddr>,
+    outside: Outside,
+}
+
+/// Room for a burst: every phone registers again when the power comes back.
+const RECEIVE_BUFFER: usize = 4 << 20;
+const SEND_BUFFER: usize = 1 << 20;
+
+/// Datagrams read before others on the runtime get their turn.
+const BATCH: usize = 64;
+
+/// What the ICMP message quotes of ours; the start line is enough.
+const QUOTED: usize = 64;
+
+impl Udp {
+    pub fn bind(listen: &Listen, outside: Outside) -> io::Result<Udp> {
+        let socket = Socket::new(Domain::for_address(listen.bind), Type::DGRAM, Some(Protocol::UDP))?;
+        if listen.bind.is_ipv6() {
+            // `0.0.0.0` and `::` are two sockets; otherwise IPv4 peers would have two names.
+            socket.set_only_v6(true)?;
+        }
+        // A wish: the system may give less, and says nothing.
+        socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
+        socket.set_send_buffer_size(SEND_BUFFER)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&listen.bind.into())?;
+        let icmp = if listen.bind.is_ipv4() {
+            setsockopt(&socket, Ipv4RecvErr, &true)
+        } else {
+            setsockopt(&socket, Ipv6RecvErr, &true)
+        };
+        if let Err(error) = icmp {
+            tracing::warn!(%error, "phones that are gone are found by time-out only");
+        }
+        let writer: UdpSocket = socket.into();
+        let bound = writer.local_addr()?;
+        let reader = tokio::net::UdpSocket::from_std(writer.try_clone()?)?;
+        Ok(Udp { reader, writer, bound, advertise: listen.advertise, outside })
+    }
+
+    pub fn bound(&self) -> SocketAddr {
+        self.bound
+    }
+
+    /// The address that peers are told, unless it depends on the peer.
+    pub fn face(&self) -> SocketAddr {
+        self.advertise.unwrap_or(self.bound)
+    }
+
+    /// A peer may know this socket, which is bound to no address, by `local`.
+    pub fn is_wildcard_for(&self, local: SocketAddr) -> bool {
+        self.advertise.is_none()
+            && self.bound.ip().is_unspecified()
+            && self.bound.is_ipv4() == local.is_ipv4()
+            && self.bound.port() == local.port()
+    }
+
+    pub async fn read(self: Arc<Udp>) {
+        let mut buffer = vec![0; 1 << 16];
+        let mut locals = Locals::default();
+        loop {
+            match self.reader.ready(Interest::READABLE | Interest::ERROR).await {
+                Ok(ready) if ready.is_error() => self.read_errors(),
+                Ok(_) => {}
+                // The runtime is shutting down.
+                Err(_) => return,
+            }
+            for _ in 0..BATCH {
+                match self.reader.try_recv_from(&mut buffer) {
+                    Ok((length, remote)) => self.datagram(&buffer[..length], remote, &mut locals),
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                    // The error of a datagram that went before; the error queue says which.
+                    Err(_) => self.read_errors(),
+                }
+            }
+        }
+    }
+
+    fn datagram(&self, bytes: &[u8], remote: SocketAddr, locals: &mut Locals) {
+        let face = self.face();
+        let local = if face.ip().is_unspecified() {
+            match locals.towards(self.outside.clock.now(), remote) {
+                Ok(ip) => SocketAddr::new(ip, face.port()),
+                Err(error) => {
+                    // It came from where we cannot answer to.
+                    self.outside.traffic.fault(SipFault::Unreachable);
+                    tracing::debug!(%remote, %error, "no way back");
+                    return;
+                }
+            }
+        } else {
+            face
+        };
+        let hop = Hop { transport: Transport::Udp, local, remote, connection: None };
+        let Some(input) = self.outside.input(hop, Message::parse(bytes)) else { return };
+        match self.outside.door.try_enter(input) {
+            // Without an engine nobody counts.
+            Ok(()) | Err(Refused::Gone) => {}
+            Err(Refused::Full) => {
+                self.outside.traffic.fault(SipFault::Overload);
+                if let Some(held_back) = self.outside.overload.pass(self.outside.clock.now()) {
+                    tracing::warn!(held_back, "overload: SIP datagrams are dropped");
+                }
+            }
+        }
+    }
+
+    pub fn send(&self, transmit: &Transmit) {
+        let hop = transmit.hop;
+        let send = || self.writer.send_to(&transmit.bytes, hop.remote);
+        // The first error may be that of a datagram that went before, to somebody else: the system reports it once.
+        let sent = send().or_else(|error| if error.kind() == ErrorKind::WouldBlock { Err(error) } else { send() });
+        match sent {
+            Ok(_) => self.outside.traffic.sent(&transmit.bytes),
+            // SIP repeats what matters.
+            Err(error) if error.kind() == ErrorKind::WouldBlock => self.outside.traffic.fault(SipFault::SendBusy),
+            Err(error) => {
+                self.outside.traffic.fault(SipFault::Unreachable);
+                tracing::debug!(remote = %hop.remote, %error, "cannot send");
+                self.outside.hop_failed(hop);
+            }
+        }
+    }
+
+    /// Takes what ICMP said about our datagrams (RFC 3261 §18.4) from the socket's error queue.
+    fn read_errors(&self) {
+        loop {
+            // `try_io` forgets that there was an error when the queue is empty, so that the next one wakes us again.
+            match self.reader.try_io(Interest::ERROR, || read_error(&self.writer)) {
+                Ok(Some((remote, quoted))) if is_request(&quoted) => {
+                    self.outside.traffic.fault(SipFault::Unreachable);
+                    let face = self.face();
+                    let local = match Locals::default().towards(self.outside.clock.now(), remote) {
+                        Ok(ip) if face.ip().is_unspecified() => SocketAddr::new(ip, face.port()),
+                        Ok(_) | Err(_) => face,
+                    };
+                    self.outside.hop_failed(Hop { transport: Transport::Udp, local, remote, connection: None });
+                }
+                // A response that found nobody: whoever wanted it will ask again. Acting on these would let a stranger
+                // who writes false sender addresses keep the engine busy.
+                Ok(_) => {}
+                Err(_) => return,
+            }
+        }
+    }
+}
+
+fn is_request(quoted: &[u8]) -> bool {
+    !quoted.starts_with(b"SIP/2.0 ")
+}
+
+/// To whom the oldest undeliverable datagram went, and how it began; `None`: the report was about something else.
+///
+/// # Errors
+///
+/// `WouldBlock`: the queue is empty.
+fn read_error(socket: &UdpSocket) -> io::Result<Option<(SocketAddr, Vec<u8>)>> {
+    let mut quoted = [0; QUOTED];
+    let mut control = nix::cmsg_space!(nix::libc::sock_extended_err, nix::libc::sockaddr_in6);
+    let flags = MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT;
+    let mut slices = [IoSliceMut::new(&mut quoted)];
+    let message = recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut slices, Some(&mut control), flags)?;
+    let unreachable = message.cmsgs()?.any(|control| match control {
+        // Type 3: destination unreachable; codes 0 to 3: net, host, protocol, port.
+        ControlMessageOwned::Ipv4RecvErr(error, _) => {
+            error.ee_origin == nix::libc::SO_EE_ORIGIN_ICMP && error.ee_type == 3 && error.ee_code <= 3
+        }
+        // Type 1: destination unreachable (RFC 4443 §3.1).
+        ControlMessageOwned::Ipv6RecvErr(error, _) => {
+            error.ee_origin == nix::libc::SO_EE_ORIGIN_ICMP6 && error.ee_type == 1
+        }
+        _ => false,
+    });
+    let remote = message.address.and_then(address);
+    let length = message.bytes;
+    Ok(remote.filter(|_| unreachable).map(|remote| (remote, quoted[..length.min(QUOTED)].to_vec())))
+}
+
+fn address(storage: SockaddrStorage) -> Option<SocketAddr> {
+    if let Some(v4) = storage.as_sockaddr_in() {
+        return Some(SocketAddrV4::from(*v4).into());
+    }
+    storage.as_sockaddr_in6().map(|v6| SocketAddrV6::from(*v6).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{Bench, bench};
+    use super::*;
+    use crate::engine::Input;
+    use std::net::IpAddr;
+
+    const OPTIONS: &[u8] = b"OPTIONS sip:a@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:9;branch=z9hG4bK1\r\n\
+        From: <sip:a@b>;tag=1\r\nTo: <sip:a@b>\r\nCall-ID: 1\r\nCSeq: 1 OPTIONS\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n";
+
+    #[test]
+    fn a_datagram_becomes_a_message_with_the_way_it_came() {
+        for bind in ["127.0.0.1:0", "[::1]:0", "0.0.0.0:0", "[::]:0"] {
+            let Bench { sip, entrance, _runtime, .. } = bench(&[(Transport::Udp, bind, None)], 10);
+            let (_, bound) = sip.bound()[0];
+            let ip: IpAddr = if bound.is_ipv4() { [127, 0, 0, 1].into() } else { "::1".parse().unwrap() };
+            let peer = UdpSocket::bind((ip, 0)).unwrap();
+            peer.send_to(OPTIONS, (ip, bound.port())).unwrap();
+            let Input::Sip { hop, message } = entrance.input() else { panic!("no message") };
+            assert_eq!(hop.remote, peer.local_addr().unwrap());
+            assert_eq!(hop.local, SocketAddr::new(ip, bound.port()), "a wildcard is no address");
+            assert!(matches!(*message, Message::Request(_)));
+            sip.send(Transmit { hop, bytes: b"SIP/2.0 200 OK\r\n\r\n".to_vec() });
+            let mut answer = [0; 100];
+            let (length, from) = peer.recv_from(&mut answer).unwrap();
+            assert_eq!((&answer[..length], from), (&b"SIP/2.0 200 OK\r\n\r\n"[..], hop.local));
+        }
+    }
+
+    #[test]
+    fn peers_are_told_the_advertised_address_and_it_leads_back() {
+        let advertised: SocketAddr = "203.0.113.5:5060".parse().unwrap();
+        let Bench { sip, entrance, _runtime, .. } =
+            bench(&[(Transport::Udp, "127.0.0.1:0", None), (Transport::Udp, "127.0.0.1:0", Some(advertised))], 10);
+        let (_, bound) = sip.bound()[1];
+        let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+        peer.send_to(OPTIONS, bound).unwrap();
+        let Input::Sip { hop, .. } = entrance.input() else { panic!("no message") };
+        assert_eq!(hop.local, advertised);
+        sip.send(Transmit { hop, bytes: b"SIP/2.0 200 OK\r\n\r\n".to_vec() });
+        assert_eq!(peer.recv_from(&mut [0; 100]).unwrap().1, bound);
+    }
+
+    #[test]
+    fn keep_alives_and_noise_do_not_reach_the_engine() {
+        let Bench { sip, entrance, metrics, _runtime, .. } = bench(&[(Transport::Udp, "127.0.0.1:0", None)], 10);
+        let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let (_, bound) = sip.bound()[0];
+        for bytes in [&b"\r\n\r\n"[..], b"", b"\0\0\0\0", &[0xff; 2000], b"GET / HTTP/1.1\r\n\r\n", OPTIONS] {
+            peer.send_to(bytes, bound).unwrap();
+        }
+        assert!(matches!(entrance.input(), Input::Sip { .. }));
+        let text = metrics.text();
+        assert!(text.contains(r#"vaxel_sip_errors_total{reason="malformed"} 2"#), "{text}");
+        assert!(text.contains(r#"vaxel_sip_messages_total{direction="received",kind="OPTIONS"} 1"#), "{text}");
+    }
+
+    #[test]
+    fn a_message_that_is_half_sip_reaches_the_engine_as_malformed() {
+        let Bench { sip, entrance, _runtime, .. } = bench(&[(Transport::Udp, "127.0.0.1:0", None)], 10);
+        let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+        peer.send_to(b"OPTIONS sip:a@b SIP/2.0\r\nVia: nonsense\r\n\r\n", sip.bound()[0].1).unwrap();
+        assert!(matches!(entrance.input(), Input::Malformed { .. }));
+    }
+
+    #[test]
+    fn a_full_engine_costs_datagrams_that_are_counted() {
+        let Bench { sip, entrance, metrics, _runtime, .. } = bench(&[(Transport::Udp, "127.0.0.1:0", None)], 2);
+        let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+        for _ in 0..5 {
+            peer.send_to(OPTIONS, sip.bound()[0].1).unwrap();
+        }
+        metrics.wait_for(r#"vaxel_sip_errors_total{reason="overload"} 3"#);
+        entrance.input();
+        entrance.input();
+        peer.send_to(OPTIONS, sip.bound()[0].1).unwrap();
+        assert!(matches!(entrance.input(), Input::Sip { .. }));
+    }
+
+    #[test]
+    fn a_phone_that_is_gone_is_reported_at_once() {
+        for bind in ["127.0.0.1:0", "[::1]:0"] {
+            let Bench { sip, entrance, _runtime, .. } = bench(&[(Transport::Udp, bind, None)], 10);
+            let (_, local) = sip.bound()[0];
+            let gone = UdpSocket::bind(bind).unwrap().local_addr().unwrap();
+            let hop = Hop { transport: Transport::Udp, local, remote: gone, connection: None };
+            // A response that finds nobody is nobody's business; the request is.
+            sip.send(Transmit { hop, bytes: b"SIP/2.0 200 OK\r\n\r\n".to_vec() });
+            sip.send(Transmit { hop, bytes: OPTIONS.to_vec() });
+            let Input::HopFailed { hop: failed } = entrance.input() else { panic!("nothing was said") };
+            assert_eq!(failed, hop);
+            // A living phone can be reached as before, at the first try.
+            let phone = UdpSocket::bind(bind).unwrap();
+            let hop = Hop { remote: phone.local_addr().unwrap(), ..hop };
+            sip.send(Transmit { hop, bytes: OPTIONS.to_vec() });
+            assert_eq!(phone.recv_from(&mut [0; 1000]).unwrap().1, local);
+            assert!(entrance.quiet());
+        }
+    }
+
+    #[test]
+    fn a_socket_that_cannot_be_had_is_named() {
+        let taken = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let holder = UdpSocket::bind(taken).unwrap();
+        let error = super::super::tests::try_bench(&[(Transport::Udp, &taken.to_string(), None)], 10).err();
+        assert!(error.unwrap().to_string().contains(&format!("udp {taken}")));
+        drop(holder);
+    }
+}
