@@ -3,11 +3,16 @@
 #![allow(clippy::disallowed_methods)]
 
 pub mod clock;
+pub mod data;
+mod door;
+mod http;
 pub mod media;
 pub mod metrics;
+pub mod sip;
 pub mod sounds;
 pub mod store;
 #[cfg(test)]
 mod testing;
+mod throttle;
 
 pub use clock::Clock;

@@ -1,0 +1,224 @@
+//! Metrics and health over HTTP: `/metrics`, `/healthz`, `/readyz`.
+//!
+//! One request per connection, small heads, few connections at a time, and a limit on how long each may take: nothing
+//! that stands here can grow, and a scraper that hangs holds one place for some seconds.
+
+use super::door::Door;
+use super::metrics::Metrics;
+use crate::time::Duration;
+use anyhow::Context;
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::{sleep, timeout};
+
+/// Connections served at a time; more of them wait in the system's queue.
+const CONNECTIONS_MAX: usize = 64;
+
+/// Bytes of a request's head.
+const HEAD_MAX: usize = 16 * 1024;
+
+const HEAD_TIME: Duration = Duration::from_secs(5);
+
+/// From the connection to the last byte of the answer.
+const WHOLE_TIME: Duration = Duration::from_secs(20);
+
+/// An engine that does not answer within this is not alive.
+const ALIVE_TIME: Duration = Duration::from_secs(2);
+
+/// What the answers are made of.
+#[derive(Clone)]
+pub(super) struct Sources {
+    pub metrics: Arc<Metrics>,
+    pub door: Door,
+    /// No new calls are taken any more.
+    pub draining: Arc<AtomicBool>,
+}
+
+/// Begins to answer, on the current runtime; where, with the port that the system chose.
+pub(super) async fn start(bind: SocketAddr, sources: Sources) -> anyhow::Result<SocketAddr> {
+    let named = || format!("cannot listen for HTTP on {bind}");
+    let listener = TcpListener::bind(bind).await.with_context(named)?;
+    let bound = listener.local_addr().with_context(named)?;
+    let service = Router::new()
+        .route("/metrics", get(metrics))
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .with_state(sources);
+    tokio::spawn(accept(listener, TowerToHyperService::new(service)));
+    Ok(bound)
+}
+
+async fn accept(listener: TcpListener, service: TowerToHyperService<Router>) {
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    loop {
+        let place = places.clone().acquire_owned().await.expect("the semaphore is never closed");
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let service = service.clone();
+                tokio::spawn(async move {
+                    serve(stream, service).await;
+                    drop(place);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept an HTTP connection");
+                sleep(Duration::from_secs(1)).await;
+            }
+        }
+    }
+}
+
+async fn serve(stream: TcpStream, service: TowerToHyperService<Router>) {
+    let mut protocol = http1::Builder::new();
+    protocol.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME).max_buf_size(HEAD_MAX).keep_alive(false);
+    match timeout(WHOLE_TIME, protocol.serve_connection(TokioIo::new(stream), service)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!(%error, "an HTTP connection failed"),
+        Err(_) => tracing::debug!("an HTTP connection took too long"),
+    }
+}
+
+async fn metrics(State(sources): State<Sources>) -> Response {
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], sources.metrics.text()).into_response()
+}
+
+async fn healthz(State(sources): State<Sources>) -> (StatusCode, &'static str) {
+    if sources.door.ping(ALIVE_TIME).await {
+        (StatusCode::OK, "alive\n")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "the engine does not answer\n")
+    }
+}
+
+async fn readyz(State(sources): State<Sources>) -> (StatusCode, &'static str) {
+    if sources.draining.load(Ordering::Relaxed) {
+        (StatusCode::SERVICE_UNAVAILABLE, "draining\n")
+    } else if sources.door.ping(ALIVE_TIME).await {
+        (StatusCode::OK, "taking calls\n")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "the engine does not answer\n")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::edge::Clock;
+    use crate::edge::door::{Entrance, What, door};
+    use crate::edge::metrics::Names;
+    use std::thread::JoinHandle;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    struct Bench {
+        bound: SocketAddr,
+        draining: Arc<AtomicBool>,
+        door: Door,
+        entrance: Option<Entrance>,
+    }
+
+    async fn bench() -> Bench {
+        let clock = Clock::start();
+        let (door, entrance) = door(clock, 1);
+        let draining = Arc::new(AtomicBool::new(false));
+        let metrics = Arc::new(Metrics::new(clock, &Names::default()));
+        let sources = Sources { metrics, door: door.clone(), draining: draining.clone() };
+        let bound = start("127.0.0.1:0".parse().unwrap(), sources).await.unwrap();
+        Bench { bound, draining, door, entrance: Some(entrance) }
+    }
+
+    impl Bench {
+        /// An engine that does nothing but answer pings.
+        fn engine(&mut self) -> JoinHandle<()> {
+            let entrance = self.entrance.take().expect("one engine");
+            std::thread::spawn(move || {
+                while let Ok(knock) = entrance.wait(Duration::from_secs(20)) {
+                    match knock.map(|knock| knock.what) {
+                        Some(What::Ping(answer)) => assert_eq!(answer.send(()), Ok(())),
+                        Some(What::Stop) | None => return,
+                        Some(What::Input(_)) => panic!("no input was sent"),
+                    }
+                }
+            })
+        }
+
+        async fn say(&self, request: &[u8]) -> String {
+            let mut stream = TcpStream::connect(self.bound).await.unwrap();
+            // The other side may have heard enough and be gone.
+            if let Err(error) = stream.write_all(request).await {
+                eprintln!("not all was read: {error}");
+            }
+            let mut answer = Vec::new();
+            if let Err(error) = timeout(Duration::from_secs(15), stream.read_to_end(&mut answer)).await.unwrap() {
+                eprintln!("cut: {error}");
+            }
+            String::from_utf8(answer).unwrap()
+        }
+
+        async fn get(&self, path: &str) -> String {
+            self.say(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes()).await
+        }
+    }
+
+    #[tokio::test]
+    async fn metrics_are_served_as_prometheus_wants_them() {
+        let answer = bench().await.get("/metrics").await;
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+        assert!(answer.contains("content-type: text/plain; version=0.0.4; charset=utf-8\r\n"), "{answer}");
+        assert!(answer.contains("vaxel_build_info{"), "{answer}");
+    }
+
+    #[tokio::test]
+    async fn alive_is_who_answers_and_ready_is_who_takes_calls() {
+        let mut bench = bench().await;
+        let engine = bench.engine();
+        assert!(bench.get("/healthz").await.starts_with("HTTP/1.1 200 "));
+        assert!(bench.get("/readyz").await.starts_with("HTTP/1.1 200 "));
+        bench.draining.store(true, Ordering::Relaxed);
+        assert!(bench.get("/healthz").await.starts_with("HTTP/1.1 200 "));
+        let answer = bench.get("/readyz").await;
+        assert!(answer.starts_with("HTTP/1.1 503 ") && answer.ends_with("draining\n"), "{answer}");
+        bench.door.stop().unwrap();
+        engine.join().unwrap();
+    }
+
+    #[tokio::test]
+    async fn an_engine_that_hangs_or_is_gone_is_not_alive() {
+        let mut bench = bench().await;
+        let answer = bench.get("/healthz").await;
+        assert!(answer.starts_with("HTTP/1.1 503 ") && answer.ends_with("does not answer\n"), "{answer}");
+        drop(bench.entrance.take());
+        assert!(bench.get("/readyz").await.starts_with("HTTP/1.1 503 "));
+    }
+
+    #[tokio::test]
+    async fn strange_requests_are_refused() {
+        let bench = bench().await;
+        assert!(bench.get("/").await.starts_with("HTTP/1.1 404 "));
+        assert!(bench.say(b"POST /metrics HTTP/1.1\r\nHost: x\r\n\r\n").await.starts_with("HTTP/1.1 405 "));
+        assert!(bench.say(b"\xff\xfe\r\n\r\n").await.starts_with("HTTP/1.1 400 "));
+        let long = format!("GET /metrics HTTP/1.1\r\nHost: {}\r\n\r\n", "x".repeat(2 * HEAD_MAX));
+        let answer = bench.say(long.as_bytes()).await;
+        assert!(!answer.contains("vaxel_"), "{answer}");
+    }
+
+    #[tokio::test]
+    async fn half_a_head_is_not_waited_for_for_ever() {
+        let bench = bench().await;
+        let began = std::time::Instant::now();
+        let answer = bench.say(b"GET /metrics HTTP/1.1\r\nHost:").await;
+        assert!(!answer.contains("vaxel_"), "{answer}");
+        assert!(began.elapsed() >= HEAD_TIME - Duration::from_millis(100));
+    }
+}
