@@ -1,8 +1,8 @@
 //! One media worker: a thread with the sockets of its legs, their [`Deck`], and a wait in `epoll`.
 //!
-//! A round takes what has come, then what control wants, then what is due, and begins no sooner than 1 ms after the round
-//! before. So a worker with little to do answers at once, and one with much to do looks a thousand times a second and
-//! finds several packets each time, which is what makes a packet cheap.
+//! A round takes what has come, then what is due, then what control wants. Rounds that follow each other closely are kept
+//! 1 ms apart: a worker with little to do answers at once, and one with much to do looks a thousand times a second and finds
+//! several packets each time, which is what makes a packet cheap.
 
 use super::ports::{Pair, Ports};
 use super::queue::Receiver;
@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::mpsc;
 
-/// Rounds begin at least this far apart.
+/// How far apart rounds of a busy worker begin. It is busy when this round and the one before began within two steps.
 const STEP: Duration = Duration::from_millis(1);
 
 /// Each ready socket is read once per pass, and a round has at most so many passes: what a flooded leg can take from the
@@ -133,15 +133,19 @@ impl<E: Fn(Event) -> Result<(), Event>> Worker<E> {
     /// Until the queue is stopped.
     pub fn run(mut self) {
         let mut ready = Vec::with_capacity(READY_MAX);
+        let mut before = Time::EPOCH;
         while !self.commands.stopped() {
             let timeout = self.timeout();
             self.wait(&mut ready, timeout);
             let begun = self.clock.now();
             self.round(begun, &mut ready);
-            let rest = self.clock.until(begun + STEP);
-            if !rest.is_zero() {
-                std::thread::sleep(rest);
+            if begun.since(before) < STEP * 2 {
+                let rest = self.clock.until(begun + STEP);
+                if !rest.is_zero() {
+                    std::thread::sleep(rest);
+                }
             }
+            before = begun;
         }
     }
 
