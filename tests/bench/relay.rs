@@ -55,6 +55,9 @@ fn main() -> Result<()> {
     let length = Duration::from_secs(args.seconds.max(1));
     let rounds = args.rounds.max(1);
 
+    // First, while no memory lies about that an earlier round gave back.
+    let memory = (args.waiting > 0).then(|| music_memory(args.waiting)).transpose()?;
+
     if args.calls > 0 {
         println!(
             "{} bridged calls, {} packets/s received and sent, one relay thread, median of {rounds} × {} s",
@@ -76,23 +79,30 @@ fn main() -> Result<()> {
     }
 
     if args.waiting > 0 {
-        println!("\n{} callers hear music, one worker", args.waiting);
-        println!("{:<34}{:>12}{:>16}{:>10}", "", "µs/packet", "µs/s and caller", "kB/leg");
-        for (name, talking) in [("music", false), ("music, and callers send too", true)] {
-            let (mut rounds, mut memory): (Vec<Measured>, Vec<u64>) = (Vec::new(), Vec::new());
-            for _ in 0..args.rounds.max(1) {
-                let (measured, bytes) = music_round(args.waiting, talking, length)?;
-                rounds.push(measured);
-                memory.push(bytes / args.waiting as u64);
-            }
-            // Later rounds use again what the first one got from the system.
-            let memory = memory.into_iter().max().unwrap_or(0);
-            let median = median(rounds, |measured| measured.micros_per_packet());
-            let per_caller = median.cpu.as_secs_f64() * 1e6 / length.as_secs_f64() / args.waiting as f64;
-            let kilobytes = memory as f64 / 1000.0;
-            println!("{name:<34}{:>12.2}{per_caller:>16.1}{kilobytes:>10.1}", median.micros_per_packet());
+        println!(
+            "\n{} callers hear music, {} packets/s, median of {rounds} × {} s",
+            args.waiting,
+            args.waiting * 50,
+            length.as_secs()
+        );
+        println!("{:<34}{:>12}{:>18}", "", "µs/packet", "µs/s and caller");
+        let (mut bare, mut quiet, mut talking) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..rounds {
+            bare.push(bare_sender_round(args.waiting, length)?);
+            quiet.push(music_round(args.waiting, false, length)?);
+            talking.push(music_round(args.waiting, true, length)?);
         }
-        println!("kB/leg: growth of the resident memory; what the kernel keeps for two sockets is not in it");
+        for (name, rounds) in
+            [("bare sender, once a millisecond", bare), ("vaxel", quiet), ("vaxel, and the callers send too", talking)]
+        {
+            let median = median(rounds);
+            let per_caller = median.cpu.as_secs_f64() * 1e6 / length.as_secs_f64() / args.waiting as f64;
+            println!("{name:<34}{:>12.2}{per_caller:>18.1}", median.micros_per_packet());
+        }
+        println!(
+            "memory: {:.1} kB for each caller, without what the kernel keeps for two sockets",
+            memory.unwrap_or_default() as f64 / 1000.0 / args.waiting as f64
+        );
     }
     Ok(())
 }
@@ -109,14 +119,14 @@ impl Measured {
     }
 }
 
-fn median(mut rounds: Vec<Measured>, key: impl Fn(&Measured) -> f64) -> Measured {
-    rounds.sort_by(|a, b| key(a).total_cmp(&key(b)));
+fn median(mut rounds: Vec<Measured>) -> Measured {
+    rounds.sort_by(|a, b| a.micros_per_packet().total_cmp(&b.micros_per_packet()));
     let middle = rounds.len() / 2;
     rounds.swap_remove(middle)
 }
 
 fn show(name: &str, rounds: Vec<Measured>) -> f64 {
-    let mut median = median(rounds, Measured::micros_per_packet);
+    let mut median = median(rounds);
     median.heard.delays.sort_unstable();
     let micros = median.micros_per_packet();
     let [half, most] = [0.5, 0.99].map(|share| median.heard.delay_millis(share));
@@ -135,38 +145,49 @@ fn measure(phones: &mut Phones, thread: &str, talking: bool, length: Duration) -
 
 fn bridge_round(calls: usize, length: Duration) -> Result<Measured> {
     let mut phones = Phones::new(calls * 2)?;
-    let mut ours = Ours::start(&mut phones)?;
+    let mut ours = Ours::start()?;
+    ours.open(&mut phones)?;
     for call in 0..calls as u64 {
         ours.send(Command::Bridge { a: LegId(2 * call), b: LegId(2 * call + 1) })?;
     }
     measure(&mut phones, "media-0", true, length)
 }
 
-/// Also tells how many bytes of memory came with the legs.
-fn music_round(callers: usize, talking: bool, length: Duration) -> Result<(Measured, u64)> {
+fn music_round(callers: usize, talking: bool, length: Duration) -> Result<Measured> {
     let mut phones = Phones::new(callers)?;
+    let mut ours = Ours::start()?;
+    ours.open(&mut phones)?;
+    ours.play(callers)?;
+    measure(&mut phones, "media-0", talking, length)
+}
+
+/// Bytes that come with the callers, beyond those of a worker who has one.
+fn music_memory(callers: usize) -> Result<u64> {
+    let (mut first, mut phones) = (Phones::new(1)?, Phones::new(callers)?);
+    let mut ours = Ours::start()?;
+    ours.open(&mut first)?;
+    ours.play(1)?;
+    first.run(Duration::from_millis(200), true)?;
     let before = resident()?;
-    let mut ours = Ours::start(&mut phones)?;
-    for leg in 0..callers as u64 {
-        let sounds = vec![music()];
-        ours.send(Command::Play { leg: LegId(leg), play: PlayId(leg), sounds, repeat: true })?;
-    }
-    let measured = measure(&mut phones, "media-0", talking, length)?;
-    Ok((measured, resident()?.saturating_sub(before)))
+    ours.open(&mut phones)?;
+    ours.play(callers + 1)?;
+    phones.run(Duration::from_secs(1), true)?;
+    Ok(resident()?.saturating_sub(before))
 }
 
 fn music() -> Sound {
     Sound { name: "music/bench".into(), language: String::new() }
 }
 
-/// One worker with a configured leg for each phone; legs 2n and 2n + 1 are in one call.
+/// One worker; legs 2n and 2n + 1 are in one call.
 struct Ours {
     workers: Workers,
     events: mpsc::Receiver<Event>,
+    legs: u64,
 }
 
 impl Ours {
-    fn start(phones: &mut Phones) -> Result<Ours> {
+    fn start() -> Result<Ours> {
         let mut library = Library::new();
         library.insert(music(), &tone::sine(440.0, -12.0, Duration::from_secs(10), tone::RATE));
         let (tx, events) = mpsc::sync_channel(1024);
@@ -176,13 +197,18 @@ impl Ours {
                 mpsc::TrySendError::Full(event) | mpsc::TrySendError::Disconnected(event) => event,
             })
         };
-        let mut ours = Ours { workers: Workers::start(&settings, library.into(), Clock::start(), control)?, events };
-        let mut targets = Vec::new();
+        let workers = Workers::start(&settings, library.into(), Clock::start(), control)?;
+        Ok(Ours { workers, events, legs: 0 })
+    }
+
+    /// Opens a leg for each phone.
+    fn open(&mut self, phones: &mut Phones) -> Result<()> {
         for (n, remote) in phones.addresses()?.into_iter().enumerate() {
-            let leg = LegId(n as u64);
-            ours.send(Command::Open { call: CallId(n as u64 / 2), leg, local: Ipv4Addr::LOCALHOST.into() })?;
-            match ours.events.recv_timeout(Duration::from_secs(5)).context("no answer to Open")? {
-                Event::Opened { leg: opened, rtp } if opened == leg => targets.push(rtp),
+            let leg = LegId(self.legs);
+            self.legs += 1;
+            self.send(Command::Open { call: CallId(leg.0 / 2), leg, local: Ipv4Addr::LOCALHOST.into() })?;
+            match self.events.recv_timeout(Duration::from_secs(5)).context("no answer to Open")? {
+                Event::Opened { leg: opened, rtp } if opened == leg => phones.targets[n] = rtp,
                 other => bail!("{other:?} instead of Opened"),
             }
             let stream = Stream {
@@ -194,10 +220,15 @@ impl Ours {
                 ptime: Duration::from_millis(20),
                 direction: Direction::SendRecv,
             };
-            ours.send(Command::Configure { leg, stream })?;
+            self.send(Command::Configure { leg, stream })?;
         }
-        phones.call(targets);
-        Ok(ours)
+        Ok(())
+    }
+
+    fn play(&mut self, legs: usize) -> Result<()> {
+        (0..legs as u64).map(LegId).try_for_each(|leg| {
+            self.send(Command::Play { leg, play: PlayId(leg.0), sounds: vec![music()], repeat: true })
+        })
     }
 
     fn send(&mut self, command: Command) -> Result<()> {
@@ -213,14 +244,12 @@ fn bare_round(calls: usize, step: Duration, length: Duration) -> Result<Measured
     let mut phones = Phones::new(calls * 2)?;
     let remotes = phones.addresses()?;
     let sockets = (0..remotes.len()).map(|_| local_socket()).collect::<Result<Vec<_>>>()?;
-    phones.call(sockets.iter().map(UdpSocket::local_addr).collect::<Result<_, _>>()?);
+    phones.targets = sockets.iter().map(UdpSocket::local_addr).collect::<Result<_, _>>()?;
     let epoll = watch(&sockets)?;
-    let stop = Arc::new(AtomicBool::new(false));
-    let stopped = stop.clone();
-    let relay = move || -> Result<()> {
+    measure_bare(&mut phones, true, length, move |stop| {
         let mut ready = Vec::with_capacity(1024);
         let mut buffer = [0; 1501];
-        while !stopped.load(Ordering::Relaxed) {
+        while !stop.load(Ordering::Relaxed) {
             wait(&epoll, &mut ready, Duration::from_millis(100))?;
             let begun = Instant::now();
             for event in ready.drain(..) {
@@ -237,11 +266,43 @@ fn bare_round(calls: usize, step: Duration, length: Duration) -> Result<Measured
             }
         }
         Ok(())
-    };
-    let relay = thread::Builder::new().name("bare".into()).spawn(relay)?;
-    let measured = measure(&mut phones, "bare", true, length);
+    })
+}
+
+/// Sends what music would be: a socket for each phone, a packet each 20 ms, the phones spread over the milliseconds.
+fn bare_sender_round(callers: usize, length: Duration) -> Result<Measured> {
+    let mut phones = Phones::new(callers)?;
+    let remotes = phones.addresses()?;
+    let sockets = (0..callers).map(|_| local_socket()).collect::<Result<Vec<_>>>()?;
+    measure_bare(&mut phones, false, length, move |stop| {
+        let begun = Instant::now();
+        let packet = [0xff; PACKET];
+        for step in 0.. {
+            if stop.load(Ordering::Relaxed) {
+                break;
+            }
+            for index in (step % 20..callers).step_by(20) {
+                sockets[index].send_to(&packet, remotes[index]).ok();
+            }
+            thread::sleep((begun + Duration::from_millis(step as u64 + 1)).saturating_duration_since(Instant::now()));
+        }
+        Ok(())
+    })
+}
+
+/// Runs the phones against `work` on a thread of its own, which ends when it is told to.
+fn measure_bare(
+    phones: &mut Phones,
+    talking: bool,
+    length: Duration,
+    work: impl FnOnce(&AtomicBool) -> Result<()> + Send + 'static,
+) -> Result<Measured> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let stopped = stop.clone();
+    let thread = thread::Builder::new().name("bare".into()).spawn(move || work(&stopped))?;
+    let measured = measure(phones, "bare", talking, length);
     stop.store(true, Ordering::Relaxed);
-    relay.join().expect("the relay does not panic")?;
+    thread.join().expect("a bare relay does not panic")?;
     measured
 }
 
@@ -280,15 +341,12 @@ impl Phones {
         let sockets = (0..count).map(|_| local_socket()).collect::<Result<Vec<_>>>()?;
         let epoll = watch(&sockets)?;
         let sequences = vec![0; count];
-        Ok(Phones { sockets, targets: Vec::new(), sequences, epoll, started: Instant::now() })
+        let nobody = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+        Ok(Phones { sockets, targets: vec![nobody; count], sequences, epoll, started: Instant::now() })
     }
 
     fn addresses(&self) -> Result<Vec<SocketAddr>> {
         Ok(self.sockets.iter().map(UdpSocket::local_addr).collect::<Result<_, _>>()?)
-    }
-
-    fn call(&mut self, targets: Vec<SocketAddr>) {
-        self.targets = targets;
     }
 
     fn run(&mut self, length: Duration, talking: bool) -> Result<Heard> {
