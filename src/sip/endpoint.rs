@@ -10,6 +10,8 @@ mod callee;
 mod caller;
 mod inbound;
 mod offers;
+#[cfg(test)]
+mod story_tests;
 mod writing;
 
 use super::headers::Headers;
@@ -21,7 +23,7 @@ use super::secrets::Secrets;
 use super::transaction::Timings;
 use super::transaction::table::{Owner, ServerKey, Table, answer_hop};
 use super::uri::Uri;
-use super::usage::{State, Usage};
+use super::usage::{Exchange, INFOS_MAX, State, Usage};
 use crate::time::{Duration, Time};
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
@@ -453,16 +455,10 @@ impl Endpoint {
         self.reject_offer(now, id, code);
     }
 
-    /// Sends an INFO inside the dialog; its answer is not said, except that 408, 481 and silence end the usage.
+    /// Sends an INFO inside the dialog; its answer is not said, except that 408, 481 and silence end the usage. Before the
+    /// ACK of our 2xx it waits (the peer may not know the dialog yet); at most 16 wait, further ones are dropped.
     pub fn info(&mut self, now: Time, id: InviteId, content_type: &str, body: Vec<u8>) {
-        let Some(usage) = self.usages.get_mut(&id).filter(|usage| matches!(usage.state, State::Answered)) else {
-            return;
-        };
-        let Some(dialog) = &mut usage.dialog else { return };
-        let mut info = dialog.request(Method::Info);
-        let hop = dialog.hop();
-        info.set_body(content_type, body);
-        self.start_request(now, hop, info, Owner::Info(id));
+        self.send_info(now, id, content_type.to_string(), body);
     }
 
     // What callers and callees share.
@@ -510,6 +506,23 @@ impl Endpoint {
         } else {
             self.send_bye(now, id, reason);
         }
+    }
+
+    fn send_info(&mut self, now: Time, id: InviteId, content_type: String, body: Vec<u8>) {
+        let Some(usage) = self.usages.get_mut(&id).filter(|usage| matches!(usage.state, State::Answered)) else {
+            return;
+        };
+        if usage.unacknowledged.as_ref().is_some_and(|waiting| waiting.first) {
+            if usage.infos.len() < INFOS_MAX {
+                usage.infos.push((content_type, body));
+            }
+            return;
+        }
+        let Some(dialog) = &mut usage.dialog else { return };
+        let mut info = dialog.request(Method::Info);
+        let hop = dialog.hop();
+        info.set_body(&content_type, body);
+        self.start_request(now, hop, info, Owner::Info(id));
     }
 
     /// From here on the usage only waits for the answer to this BYE.
@@ -575,11 +588,15 @@ impl Endpoint {
         self.schedule.move_to(id, &mut usage.armed, None);
     }
 
-    /// 487 to the peer's offer, if one waits for its answer.
+    /// 487 to the peer's offer, if one waits for its answer; ours is given the usual time to be answered after all.
     fn terminate_offer(&mut self, now: Time, id: InviteId) {
         let Some(usage) = self.usages.get_mut(&id) else { return };
-        if let Some((server, _)) = usage.take_received() {
-            self.answer(now, server, writing::response(487));
+        match std::mem::replace(&mut usage.exchange, Exchange::Idle) {
+            Exchange::Received { server, .. } => {
+                self.answer(now, server, writing::response(487));
+            }
+            Exchange::Sent(sent) => self.table.give_up_at(sent.client, now + self.table.timings().patience()),
+            Exchange::Idle => {}
         }
     }
 

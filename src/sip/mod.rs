@@ -21,6 +21,8 @@ mod schedule;
 mod secrets;
 pub mod stream;
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod torture;
 pub mod transaction;
 pub mod uri;

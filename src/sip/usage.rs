@@ -25,6 +25,9 @@ pub const REINVITE_PATIENCE: Duration = Duration::from_secs(180);
 /// Dialogs that one INVITE of ours may make by forking; what exceeds it is not acknowledged.
 pub const FORKS_MAX: usize = 12;
 
+/// INFOs that may wait for the ACK of our 2xx.
+pub const INFOS_MAX: usize = 16;
+
 #[derive(Debug)]
 pub struct Usage {
     pub state: State,
@@ -36,6 +39,8 @@ pub struct Usage {
     pub calls: bool,
     /// The 2xx of ours that waits for its ACK.
     pub unacknowledged: Option<Unacknowledged>,
+    /// INFOs, type and body, that wait for it.
+    pub infos: Vec<(String, Vec<u8>)>,
     pub exchange: Exchange,
     pub wanted: Option<Wanted>,
     pub armed: Option<Time>,
@@ -133,6 +138,7 @@ impl Usage {
             dialog_keys: Vec::new(),
             calls,
             unacknowledged: None,
+            infos: Vec::new(),
             exchange: Exchange::Idle,
             wanted: None,
             armed: None,

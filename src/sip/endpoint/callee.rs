@@ -120,8 +120,12 @@ impl Endpoint {
             let reason = reason.take();
             return self.send_bye(now, id, reason.as_deref());
         }
+        let infos = std::mem::take(&mut usage.infos);
         if waiting.first || !ack.body.is_empty() {
             self.events.push_back(Event::Confirmed { id, body: ack.body });
+        }
+        for (content_type, body) in infos {
+            self.send_info(now, id, content_type, body);
         }
         self.offer_next(now, id);
         self.arm(id);

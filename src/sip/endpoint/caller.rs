@@ -129,7 +129,10 @@ impl Endpoint {
         let Some(invite) = self.table.invite(key) else { return };
         let name = invite.headers.call_id().ok().zip(invite.headers.from_().ok());
         let name = name.map(|(call_id, from)| (call_id.to_string(), from.tag().unwrap_or_default().to_string()));
-        let Some(calling) = self.calling(id, key) else { return };
+        let Some(calling) = self.calling(id, key) else {
+            // Nobody waits for the answer any more.
+            return self.table.give_up_at(key, now + self.table.timings().patience());
+        };
         calling.provisional = true;
         let cancelled = calling.cancel != Cancel::No;
         if response.code > 100

@@ -97,6 +97,7 @@ impl Endpoint {
         if matches!(usage.state, State::Ending) {
             return self.refuse(arrival, &request, response(481));
         }
+        let leaving = matches!(usage.state, State::Leaving { .. });
         let number = request.headers.cseq().map_or(0, |(number, _)| number);
         if let Some(dialog) = &mut usage.dialog {
             if dialog.take_number(number).is_err() {
@@ -116,6 +117,9 @@ impl Endpoint {
             }
             Method::Info => {
                 self.refuse(arrival, &request, response(200));
+                if leaving {
+                    return;
+                }
                 let content_type = request.headers.content_type().unwrap_or_default().to_string();
                 self.events.push_back(Event::Info { id, content_type, body: request.body });
             }

@@ -119,15 +119,16 @@ impl Endpoint {
         if response.is_success() {
             self.acknowledge_reinvite(hop, passed.key, &response);
         }
-        let Some(usage) = self.usages.get_mut(&id) else { return };
-        let Exchange::Sent(sent) = &usage.exchange else { return };
-        if sent.client != passed.key {
-            return;
-        }
+        let until = self.usages.get(&id).and_then(|usage| match &usage.exchange {
+            Exchange::Sent(sent) if sent.client == passed.key => Some(sent.until),
+            _ => None,
+        });
         if response.is_provisional() {
-            let until = sent.until;
+            // Nobody waits for the answer any more if the usage ended meanwhile.
+            let until = until.unwrap_or(now + self.table.timings().patience());
             return self.table.give_up_at(passed.key, until);
         }
+        let Some(usage) = self.usages.get_mut(&id).filter(|_| until.is_some()) else { return };
         let Some(Sent { offer, tries, .. }) = usage.take_sent() else { return };
         let superseded = usage.wanted.is_some();
         match response.code {

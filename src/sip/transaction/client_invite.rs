@@ -87,10 +87,10 @@ impl ClientInvite {
     }
 
     /// Without a final answer by then it counts as timed out. For after the first provisional answer, when Timer B no
-    /// longer runs: a CANCEL was sent (RFC 3261 §9.1), or the user has a limit of its own.
+    /// longer runs: a CANCEL was sent (RFC 3261 §9.1), or the user has a limit of its own. The earliest limit holds.
     pub fn give_up_at(&mut self, at: Time) {
         if self.state == State::Proceeding {
-            self.over = Some(at);
+            self.over = Some(self.over.map_or(at, |over| over.min(at)));
         }
     }
 
@@ -193,6 +193,7 @@ mod tests {
         let mut tx = new(false);
         tx.handle_response(ms(100), 180);
         tx.give_up_at(ms(40_000));
+        tx.give_up_at(ms(50_000));
         assert_eq!(tx.handle_response(ms(200), 183), Reaction::Pass);
         assert_eq!(run(&mut tx), [(40_000, Expiry::TimedOut)]);
 
