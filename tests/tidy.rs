@@ -16,7 +16,7 @@ const ARROWS: &[(&str, &[&str], &str)] = &[
     ("call", &["sip", "sdp", "media"], "turns leg verbs into SIP and media commands; knows neither flows nor queues"),
     ("record", &["acd", "media"], "states facts in the words of those two: exits, outcomes, quality"),
     ("engine", &["call", "flow", "acd", "record", "sip", "media"], "the switchboard: the only room that knows these"),
-    ("config", &["sip", "media", "flow", "acd"], "fills the settings structs that those rooms own"),
+    ("config", &["sip", "media", "flow", "acd", "engine"], "fills the settings structs that those rooms own"),
     (
         "sim",
         &["sip", "sdp", "rtp", "audio", "media", "flow", "acd", "call", "record", "engine"],

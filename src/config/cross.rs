@@ -5,6 +5,7 @@ use super::read::Table;
 use super::source::At;
 use super::{Codes, Config};
 use crate::acd::event::Skills;
+use crate::engine::settings::Network;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
@@ -12,6 +13,7 @@ use std::collections::btree_map::Entry;
 pub(super) fn check(config: &Config, top: &Table) {
     let check = Check { config, top };
     check.listens();
+    check.registrations();
     check.names("queues", config.queues.iter().map(|queue| queue.name.as_str()));
     check.names("agents", config.agents.iter().map(|agent| agent.settings.name.as_str()));
     check.names("trunks", config.trunks.iter().map(|trunk| trunk.name.as_str()));
@@ -43,6 +45,14 @@ impl Check<'_> {
                 let place = self.top.reader.sources.value(&at.index(i));
                 self.top.reader.note(Problem::error(place, "vaxel would listen there twice"));
             }
+        }
+    }
+
+    fn registrations(&self) {
+        let sip = &self.config.sip;
+        if sip.registration_min > sip.registration_max {
+            let place = self.top.reader.sources.value(&At::default().key("sip").key("registration_min"));
+            self.top.reader.note(Problem::error(place, "the shortest registration is longer than the longest"));
         }
     }
 
@@ -100,13 +110,14 @@ impl Check<'_> {
         let ours = |i: usize| self.config.trunks[i].from.iter().map(move |network| (i, network));
         for (i, trunk) in self.config.trunks.iter().enumerate() {
             let place = self.place("trunks", i, "from");
-            if trunk.from.iter().any(|network| network.is_everyone()) {
+            if trunk.from.iter().any(|network| network.prefix == 0) {
                 let problem = Problem::warning(place.clone(), format!("everyone is trunk `{}`", trunk.name));
                 self.top.reader.note(problem.help("name the carrier's own addresses: others could call through vaxel"));
             }
             for network in &trunk.from {
-                if let Some((other, theirs)) = (0..i).flat_map(ours).find(|(_, theirs)| theirs.overlaps(network)) {
+                if let Some((other, theirs)) = (0..i).flat_map(ours).find(|(_, theirs)| overlap(theirs, network)) {
                     let other = &self.config.trunks[other].name;
+                    let [network, theirs] = [network, theirs].map(|n| format!("{}/{}", n.address, n.prefix));
                     let message = format!("{network} overlaps {theirs} of trunk `{other}`");
                     let help = "an address can belong to one trunk only";
                     self.top.reader.note(Problem::error(place.clone(), message).help(help));
@@ -159,4 +170,9 @@ impl Check<'_> {
             }
         }
     }
+}
+
+/// Whether some address is in both.
+fn overlap(one: &Network, other: &Network) -> bool {
+    one.contains(other.address) || other.contains(one.address)
 }

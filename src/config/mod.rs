@@ -5,17 +5,20 @@
 //! knows this room. It opens no file: the text of files is asked for through a function.
 
 mod cross;
+mod fill;
 mod problem;
 mod read;
 mod source;
 mod starter;
 mod values;
 
+pub use fill::Given;
 pub use problem::{Place, Problem, Severity, nearest};
 pub use starter::starter;
-pub use values::{Hop, Listen, Network, Ports, Secret};
+pub use values::{Hop, Listen, Ports, Secret};
 
 use crate::acd::{AgentSettings, QueueSettings};
+use crate::engine::settings::Network;
 use crate::time::Duration;
 use read::{Reader, Table};
 use source::{At, Sources};
@@ -58,6 +61,9 @@ pub struct Sip {
     pub listen: Vec<Listen>,
     /// Digest realm.
     pub realm: String,
+    /// Shortest and longest time for which a phone may register.
+    pub registration_min: Duration,
+    pub registration_max: Duration,
 }
 
 #[derive(Clone, Debug)]
@@ -89,6 +95,10 @@ pub struct Flows {
 pub struct Sounds {
     /// Looked into before the sounds inside the program; `None`: only those.
     pub folder: Option<PathBuf>,
+    /// Of what is said to agents.
+    pub language: String,
+    /// What a held party hears: a name below `music/`.
+    pub hold_music: String,
 }
 
 #[derive(Clone, Debug)]
@@ -96,6 +106,8 @@ pub struct Limits {
     /// Calls at once; at least 1.
     pub calls: u32,
     pub call_duration: Duration,
+    /// How long the phone of a directly dialled agent rings.
+    pub ring_time: Duration,
     /// How long talks may go on after SIGTERM.
     pub drain: Duration,
     /// Said in 503 answers; whole seconds, at least 1.
@@ -214,7 +226,12 @@ impl Config {
         every_queue.finish();
         every_agent.finish();
         Config {
-            sip: section(top, "sip", |sip| Sip { listen: sip.list("listen"), realm: sip.get("realm") }),
+            sip: section(top, "sip", |sip| Sip {
+                listen: sip.list("listen"),
+                realm: sip.get("realm"),
+                registration_min: seconds(sip, "registration_min", 1, 86_400),
+                registration_max: seconds(sip, "registration_max", 1, 7 * 86_400),
+            }),
             media: section(top, "media", |media| Media {
                 ports: media.optional("ports").unwrap_or(Ports(20_000..=29_999)),
                 workers: media.within("workers", 0..=256).filter(|workers| *workers > 0),
@@ -225,10 +242,15 @@ impl Config {
             }),
             data: section(top, "data", |data| Data { folder: data.path("folder").unwrap_or_default() }),
             flows: section(top, "flows", |flows| Flows { folder: flows.path("folder") }),
-            sounds: section(top, "sounds", |sounds| Sounds { folder: sounds.path("folder") }),
+            sounds: section(top, "sounds", |sounds| Sounds {
+                folder: sounds.path("folder"),
+                language: sounds.get("language"),
+                hold_music: sounds.get("hold_music"),
+            }),
             limits: section(top, "limits", |limits| Limits {
                 calls: limits.within("calls", 1..=1_000_000).unwrap_or(1),
                 call_duration: seconds(limits, "call_duration", 60, 7 * 86_400),
+                ring_time: seconds(limits, "ring_time", 5, 600),
                 drain: seconds(limits, "drain", 0, 86_400),
                 retry_after: seconds(limits, "retry_after", 1, 3600),
             }),

@@ -5,6 +5,7 @@
 
 use super::problem::{Place, Problem, nearest};
 use super::source::{At, Sources};
+use crate::engine::settings::Network;
 use crate::time::{Duration, parse_duration, show_duration};
 use config::{Value, ValueKind};
 use std::cell::RefCell;
@@ -59,7 +60,7 @@ macro_rules! quoted {
 quoted! {
     super::Listen: r#"transport, address and port such as "udp:192.0.2.1:5060""#,
     super::Hop: r#"transport, address and port such as "udp:192.0.2.1:5060""#,
-    super::Network: r#"an address or network such as "203.0.113.0/24""#,
+    Network: r#"an address or network such as "203.0.113.0/24""#,
     super::Ports: r#"a range of ports such as "20000-29999""#,
     super::values::Limit: r#"a length of time such as "5m", or "none""#,
     super::values::Name: "a name of up to 64 letters a-z, digits, `-`, `_` and `.`",
