@@ -25,6 +25,9 @@ const PTIME_MAX: u64 = 60;
 const PACKET_MAX: usize = HEADER + PTIME_MAX as usize * 8;
 /// A tick that is later than this is made up for by leaving out, not by a burst.
 const TICK_LATE_MAX: Duration = Duration::from_millis(100);
+/// Keys that are taken from a peer in one second, more than anybody can press: a peer that sends nothing else must not fill
+/// the way to call control. More are not reported.
+const KEYS_PER_SECOND_MAX: u32 = 50;
 /// Keys that wait to be sent; more are dropped.
 const KEYS_MAX: usize = 32;
 /// Shortest and longest time a key is sent for; the longest is what the 16 bits of RFC 4733 §2.3.5 hold.
@@ -46,6 +49,8 @@ pub struct Leg {
     pub bridged: Option<Slot>,
     /// The key that was pressed last before the bridge: the other leg hears nothing of it.
     key_before: Option<u32>,
+    /// The second in which keys are counted, by its beginning, and how many there were.
+    keys_heard: (Time, u32),
     /// When the last RTP packet of the peer came, or was first to be expected.
     pub heard_at: Time,
     /// The present silence is reported.
@@ -117,6 +122,7 @@ impl Leg {
             keys: Keys::default(),
             bridged: None,
             key_before: None,
+            keys_heard: (now, 0),
             heard_at: now,
             silence_told: false,
             foreign: 0,
@@ -215,10 +221,19 @@ impl Leg {
         };
         let mut key = None;
         if let Kind::Event { event, fresh } = &mut kind {
-            key = self.incoming.key(place.timestamp, *event).and_then(event::key);
+            key = self.incoming.key(place.timestamp, *event).and_then(event::key).filter(|_| self.may_press(now));
             *fresh = self.key_before != Some(place.timestamp);
         }
         Verdict::Heard(Heard { place, payload: packet.payload, kind, key })
+    }
+
+    fn may_press(&mut self, now: Time) -> bool {
+        let (since, count) = &mut self.keys_heard;
+        if now.since(*since) >= Duration::from_secs(1) {
+            (*since, *count) = (now, 0);
+        }
+        *count += 1;
+        *count <= KEYS_PER_SECOND_MAX
     }
 
     /// A packet that `source` heard goes to this leg's peer. `bytes`: the datagram, rewritten in place.

@@ -54,6 +54,21 @@ fn a_key_is_told_at_its_start_and_what_is_no_key_is_not() {
 }
 
 #[test]
+fn a_flood_of_keys_is_cut_off_and_does_not_silence_the_next_second() {
+    let mut bench = Bench::new();
+    let mut phone = bench.phone(1, Codec::Pcmu);
+    for n in 0..500 {
+        let packet = phone.key(if n % 2 == 0 { '1' } else { '2' }, 160).remove(0);
+        bench.deliver(phone.slot, Port::Rtp, phone.from, packet);
+    }
+    assert_eq!(digits(&bench.happened()).len(), 50);
+    bench.pass(MS * 1000);
+    let packet = phone.key('3', 160).remove(0);
+    bench.deliver(phone.slot, Port::Rtp, phone.from, packet);
+    assert_eq!(digits(&bench.happened()), "3");
+}
+
+#[test]
 fn keys_cross_the_bridge_under_the_number_of_the_other_side() {
     let mut bench = Bench::new();
     let (mut a, b) = (bench.phone(1, Codec::Pcmu), bench.phone(2, Codec::Pcma));
