@@ -49,6 +49,12 @@ impl Params {
     /// Reads `;name=value;name…` with white space round every sign; `s` is empty or begins with a semicolon.
     pub(crate) fn parse(s: &str) -> Result<Params, &'static str> {
         let mut params = Vec::new();
+        Params::scan(s, |name, value| params.push((name.to_ascii_lowercase(), value.map(str::to_string))))?;
+        Ok(Params(params))
+    }
+
+    /// Gives each parameter to `each`, as it stands; refuses what [`Params::parse`] refuses and allocates nothing.
+    pub(crate) fn scan(s: &str, mut each: impl FnMut(&str, Option<&str>)) -> Result<(), &'static str> {
         let mut rest = lex::trim(s);
         while !rest.is_empty() {
             rest = rest.strip_prefix(';').ok_or("expected ';' before a parameter")?;
@@ -62,12 +68,10 @@ impl Params {
             if !lex::is_token(name) {
                 return Err("expected the name of a parameter after ';'");
             }
-            if let Some(value) = value {
-                check_value(value)?;
-            }
-            params.push((name.to_ascii_lowercase(), value.map(str::to_string)));
+            value.map_or(Ok(()), check_value)?;
+            each(name, value);
         }
-        Ok(Params(params))
+        Ok(())
     }
 }
 

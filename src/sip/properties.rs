@@ -270,6 +270,13 @@ proptest! {
     }
 
     #[test]
+    fn checking_and_building_refuse_the_same(text in "[ -~]{0,4}(sip:|tel:|<sip:|SIP/2.0/UDP )?[a-z0-9;:@<>\"%,?&=\\[\\] .+-]{0,20}[ -~]{0,4}") {
+        prop_assert_eq!(Uri::check(&text), text.parse::<Uri>().map(drop));
+        prop_assert_eq!(NameAddr::check(&text), NameAddr::parse(&text).map(drop));
+        prop_assert_eq!(Via::check(&text), Via::parse(&text).map(drop));
+    }
+
+    #[test]
     fn equivalence_holds_for_a_uri_and_itself(uri in uri()) {
         prop_assert!(uri.equivalent(&uri));
     }

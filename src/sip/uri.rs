@@ -141,35 +141,73 @@ fn headers_agree(a: &[(String, String)], b: &[(String, String)]) -> bool {
     a.len() == b.len() && a.iter().all(|(n, v)| b.iter().any(|(m, w)| n.eq_ignore_ascii_case(m) && v == w))
 }
 
-impl FromStr for Uri {
-    type Err = BadUri;
-
-    fn from_str(s: &str) -> Result<Uri, BadUri> {
-        if s.bytes().any(|b| lex::is_space(b) || b.is_ascii_control()) {
-            return Err(BadUri("white space in a URI"));
-        }
-        let (scheme, rest) = s.split_once(':').ok_or(BadUri("expected a scheme such as sip:"))?;
-        if scheme.eq_ignore_ascii_case("sip") {
-            parse_sip(false, rest).map(Uri::Sip)
-        } else if scheme.eq_ignore_ascii_case("sips") {
-            parse_sip(true, rest).map(Uri::Sip)
-        } else if scheme.eq_ignore_ascii_case("tel") {
-            parse_tel(rest)
-        } else {
-            let scheme_ok = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-                && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'));
-            if !scheme_ok {
-                return Err(BadUri("expected a scheme such as sip:"));
+impl Uri {
+    /// Refuses what reading a [`Uri`] from text refuses, and builds nothing.
+    pub(crate) fn check(s: &str) -> Result<(), BadUri> {
+        match split_scheme(s)? {
+            (Scheme::Sip | Scheme::Sips, rest) => {
+                let parts = split_sip(rest)?;
+                parts.each_param(|_, _| Ok(()))?;
+                parts.each_header(|_, _| Ok(()))
             }
-            if rest.is_empty() || rest.bytes().any(|b| matches!(b, b'<' | b'>' | b'"')) {
-                return Err(BadUri("expected a URI after its scheme"));
-            }
-            Ok(Uri::Other(s.to_string()))
+            (Scheme::Tel, _) => s.parse::<Uri>().map(drop),
+            (Scheme::Other, _) => Ok(()),
         }
     }
 }
 
-fn parse_sip(secure: bool, s: &str) -> Result<SipUri, BadUri> {
+impl FromStr for Uri {
+    type Err = BadUri;
+
+    fn from_str(s: &str) -> Result<Uri, BadUri> {
+        match split_scheme(s)? {
+            (Scheme::Sip, rest) => split_sip(rest)?.build(false).map(Uri::Sip),
+            (Scheme::Sips, rest) => split_sip(rest)?.build(true).map(Uri::Sip),
+            (Scheme::Tel, rest) => parse_tel(rest),
+            (Scheme::Other, _) => Ok(Uri::Other(s.to_string())),
+        }
+    }
+}
+
+enum Scheme {
+    Sip,
+    Sips,
+    Tel,
+    Other,
+}
+
+fn split_scheme(s: &str) -> Result<(Scheme, &str), BadUri> {
+    if s.bytes().any(|b| lex::is_space(b) || b.is_ascii_control()) {
+        return Err(BadUri("white space in a URI"));
+    }
+    let (scheme, rest) = s.split_once(':').ok_or(BadUri("expected a scheme such as sip:"))?;
+    for (name, known) in [("sip", Scheme::Sip), ("sips", Scheme::Sips), ("tel", Scheme::Tel)] {
+        if scheme.eq_ignore_ascii_case(name) {
+            return Ok((known, rest));
+        }
+    }
+    let scheme_ok = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+        && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'));
+    if !scheme_ok {
+        return Err(BadUri("expected a scheme such as sip:"));
+    }
+    if rest.is_empty() || rest.bytes().any(|b| matches!(b, b'<' | b'>' | b'"')) {
+        return Err(BadUri("expected a URI after its scheme"));
+    }
+    Ok((Scheme::Other, rest))
+}
+
+/// The pieces of a SIP URI as they stand. User, password and host are checked, the rest when it is gone through.
+struct SipParts<'a> {
+    user: Option<&'a str>,
+    password: Option<&'a str>,
+    host: HostRef<'a>,
+    port: Option<u16>,
+    params: Option<&'a str>,
+    headers: Option<&'a str>,
+}
+
+fn split_sip(s: &str) -> Result<SipParts<'_>, BadUri> {
     if s.bytes().any(|b| matches!(b, b'<' | b'>' | b'"')) {
         return Err(BadUri("quote or angle bracket in a URI"));
     }
@@ -178,45 +216,85 @@ fn parse_sip(secure: bool, s: &str) -> Result<SipUri, BadUri> {
         Some((userinfo, rest)) => (Some(userinfo), rest),
         None => (None, s),
     };
-    let escapes = |text: &str| lex::unescape(text).ok_or(BadUri("bad %-escape in a URI"));
-    let (user, password) = match userinfo {
+    let (user, password) = match userinfo.map(|userinfo| userinfo.split_once(':').ok_or(userinfo)) {
         None => (None, None),
-        Some(userinfo) if userinfo.is_empty() || userinfo.starts_with(':') => {
-            return Err(BadUri("expected a user before '@'"));
-        }
-        Some(userinfo) => match userinfo.split_once(':') {
-            Some((user, password)) => (Some(escapes(user)?), Some(escapes(password)?)),
-            None => (Some(escapes(userinfo)?), None),
-        },
+        Some(Ok((user, password))) => (Some(user), Some(password)),
+        Some(Err(user)) => (Some(user), None),
     };
-    let (rest, headers) = match rest.split_once('?') {
-        Some((rest, headers)) => (rest, Some(headers)),
-        None => (rest, None),
-    };
-    let (hostport, params) = match rest.split_once(';') {
-        Some((hostport, params)) => (hostport, Some(params)),
-        None => (rest, None),
-    };
-    let (host, port) = parse_host_port(hostport)?;
-    let mut uri = SipUri { secure, user, password, host, port, params: Params::default(), headers: Vec::new() };
-    for param in params.into_iter().flat_map(|p| p.split(';')) {
-        let (name, value) = match param.split_once('=') {
-            Some((name, value)) => (name, Some(escapes(value)?)),
-            None => (param, None),
-        };
-        if name.is_empty() {
-            return Err(BadUri("expected the name of a URI parameter after ';'"));
-        }
-        uri.params.0.push((escapes(name)?.to_ascii_lowercase(), value));
+    if user == Some("") {
+        return Err(BadUri("expected a user before '@'"));
     }
-    for header in headers.into_iter().flat_map(|h| h.split('&')) {
-        let (name, value) = header.split_once('=').ok_or(BadUri("expected name=value after '?' in a URI"))?;
-        if name.is_empty() {
-            return Err(BadUri("expected name=value after '?' in a URI"));
-        }
-        uri.headers.push((escapes(name)?, escapes(value)?));
+    for text in user.iter().chain(&password) {
+        check_escapes(text)?;
     }
-    Ok(uri)
+    let (rest, headers) = split_at_first(rest, '?');
+    let (hostport, params) = split_at_first(rest, ';');
+    let (host, port) = split_host_port(hostport)?;
+    Ok(SipParts { user, password, host, port, params, headers })
+}
+
+fn split_at_first(s: &str, sign: char) -> (&str, Option<&str>) {
+    match s.split_once(sign) {
+        Some((before, after)) => (before, Some(after)),
+        None => (s, None),
+    }
+}
+
+impl<'a> SipParts<'a> {
+    fn build(&self, secure: bool) -> Result<SipUri, BadUri> {
+        let (mut params, mut headers) = (Vec::new(), Vec::new());
+        self.each_param(|name, value| {
+            params.push((unescaped(name)?.to_ascii_lowercase(), value.map(unescaped).transpose()?));
+            Ok(())
+        })?;
+        self.each_header(|name, value| {
+            headers.push((unescaped(name)?, unescaped(value)?));
+            Ok(())
+        })?;
+        Ok(SipUri {
+            secure,
+            user: self.user.map(unescaped).transpose()?,
+            password: self.password.map(unescaped).transpose()?,
+            host: self.host.to_host(),
+            port: self.port,
+            params: Params(params),
+            headers,
+        })
+    }
+
+    fn each_param(&self, mut each: impl FnMut(&'a str, Option<&'a str>) -> Result<(), BadUri>) -> Result<(), BadUri> {
+        for param in self.params.into_iter().flat_map(|params| params.split(';')) {
+            let (name, value) = split_at_first(param, '=');
+            if name.is_empty() {
+                return Err(BadUri("expected the name of a URI parameter after ';'"));
+            }
+            check_escapes(param)?;
+            each(name, value)?;
+        }
+        Ok(())
+    }
+
+    fn each_header(&self, mut each: impl FnMut(&'a str, &'a str) -> Result<(), BadUri>) -> Result<(), BadUri> {
+        for header in self.headers.into_iter().flat_map(|headers| headers.split('&')) {
+            let (name, value) = split_at_first(header, '=');
+            let value = value.filter(|_| !name.is_empty());
+            let value = value.ok_or(BadUri("expected name=value after '?' in a URI"))?;
+            check_escapes(name)?;
+            check_escapes(value)?;
+            each(name, value)?;
+        }
+        Ok(())
+    }
+}
+
+const BAD_ESCAPE: BadUri = BadUri("bad %-escape in a URI");
+
+fn unescaped(s: &str) -> Result<String, BadUri> {
+    lex::unescape(s).ok_or(BAD_ESCAPE)
+}
+
+fn check_escapes(s: &str) -> Result<(), BadUri> {
+    if !s.contains('%') || lex::unescape(s).is_some() { Ok(()) } else { Err(BAD_ESCAPE) }
 }
 
 fn parse_tel(s: &str) -> Result<Uri, BadUri> {
@@ -232,17 +310,33 @@ fn parse_tel(s: &str) -> Result<Uri, BadUri> {
     Ok(Uri::Tel { number, params: Params::parse(params).map_err(BadUri)? })
 }
 
+/// A host that is not copied yet.
+#[derive(Clone, Copy)]
+pub(crate) enum HostRef<'a> {
+    Name(&'a str),
+    Ip(IpAddr),
+}
+
+impl HostRef<'_> {
+    pub(crate) fn to_host(self) -> Host {
+        match self {
+            HostRef::Name(name) => Host::Name(name.to_ascii_lowercase()),
+            HostRef::Ip(ip) => Host::Ip(ip),
+        }
+    }
+}
+
 /// `host [":" port]`; white space round the colon is allowed in Via and cannot occur in a URI.
-pub(crate) fn parse_host_port(s: &str) -> Result<(Host, Option<u16>), BadUri> {
+pub(crate) fn split_host_port(s: &str) -> Result<(HostRef<'_>, Option<u16>), BadUri> {
     let s = lex::trim(s);
     let (host, rest) = match s.strip_prefix('[') {
         Some(tail) => {
             let end = tail.find(']').ok_or(BadUri("expected ']' after an IPv6 address"))?;
-            (Host::Ip(IpAddr::V6(parse_ipv6(&tail[..end])?)), &tail[end + 1..])
+            (HostRef::Ip(IpAddr::V6(parse_ipv6(&tail[..end])?)), &tail[end + 1..])
         }
         None => {
             let end = s.find(':').unwrap_or(s.len());
-            (parse_name(lex::trim(&s[..end]))?, &s[end..])
+            (split_name(lex::trim(&s[..end]))?, &s[end..])
         }
     };
     let rest = lex::trim(rest);
@@ -256,16 +350,18 @@ pub(crate) fn parse_host_port(s: &str) -> Result<(Host, Option<u16>), BadUri> {
     }
 }
 
-fn parse_name(s: &str) -> Result<Host, BadUri> {
+fn split_name(s: &str) -> Result<HostRef<'_>, BadUri> {
     if s.is_empty() {
         return Err(BadUri("expected a host"));
     }
-    if let Ok(ip) = s.parse() {
-        return Ok(Host::Ip(IpAddr::V4(ip)));
+    if s.as_bytes()[0].is_ascii_digit()
+        && let Ok(ip) = s.parse()
+    {
+        return Ok(HostRef::Ip(IpAddr::V4(ip)));
     }
     // The underscore is no host name by RFC 1123, but occurs in the names of real machines.
     if s.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_')) {
-        Ok(Host::Name(s.to_ascii_lowercase()))
+        Ok(HostRef::Name(s))
     } else {
         Err(BadUri("expected a host name or address"))
     }
@@ -285,8 +381,8 @@ impl FromStr for Host {
         if let Ok(ip) = s.parse() {
             return Ok(Host::Ip(ip));
         }
-        match parse_host_port(s)? {
-            (host, None) => Ok(host),
+        match split_host_port(s)? {
+            (host, None) => Ok(host.to_host()),
             _ => Err(BadUri("expected a host without port")),
         }
     }

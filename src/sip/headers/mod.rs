@@ -37,6 +37,10 @@ pub struct BadHeader {
 const MISSING: &str = "missing";
 
 impl BadHeader {
+    pub(crate) fn missing(name: &'static str) -> BadHeader {
+        BadHeader { name, fault: MISSING }
+    }
+
     pub fn is_missing(&self) -> bool {
         self.fault == MISSING
     }
@@ -127,7 +131,7 @@ impl Headers {
 
     /// The topmost Via.
     pub fn via(&self) -> Result<Via, BadHeader> {
-        Via::parse(self.items("Via").next().ok_or(missing("Via"))?)
+        Via::parse(self.items("Via").next().ok_or(BadHeader::missing("Via"))?)
     }
 
     /// All Vias, topmost first.
@@ -145,7 +149,7 @@ impl Headers {
 
     /// A header that holds exactly one address, for example `Refer-To`, `Referred-By`.
     pub fn address(&self, name: &'static str) -> Result<NameAddr, BadHeader> {
-        NameAddr::parse(self.get(name).ok_or(missing(name))?).map_err(|fault| BadHeader { name, fault })
+        NameAddr::parse(self.get(name).ok_or(BadHeader::missing(name))?).map_err(|fault| BadHeader { name, fault })
     }
 
     /// All addresses of a list header, for example `P-Asserted-Identity`.
@@ -154,13 +158,13 @@ impl Headers {
     }
 
     pub fn call_id(&self) -> Result<&str, BadHeader> {
-        self.get("Call-ID").filter(|id| !id.is_empty()).ok_or(missing("Call-ID"))
+        self.get("Call-ID").filter(|id| !id.is_empty()).ok_or(BadHeader::missing("Call-ID"))
     }
 
     /// Number (at most 2^31 - 1, RFC 3261 §8.1.1.5) and method.
     pub fn cseq(&self) -> Result<(u32, Method), BadHeader> {
         let bad = |fault| BadHeader { name: "CSeq", fault };
-        let value = self.get("CSeq").ok_or(missing("CSeq"))?;
+        let value = self.get("CSeq").ok_or(BadHeader::missing("CSeq"))?;
         let (number, method) = value.split_once([' ', '\t']).ok_or(bad("expected a number and a method"))?;
         let number = lex::number(number, (1 << 31) - 1).ok_or(bad("expected a number below 2^31"))?;
         let method = Method::parse(lex::trim(method)).ok_or(bad("expected a method after the number"))?;
@@ -228,10 +232,6 @@ impl Headers {
     pub fn reason(&self) -> Option<Reason> {
         self.items("Reason").find_map(Reason::parse)
     }
-}
-
-fn missing(name: &'static str) -> BadHeader {
-    BadHeader { name, fault: MISSING }
 }
 
 fn header(name: &str, mut value: String) -> Option<Header> {

@@ -2,7 +2,7 @@
 
 use crate::sip::lex;
 use crate::sip::params::Params;
-use crate::sip::uri::Uri;
+use crate::sip::uri::{BadUri, Uri};
 use std::fmt;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,40 +37,67 @@ impl NameAddr {
 
     /// Reads exactly one address. The error says what was expected.
     pub fn parse(s: &str) -> Result<NameAddr, &'static str> {
-        let s = lex::trim(s);
-        let (display, rest) = if s.starts_with('"') {
-            let len = lex::quoted_len(s).ok_or("quoted string without its end")?;
-            let rest = lex::trim(&s[len..]);
-            if !rest.starts_with('<') {
-                return Err("expected '<' after a quoted display name");
-            }
-            (lex::unquote(&s[1..len - 1]), rest)
-        } else {
-            // Display names that should have been quoted are common and harm nobody (RFC 4475 §3.1.2.15).
-            match s.find('<') {
-                Some(at) if s[..at].contains(['"', ',', ';']) => return Err("expected a display name or '<'"),
-                Some(at) => (lex::trim(&s[..at]).to_string(), &s[at..]),
-                None => return parse_bare(s),
-            }
+        let Parts { display, uri, params } = split(s)?;
+        let display = match display {
+            Display::Quoted(inner) => lex::unquote(inner),
+            Display::Plain(text) => text.to_string(),
         };
-        let (uri, params) = rest[1..].split_once('>').ok_or("expected '>' after the URI")?;
         Ok(NameAddr {
             display: Some(display).filter(|d| !d.is_empty()),
-            uri: uri.parse().map_err(|bad: crate::sip::uri::BadUri| bad.0)?,
+            uri: uri.parse().map_err(|bad: BadUri| bad.0)?,
             params: Params::parse(params)?,
         })
     }
+
+    /// Refuses what [`NameAddr::parse`] refuses, and builds nothing.
+    pub(crate) fn check(s: &str) -> Result<(), &'static str> {
+        let parts = split(s)?;
+        Uri::check(parts.uri).map_err(|bad| bad.0)?;
+        Params::scan(parts.params, |_, _| {})
+    }
+}
+
+struct Parts<'a> {
+    display: Display<'a>,
+    uri: &'a str,
+    params: &'a str,
+}
+
+enum Display<'a> {
+    /// Between the quotes.
+    Quoted(&'a str),
+    Plain(&'a str),
+}
+
+fn split(s: &str) -> Result<Parts<'_>, &'static str> {
+    let s = lex::trim(s);
+    let (display, rest) = if s.starts_with('"') {
+        let len = lex::quoted_len(s).ok_or("quoted string without its end")?;
+        let rest = lex::trim(&s[len..]);
+        if !rest.starts_with('<') {
+            return Err("expected '<' after a quoted display name");
+        }
+        (Display::Quoted(&s[1..len - 1]), rest)
+    } else {
+        // Display names that should have been quoted are common and harm nobody (RFC 4475 §3.1.2.15).
+        match s.find('<') {
+            Some(at) if s[..at].contains(['"', ',', ';']) => return Err("expected a display name or '<'"),
+            Some(at) => (Display::Plain(lex::trim(&s[..at])), &s[at..]),
+            None => return split_bare(s),
+        }
+    };
+    let (uri, params) = rest[1..].split_once('>').ok_or("expected '>' after the URI")?;
+    Ok(Parts { display, uri, params })
 }
 
 /// An address without `<>`: parameters belong to the header, and what could be mistaken for a part of the URI is not
 /// allowed (RFC 3261 §20.10).
-fn parse_bare(s: &str) -> Result<NameAddr, &'static str> {
+fn split_bare(s: &str) -> Result<Parts<'_>, &'static str> {
     let (uri, params) = s.split_at(s.find(';').unwrap_or(s.len()));
     if uri.contains(['?', ',']) {
         return Err("expected '<' and '>' round a URI with '?' or ','");
     }
-    let uri = lex::trim(uri).parse().map_err(|bad: crate::sip::uri::BadUri| bad.0)?;
-    Ok(NameAddr { display: None, uri, params: Params::parse(params)? })
+    Ok(Parts { display: Display::Plain(""), uri: lex::trim(uri), params })
 }
 
 impl fmt::Display for NameAddr {

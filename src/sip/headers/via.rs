@@ -3,7 +3,7 @@
 use super::BadHeader;
 use crate::sip::lex;
 use crate::sip::params::Params;
-use crate::sip::uri::{Host, parse_host_port};
+use crate::sip::uri::{Host, HostRef, split_host_port};
 use std::fmt;
 use std::net::IpAddr;
 
@@ -22,7 +22,17 @@ pub const MAGIC_COOKIE: &str = "z9hG4bK";
 
 impl Via {
     pub fn parse(s: &str) -> Result<Via, BadHeader> {
-        parse(s).map_err(|fault| BadHeader { name: "Via", fault })
+        let via = |Parts { transport, host, port, params }: Parts<'_>| {
+            let transport = transport.to_string();
+            Ok(Via { transport, host: host.to_host(), port, params: Params::parse(params)? })
+        };
+        split(s).and_then(via).map_err(|fault| BadHeader { name: "Via", fault })
+    }
+
+    /// Refuses what [`Via::parse`] refuses, and builds nothing.
+    pub(crate) fn check(s: &str) -> Result<(), BadHeader> {
+        let params = |parts: Parts<'_>| Params::scan(parts.params, |_, _| {});
+        split(s).and_then(params).map_err(|fault| BadHeader { name: "Via", fault })
     }
 
     pub fn branch(&self) -> Option<&str> {
@@ -55,7 +65,14 @@ impl Via {
     }
 }
 
-fn parse(s: &str) -> Result<Via, &'static str> {
+struct Parts<'a> {
+    transport: &'a str,
+    host: HostRef<'a>,
+    port: Option<u16>,
+    params: &'a str,
+}
+
+fn split(s: &str) -> Result<Parts<'_>, &'static str> {
     let mut parts = s.splitn(3, '/');
     let mut part = || parts.next().map(lex::trim).ok_or("expected SIP/2.0/transport");
     let (name, version, rest) = (part()?, part()?, part()?);
@@ -67,8 +84,8 @@ fn parse(s: &str) -> Result<Via, &'static str> {
         return Err("expected a transport");
     }
     let (sent_by, params) = rest.split_at(rest.find(';').unwrap_or(rest.len()));
-    let (host, port) = parse_host_port(sent_by).map_err(|bad| bad.0)?;
-    Ok(Via { transport: transport.to_string(), host, port, params: Params::parse(params)? })
+    let (host, port) = split_host_port(sent_by).map_err(|bad| bad.0)?;
+    Ok(Parts { transport, host, port, params })
 }
 
 impl fmt::Display for Via {
