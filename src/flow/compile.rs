@@ -577,3 +577,112 @@ impl<'a> Compiler<'a> {
 fn is_name(name: &str) -> bool {
     (1..=64).contains(&name.chars().count()) && name.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_'))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flow::phone::{self, problems};
+
+    #[test]
+    fn everything_wrong_in_a_file_is_told_at_once() {
+        let text = "flow: my flow
+languages: [en, xx]
+start: strat
+variables: { in: 1 }
+calendars:
+  office: { zone: Nowhere, week: { mon-fri: 8-17 } }
+steps:
+  start: { play: { prompt: [a, zz], nxet: b } }
+  b: { pley: { prompt: a } }
+  c: { queue: { name: q, failed: d } }
+  d: { hours: { calendar: office, open: c, closed: x } }
+tests:
+  - { name: one, keys: 12x, expect: [start, y], queue: serfed, ends: bang }
+";
+        let problems = compile("t.yaml", text, &phone::world()).expect_err("much is wrong");
+        let messages: Vec<(u32, &str)> = problems.iter().map(|p| (p.line, p.message.as_str())).collect();
+        let expected = [
+            (1, "`my flow` cannot be a name"),
+            (2, "there are no prompts in `xx`"),
+            (3, "there is no step `strat`"),
+            (4, "`in` has a meaning of its own here"),
+            (6, "there is no time zone `Nowhere`"),
+            (6, "`8-17` is no window of hours"),
+            (8, "this step leads nowhere"),
+            (8, "prompt `a` is missing in xx"),
+            (8, "there is no prompt `zz` in en, xx"),
+            (8, "unknown setting `nxet`"),
+            (9, "there is no `pley` here"),
+            (10, "there is no queue `q`"),
+            (11, "there is no step `x`"),
+            (13, "`12x` cannot be pressed on a telephone"),
+            (13, "there is no step `y`"),
+            (13, "a queue has no outcome `serfed`"),
+            (13, "a call does not end by `bang`"),
+        ];
+        assert_eq!(messages, expected, "{problems:#?}");
+        let shown = problems[14].to_string();
+        assert!(shown.contains("--> t.yaml:13:"), "{shown}");
+    }
+
+    #[test]
+    fn unknown_steps_suggest_the_nearest() {
+        let problems = compile("t.yaml", &phone::text("a: { plya: { prompt: a } }"), &phone::world()).expect_err("one");
+        assert_eq!(
+            problems[0].to_string(),
+            "error: there is no `plya` here\n --> t.yaml:5:8\n  |\n5 |   a: { plya: { prompt: a } }\n  |        ^^^^\n  = help: did you mean `play`?\n"
+        );
+        let http = compile("t.yaml", &phone::text("a: { http: { get: a } }"), &phone::world()).expect_err("one");
+        assert!(http[0].help.as_ref().is_some_and(|help| help.contains("menu")), "{http:?}");
+    }
+
+    #[test]
+    fn steps_nobody_reaches_are_told() {
+        let found =
+            problems("a: { play: { prompt: a, next: hangup } }\nb: { play: { prompt: b, next: c } }\nc: { goto: a }");
+        let messages: Vec<(u32, &str)> = found.iter().map(|(line, _, message)| (*line, message.as_str())).collect();
+        assert_eq!(messages, [(2, "nothing leads to step `b`"), (3, "nothing leads to step `c`")]);
+    }
+
+    #[test]
+    fn the_way_on_which_a_variable_is_not_set_is_named() {
+        let steps = "a: { menu: { keys: { '1': b, '2': c }, failed: hangup } }
+b: { collect: { digits: 4, into: pin, next: d, failed: e } }
+c: { set: { pin: '0000', next: d } }
+d: { play: { prompt: { digits: pin }, next: hangup } }
+e: { play: { prompt: a, next: d } }";
+        let problems = compile("t.yaml", &phone::text(steps), &phone::world()).expect_err("one way lacks it");
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert_eq!((problems[0].line, problems[0].column, problems[0].length), (8, 34, 3));
+        assert!(problems[0].help.as_ref().is_some_and(|help| help.contains("a → b → e → d")), "{problems:?}");
+    }
+
+    #[test]
+    fn spoken_numbers_need_a_grammar() {
+        let text =
+            phone::text("a: { play: { prompt: { number: '7' }, next: hangup } }").replace("[en, sv]", "[en, fi]");
+        let problems = compile("t.yaml", &text, &phone::world()).expect_err("no Finnish grammar");
+        assert_eq!(problems[0].message, "there is no grammar for spoken numbers in `fi`");
+    }
+
+    #[test]
+    fn own_hangup_replaces_the_one_that_is_always_there() {
+        let mut phone = phone::Phone::call("a: { goto: hangup }\nhangup: { hangup: { code: busy } }");
+        assert_eq!(phone.sees(), ":a, :hangup, reject 486");
+    }
+
+    #[test]
+    fn hostile_files_are_refused_not_followed() {
+        let deep = format!("flow: t\nlanguages: [en]\nstart: a\nsteps: {}{}", "{ a: ".repeat(3000), "}".repeat(3000));
+        let wide = "x".repeat(2 << 20);
+        for text in ["", "[]", "flow", "\0", "a: *b", "%", "- - -", "{", deep.as_str(), wide.as_str()] {
+            assert!(compile("t.yaml", text, &phone::world()).is_err());
+        }
+        let nested = format!(
+            "a: {{ menu: {{ failed: hangup, keys: {{ '1': {}hangup{} }} }} }}",
+            "{ menu: { failed: hangup, keys: { '1': ".repeat(7),
+            " } } }".repeat(7)
+        );
+        assert!(compile("t.yaml", &phone::text(&nested), &phone::world()).is_ok(), "steps in steps, within reason");
+    }
+}

@@ -148,7 +148,10 @@ impl ExprError {
             source.split_inclusive('\n').take((line - 1).max(0) as usize).map(|l| l.chars().count()).sum();
         let last = source.chars().count().saturating_sub(1);
         let start = (before + (column - 1).max(0) as usize).min(last);
-        let message = format!("this is no expression: {}", error.msg.replace('\n', " "));
+        // The parser goes on to list every token it knows.
+        let why = error.msg.trim_start_matches("Syntax error: ").split(" expecting ").next().unwrap_or_default();
+        let why = why.replace(" '<EOF>'", ": the end").replace('\n', " ");
+        let message = format!("this is no expression: {why}");
         ExprError { start, length: 1, message, help: None }
     }
 }

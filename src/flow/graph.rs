@@ -58,3 +58,26 @@ fn quoted(text: &str) -> String {
     let text = text.replace('&', "#amp;").replace('"', "#quot;").replace('<', "#lt;").replace('>', "#gt;");
     format!("\"{}\"", text.replace('\n', "<br>"))
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::flow::phone;
+
+    #[test]
+    fn steps_and_ways_are_drawn() {
+        let steps = "a: { switch: { cases: [{ when: 'call.to == \"1\"', next: b }], else: c } }\nb: { menu: { keys: { '1': c, '2': c }, failed: hangup } }\nc: { goto: { flow: other } }";
+        let expected = "flowchart TD
+  start([\"t\"]) --> s0
+  s0{\"a<br>switch\"}
+  s0 -->|\"call.to == #quot;1#quot;\"| s1
+  s0 -->|\"else\"| s2
+  s1[/\"b<br>menu\"/]
+  s1 -->|\"1, 2\"| s2
+  s1 -->|\"failed\"| s3
+  s2[\"c<br>goto\"]
+  s2 --> f2([\"other\"])
+  s3([\"hangup\"])
+";
+        assert_eq!(super::graph(&phone::flow(&phone::text(steps))), expected);
+    }
+}

@@ -14,6 +14,8 @@ pub mod graph;
 pub mod model;
 pub mod need;
 pub mod nodes;
+#[cfg(test)]
+mod phone;
 pub mod problem;
 pub mod run;
 pub mod speech;

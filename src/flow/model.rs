@@ -155,6 +155,22 @@ impl JsonSchema for Literal {
     }
 }
 
+/// For schemas: a text that may be written as a plain number.
+#[derive(Debug)]
+pub struct TextOrNumber;
+
+impl JsonSchema for TextOrNumber {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        "TextOrNumber".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": ["string", "integer"] })
+    }
+}
+
 /// The JSON Schema of a flow file, as `ivr-flows/flow.schema.json` holds it: two spaces, one line break at the end.
 pub fn schema() -> String {
     let schema = schemars::schema_for!(FlowFile);

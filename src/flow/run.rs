@@ -505,3 +505,156 @@ impl Walk {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flow::{Facts, World, compile, link, phone};
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+    use std::sync::LazyLock;
+
+    /// Every kind of step, with ways back to nearly everywhere.
+    const EVERYTHING: &str = "a: { play: { prompt: a, barge_in: false, next: b } }
+b: { menu: { prompt: b, between: 1s, keys: { '1': c, '12': q, '2': { set: { language: sv } }, '3': t, '4': g, '*': e }, failed: f, next: c } }
+c: { collect: { prompt: [c, { number: n }], digits: 2..4, into: x, tries: 2, next: s, failed: b } }
+s: { switch: { cases: [{ when: 'x == \"11\"', next: q }, { when: 'x > 3', next: e }], else: n } }
+n: { set: { n: '{{ n + 1 }}', m: '{{ call.from }}{{ language }}', next: q } }
+q:
+  queue:
+    name: sales
+    priority: n
+    while_waiting:
+      music: calm
+      announce: { prompts: [d, { digits: n }], position: true, first: 1s, every: 5s }
+      keys: { '1': b, '#': c }
+    next: b
+    failed: e
+t: { transfer: { to: '{{ call.to }}', ring: 5s, next: b, failed: e } }
+g: { goto: { flow: other } }
+f: { hangup: { prompt: f } }
+e: { menu: { prompt: e, tries: 1, keys: { '1': b, '2': hangup }, no_input: b, invalid: f } }";
+
+    const OTHER: &str = "flow: other
+languages: [sv]
+start: z
+steps:
+  z: { play: { prompt: a, next: y } }
+  y: { menu: { keys: { '1': { goto: { flow: t } } }, failed: { goto: { flow: other } } } }
+";
+
+    static FLOWS: LazyLock<Vec<Arc<Flow>>> = LazyLock::new(|| {
+        let everything = phone::text(EVERYTHING).replace("steps:", "variables: { n: 1 }\nsteps:");
+        let mut flows: Vec<Arc<Flow>> = link([phone::flow(&everything), phone::flow(OTHER)]).into_values().collect();
+        let mut world = World {
+            queues: ["sales", "support"].map(String::from).into(),
+            music: BTreeSet::from(["calm".to_string()]),
+            ..World::default()
+        };
+        for line in include_str!("../../sounds/prompts.tsv").lines().skip(1) {
+            let mut columns = line.split('\t').map(String::from);
+            let (name, language) = (columns.next().expect("a name"), columns.next().expect("a language"));
+            world.prompts.entry(language).or_default().insert(name);
+        }
+        for text in [include_str!("../../ivr-flows/main.yaml"), include_str!("../../ivr-flows/sales.yaml")] {
+            flows.push(Arc::new(compile("sample", text, &world).expect("the shipped flows compile")));
+        }
+        flows
+    });
+
+    fn input() -> impl Strategy<Value = Option<Input>> {
+        use QueueResult::*;
+        let result = prop::sample::select(vec![Served, TimedOut, NoAgents, Full, Closed, Left]);
+        let digit = prop::sample::select("0123456789*#ABCD".chars().collect::<Vec<_>>());
+        prop_oneof![
+            4 => digit.prop_map(|d| Some(Input::Digit(d))),
+            4 => Just(Some(Input::Played)),
+            // Time goes by.
+            3 => Just(None),
+            1 => prop::option::of(0u32..50).prop_map(|p| Some(Input::Position(p))),
+            1 => Just(Some(Input::Connected)),
+            2 => result.prop_map(|r| Some(Input::Queue(r))),
+            1 => (400u16..700).prop_map(|c| Some(Input::TransferFailed(c))),
+            1 => Just(Some(Input::TransferEnded)),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+        /// Whatever happens, in whatever order: no panic, a bounded number of actions for each thing that happens, one
+        /// answer before any sound, a last word and nothing after it, and a wake-up never in the past.
+        #[test]
+        fn whatever_happens_a_run_keeps_its_word(
+            which in 0usize..4,
+            events in prop::collection::vec((input(), 0u64..20_000), 0..300),
+        ) {
+            let mut now = Time::from_secs(1_767_787_200);
+            let mut run = Run::new(FLOWS[which].clone(), Facts::default(), now);
+            let (mut answered, mut over, mut enqueued) = (false, false, 0u32);
+            for (event, millis) in std::iter::once((None, 0)).chain(events) {
+                now += Duration::from_millis(millis);
+                match event {
+                    Some(input) => run.handle(now, input),
+                    None => run.handle_timeout(now),
+                }
+                let mut count = 0;
+                while let Some(action) = run.poll_action() {
+                    count += 1;
+                    prop_assert!(!over, "{action:?} after the end");
+                    match action {
+                        Action::Answer => {
+                            prop_assert!(!answered);
+                            answered = true;
+                        }
+                        Action::Play { prompts, .. } => {
+                            prop_assert!(answered && !prompts.is_empty());
+                        }
+                        Action::Enqueue(_) => enqueued += 1,
+                        Action::AskPosition | Action::LeaveQueue => prop_assert!(enqueued > 0),
+                        Action::Reject { code } => {
+                            prop_assert!(!answered && (400..700).contains(&code));
+                            over = true;
+                        }
+                        Action::Hangup => {
+                            prop_assert!(answered);
+                            over = true;
+                        }
+                        Action::Step { .. } | Action::Stop | Action::Transfer { .. } | Action::Fault { .. } => {}
+                    }
+                }
+                // A step does at most a handful of things; those without a pause are bounded.
+                prop_assert!(count <= 600, "{count} actions at once");
+                if over {
+                    prop_assert_eq!(run.poll_timeout(), None);
+                }
+                if let Some(at) = run.poll_timeout().filter(|at| *at <= now) {
+                    run.handle_timeout(now);
+                    prop_assert!(run.poll_timeout() != Some(at), "a deadline that was acted on is gone");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_call_nobody_listens_to_ends() {
+        let mut phone =
+            phone::Phone::call("a: { menu: { prompt: a, tries: 1, timeout: 1s, keys: { '1': hangup }, failed: a } }");
+        for _ in 0..1200 {
+            let seen = phone.played() + &phone.wait(1.1);
+            if seen.contains("hangup") {
+                assert!(seen.contains("1000 steps went by in one call"), "{seen}");
+                return;
+            }
+        }
+        panic!("still talking");
+    }
+
+    #[test]
+    fn runs_can_move_between_threads() {
+        fn sent<T: Send>() {}
+        fn shared<T: Send + Sync>() {}
+        sent::<Run>();
+        shared::<Flow>();
+    }
+}

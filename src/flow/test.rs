@@ -3,7 +3,7 @@
 
 use super::Flow;
 use super::compile::Compiler;
-use super::model::{Literal, text_or};
+use super::model::{Literal, TextOrNumber, text_or};
 use super::problem::Problem;
 use super::run::{Action, Facts, Input, QueueRequest, QueueResult, Run, Target};
 use super::yaml::{At, Length, Many, Ordered, Span};
@@ -24,18 +24,22 @@ pub struct TestFile {
     pub at: Option<At<String>>,
     /// The caller's number.
     #[serde(default)]
+    #[schemars(with = "TextOrNumber")]
     pub from: String,
     /// The number that was dialled.
     #[serde(default)]
+    #[schemars(with = "TextOrNumber")]
     pub to: String,
     /// The keys, a group for each question, with spaces between. A group is typed while the question is asked; `-` says
     /// nothing until the time is over.
+    #[schemars(with = "Option<TextOrNumber>")]
     pub keys: Option<At<String>>,
     /// What becomes of the caller in each queue they come to (default `served`).
     #[serde(default)]
     pub queue: Many<At<QueueScript>>,
     /// What becomes of each transfer: `answered` (default), `busy`, `no_answer`, or a SIP code.
     #[serde(default)]
+    #[schemars(with = "Many<TextOrNumber>")]
     pub transfer: Many<At<String>>,
     /// All steps the caller comes through, in order; those of another flow as `flow/step`.
     pub expect: Option<At<Vec<At<String>>>>,
@@ -43,11 +47,13 @@ pub struct TestFile {
     #[serde(default)]
     pub queued: Many<At<QueuedFile>>,
     /// Where the caller was last transferred to: a number or an agent.
+    #[schemars(with = "Option<TextOrNumber>")]
     pub transferred: Option<At<String>>,
     /// Prompts that were begun, in this order, perhaps with others between them.
     #[serde(default)]
     pub hears: Many<At<String>>,
     /// How it ends: `hangup`, `reject`, a SIP code (rejected with it), or `waiting`.
+    #[schemars(with = "Option<TextOrNumber>")]
     pub ends: Option<At<String>>,
     /// The language at the end.
     pub language: Option<At<String>>,
@@ -431,4 +437,74 @@ impl Call {
 fn moment(text: &str) -> Option<Time> {
     let stamp: jiff::Timestamp = text.parse().ok()?;
     u64::try_from(stamp.as_microsecond()).ok().map(Time::from_micros)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flow::phone;
+
+    fn results(tests: &str) -> Vec<TestResult> {
+        let steps = "a: { menu: { prompt: a, keys: { '1': q, '2': t }, tries: 2, no_input_prompt: b, failed: hangup } }
+q: { queue: { name: sales, priority: 3, need: support >= 2, while_waiting: { announce: { prompts: c, position: true, first: 10s } }, next: b, timed_out: hangup, full: f } }
+t: { transfer: { to: '0701', failed: f } }
+b: { collect: { prompt: d, digits: 2, into: x, next: hangup, failed: hangup } }
+f: { hangup: { prompt: f } }";
+        let text = format!("{}tests:\n{tests}", phone::text(steps));
+        run(&Arc::new(phone::flow(&text)))
+    }
+
+    #[test]
+    fn what_holds_passes() {
+        let results = results(
+            "  - { name: talk, keys: '1 42', queue: { outcome: served, after: 25s, position: 4 }, expect: [a, q, b], hears: [a, c, you-are-number, number/4, d], queued: { name: sales, priority: 3, need: { support: 2 }, language: en }, variables: { x: '42' }, language: en, ends: hangup }
+  - { name: full, keys: '1', queue: full, expect: [a, q, f], hears: f }
+  - { name: silence, keys: '- 1', queue: waiting, expect: [a, q], hears: [a, b, a], ends: waiting }
+  - { name: never, expect: [a], ends: hangup }
+  - { name: transfer, keys: '2', transferred: '0701', expect: [a, t], ends: hangup }
+  - { name: busy, keys: '2', transfer: busy, expect: [a, t, f] }
+",
+        );
+        for result in results {
+            let failures: String = result.failures.iter().map(|f| f.to_string()).collect();
+            assert!(failures.is_empty(), "{}:\n{failures}", result.name);
+        }
+    }
+
+    #[test]
+    fn what_fails_tells_expected_and_got_with_its_place() {
+        let results = results(
+            "  - name: wrong
+    keys: '2'
+    expect: [a, q]
+    queued: { name: sales }
+    transferred: '0702'
+    hears: [b]
+    ends: '486'
+    language: sv
+    variables: { x: '1' }
+  - { name: more, keys: '1', queued: { name: support, priority: 4, need: { support: 3 }, language: sv } }
+",
+        );
+        let told: Vec<(u32, String)> = results
+            .iter()
+            .flat_map(|r| &r.failures)
+            .map(|f| (f.line, format!("{}; {}", f.message, f.help.as_deref().unwrap_or_default())))
+            .collect();
+        let expected = [
+            (13, "expected the steps a, q; got a, t"),
+            (14, "expected to be queued; got no queue"),
+            (15, "expected a transfer to 0702; got 0701"),
+            (16, "expected to hear b here; got a"),
+            (17, "expected the call to end by 486; got hangup"),
+            (18, "expected language sv; got en"),
+            (19, "expected x = 1; got nothing"),
+            (20, "expected queue support; got sales"),
+            (20, "expected priority 4; got 3"),
+            (20, "expected the need {\"support\": 3}; got {\"support\": 2}"),
+            (20, "expected language sv; got en"),
+        ];
+        assert_eq!(told, expected.map(|(line, text)| (line, text.to_string())));
+        assert_eq!((results[0].name.as_str(), results[0].file.as_str(), results[0].line), ("wrong", "t.yaml", 11));
+    }
 }

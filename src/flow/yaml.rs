@@ -80,7 +80,8 @@ pub fn read<T: for<'de> Deserialize<'de>>(text: &str) -> (Option<T>, Vec<Bad>) {
     if text.len() > LONGEST {
         return (None, vec![Bad::new("the file is longer than 1 MiB")]);
     }
-    let options = serde_saphyr::options! { with_snippet: false };
+    // Deep enough for any flow a person writes, and far from the end of a small stack.
+    let options = serde_saphyr::options! { with_snippet: false, budget: serde_saphyr::budget! { max_depth: 32 } };
     let tree: Spanned<Raw> = match serde_saphyr::from_str_with_options(text, options) {
         Ok(tree) => tree,
         Err(error) => return (None, vec![Bad::of_parser(&error)]),

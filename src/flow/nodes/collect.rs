@@ -6,7 +6,7 @@ use super::menu::{Asking, Mistake, State};
 use super::{Event, Kind, StepId, Turn, Way, first_of};
 use crate::flow::compile::{Compiler, Item};
 use crate::flow::expr::Value;
-use crate::flow::model::{self, Sayings};
+use crate::flow::model::{self, Sayings, TextOrNumber};
 use crate::flow::run::Walk;
 use crate::flow::yaml::{At, Length};
 use crate::time::Duration;
@@ -21,6 +21,7 @@ pub struct File {
     #[serde(default)]
     pub prompt: Sayings,
     /// How many: `6`, or fewest and most: `4..8`. At most 32.
+    #[schemars(with = "TextOrNumber")]
     pub digits: At<String>,
     /// The key that ends the input: `#` (default), `*`, or `none`.
     pub end_key: Option<At<String>>,
@@ -186,4 +187,86 @@ fn range(text: &str) -> Option<(usize, usize)> {
     let (fewest, most) = text.split_once("..").unwrap_or((text, text));
     let (fewest, most) = (fewest.trim().parse().ok()?, most.trim().parse().ok()?);
     (1 <= fewest && fewest <= most && most <= MOST_DIGITS).then_some((fewest, most))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::flow::phone::{Phone, problems};
+
+    const COLLECT: &str = "a:
+  collect:
+    prompt: a
+    digits: 4..6
+    into: account
+    tries: 2
+    invalid_prompt: b
+    no_input_prompt: c
+    next: got
+    failed: wrong
+got: { play: { prompt: { digits: account }, next: more } }
+more: { menu: { keys: { '#': hangup, '5': hangup }, failed: hangup } }
+wrong: { play: { prompt: d, next: hangup } }";
+
+    fn asked() -> Phone {
+        let mut phone = Phone::call(COLLECT);
+        assert_eq!(phone.sees(), ":a, answer, say a");
+        phone
+    }
+
+    #[test]
+    fn end_key_ends_the_input() {
+        assert_eq!(asked().press("4711#"), "stop, :got, say number/4 number/7 number/1 number/1");
+    }
+
+    #[test]
+    fn a_pause_ends_it_too() {
+        let mut phone = asked();
+        assert_eq!(phone.press("47"), "stop");
+        assert_eq!(phone.wait(3.9), "");
+        assert_eq!(phone.press("11"), "");
+        assert_eq!(phone.wait(4.1), ":got, say number/4 number/7 number/1 number/1");
+    }
+
+    #[test]
+    fn the_last_digit_ends_it_and_an_end_key_after_it_is_passed_over() {
+        let mut phone = asked();
+        assert_eq!(phone.press("123456").len(), "stop, :got, say ".len() + "number/1 ".len() * 6 - 1);
+        assert_eq!(phone.press("#"), "", "of the number, not of the menu to come");
+        assert_eq!(phone.press("#"), "stop, :more, hangup");
+
+        let mut phone = asked();
+        phone.press("123456");
+        phone.wait(4.1);
+        assert_eq!(phone.press("#"), "stop, :more, hangup", "much later it is meant");
+    }
+
+    #[test]
+    fn too_few_and_none_are_explained_then_lead_on() {
+        let mut phone = asked();
+        assert_eq!(phone.press("12#"), "stop, say b a");
+        phone.played();
+        assert_eq!(phone.wait(8.1), ":wrong, say d");
+        let mut phone = asked();
+        assert_eq!(phone.press("#"), "stop, say c a");
+        assert_eq!(phone.press("123"), "stop");
+        assert_eq!(phone.wait(4.1), ":wrong, say d");
+    }
+
+    #[test]
+    fn star_starts_over() {
+        assert_eq!(asked().press("99*4711#"), "stop, :got, say number/4 number/7 number/1 number/1");
+    }
+
+    #[test]
+    fn settings_are_checked() {
+        assert_eq!(
+            problems("a: { collect: { digits: 8..4, end_key: x, into: 'next', next: hangup } }"),
+            [
+                (1, 1, "there is no way on when too few digits come".to_string()),
+                (1, 25, "`8..4` is no number of digits".to_string()),
+                (1, 40, "`x` cannot end the input".to_string()),
+                (1, 49, "`next` has a meaning of its own here".to_string()),
+            ]
+        );
+    }
 }

@@ -62,3 +62,58 @@ impl Kind for Goto {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::flow::phone::{self, Phone, problems};
+    use crate::flow::{compile, link};
+
+    #[test]
+    fn goes_to_steps_by_either_form() {
+        let mut phone =
+            Phone::call("a: { goto: b }\nb: { goto: { step: c } }\nc: { play: { prompt: c, next: hangup } }");
+        assert_eq!(phone.sees(), ":a, :b, :c, answer, say c");
+    }
+
+    #[test]
+    fn another_flow_begins_with_what_is_known() {
+        let first =
+            phone::flow(&phone::text("a: { set: { x: 1, language: sv, next: b } }\nb: { goto: { flow: other } }"));
+        let other = "flow: other\nlanguages: [en]\nstart: z\nvariables: { x: 7, y: 8 }\nsteps:\n  z: { queue: { name: sales, failed: hangup } }\n";
+        let flows = link([first, phone::flow(other)]);
+        assert_eq!(
+            Phone::ring(flows["t"].clone()).sees(),
+            ":a, :b, :z, answer, queue sales 0 {} None en {\"x\": \"1\", \"y\": \"8\"}"
+        );
+    }
+
+    #[test]
+    fn flows_that_send_the_caller_round_are_given_up() {
+        let first = phone::flow(&phone::text("a: { goto: { flow: other } }"));
+        let other = phone::flow("flow: other\nlanguages: [en]\nstart: z\nsteps:\n  z: { goto: { flow: t } }\n");
+        let flows = link([first, other]);
+        let mut phone = Phone::ring(flows["t"].clone());
+        let seen = phone.sees();
+        assert!(seen.ends_with("100 steps went by without waiting for the caller, reject 500"), "{seen}");
+        assert_eq!(phone.press("1") + &phone.played() + &phone.wait(1e4), "");
+    }
+
+    #[test]
+    fn a_flow_that_is_gone_is_a_fault() {
+        let mut phone = Phone::call("a: { goto: { flow: other } }");
+        assert_eq!(phone.sees(), ":a, fault in a: there is no flow `other` any more, reject 500");
+    }
+
+    #[test]
+    fn places_are_checked() {
+        assert_eq!(problems("a: { goto: { flow: othre } }"), [(1, 20, "there is no flow `othre`".to_string())]);
+        assert_eq!(problems("a: { goto: bb }"), [(1, 12, "there is no step `bb`".to_string())]);
+        let found = problems("a: { goto: b }\nb: { set: { x: 1, next: c } }\nc: { play: { prompt: c, next: a } }");
+        assert_eq!(found, [(1, 1, "this goes round without ever asking the caller: a → b → c → a".to_string())]);
+    }
+
+    #[test]
+    fn a_flow_may_lead_to_its_own_start() {
+        assert!(compile("t.yaml", &phone::text("a: { goto: { flow: t } }"), &phone::world()).is_ok());
+    }
+}

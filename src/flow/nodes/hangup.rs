@@ -2,7 +2,7 @@
 
 use super::{Event, Kind, StepId, Turn, Way};
 use crate::flow::compile::{Compiler, Item};
-use crate::flow::model::Sayings;
+use crate::flow::model::{Sayings, TextOrNumber};
 use crate::flow::run::{Action, Walk};
 use crate::flow::yaml::At;
 use schemars::JsonSchema;
@@ -17,6 +17,7 @@ pub struct File {
     pub prompt: Sayings,
     /// How the call is refused if it was not answered yet: `busy` (486), `unavailable` (480), `not_found` (404),
     /// `declined` (603, the default), or any SIP code from 400 to 699.
+    #[schemars(with = "Option<TextOrNumber>")]
     pub code: Option<At<String>>,
 }
 
@@ -78,4 +79,40 @@ impl Hangup {
 fn code(text: &str) -> Option<u16> {
     let named = CODES.iter().find(|(name, _)| *name == text).map(|(_, code)| *code);
     named.or_else(|| text.parse().ok().filter(|code| (400..=699).contains(code)))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::flow::phone::{Phone, problems};
+
+    #[test]
+    fn refuses_before_and_hangs_up_after_the_answer() {
+        assert_eq!(Phone::call("a: { hangup: { code: busy } }").sees(), ":a, reject 486");
+        assert_eq!(Phone::call("a: { hangup: { code: 404 } }").sees(), ":a, reject 404");
+        assert_eq!(Phone::call("a: { hangup: }").sees(), ":a, reject 603");
+        assert_eq!(Phone::call("a: hangup").sees(), ":a, reject 603");
+        let mut phone = Phone::call("a: { play: { prompt: a, next: b } }\nb: { hangup: { code: busy } }");
+        phone.sees();
+        assert_eq!(phone.played(), ":b, hangup");
+    }
+
+    #[test]
+    fn last_words_are_heard_to_the_end_and_nothing_follows() {
+        let mut phone = Phone::call("a: { hangup: { prompt: [a, b] } }");
+        assert_eq!(phone.sees(), ":a, answer, say a b");
+        assert_eq!(phone.press("1"), "");
+        assert_eq!(phone.played(), "hangup");
+        assert_eq!(phone.press("1") + &phone.played() + &phone.wait(1e4), "");
+        assert_eq!(phone.run.poll_timeout(), None);
+    }
+
+    #[test]
+    fn codes_are_checked() {
+        assert_eq!(
+            problems("a: { hangup: { code: bsy } }"),
+            [(1, 22, "a call cannot be refused with `bsy`".to_string())]
+        );
+        assert_eq!(problems("a: { hangup: { code: 200 } }").len(), 1);
+        assert_eq!(problems("a: { hangup: { code: busy, prompt: a } }").len(), 1);
+    }
 }

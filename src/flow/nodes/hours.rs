@@ -63,3 +63,49 @@ impl Kind for Hours {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::flow::phone::{self, Phone};
+    use crate::flow::{Facts, Run, compile};
+    use crate::time::Time;
+    use std::sync::Arc;
+
+    fn text(holiday: &str) -> String {
+        let steps = format!(
+            "a: {{ hours: {{ calendar: office, open: b, closed: c{holiday} }} }}\nb: {{ play: {{ prompt: b, next: hangup }} }}\nc: {{ play: {{ prompt: c, next: hangup }} }}\nd: {{ play: {{ prompt: d, next: b }} }}"
+        );
+        let calendar = "calendars:\n  office: { zone: Europe/Stockholm, week: { mon-fri: 08:00-17:00 }, holidays: { 01-06: Epiphany } }\nsteps:";
+        phone::text(&steps).replace("steps:", calendar)
+    }
+
+    #[test]
+    fn open_closed_and_holiday() {
+        let flow = Arc::new(phone::flow(&text(", holiday: d")));
+        let at = |secs| {
+            let mut run = Run::new(flow.clone(), Facts::default(), Time::from_secs(secs));
+            std::iter::from_fn(|| run.poll_action()).nth(1).map(|action| format!("{action:?}"))
+        };
+        // 2026-01-06 is Epiphany, a Tuesday.
+        assert!(at(1_767_787_200).is_some_and(|step| step.contains("\"b\"")), "Wednesday noon");
+        assert!(at(1_767_787_200 + 5 * 3600).is_some_and(|step| step.contains("\"c\"")), "Wednesday evening");
+        assert!(at(1_767_787_200 - 86_400).is_some_and(|step| step.contains("\"d\"")), "the day before");
+    }
+
+    #[test]
+    fn a_holiday_without_its_own_way_is_closed() {
+        let text = text("").replace("\n  d: { play: { prompt: d, next: b } }", "");
+        let mut phone = Phone::ring(Arc::new(phone::flow(&text)));
+        assert_eq!(phone.sees(), ":a, :b, answer, say b");
+    }
+
+    #[test]
+    fn the_calendar_must_exist_and_be_right() {
+        let wrong =
+            text(", holiday: d").replace("calendar: office", "calendar: ofice").replace("Stockholm", "Stokholm");
+        let problems = compile("t.yaml", &wrong, &phone::world()).expect_err("two mistakes");
+        let messages: Vec<&str> = problems.iter().map(|p| p.message.as_str()).collect();
+        assert_eq!(messages, ["there is no time zone `Europe/Stokholm`", "there is no calendar `ofice`"]);
+        assert_eq!(problems[1].help.as_deref(), Some("did you mean `office`?"));
+    }
+}

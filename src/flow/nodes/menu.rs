@@ -238,3 +238,139 @@ impl Asking {
 fn is_key(key: &str) -> bool {
     (1..=LONGEST_KEY).contains(&key.len()) && key.bytes().all(|b| matches!(b, b'0'..=b'9' | b'*' | b'#'))
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::flow::phone::{Phone, problems};
+
+    const MENU: &str = "a:
+  menu:
+    prompt: a
+    keys: { '1': one, '12': twelve, '2': two }
+    between: 2s
+    tries: 2
+    invalid_prompt: b
+    no_input_prompt: c
+    no_input: nothing
+    invalid: wrong
+one: { play: { prompt: d, next: hangup } }
+two: { play: { prompt: d, next: hangup } }
+twelve: { play: { prompt: d, next: hangup } }
+nothing: { play: { prompt: d, next: hangup } }
+wrong: { play: { prompt: d, next: hangup } }";
+
+    fn asked() -> Phone {
+        let mut phone = Phone::call(MENU);
+        assert_eq!(phone.sees(), ":a, answer, say a");
+        phone
+    }
+
+    #[test]
+    fn key_cuts_the_prompt_and_counts() {
+        assert_eq!(asked().press("2"), "stop, :two, say d");
+    }
+
+    #[test]
+    fn longest_key_wins_and_the_short_one_waits() {
+        assert_eq!(asked().press("12"), "stop, :twelve, say d");
+        let mut phone = asked();
+        assert_eq!(phone.press("1"), "stop");
+        assert_eq!(phone.wait(1.9), "");
+        assert_eq!(phone.wait(0.2), ":one, say d");
+    }
+
+    #[test]
+    fn keys_after_the_longest_match_are_for_the_next_question() {
+        let mut phone = Phone::call(
+            "a: { menu: { keys: { '1': b, '12': hangup }, between: 2s, failed: hangup } }\nb: { menu: { keys: { '3': c }, failed: hangup } }\nc: { play: { prompt: c, next: hangup } }",
+        );
+        phone.sees();
+        assert_eq!(phone.press("13"), ":b, :c, answer, say c");
+    }
+
+    #[test]
+    fn mistakes_are_explained_then_lead_on() {
+        let mut phone = asked();
+        phone.played();
+        assert_eq!(phone.wait(4.9), "");
+        assert_eq!(phone.wait(0.2), "say c a");
+        phone.played();
+        assert_eq!(phone.wait(5.1), ":nothing, say d");
+
+        let mut phone = asked();
+        assert_eq!(phone.press("9"), "stop, say b a");
+        assert_eq!(phone.press("#"), "stop, :wrong, say d");
+    }
+
+    #[test]
+    fn keys_typed_after_a_mistake_are_forgotten() {
+        let mut phone = Phone::call(
+            "a: { play: { prompt: a, barge_in: false, next: b } }\nb: { menu: { prompt: b, keys: { '1': hangup }, failed: hangup } }",
+        );
+        phone.sees();
+        phone.press("91");
+        assert_eq!(phone.played(), ":b, say b", "9 is a mistake, and the 1 behind it was meant for something else");
+        assert_eq!(phone.press("1"), "stop, hangup");
+    }
+
+    #[test]
+    fn what_must_be_heard_is_heard_before_the_key_counts() {
+        let mut phone =
+            Phone::call("a: { menu: { prompt: a, barge_in: false, keys: { '1': hangup }, failed: hangup } }");
+        phone.sees();
+        assert_eq!(phone.press("1"), "");
+        assert_eq!(phone.played(), "hangup");
+    }
+
+    #[test]
+    fn late_report_of_a_prompt_that_was_cut_is_not_taken_for_another() {
+        let mut phone = asked();
+        phone.press("1");
+        assert_eq!(phone.played(), "");
+        assert_eq!(phone.wait(2.0), ":one, say d");
+    }
+
+    #[test]
+    fn steps_in_place_go_on_with_next() {
+        let mut phone = Phone::call(
+            "a: { menu: { keys: { '1': { set: { language: sv } }, '2': { set: { language: en, next: hangup } } }, next: b } }\nb: { play: { prompt: b, next: hangup } }",
+        );
+        phone.sees();
+        assert_eq!(phone.press("1"), ":b, answer, say b@sv");
+    }
+
+    #[test]
+    fn without_tries_left_next_is_the_last_resort() {
+        let mut phone = Phone::call(
+            "a: { menu: { tries: 1, keys: { '1': { goto: b } }, next: b } }\nb: { play: { prompt: b, next: hangup } }",
+        );
+        phone.sees();
+        assert_eq!(phone.wait(6.0), ":b, answer, say b");
+    }
+
+    #[test]
+    fn at_most_32_keys_are_kept() {
+        let mut phone = Phone::call(
+            "a: { play: { prompt: a, barge_in: false, next: b } }\nb: { collect: { digits: '32', into: x, tries: 1, next: c, failed: hangup } }\nc: { collect: { digits: '1', into: y, tries: 1, next: hangup, failed: hangup } }",
+        );
+        phone.sees();
+        phone.press(&"7".repeat(100));
+        assert_eq!(phone.played(), ":b, :c", "nothing was left for the second question");
+    }
+
+    #[test]
+    fn shadows_ways_and_keys_are_checked() {
+        assert_eq!(
+            problems("a: { menu: { keys: { '1': hangup, '12': hangup, '1x': hangup } } }"),
+            [
+                (1, 1, "there is no way on when no key is pressed".to_string()),
+                (1, 22, "key `1` is also how key `12` begins: one shadows the other".to_string()),
+                (1, 49, "`1x` cannot be pressed on a telephone".to_string()),
+            ]
+        );
+        assert_eq!(
+            problems("a: { menu: { keys: {}, tries: 0, failed: hangup } }"),
+            [(1, 20, "a menu needs keys".to_string()), (1, 31, "something is asked one to ten times".to_string())]
+        );
+    }
+}

@@ -57,3 +57,69 @@ impl Kind for Play {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::flow::phone::{Phone, problems};
+
+    #[test]
+    fn plays_then_goes_on() {
+        let mut phone =
+            Phone::call("a: { play: { prompt: [a, b], next: c } }\nc: { play: { prompt: c, next: hangup } }");
+        assert_eq!(phone.sees(), ":a, answer, say a b");
+        assert_eq!(phone.played(), ":c, say c");
+        assert_eq!(phone.played(), "hangup");
+        assert_eq!(phone.played(), "");
+    }
+
+    #[test]
+    fn key_cuts_it_and_is_kept_for_the_next_question() {
+        let steps =
+            "a: { play: { prompt: a, next: b } }\nb: { menu: { prompt: b, keys: { '1': hangup }, failed: hangup } }";
+        let mut phone = Phone::call(steps);
+        phone.sees();
+        assert_eq!(phone.press("1"), "stop, :b, hangup");
+    }
+
+    #[test]
+    fn what_must_be_heard_is_not_cut() {
+        let steps = "a: { play: { prompt: a, barge_in: false, next: b } }\nb: { menu: { prompt: b, keys: { '1': hangup }, failed: hangup } }";
+        let mut phone = Phone::call(steps);
+        phone.sees();
+        assert_eq!(phone.press("1"), "");
+        assert_eq!(phone.played(), ":b, hangup");
+    }
+
+    #[test]
+    fn a_report_that_never_comes_is_not_waited_for() {
+        let mut phone = Phone::call("a: { play: { prompt: a, next: hangup } }");
+        phone.sees();
+        assert_eq!(phone.wait(299.0), "");
+        assert_eq!(phone.wait(2.0), "hangup");
+    }
+
+    #[test]
+    fn numbers_and_digits_are_spoken() {
+        let steps = "a: { set: { n: 305, m: 12345, next: b } }\nb:\n  play:\n    prompt: [a, { number: n }, { digits: 'string(n)' }, { number: m }, { prompt: b, language: sv }]\n    next: hangup";
+        let mut phone = Phone::call(steps);
+        assert_eq!(
+            phone.sees(),
+            ":a, :b, answer, say a number/300 number/and number/5 number/3 number/0 number/5 number/1 number/2 number/3 number/4 number/5 b@sv"
+        );
+    }
+
+    #[test]
+    fn prompts_and_ways_must_exist() {
+        assert_eq!(
+            problems(
+                "a: { play: { prompt: [a, only-en, nosuch], next: bb } }\nb: { play: { prompt: b, next: hangup } }"
+            ),
+            [
+                (1, 26, "prompt `only-en` is missing in sv".to_string()),
+                (1, 35, "there is no prompt `nosuch` in en, sv".to_string()),
+                (1, 50, "there is no step `bb`".to_string()),
+            ]
+        );
+        assert_eq!(problems("a: { play: { prompt: a } }"), [(1, 1, "this step leads nowhere".to_string())]);
+    }
+}

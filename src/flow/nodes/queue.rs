@@ -10,11 +10,11 @@
 use super::{Event, Kind, StepId, Turn, Way, first_of};
 use crate::flow::compile::{Compiler, Item};
 use crate::flow::expr::{Expr, Value};
-use crate::flow::model::{self, Sayings, text_or};
+use crate::flow::model::{self, Sayings, TextOrNumber, text_or};
 use crate::flow::need::Need;
 use crate::flow::run::{Action, Input, Prompt, QueueRequest, QueueResult, Walk};
 use crate::flow::speech;
-use crate::flow::yaml::{At, Kept, Length, Ordered};
+use crate::flow::yaml::{At, Kept, Length, Ordered, Span};
 use crate::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -27,6 +27,7 @@ pub struct File {
     /// The queue, as the configuration names it.
     pub name: At<String>,
     /// Higher is served sooner: a number, or an expression that gives one (default 0).
+    #[schemars(with = "Option<TextOrNumber>")]
     pub priority: Option<At<String>>,
     /// What the agent must be able to do, beside what the queue itself needs: `support >= 3 and lang(language)`, or
     /// `{ support: 3 }`.
@@ -57,7 +58,7 @@ pub struct WaitingFile {
     /// Music by name (default: silence).
     pub music: Option<At<String>>,
     /// What is said from time to time.
-    pub announce: Option<Kept<AnnounceFile>>,
+    pub announce: Option<At<Kept<AnnounceFile>>>,
     /// One key → the step it leads to, out of the line.
     pub keys: Ordered<model::Way>,
 }
@@ -179,7 +180,8 @@ impl Kind for Queue {
                 ),
             }
         }
-        let announce = file.while_waiting.announce.as_ref().and_then(|kept| kept.0.as_ref());
+        let announce =
+            file.while_waiting.announce.as_ref().and_then(|kept| kept.0.as_ref().map(|file| (file, kept.at)));
         let mut way = |way: &Option<model::Way>| way.as_ref().map(|way| compiler.way(way, after));
         let (failed, timed_out, no_agents) = (way(&file.failed), way(&file.timed_out), way(&file.no_agents));
         let (full, closed, next) = (way(&file.full), way(&file.closed), way(&file.next));
@@ -199,7 +201,7 @@ impl Kind for Queue {
             full: full.or(failed).or(timed_out).unwrap_or(hangup),
             closed: closed.or(failed).or(timed_out).unwrap_or(hangup),
             music: file.while_waiting.music.as_ref().map(|name| compiler.music(name)),
-            announce: announce.map(|announce| Announce::compile(announce, compiler)),
+            announce: announce.map(|(file, at)| Announce::compile(file, at, compiler)),
             keys,
             next: next.or(after).unwrap_or(hangup),
         }
@@ -372,7 +374,7 @@ impl Queue {
 }
 
 impl Announce {
-    fn compile(file: &AnnounceFile, compiler: &mut Compiler) -> Announce {
+    fn compile(file: &AnnounceFile, at: Span, compiler: &mut Compiler) -> Announce {
         let position = file.position.as_ref().is_some_and(|position| position.value);
         if let (Some(at), true) = (file.position.as_ref().map(|p| p.at), position) {
             compiler.spoken_numbers(at);
@@ -395,7 +397,8 @@ impl Announce {
             every.0
         });
         if file.prompts.0.is_empty() && !position {
-            compiler.problem_here("`announce` says nothing".into(), Some("give `prompts` or `position: true`".into()));
+            let help = Some("give `prompts` or `position: true`".into());
+            compiler.problem(at, "`announce` says nothing".into(), help);
         }
         Announce {
             prompts: compiler.sayings(&file.prompts),
@@ -417,5 +420,196 @@ impl Announce {
             Some(words) => std::iter::once(prompt(before)).chain(words.iter().map(|word| prompt(word))).collect(),
             None => Vec::new(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::flow::phone::{Phone, problems};
+    use crate::flow::run::{Input, QueueResult};
+
+    const QUEUE: &str = "a:
+  queue:
+    name: support
+    priority: size(call.to) * 2
+    need: support >= 3 and lang(language)
+    max_wait: 5m
+    while_waiting:
+      music: calm
+      announce: { prompts: a, position: true, first: 10s, every: 30s, most: 5 }
+      keys: { '1': out }
+    next: served
+    timed_out: late
+    no_agents: nobody
+    full: full
+    closed: closed
+out: { menu: { prompt: b, keys: { '1': hangup }, failed: hangup } }
+served: { play: { prompt: c, next: hangup } }
+late: { play: { prompt: d, next: hangup } }
+nobody: { play: { prompt: d, next: hangup } }
+full: { play: { prompt: d, next: hangup } }
+closed: { play: { prompt: d, next: hangup } }";
+
+    fn waiting() -> Phone {
+        let mut phone = Phone::call(QUEUE);
+        assert_eq!(
+            phone.sees(),
+            ":a, answer, queue support 6 {\"lang_en\": 1, \"support\": 3} Some(300s) en {}, repeat music/calm@"
+        );
+        phone
+    }
+
+    #[test]
+    fn music_then_the_place_then_music_again() {
+        let mut phone = waiting();
+        assert_eq!(phone.wait(9.9), "");
+        assert_eq!(phone.wait(0.2), "ask");
+        assert_eq!(phone.gets(Input::Position(Some(3))), "say a you-are-number number/3");
+        assert_eq!(phone.played(), "repeat music/calm@");
+        assert_eq!(phone.wait(30.1), "ask");
+        assert_eq!(phone.gets(Input::Position(Some(1))), "say a you-are-next");
+    }
+
+    #[test]
+    fn a_place_that_did_not_get_better_is_not_said() {
+        let mut phone = waiting();
+        phone.wait(10.1);
+        assert_eq!(phone.gets(Input::Position(Some(7))), "say a you-are-over-number number/5");
+        phone.played();
+        phone.wait(30.1);
+        assert_eq!(phone.gets(Input::Position(Some(8))), "say a");
+        phone.played();
+        phone.wait(30.1);
+        assert_eq!(phone.gets(Input::Position(Some(4))), "say a you-are-number number/4");
+    }
+
+    #[test]
+    fn an_answer_that_does_not_come_is_not_waited_for() {
+        let mut phone = waiting();
+        assert_eq!(phone.wait(10.1), "ask");
+        assert_eq!(phone.wait(2.0), "say a");
+        assert_eq!(phone.gets(Input::Position(Some(1))), "", "too late");
+    }
+
+    #[test]
+    fn an_agent_cuts_everything_at_once() {
+        for before in 0..3 {
+            let mut phone = waiting();
+            if before > 0 {
+                phone.wait(10.1);
+            }
+            if before > 1 {
+                phone.gets(Input::Position(Some(2)));
+            }
+            assert_eq!(phone.gets(Input::Connected), "stop");
+            assert_eq!(phone.press("1") + &phone.played() + &phone.wait(1000.0), "");
+            assert_eq!(phone.gets(Input::Queue(QueueResult::Served)), ":served, say c");
+        }
+    }
+
+    #[test]
+    fn each_exit_has_its_way() {
+        let exits = [
+            (QueueResult::TimedOut, ":late"),
+            (QueueResult::NoAgents, ":nobody"),
+            (QueueResult::Full, ":full"),
+            (QueueResult::Closed, ":closed"),
+        ];
+        for (exit, expected) in exits {
+            let seen = waiting().gets(Input::Queue(exit));
+            assert_eq!(seen, format!("stop, {expected}, say d"), "{exit:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_leads_out_once_the_line_is_left() {
+        let mut phone = waiting();
+        assert_eq!(phone.press("5"), "", "not a key of this queue");
+        assert_eq!(phone.press("1"), "stop, leave");
+        assert_eq!(phone.press("1"), "", "once is enough");
+        assert_eq!(phone.wait(60.0), "", "no announcements on the way out");
+        assert_eq!(phone.gets(Input::Queue(QueueResult::Left)), ":out, say b");
+    }
+
+    #[test]
+    fn a_key_is_ignored_if_the_agent_was_faster() {
+        let mut phone = waiting();
+        phone.press("1");
+        assert_eq!(phone.gets(Input::Connected), "");
+        assert_eq!(phone.gets(Input::Queue(QueueResult::Served)), ":served, say c");
+    }
+
+    #[test]
+    fn a_key_counts_though_the_wait_ended_in_that_moment() {
+        let mut phone = waiting();
+        phone.press("1");
+        assert_eq!(phone.gets(Input::Queue(QueueResult::TimedOut)), ":out, say b");
+    }
+
+    #[test]
+    fn keys_pressed_before_the_line_are_not_meant_for_it() {
+        let mut phone = Phone::call(
+            "a: { menu: { keys: { '1': q }, failed: hangup } }\nq: { queue: { name: sales, while_waiting: { keys: { '1': hangup } }, failed: hangup } }",
+        );
+        phone.sees();
+        let seen = phone.press("1");
+        assert!(!seen.contains("leave"), "{seen}");
+        let mut phone = Phone::call(
+            "a: { play: { prompt: a, barge_in: false, next: b } }\nb: { menu: { keys: { '1': q }, failed: hangup } }\nq: { queue: { name: sales, while_waiting: { keys: { '1': hangup } }, failed: hangup } }",
+        );
+        phone.sees();
+        phone.press("111");
+        let seen = phone.played();
+        assert!(seen.contains("queue") && !seen.contains("leave"), "{seen}");
+    }
+
+    #[test]
+    fn a_wrong_priority_is_a_fault_and_counts_as_none() {
+        let mut phone = Phone::call("a: { queue: { name: sales, priority: call.to, failed: hangup } }");
+        assert_eq!(
+            phone.sees(),
+            ":a, answer, fault in a: `call.to` gives 100, which is no number, queue sales 0 {} None en {}"
+        );
+    }
+
+    #[test]
+    fn full_lines_and_missing_agents_do_not_go_round() {
+        let found = problems("a: { queue: { name: sales, timed_out: hangup, full: a } }");
+        assert_eq!(found, [(1, 1, "this goes round without ever asking the caller: a → a".to_string())]);
+    }
+
+    #[test]
+    fn names_needs_and_settings_are_checked() {
+        let steps = "a:
+  queue:
+    name: salse
+    need: \"support >= 3 and supprot\"
+    while_waiting:
+      music: loud
+      announce: { every: 1s, most: 1000 }
+      keys: { '12': hangup }
+    failed: hangup";
+        assert_eq!(
+            problems(steps),
+            [
+                (3, 11, "there is no queue `salse`".to_string()),
+                (4, 29, "there is no skill `supprot`".to_string()),
+                (6, 14, "there is no music `loud`".to_string()),
+                (7, 17, "`announce` says nothing".to_string()),
+                (7, 26, "announcements this often leave no music to hear".to_string()),
+                (7, 36, "place 1000 cannot be spoken".to_string()),
+                (8, 15, "`12` is not one key".to_string()),
+            ]
+        );
+        let found = problems("a: { queue: { name: sales, need: { support: 11, spuport: 1 }, next: hangup } }");
+        let messages: Vec<&str> = found.iter().map(|(_, _, message)| message.as_str()).collect();
+        assert_eq!(
+            messages,
+            [
+                "there is no way on when the wait is too long or no agent is there",
+                "a level is a number from 1 to 10",
+                "there is no skill `spuport`",
+            ]
+        );
     }
 }

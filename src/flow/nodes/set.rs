@@ -147,3 +147,43 @@ impl File {
         self.values.iter().find(|(key, _)| key.at == name.at).map_or(name.at, |(_, value)| value.at)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::flow::phone::{Phone, problems};
+
+    #[test]
+    fn values_are_set_in_order_and_the_language_too() {
+        let mut phone = Phone::call(
+            "a: { set: { x: 1, y: '{{ x + 1 }}', z: 'from {{ call.from }}', language: sv, next: b } }\nb: { queue: { name: sales, failed: hangup } }",
+        );
+        assert_eq!(
+            phone.sees(),
+            ":a, :b, answer, queue sales 0 {} None sv {\"x\": \"1\", \"y\": \"2\", \"z\": \"from +46701234567\"}"
+        );
+    }
+
+    #[test]
+    fn what_fails_is_recorded_and_passed_over() {
+        let mut phone = Phone::call(
+            "a: { set: { x: '{{ 1 / 0 }}', language: '{{ call.name }}', next: b } }\nb: { play: { prompt: a, next: hangup } }",
+        );
+        let seen = phone.sees();
+        assert!(seen.starts_with(":a, fault in a: `1 / 0`: "), "{seen}");
+        assert!(seen.ends_with("fault in a: `` is no language of this flow, :b, answer, say a"), "{seen}");
+    }
+
+    #[test]
+    fn languages_names_and_expressions_are_checked() {
+        assert_eq!(
+            problems("a: { set: { language: se, call: 1, x-y: 2, z: 'é {{ 1 + }}', next: hangup } }\n"),
+            [
+                (1, 23, "`se` is no language of this flow".to_string()),
+                (1, 27, "`call` has a meaning of its own here".to_string()),
+                (1, 36, "`x-y` cannot be the name of a variable".to_string()),
+                (1, 55, "this is no expression: mismatched input: the end".to_string()),
+            ]
+        );
+        assert_eq!(problems("a: { set: { next: hangup } }"), [(1, 11, "nothing is set here".to_string())]);
+    }
+}

@@ -70,3 +70,42 @@ impl Kind for Switch {
         Turn::at_once(self.otherwise)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::flow::phone::{Phone, problems};
+
+    #[test]
+    fn first_case_that_holds_is_taken() {
+        let steps = "a: { switch: { cases: [{ when: 'call.to == \"1\"', next: hangup }, { when: 'call.from.startsWith(\"+46\")', next: b }, { when: 'true', next: hangup }], else: hangup } }\nb: { play: { prompt: b, next: hangup } }";
+        assert_eq!(Phone::call(steps).sees(), ":a, :b, answer, say b");
+    }
+
+    #[test]
+    fn a_case_that_cannot_be_judged_does_not_hold() {
+        let steps = "a: { switch: { cases: [{ when: 'call.to', next: hangup }], else: b } }\nb: { play: { prompt: b, next: hangup } }";
+        assert_eq!(
+            Phone::call(steps).sees(),
+            ":a, fault in a: `call.to` gives 100, neither true nor false, :b, answer, say b"
+        );
+    }
+
+    #[test]
+    fn variables_must_be_set_on_every_way() {
+        let menu = "a: { menu: { keys: { '1': b, '2': c }, failed: hangup } }\nb: { set: { tier: gold, next: c } }\n";
+        let found = problems(&format!(
+            "{menu}c: {{ switch: {{ cases: [{{ when: \"tier == 'gold'\", next: hangup }}], else: hangup }} }}"
+        ));
+        assert_eq!(found, [(3, 33, "`tier` may not be set here".to_string())]);
+        let found = problems(&format!(
+            "{menu}c: {{ switch: {{ cases: [{{ when: \"true && teir == 'gold'\", next: hangup }}], else: hangup }} }}"
+        ));
+        assert_eq!(found, [(3, 41, "no step sets `teir`".to_string())]);
+    }
+
+    #[test]
+    fn else_cannot_be_left_out() {
+        let found = problems("a: { switch: { cases: [{ when: 'true', next: hangup }] } }");
+        assert_eq!(found[0].2, "`else` is missing here");
+    }
+}

@@ -3,7 +3,7 @@
 use super::{Event, Kind, StepId, Turn, Way, first_of};
 use crate::flow::compile::Compiler;
 use crate::flow::expr::Text;
-use crate::flow::model;
+use crate::flow::model::{self, TextOrNumber};
 use crate::flow::run::{Action, Input, Target, Walk};
 use crate::flow::yaml::{At, Length};
 use crate::time::Duration;
@@ -15,6 +15,7 @@ use serde::Deserialize;
 #[schemars(rename = "Transfer")]
 pub struct File {
     /// A number, as text that may hold expressions in `{{ braces }}`.
+    #[schemars(with = "Option<TextOrNumber>")]
     pub to: Option<At<String>>,
     /// An agent by name, instead of `to`.
     pub agent: Option<At<String>>,
@@ -137,5 +138,71 @@ impl Kind for Transfer {
             Event::Other(Input::TransferFailed(_)) => Turn::at_once(self.failed),
             _ => Turn::Wait,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::flow::phone::{Phone, problems};
+    use crate::flow::run::Input;
+
+    const TRANSFER: &str =
+        "a: { transfer: { to: '{{ call.to }}9', music: calm, next: b, failed: c, busy: d, no_answer: e } }
+b: { play: { prompt: b, next: hangup } }
+c: { play: { prompt: c, next: hangup } }
+d: { play: { prompt: d, next: hangup } }
+e: { play: { prompt: e, next: hangup } }";
+
+    fn ringing() -> Phone {
+        let mut phone = Phone::call(TRANSFER);
+        assert_eq!(phone.sees(), ":a, answer, repeat music/calm@, transfer to 1009 for 25s");
+        phone
+    }
+
+    #[test]
+    fn goes_on_when_the_other_has_hung_up() {
+        let mut phone = ringing();
+        assert_eq!(phone.gets(Input::Connected), "stop");
+        assert_eq!(phone.press("123"), "", "keys are for the other side");
+        assert_eq!(phone.gets(Input::TransferEnded), ":b, say b");
+    }
+
+    #[test]
+    fn each_refusal_has_its_way() {
+        for (code, expected) in [(486, ":d"), (600, ":d"), (408, ":e"), (480, ":e"), (404, ":c"), (603, ":c")] {
+            let seen = ringing().gets(Input::TransferFailed(code));
+            assert!(seen.starts_with(&format!("stop, {expected}, ")), "{code}: {seen}");
+        }
+    }
+
+    #[test]
+    fn agents_are_rung_by_name() {
+        let mut phone = Phone::call("a: { transfer: { agent: anna, ring: 10s, failed: hangup } }");
+        assert_eq!(phone.sees(), ":a, answer, transfer to agent anna for 10s");
+        phone.gets(Input::Connected);
+        assert_eq!(phone.gets(Input::TransferEnded), "hangup");
+    }
+
+    #[test]
+    fn nobody_to_ring_is_a_fault_and_fails() {
+        let mut phone = Phone::call(
+            "a: { transfer: { to: '{{ call.name }}', failed: b } }\nb: { play: { prompt: b, next: hangup } }",
+        );
+        assert_eq!(
+            phone.sees(),
+            ":a, fault in a: there is nobody to transfer to: the text is empty, :b, answer, say b"
+        );
+    }
+
+    #[test]
+    fn targets_and_ways_are_checked() {
+        assert_eq!(
+            problems("a: { transfer: { agent: ana, failed: hangup } }"),
+            [(1, 25, "there is no agent `ana`".to_string())]
+        );
+        let found = problems("a: { transfer: {} }");
+        assert_eq!(found.len(), 2, "{found:?}");
+        let again = problems("a: { transfer: { to: '1', failed: a } }");
+        assert_eq!(again, [(1, 1, "this goes round without ever asking the caller: a → a".to_string())]);
     }
 }
