@@ -2,6 +2,7 @@
 
 use super::Clock;
 use crate::engine::Input;
+use crate::media;
 use crate::time::{Duration, Time};
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError, TryRecvError};
@@ -9,13 +10,14 @@ use tokio::sync::{Semaphore, oneshot};
 
 /// The outer side; cheap to clone.
 ///
-/// SIP messages need a place, of which there are as many as [`door`] was told. What is an answer to the engine's own
-/// doing (media events, lost connections, draining) gets in without: there cannot be more of it than the engine asked
-/// for.
+/// SIP messages need a place, of which there are as many as [`door`] was told, and media events need one of as many
+/// others, so that neither keeps the other out. What is an answer to the engine's own doing (lost connections, draining)
+/// gets in without: there cannot be more of it than the engine asked for.
 #[derive(Clone)]
 pub struct Door {
     knocks: mpsc::Sender<Knock>,
     places: Arc<Semaphore>,
+    media_places: Arc<Semaphore>,
     clock: Clock,
 }
 
@@ -23,6 +25,7 @@ pub struct Door {
 pub struct Entrance {
     knocks: mpsc::Receiver<Knock>,
     places: Arc<Semaphore>,
+    media_places: Arc<Semaphore>,
 }
 
 /// What stands before the door.
@@ -30,8 +33,15 @@ pub struct Knock {
     /// When it came.
     pub at: Time,
     pub what: What,
-    /// It holds one of the places.
-    placed: bool,
+    place: Place,
+}
+
+/// What is given back when it is let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    None,
+    Sip,
+    Media,
 }
 
 pub enum What {
@@ -53,8 +63,9 @@ pub enum Refused {
 
 pub fn door(clock: Clock, places: usize) -> (Door, Entrance) {
     let (sender, receiver) = mpsc::channel();
-    let places = Arc::new(Semaphore::new(places));
-    (Door { knocks: sender, places: places.clone(), clock }, Entrance { knocks: receiver, places })
+    let (places, media_places) = (Arc::new(Semaphore::new(places)), Arc::new(Semaphore::new(places)));
+    let entrance = Entrance { knocks: receiver, places: places.clone(), media_places: media_places.clone() };
+    (Door { knocks: sender, places, media_places, clock }, entrance)
 }
 
 impl Door {
@@ -63,37 +74,45 @@ impl Door {
         match self.places.try_acquire() {
             Ok(place) => {
                 place.forget();
-                self.knock(What::Input(input), true)
+                self.knock(What::Input(input), Place::Sip)
             }
             Err(_) => Err(Refused::Full),
         }
+    }
+
+    /// For a media worker, which keeps what does not get in and tries again.
+    pub fn try_media(&self, event: media::Event) -> Result<(), media::Event> {
+        let Ok(place) = self.media_places.try_acquire() else { return Err(event) };
+        place.forget();
+        // Without an engine there is nobody to be told.
+        self.knock(What::Input(Input::Media(event)), Place::Media).or(Ok(()))
     }
 
     /// Waits for a place.
     pub async fn enter(&self, input: Input) -> Result<(), Refused> {
         let place = self.places.acquire().await.map_err(|_| Refused::Gone)?;
         place.forget();
-        self.knock(What::Input(input), true)
+        self.knock(What::Input(input), Place::Sip)
     }
 
     /// Without a place; see the type's documentation.
     pub fn tell(&self, input: Input) -> Result<(), Refused> {
-        self.knock(What::Input(input), false)
+        self.knock(What::Input(input), Place::None)
     }
 
     /// True when the engine answers within `limit`.
     pub async fn ping(&self, limit: Duration) -> bool {
         let (answer, answered) = oneshot::channel();
-        self.knock(What::Ping(answer), false).is_ok()
+        self.knock(What::Ping(answer), Place::None).is_ok()
             && matches!(tokio::time::timeout(limit, answered).await, Ok(Ok(())))
     }
 
     pub fn stop(&self) -> Result<(), Refused> {
-        self.knock(What::Stop, false)
+        self.knock(What::Stop, Place::None)
     }
 
-    fn knock(&self, what: What, placed: bool) -> Result<(), Refused> {
-        self.knocks.send(Knock { at: self.clock.now(), what, placed }).map_err(|_| Refused::Gone)
+    fn knock(&self, what: What, place: Place) -> Result<(), Refused> {
+        self.knocks.send(Knock { at: self.clock.now(), what, place }).map_err(|_| Refused::Gone)
     }
 }
 
@@ -116,8 +135,10 @@ impl Entrance {
     }
 
     fn admit(&self, knock: Knock) -> Knock {
-        if knock.placed {
-            self.places.add_permits(1);
+        match knock.place {
+            Place::None => {}
+            Place::Sip => self.places.add_permits(1),
+            Place::Media => self.media_places.add_permits(1),
         }
         knock
     }
@@ -127,6 +148,8 @@ impl Entrance {
 impl Drop for Entrance {
     fn drop(&mut self) {
         self.places.close();
+        // Nothing waits for these.
+        self.media_places.close();
     }
 }
 
@@ -153,6 +176,19 @@ mod tests {
             assert!(entrance.next().is_some());
         }
         assert!(entrance.next().is_none());
+    }
+
+    #[test]
+    fn media_and_sip_do_not_keep_each_other_out() {
+        let (door, entrance) = door(Clock::start(), 1);
+        let digit = |digit| media::Event::Digit { leg: crate::ids::LegId(1), digit };
+        assert_eq!(door.try_enter(input()), Ok(()));
+        assert_eq!(door.try_media(digit('1')), Ok(()));
+        assert_eq!(door.try_media(digit('2')), Err(digit('2')));
+        assert!(entrance.next().is_some());
+        assert_eq!(door.try_media(digit('2')), Err(digit('2')));
+        assert!(entrance.next().is_some());
+        assert_eq!(door.try_media(digit('2')), Ok(()));
     }
 
     #[tokio::test]

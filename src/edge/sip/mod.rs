@@ -40,6 +40,8 @@ pub struct Sip {
     udp: Vec<Arc<Udp>>,
     streams: Arc<Streams>,
     bound: Vec<(Transport, SocketAddr)>,
+    /// What peers are told of each.
+    listen: Vec<(Transport, SocketAddr)>,
     outside: Outside,
 }
 
@@ -89,7 +91,11 @@ impl Sip {
             };
             bound.push((listen.transport, address));
         }
-        Ok(Sip { udp, streams, bound, outside })
+        let told = |(listen, (transport, bound)): (&Listen, &(Transport, SocketAddr))| {
+            (*transport, listen.advertise.unwrap_or(*bound))
+        };
+        let listen = listen.iter().zip(&bound).map(told).collect();
+        Ok(Sip { udp, streams, bound, listen, outside })
     }
 
     /// Where it listens, in the order of the settings, with the ports that the system chose.
@@ -110,6 +116,19 @@ impl Sip {
             },
             Transport::Tcp => self.streams.send(transmit),
         }
+    }
+
+    /// The way to a peer that has not spoken first; `None`: nothing listens from where it could be reached.
+    pub fn towards(&self, transport: Transport, remote: SocketAddr) -> Option<Hop> {
+        let listen = self.listen.iter().find(|(of, face)| *of == transport && face.is_ipv4() == remote.is_ipv4());
+        let (_, face) = *listen?;
+        let local = if face.ip().is_unspecified() {
+            let ip = local::Locals::default().towards(self.outside.clock.now(), remote).ok()?;
+            SocketAddr::new(ip, face.port())
+        } else {
+            face
+        };
+        Some(Hop { transport, local, remote, connection: None })
     }
 
     /// The socket that peers know by this address; else one that can send from it.
@@ -195,6 +214,18 @@ mod tests {
             .collect();
         let sip = Sip::start(&listen, limits, runtime.handle(), door, metrics.traffic.clone(), clock)?;
         Ok(Bench { sip, entrance, metrics, _runtime: runtime })
+    }
+
+    #[test]
+    fn a_peer_that_has_not_spoken_is_reached_from_what_listens() {
+        let advertised: SocketAddr = "203.0.113.5:5060".parse().unwrap();
+        let listen = [(Transport::Udp, "0.0.0.0:0", None), (Transport::Tcp, "127.0.0.1:0", Some(advertised))];
+        let Bench { sip, _runtime, .. } = bench(&listen, 1);
+        let (here, there): (SocketAddr, SocketAddr) = ("127.0.0.1:9".parse().unwrap(), "[::1]:9".parse().unwrap());
+        let hop = sip.towards(Transport::Udp, here).unwrap();
+        assert_eq!((hop.local, hop.remote), (SocketAddr::new(here.ip(), sip.bound()[0].1.port()), here));
+        assert_eq!(sip.towards(Transport::Tcp, here).unwrap().local, advertised);
+        assert_eq!(sip.towards(Transport::Udp, there), None);
     }
 
     impl Entrance {
