@@ -5,9 +5,13 @@
 pub mod clock;
 pub mod data;
 mod door;
+mod driver;
+pub mod flows;
 mod http;
 pub mod media;
 pub mod metrics;
+mod recorder;
+pub mod service;
 pub mod sip;
 pub mod sounds;
 pub mod store;
@@ -16,3 +20,4 @@ mod testing;
 mod throttle;
 
 pub use clock::Clock;
+pub use service::{Service, serve};

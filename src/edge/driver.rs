@@ -1,0 +1,217 @@
+//! The engine's thread: the only one that touches it.
+//!
+//! Waits at the door until something comes or a timer is due, gives it to the engine, and carries out what the engine
+//! says, in order. It never waits for anything else: sockets, media workers and the recorder all take without blocking.
+
+use super::Clock;
+use super::door::{Entrance, Knock, What};
+use super::media::Workers;
+use super::metrics::Metrics;
+use super::sip::Sip;
+use super::throttle::Throttle;
+use crate::engine::{Engine, Input, Output};
+use crate::ids::LegId;
+use crate::media::{Command, Event};
+use crate::record::CallEvent;
+use crate::time::{Duration, Time};
+use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, TrySendError};
+use tokio::sync::watch;
+
+/// The engine with everything that carries out what it says.
+pub(super) struct Driver {
+    pub engine: Engine,
+    pub entrance: Entrance,
+    pub sip: Arc<Sip>,
+    pub workers: Workers,
+    pub homes: Homes,
+    pub events: SyncSender<CallEvent>,
+    pub metrics: Arc<Metrics>,
+    pub clock: Clock,
+    pub drained: watch::Sender<bool>,
+}
+
+/// Inputs taken before timers are looked at again.
+const BATCH: usize = 256;
+
+/// Even when nothing happens: the media counters are brought to the metrics.
+const TURN: Duration = Duration::from_secs(1);
+
+const LOG_INTERVAL: Duration = Duration::from_secs(10);
+
+impl Driver {
+    /// Until [`What::Stop`] comes.
+    pub fn run(mut self) {
+        let lost = Throttle::new(LOG_INTERVAL);
+        let mut measured = Time::EPOCH;
+        self.carry_out(&lost);
+        loop {
+            let due = self.engine.poll_timeout();
+            let wait = due.map_or(TURN, |due| self.clock.until(due).min(TURN));
+            let Ok(first) = self.entrance.wait(wait) else { return };
+            let now = self.clock.now();
+            if let Some(due) = due
+                && due <= now
+            {
+                self.metrics.engine.lag.observe(now.since(due).as_secs_f64());
+                self.engine.handle_timeout(now);
+                self.carry_out(&lost);
+            }
+            let mut next = first;
+            for _ in 0..BATCH {
+                let Some(knock) = next else { break };
+                if !self.take(knock, &lost) {
+                    return;
+                }
+                next = self.entrance.next();
+            }
+            if let Some(knock) = next
+                && !self.take(knock, &lost)
+            {
+                return;
+            }
+            if now.since(measured) >= TURN {
+                self.metrics.media.update(self.workers.counters());
+                measured = now;
+            }
+        }
+    }
+
+    /// False: stop.
+    fn take(&mut self, knock: Knock, lost: &Throttle) -> bool {
+        match knock.what {
+            What::Input(input) => {
+                let now = self.clock.now();
+                self.metrics.engine.lag.observe(now.since(knock.at).as_secs_f64());
+                self.handle(now, input);
+                self.carry_out(lost);
+            }
+            What::Ping(answer) => {
+                if answer.send(()).is_err() {
+                    tracing::debug!("who asked whether the engine is alive did not wait for the answer");
+                }
+            }
+            What::Stop => return false,
+        }
+        true
+    }
+
+    fn handle(&mut self, now: Time, mut input: Input) {
+        if let Input::Media(event) = &mut input {
+            self.homes.inward(event);
+        }
+        self.engine.handle(now, input);
+    }
+
+    fn carry_out(&mut self, lost: &Throttle) {
+        let mut answers = VecDeque::new();
+        loop {
+            while let Some(output) = self.engine.poll_output() {
+                match output {
+                    Output::Sip(transmit) => self.sip.send(transmit),
+                    Output::Media(mut command) => {
+                        self.homes.outward(&mut command);
+                        answers.extend(self.workers.send(command));
+                    }
+                    Output::Event(event) => self.tell(event, lost),
+                    Output::Drained => {
+                        self.drained.send_replace(true);
+                    }
+                }
+            }
+            let Some(event) = answers.pop_front() else { return };
+            self.handle(self.clock.now(), Input::Media(event));
+        }
+    }
+
+    fn tell(&mut self, event: CallEvent, lost: &Throttle) {
+        match self.events.try_send(event) {
+            Ok(()) => {}
+            Err(TrySendError::Full(_)) => {
+                self.metrics.engine.events_lost.inc();
+                if let Some(held_back) = lost.pass(self.clock.now()) {
+                    tracing::error!(held_back, "the recorder is too slow: events are lost");
+                }
+            }
+            // Its failure has ended the process, or we are stopping.
+            Err(TrySendError::Disconnected(_)) => {}
+        }
+    }
+}
+
+/// Where media sockets are bound when peers are told another address than this machine has.
+#[derive(Debug, Default)]
+pub(super) struct Homes {
+    /// Told → bound.
+    homes: HashMap<IpAddr, IpAddr>,
+    /// Legs whose port is being opened, and what their peers will be told. Each is answered.
+    opening: HashMap<LegId, IpAddr>,
+}
+
+impl Homes {
+    /// `listen`: pairs of what is told and what is bound.
+    pub fn new(listen: impl IntoIterator<Item = (IpAddr, IpAddr)>) -> Homes {
+        let homes = listen.into_iter().filter(|(told, bound)| told != bound).collect();
+        Homes { homes, opening: HashMap::new() }
+    }
+
+    fn outward(&mut self, command: &mut Command) {
+        if let Command::Open { leg, local, .. } = command
+            && let Some(bound) = self.homes.get(local)
+        {
+            self.opening.insert(*leg, *local);
+            *local = *bound;
+        }
+    }
+
+    fn inward(&mut self, event: &mut Event) {
+        match event {
+            Event::Opened { leg, rtp } => {
+                if let Some(told) = self.opening.remove(leg) {
+                    rtp.set_ip(told);
+                }
+            }
+            Event::OpenFailed { leg, .. } => {
+                self.opening.remove(leg);
+            }
+            Event::Digit { .. } | Event::Played { .. } | Event::Silent { .. } | Event::Closed { .. } => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::CallId;
+    use crate::media::OpenFailure;
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    fn open(homes: &mut Homes, leg: u64, local: &str) -> IpAddr {
+        let mut command = Command::Open { call: CallId(1), leg: LegId(leg), local: ip(local) };
+        homes.outward(&mut command);
+        let Command::Open { local, .. } = command else { panic!("another command") };
+        local
+    }
+
+    #[test]
+    fn media_is_bound_at_home_and_told_as_advertised() {
+        let mut homes = Homes::new([(ip("203.0.113.5"), ip("10.0.0.5")), (ip("10.0.0.6"), ip("10.0.0.6"))]);
+        assert_eq!(open(&mut homes, 1, "203.0.113.5"), ip("10.0.0.5"));
+        assert_eq!(open(&mut homes, 2, "10.0.0.6"), ip("10.0.0.6"));
+        assert_eq!(open(&mut homes, 3, "203.0.113.5"), ip("10.0.0.5"));
+        let mut opened = Event::Opened { leg: LegId(1), rtp: "10.0.0.5:20000".parse().unwrap() };
+        homes.inward(&mut opened);
+        assert_eq!(opened, Event::Opened { leg: LegId(1), rtp: "203.0.113.5:20000".parse().unwrap() });
+        let plain = Event::Opened { leg: LegId(2), rtp: "10.0.0.6:20002".parse().unwrap() };
+        let mut seen = plain.clone();
+        homes.inward(&mut seen);
+        assert_eq!(seen, plain);
+        homes.inward(&mut Event::OpenFailed { leg: LegId(3), reason: OpenFailure::NoPort });
+        assert!(homes.opening.is_empty());
+    }
+}

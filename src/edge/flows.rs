@@ -1,0 +1,128 @@
+//! Flow files: those of the program, or those of the operator's folder.
+
+use super::sounds::Report;
+use crate::config::Config;
+use crate::flow::{self, Flow, Problem, World};
+use anyhow::Context;
+use include_dir::{Dir, include_dir};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+static EMBEDDED: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/ivr-flows");
+
+/// A flow file as it was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct File {
+    /// As it is shown in messages: the path, or the name of a file that came with the program.
+    pub name: String,
+    pub text: String,
+}
+
+/// All `*.yaml` files of `folder`, by name; without a folder, those of the program.
+///
+/// # Errors
+///
+/// The folder or a file in it cannot be read; the folder has no flow.
+pub fn read(folder: Option<&Path>) -> anyhow::Result<Vec<File>> {
+    let Some(folder) = folder else {
+        let files = EMBEDDED.files().filter(|file| is_flow(file.path()));
+        return Ok(files
+            .map(|file| File {
+                name: file.path().display().to_string(),
+                text: file.contents_utf8().expect("the flows of the program are UTF-8").to_owned(),
+            })
+            .collect());
+    };
+    let named = || format!("cannot read the flows in {}", folder.display());
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).with_context(named)? {
+        let path = entry.with_context(named)?.path();
+        if is_flow(&path) {
+            let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+            files.push(File { name: path.display().to_string(), text });
+        }
+    }
+    anyhow::ensure!(!files.is_empty(), "there is no flow (*.yaml) in {}", folder.display());
+    files.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(files)
+}
+
+/// Compiles all flows, each knowing the names of the others, and the queues, agents, skills and sounds that there are.
+///
+/// # Errors
+///
+/// Everything that is wrong in any of them.
+pub fn compile(files: &[File], config: &Config, sounds: &Report) -> Result<BTreeMap<String, Arc<Flow>>, Vec<Problem>> {
+    let world = world(files, config, sounds);
+    let mut flows = Vec::new();
+    let mut problems = Vec::new();
+    for file in files {
+        match flow::compile(&file.name, &file.text, &world) {
+            Ok(flow) => flows.push(flow),
+            Err(found) => problems.extend(found),
+        }
+    }
+    if problems.is_empty() { Ok(flow::link(flows)) } else { Err(problems) }
+}
+
+fn world(files: &[File], config: &Config, sounds: &Report) -> World {
+    let mut world = World {
+        queues: config.queues.iter().map(|queue| queue.name.clone()).collect(),
+        agents: config.agents.iter().map(|agent| agent.settings.name.clone()).collect(),
+        flows: files.iter().filter_map(|file| flow::name_of(&file.text)).collect(),
+        ..World::default()
+    };
+    let of_agents = config.agents.iter().flat_map(|agent| agent.settings.skills.keys());
+    let of_queues = config.queues.iter().flat_map(|queue| queue.needs.keys());
+    world.skills = of_agents.chain(of_queues).cloned().collect();
+    for loaded in &sounds.sounds {
+        let sound = &loaded.sound;
+        if sound.language.is_empty() {
+            let name = sound.name.strip_prefix("music/").unwrap_or(&sound.name);
+            world.music.insert(name.to_owned());
+        } else {
+            world.prompts.entry(sound.language.clone()).or_default().insert(sound.name.clone());
+        }
+    }
+    world
+}
+
+fn is_flow(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "yaml")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+    use crate::edge::{sounds, testing::Folder};
+
+    fn sample() -> Config {
+        config::load(None, [], &|_| Ok(String::new())).expect("the sample is good").config
+    }
+
+    #[test]
+    fn the_program_s_flows_compile_with_its_sounds_and_sample_settings() {
+        let (_, report) = sounds::load(None).unwrap();
+        let flows = compile(&read(None).unwrap(), &sample(), &report);
+        let flows = flows.unwrap_or_else(|problems| panic!("{}", problems[0]));
+        assert!(sample().check_flows(flows.keys().map(String::as_str)).is_empty());
+    }
+
+    #[test]
+    fn the_operator_s_folder_takes_the_place_of_the_program_s_flows() {
+        let folder = Folder::new();
+        assert!(read(Some(folder.path())).unwrap_err().to_string().contains("no flow"));
+        std::fs::write(folder.path().join("b.yaml"), "flow: b").unwrap();
+        std::fs::write(folder.path().join("a.yaml"), "flow: a").unwrap();
+        std::fs::write(folder.path().join("notes.txt"), "flow: c").unwrap();
+        let files = read(Some(folder.path())).unwrap();
+        let texts: Vec<_> = files.iter().map(|file| file.text.as_str()).collect();
+        assert_eq!(texts, ["flow: a", "flow: b"]);
+        let problems = compile(&files, &sample(), &Report::default()).unwrap_err();
+        assert!(problems.iter().any(|problem| problem.to_string().contains("a.yaml")));
+        assert!(problems.iter().any(|problem| problem.to_string().contains("b.yaml")));
+        assert!(read(Some(&folder.path().join("away"))).is_err());
+    }
+}

@@ -1,0 +1,359 @@
+//! The whole program running: sockets, engine, media, records, metrics; from its start to its end.
+
+use super::Clock;
+use super::data::{Account, Folder};
+use super::door::{Door, door};
+use super::driver::{Driver, Homes};
+use super::media::{self, Workers};
+use super::metrics::{Metrics, Names};
+use super::sip::{Listen, Sip, StreamLimits, transport_name};
+use super::store::{self, Store};
+use super::{flows, http, recorder, sounds};
+use crate::config::{self, Config, Given};
+use crate::engine::{Engine, Input};
+use crate::record::Board;
+use crate::sip::{Hop, Transport};
+use crate::time::Duration;
+use anyhow::{Context, bail};
+use std::fmt::Write;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::sync_channel;
+use std::thread::JoinHandle;
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+/// SIP messages that may wait for the engine; it takes some hundred thousand in a second.
+const DOOR_PLACES: usize = 4096;
+
+/// After the last call: for answers to what peers say about its end.
+const LINGER: Duration = Duration::from_millis(500);
+
+/// For the disk to take the last records.
+const FLUSH: Duration = Duration::from_secs(5);
+
+/// A running service. Not to be made, waited for or dropped on a thread of an async runtime.
+///
+/// Dropping it ends it at once, calls included; [`Service::drain`] and [`Service::wait`] end it in good order.
+pub struct Service {
+    runtime: Option<Runtime>,
+    door: Door,
+    sip: Arc<Sip>,
+    http: SocketAddr,
+    metrics: Arc<Metrics>,
+    clock: Clock,
+    draining: Arc<AtomicBool>,
+    drain_limit: Duration,
+    drained: watch::Receiver<bool>,
+    engine: Option<JoinHandle<()>>,
+    recorder: Option<JoinHandle<Store>>,
+    accounts: Vec<Account>,
+    /// Number and flow.
+    numbers: Vec<(String, String)>,
+    folder: Folder,
+}
+
+impl Service {
+    /// Starts everything; when it returns, calls are taken.
+    ///
+    /// # Errors
+    ///
+    /// What cannot be had (data folder, sockets, threads) or is wrong (flows, sounds), said for the operator.
+    pub fn start(config: &Config) -> anyhow::Result<Service> {
+        let clock = Clock::start();
+        let folder = Folder::open(&config.data.folder)?;
+        let agents = config.agents.iter().map(|agent| (agent.settings.name.as_str(), agent.password.as_ref()));
+        let accounts = folder.accounts(agents)?;
+        let (library, report) = sounds::load(config.sounds.folder.as_deref())?;
+        let flows = match flows::compile(&flows::read(config.flows.folder.as_deref())?, config, &report) {
+            Ok(flows) => flows,
+            Err(problems) => bail!(said(&problems)),
+        };
+        let unknown = config.check_flows(flows.keys().map(String::as_str));
+        if !unknown.is_empty() {
+            bail!(said(&unknown));
+        }
+
+        let runtime = tokio::runtime::Builder::new_multi_thread().thread_name("io").enable_all().build()?;
+        let metrics = Arc::new(Metrics::new(clock, &names(config)));
+        let (door, entrance) = door(clock, DOOR_PLACES);
+        let store = runtime.block_on(Store::open(folder.path(), clock, metrics.store.clone()))?;
+        let listen = |listen: &config::Listen| Listen {
+            transport: listen.transport,
+            bind: listen.address,
+            advertise: listen.advertise,
+        };
+        let listen: Vec<_> = config.sip.listen.iter().map(listen).collect();
+        let traffic = metrics.traffic.clone();
+        let sip = Sip::start(&listen, StreamLimits::default(), runtime.handle(), door.clone(), traffic, clock)?;
+        let sip = Arc::new(sip);
+        let draining = Arc::new(AtomicBool::new(false));
+        let sources = http::Sources { metrics: metrics.clone(), door: door.clone(), draining: draining.clone() };
+        let http = runtime.block_on(http::start(config.http.listen, sources))?;
+
+        let given = Given {
+            auth_key: random()?,
+            flows,
+            passwords: accounts.iter().map(|a| (a.agent.clone(), a.password.expose().to_owned())).collect(),
+            hops: trunk_hops(config, &sip)?,
+        };
+        let engine = Engine::new(config.engine(given), u64::from_be_bytes(random()?), clock.now());
+        let settings = media::Settings {
+            workers: config.media.workers.unwrap_or(0),
+            ports: media::PortRange { first: *config.media.ports.0.start(), last: *config.media.ports.0.end() },
+            media: config.media(),
+            ..media::Settings::default()
+        };
+        let tell = {
+            let door = door.clone();
+            move |event| door.try_media(event)
+        };
+        let workers =
+            Workers::start(&settings, Arc::new(library), clock, tell).context("cannot start the media workers")?;
+        let (events, happened) = sync_channel(recorder::EVENTS_MAX);
+        let (drained_tx, drained) = watch::channel(false);
+        let homes = Homes::new(listen.iter().filter_map(|l| Some((l.advertise?.ip(), l.bind.ip()))));
+        let driver = Driver {
+            engine,
+            entrance,
+            sip: sip.clone(),
+            workers,
+            homes,
+            events,
+            metrics: metrics.clone(),
+            clock,
+            drained: drained_tx,
+        };
+        let engine = vital("engine", move || driver.run())?;
+        let recorder = {
+            let metrics = metrics.clone();
+            vital("recorder", move || recorder::run(&happened, &metrics, store))?
+        };
+        Ok(Service {
+            runtime: Some(runtime),
+            door,
+            sip,
+            http,
+            metrics,
+            clock,
+            draining,
+            drain_limit: config.limits.drain,
+            drained,
+            engine: Some(engine),
+            recorder: Some(recorder),
+            accounts,
+            numbers: config.numbers.iter().map(|n| (n.number.clone(), n.flow.clone())).collect(),
+            folder,
+        })
+    }
+
+    /// Where SIP is spoken, in the order of the settings, with the ports that the system chose.
+    pub fn sip(&self) -> &[(Transport, SocketAddr)] {
+        self.sip.bound()
+    }
+
+    /// Where metrics and health are.
+    pub fn http(&self) -> SocketAddr {
+        self.http
+    }
+
+    /// Who may register, with which password.
+    pub fn accounts(&self) -> &[Account] {
+        &self.accounts
+    }
+
+    /// The database of contact records.
+    pub fn records(&self) -> PathBuf {
+        store::file(self.folder.path())
+    }
+
+    /// What is shown now.
+    pub fn board(&self) -> Board {
+        self.metrics.board()
+    }
+
+    /// From now on no new call is taken; those that run are ended at the limit of the settings.
+    pub fn drain(&self) {
+        if self.draining.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let until = self.clock.now() + self.drain_limit;
+        if self.door.tell(Input::Drain { until }).is_err() {
+            tracing::warn!("there is no engine left to drain");
+        }
+    }
+
+    /// Waits for the last call after [`Service::drain`], then ends everything.
+    pub fn wait(mut self) {
+        let mut drained = self.drained.clone();
+        self.runtime().block_on(async move {
+            // An error: the engine is gone, which is an end as well.
+            if drained.wait_for(|drained| *drained).await.is_ok() {
+                tokio::time::sleep(LINGER).await;
+            }
+        });
+        self.stop();
+    }
+
+    /// What an operator wants to know at the start, in a few lines. Passwords that were made up are in it only when
+    /// `show_passwords`.
+    pub fn announcement(&self, show_passwords: bool) -> String {
+        let mut text = format!("vaxel {} takes calls.\n", env!("CARGO_PKG_VERSION"));
+        let mut line = |what: &str, rest: String| {
+            writeln!(text, "  {what:<9} {rest}").expect("writing to memory cannot fail");
+        };
+        for (n, (transport, address)) in self.sip().iter().enumerate() {
+            line(if n == 0 { "SIP" } else { "" }, format!("{} {address}", transport_name(*transport)));
+        }
+        for (n, (number, flow)) in self.numbers.iter().enumerate() {
+            line(if n == 0 { "dial" } else { "" }, format!("{number} (flow {flow})"));
+        }
+        for (n, account) in self.accounts.iter().enumerate() {
+            let password = match (account.made_up, show_passwords) {
+                (true, true) => account.password.expose().to_owned(),
+                (true, false) => format!("in {}", self.folder.path().join("agents.toml").display()),
+                (false, _) => "as in the settings".into(),
+            };
+            line(if n == 0 { "agents" } else { "" }, format!("{}, password {password}", account.agent));
+        }
+        line("metrics", format!("http://{}/metrics", self.http));
+        line("records", self.records().display().to_string());
+        text
+    }
+
+    fn runtime(&self) -> &Runtime {
+        self.runtime.as_ref().expect("taken only at the end")
+    }
+
+    /// Ends everything in order: engine, recorder, records, sockets.
+    fn stop(&mut self) {
+        let Some(runtime) = self.runtime.take() else { return };
+        self.draining.store(true, Ordering::Relaxed);
+        // An error: the engine is gone already.
+        if self.door.stop().is_err() {
+            tracing::debug!("the engine had ended before");
+        }
+        if let Some(engine) = self.engine.take()
+            && engine.join().is_err()
+        {
+            tracing::error!("the engine failed");
+        }
+        // The engine's end is the recorder's.
+        match self.recorder.take().map(JoinHandle::join) {
+            Some(Ok(store)) => runtime.block_on(store.close(FLUSH)),
+            Some(Err(_)) => tracing::error!("the recorder failed"),
+            None => {}
+        }
+        runtime.shutdown_timeout(Duration::from_secs(1));
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Runs the service until it is told to end: SIGTERM or SIGINT drains it, a second one ends it at once. Where it
+/// listens and who may register is printed to standard output; passwords that were made up only when `show_passwords`.
+///
+/// A panic anywhere ends the process: a supervisor starts a whole one sooner than somebody notices half a one.
+///
+/// # Errors
+///
+/// As [`Service::start`].
+pub fn serve(config: &Config, show_passwords: bool) -> anyhow::Result<()> {
+    let print = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        print(panic);
+        fail("a part of vaxel failed (see above)");
+    }));
+    let service = Service::start(config)?;
+    print!("{}", service.announcement(show_passwords));
+    let ended = service.runtime().block_on(async {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("no new calls are taken; waiting for those that run");
+        service.drain();
+        let mut drained = service.drained.clone();
+        let in_order = tokio::select! {
+            _ = drained.wait_for(|drained| *drained) => true,
+            _ = terminate.recv() => false,
+            _ = interrupt.recv() => false,
+        };
+        Ok::<_, std::io::Error>(in_order)
+    });
+    match ended {
+        Ok(true) => service.wait(),
+        Ok(false) => {
+            tracing::warn!("ended at once by a second signal");
+            drop(service);
+        }
+        Err(error) => return Err(error).context("cannot wait for signals"),
+    }
+    Ok(())
+}
+
+/// A thread without which the process must not go on.
+fn vital<T: Send + 'static>(
+    name: &'static str,
+    run: impl FnOnce() -> T + Send + 'static,
+) -> anyhow::Result<JoinHandle<T>> {
+    struct Guard(&'static str);
+    impl Drop for Guard {
+        fn drop(&mut self) {
+            if std::thread::panicking() {
+                fail(&format!("the {} failed (see above)", self.0));
+            }
+        }
+    }
+    let guarded = move || {
+        let _guard = Guard(name);
+        run()
+    };
+    std::thread::Builder::new().name(name.into()).spawn(guarded).with_context(|| format!("cannot start the {name}"))
+}
+
+fn fail(what: &str) -> ! {
+    eprintln!("vaxel: {what}; the process ends, because half a service is worse than none");
+    std::process::exit(70);
+}
+
+fn names(config: &Config) -> Names {
+    Names {
+        queues: config.queues.iter().map(|queue| (queue.name.clone(), queue.service_level)).collect(),
+        agents: config.agents.iter().map(|agent| agent.settings.name.clone()).collect(),
+        trunks: config.trunks.iter().map(|trunk| trunk.name.clone()).collect(),
+    }
+}
+
+/// The way to each trunk that calls are sent to.
+fn trunk_hops(config: &Config, sip: &Sip) -> anyhow::Result<std::collections::BTreeMap<String, Hop>> {
+    let outgoing = config.trunks.iter().filter_map(|trunk| Some((trunk, trunk.to?)));
+    outgoing
+        .map(|(trunk, to)| {
+            let hop = sip.towards(to.transport, to.address).with_context(|| {
+                let transport = transport_name(to.transport);
+                format!("trunk {}: vaxel listens nowhere from where {transport} reaches {}", trunk.name, to.address)
+            })?;
+            Ok((trunk.name.clone(), hop))
+        })
+        .collect()
+}
+
+fn said<T: ToString>(problems: &[T]) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+fn random<const N: usize>() -> anyhow::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).context("the system gives no randomness")?;
+    Ok(bytes)
+}
