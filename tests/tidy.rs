@@ -32,8 +32,9 @@ const ARROWS: &[(&str, &[&str], &str)] = &[
 /// Rooms that everybody may use.
 const SHARED: [&str; 2] = ["ids", "time"];
 
-/// Longest file, in lines before its tests. One file holds one state machine or one idea; what is longer hides two.
-const LINES_MAX: usize = 600;
+/// Longest file, in lines before its tests. One file holds one state machine or one idea, in about 600 lines; what is
+/// longer hides two.
+const LINES_MAX: usize = 650;
 
 /// Longer files, each with its limit and the reason.
 const LONGER: &[(&str, usize, &str)] =
@@ -199,8 +200,22 @@ fn without_tests(code: &str) -> &str {
     &code[..tests.unwrap_or(code.len())]
 }
 
-fn is_test_file(path: &str) -> bool {
-    path.ends_with("/tests.rs") || path.contains("/tests/")
+/// The files of `src` that are compiled for tests alone: those that a `#[cfg(test)] mod name;` leads to.
+fn test_files(sources: &BTreeMap<String, String>) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for (path, text) in sources {
+        // `src/a/mod.rs` and `src/lib.rs` have their modules beside them, `src/a/b.rs` in `src/a/b/`.
+        let folder = path.strip_suffix("/mod.rs").or(path.strip_suffix("/lib.rs"));
+        let folder = folder.or(path.strip_suffix(".rs")).expect("a Rust file");
+        for (at, _) in text.match_indices("#[cfg(test)]") {
+            let line = text[at..].lines().nth(1).unwrap_or("");
+            let module = line.split("mod ").nth(1).and_then(|rest| rest.strip_suffix(';'));
+            let Some(module) = module else { continue };
+            let (file, below) = (format!("{folder}/{module}.rs"), format!("{folder}/{module}/"));
+            found.extend(sources.keys().filter(|path| **path == file || path.starts_with(&below)).cloned());
+        }
+    }
+    found
 }
 
 fn room(path: &str) -> &str {
@@ -266,11 +281,13 @@ fn only_edge_touches_the_world() {
     let world =
         ["std::fs", "std::env", "std::process", "std::thread", "UdpSocket", "TcpStream", "tokio::", "sqlx::", "axum::"];
     let mut wrong = Vec::new();
-    for (path, text) in files("src", "rs") {
-        if ["edge", "main"].contains(&room(&path)) || is_test_file(&path) {
+    let sources = files("src", "rs");
+    let tests = test_files(&sources);
+    for (path, text) in &sources {
+        if ["edge", "main"].contains(&room(path)) || tests.contains(path) {
             continue;
         }
-        let code = code(&text);
+        let code = code(text);
         let code = without_tests(&code);
         wrong.extend(world.iter().filter(|name| code.contains(*name)).map(|name| format!("{path}: {name}")));
     }
@@ -282,12 +299,14 @@ fn only_edge_touches_the_world() {
 #[test]
 fn nothing_is_left_undone() {
     let mut wrong = Vec::new();
-    for (path, text) in files("src", "rs").into_iter().chain(files("tests", "rs")) {
-        let code = code(&text);
+    let sources = files("src", "rs");
+    let tests = test_files(&sources);
+    for (path, text) in sources.iter().chain(&files("tests", "rs")) {
+        let code = code(text);
         for banned in ["todo!", "unimplemented!", "#[ignore", "dbg!"] {
             wrong.extend(code.contains(banned).then(|| format!("{path}: {banned}")));
         }
-        if path.starts_with("src/") && !is_test_file(&path) {
+        if path.starts_with("src/") && !tests.contains(path) {
             let lines = without_tests(&code).lines().enumerate();
             wrong.extend(
                 lines
@@ -303,9 +322,11 @@ fn nothing_is_left_undone() {
 #[test]
 fn files_hold_one_idea() {
     let mut wrong = Vec::new();
-    for (path, text) in files("src", "rs").into_iter().filter(|(path, _)| !is_test_file(path)) {
-        let lines = without_tests(&text).lines().count();
-        let limit = LONGER.iter().find(|(name, ..)| *name == path).map_or(LINES_MAX, |(_, limit, _)| *limit);
+    let sources = files("src", "rs");
+    let tests = test_files(&sources);
+    for (path, text) in sources.iter().filter(|(path, _)| !tests.contains(*path)) {
+        let lines = without_tests(text).lines().count();
+        let limit = LONGER.iter().find(|(name, ..)| name == path).map_or(LINES_MAX, |(_, limit, _)| *limit);
         if lines > limit {
             wrong.push(format!("{path}: {lines} lines, at most {limit}"));
         }
