@@ -59,7 +59,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn behaves_like_a_set(a in prop::collection::btree_set(0usize..200, 0..20), b in prop::collection::btree_set(0usize..200, 0..20)) {
+        fn behaves_like_a_set(
+            a in prop::collection::btree_set(0usize..200, 0..20),
+            b in prop::collection::btree_set(0usize..200, 0..20),
+        ) {
             let bits = |set: &BTreeSet<usize>| {
                 let mut bits = Bits::default();
                 (0..200).for_each(|i| bits.set(i, true));

@@ -51,7 +51,7 @@ impl Place {
     }
 }
 
-/// Index of a set of needs; used again when no entry has it any more.
+/// Index of a set of needs; used again when the set is forgotten.
 pub type NeedId = usize;
 
 /// One set of needs and who meets it.
@@ -60,8 +60,13 @@ pub struct Need {
     pub skills: Skills,
     /// Pools that can serve it.
     pub able: Bits,
+    /// Entries that have it; a need without any is forgotten sooner or later.
     entries: u32,
 }
+
+/// So many needs that nobody has are kept, for the next who has them: to find out who meets a new one costs a look at
+/// every skill set. One more, and all of them are forgotten.
+const SPARE_NEEDS: usize = 100;
 
 impl Need {
     pub fn logged_in(&self, pools: &Pools) -> u32 {
@@ -99,6 +104,8 @@ pub enum Refused {
 pub struct Lines {
     needs: Vec<Option<Need>>,
     by_skills: BTreeMap<Skills, NeedId>,
+    /// Needs without entries.
+    spare: usize,
     lines: BTreeMap<LineKey, BTreeSet<Place>>,
 }
 
@@ -106,7 +113,9 @@ impl Lines {
     /// The need of one more entry.
     pub fn take_need(&mut self, skills: Skills, pools: &Pools) -> NeedId {
         if let Some(id) = self.by_skills.get(&skills) {
-            self.needs[*id].as_mut().expect("listed by skills").entries += 1;
+            let need = self.needs[*id].as_mut().expect("listed by skills");
+            self.spare -= usize::from(need.entries == 0);
+            need.entries += 1;
             return *id;
         }
         let id = self.needs.iter().position(Option::is_none).unwrap_or(self.needs.len());
@@ -121,15 +130,21 @@ impl Lines {
     pub fn give_need(&mut self, id: NeedId) {
         let need = self.needs[id].as_mut().expect("a need lives as long as it has entries");
         need.entries -= 1;
-        if need.entries == 0 {
-            let need = self.needs[id].take().expect("looked at just now");
-            self.by_skills.remove(&need.skills);
+        self.spare += usize::from(need.entries == 0);
+        if self.spare > SPARE_NEEDS {
+            for need in &mut self.needs {
+                need.take_if(|need| need.entries == 0);
+            }
+            let needs = &self.needs;
+            self.by_skills.retain(|_, id| needs[*id].is_some());
+            self.spare = 0;
         }
     }
 
     #[cfg(test)]
     pub fn needs_in_use(&self) -> usize {
-        self.needs.iter().flatten().count() + self.by_skills.len()
+        assert!(self.spare <= SPARE_NEEDS && self.by_skills.len() == self.needs.iter().flatten().count());
+        self.by_skills.len() - self.spare
     }
 
     pub fn need(&self, id: NeedId) -> &Need {

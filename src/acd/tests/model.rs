@@ -421,7 +421,8 @@ impl Model {
         }
         let again = self.callers.iter().find(|c| c.id == id && self.wrong(Mistake::AbandonedTwice)).cloned();
         self.exit(id, exit);
-        self.callers.extend(again.filter(|c| c.since.as_secs() % 7 == 0).map(|c| Caller { ringing: false, ..c }));
+        self.callers
+            .extend(again.filter(|c| c.since.as_secs().is_multiple_of(7)).map(|c| Caller { ringing: false, ..c }));
         self.tell_states(ringing.filter(|_| !self.wrong(Mistake::IdlePlaceLostByCallerGone)));
     }
 
@@ -543,7 +544,7 @@ impl Model {
             agents.reverse();
         }
         // One step of each mistake is enough; without a limit they would never come to an end.
-        let twice = |mistake, condition: bool| self.wrong(mistake) && condition && self.last_offer % 5 == 0;
+        let twice = |mistake, condition: bool| self.wrong(mistake) && condition && self.last_offer.is_multiple_of(5);
         for caller in callers {
             for agent in &agents {
                 let free = agent.told == AgentState::Ready

@@ -223,3 +223,15 @@ fn another_queues_entries_do_not_count_in_the_position() {
     desk.at(2, arrive_at(2, 2, "", 0));
     assert_eq!(desk.acd.position(EntryId(2)), Some(1));
 }
+
+#[test]
+fn needs_of_long_ago_are_forgotten() {
+    let mut desk = one_busy_agent("");
+    for entry in 1..=1_000 {
+        desk.at(entry, arrive_at(1, entry, &format!("s{entry} 1"), 0));
+        if entry > 3 {
+            desk.at(entry, leave(entry - 3, Exit::LeftByKey));
+        }
+    }
+    assert_eq!(desk.acd.lines.needs_in_use(), 3);
+}
