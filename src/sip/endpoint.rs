@@ -11,6 +11,10 @@ mod caller;
 mod inbound;
 mod offers;
 #[cfg(test)]
+mod race_tests;
+#[cfg(test)]
+mod refusal_tests;
+#[cfg(test)]
 mod story_tests;
 mod writing;
 
@@ -221,7 +225,7 @@ pub enum Failure {
     Full,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// A new INVITE outside a dialog; 100 is already sent. Answer with `ring` (as often as wanted) and then `accept`, `reject` or
     /// `challenge`.
