@@ -8,15 +8,14 @@
 
 mod callee;
 mod caller;
+mod counters;
 mod inbound;
 mod offers;
-#[cfg(test)]
-mod race_tests;
-#[cfg(test)]
-mod refusal_tests;
-#[cfg(test)]
-mod story_tests;
+mod settings;
 mod writing;
+
+pub use counters::Counters;
+pub use settings::Settings;
 
 use super::headers::Headers;
 use super::message::{Message, Request, Response};
@@ -28,7 +27,7 @@ use super::transaction::Timings;
 use super::transaction::table::{Owner, ServerKey, Table, answer_hop};
 use super::uri::Uri;
 use super::usage::{Exchange, INFOS_MAX, State, Usage};
-use crate::time::{Duration, Time};
+use crate::time::Time;
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 
@@ -100,102 +99,6 @@ pub struct Invitation {
     pub offer: Vec<u8>,
     /// A 401 or 407 is said as [`Event::Challenged`] and waits for [`Endpoint::authorize`], instead of being a failure.
     pub answers_challenges: bool,
-}
-
-/// What an endpoint writes about itself, its timers and its bounds.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// `User-Agent` of requests and `Server` of responses; empty: neither is written.
-    pub product: String,
-    /// User part of our Contact where nothing else is known.
-    pub contact_user: String,
-    /// RFC 3261 §17.1.1.1: the estimated round trip, 500 ms.
-    pub t1: Duration,
-    /// The longest interval between retransmissions, 4 s.
-    pub t2: Duration,
-    /// How long a message can stay in the network, 5 s.
-    pub t4: Duration,
-    /// Methods that are passed on as [`Event::Request`] when they come outside a dialog; every other is answered 405.
-    pub serves: Vec<Method>,
-    /// Option tags that may stand in Require; every other is answered 420.
-    pub supported: Vec<String>,
-    /// Transactions of both kinds that may live at a time. At the bound a new request outside a dialog is answered 503 with
-    /// Retry-After and kept no state of; requests inside dialogs and CANCEL may use an eighth more. Our own new requests fail
-    /// with [`Failure::Full`].
-    pub transactions_max: usize,
-    /// INVITE usages that may live at a time; at the bound a new INVITE is answered 503 with Retry-After.
-    pub usages_max: usize,
-    /// What a 503 at a bound says in Retry-After.
-    pub retry_after: Duration,
-}
-
-impl Default for Settings {
-    fn default() -> Settings {
-        Settings {
-            product: String::new(),
-            contact_user: "vaxel".into(),
-            t1: Duration::from_millis(500),
-            t2: Duration::from_secs(4),
-            t4: Duration::from_secs(5),
-            serves: vec![Method::Options, Method::Register],
-            supported: Vec::new(),
-            transactions_max: 200_000,
-            usages_max: 50_000,
-            retry_after: Duration::from_secs(10),
-        }
-    }
-}
-
-/// What an endpoint has seen and done since it was made; every number only grows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Requests received, retransmissions included, in the order of [`Counters::METHODS`].
-    pub requests_received: [u64; Counters::METHODS.len()],
-    /// Responses received: 1xx to 6xx.
-    pub responses_received: [u64; 6],
-    /// First transmissions of our requests, in the order of [`Counters::METHODS`].
-    pub requests_sent: [u64; Counters::METHODS.len()],
-    /// First transmissions of our responses: 1xx to 6xx.
-    pub responses_sent: [u64; 6],
-    /// Messages we sent again because of a timer or a retransmission of the peer.
-    pub retransmissions_sent: u64,
-    /// Requests that a live transaction knew already.
-    pub retransmissions_received: u64,
-    /// What could not be read.
-    pub malformed: u64,
-    /// Read, but matching nothing and answered by nothing: stray responses and ACKs.
-    pub dropped: u64,
-    /// Answered 503 because a table was full.
-    pub refused_full: u64,
-    /// Transactions of ours that nobody answered (Timers B and F).
-    pub timeouts: u64,
-}
-
-impl Counters {
-    /// The names that belong to the per-method counters; the last stands for every unknown method.
-    pub const METHODS: [&str; 15] = [
-        "INVITE",
-        "ACK",
-        "BYE",
-        "CANCEL",
-        "OPTIONS",
-        "REGISTER",
-        "INFO",
-        "PRACK",
-        "UPDATE",
-        "REFER",
-        "NOTIFY",
-        "SUBSCRIBE",
-        "MESSAGE",
-        "PUBLISH",
-        "other",
-    ];
-
-    /// The place of a method in the per-method counters.
-    pub fn method_index(method: &Method) -> usize {
-        let other = Counters::METHODS.len() - 1;
-        Counters::METHODS[..other].iter().position(|name| *name == method.as_str()).unwrap_or(other)
-    }
 }
 
 /// Why a usage ended without our doing.
@@ -622,3 +525,6 @@ impl Endpoint {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 //! What an endpoint writes into its own messages.
 
-use super::{Endpoint, Hop, Transmit, Transport};
+use super::{Counters, Endpoint, Hop, Transmit, Transport};
 use crate::sip::headers::Headers;
 use crate::sip::message::{Request, Response, reason_phrase};
 use crate::sip::method::Method;
@@ -31,7 +31,7 @@ impl Endpoint {
     /// A whole answer that no state is kept of.
     pub(super) fn send_stateless(&mut self, hop: Hop, mut response: Response) {
         self.sign(&mut response.headers, "Server");
-        self.table.counters.responses_sent[usize::from(response.code / 100).clamp(1, 6) - 1] += 1;
+        self.table.counters.responses_sent[Counters::class_index(response.code)] += 1;
         self.table.transmits.push_back(Transmit { hop, bytes: response.to_bytes() });
     }
 

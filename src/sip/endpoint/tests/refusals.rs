@@ -1,6 +1,6 @@
 //! A peer that writes its requests by hand: what each is answered, and where the answer goes.
 
-use super::{Counters, Endpoint, Event, Hop, Settings, Transport};
+use crate::sip::endpoint::{Counters, Endpoint, Event, Hop, InviteId, Settings, Transport};
 use crate::sip::headers::Headers;
 use crate::sip::message::{Message, Request, Response};
 use crate::sip::method::Method;
@@ -279,7 +279,7 @@ fn what_cannot_be_read_is_answered_with_its_fault_and_keep_alives_are_not_counte
 }
 
 /// A call from the peer that we accepted and the peer acknowledged.
-fn in_call() -> (Peer, super::InviteId, String) {
+fn in_call() -> (Peer, InviteId, String) {
     let mut peer = Peer::new(Settings::default());
     peer.receive(&by_hand("INVITE", 10, "1"));
     let Some(Event::Invite { id, .. }) = peer.events.pop() else { panic!("no INVITE") };
@@ -351,7 +351,7 @@ fn an_update_with_an_offer_is_told_and_one_without_only_refreshes() {
     assert_eq!(peer.events.len(), 0);
     update = with(by_hand("UPDATE", 12, "u2"), "To", &to);
     update.set_body("application/sdp", b"v=3".to_vec());
-    assert_eq!(codes(&peer.receive(&update)), []);
+    assert_eq!(codes(&peer.receive(&update)), [0_u16; 0]);
     assert!(matches!(&peer.events[..], [Event::Offered { offer, .. }] if offer == b"v=3"));
     peer.endpoint.answer_offer(peer.now, id, b"v=4".to_vec());
     peer.drain();
@@ -359,7 +359,7 @@ fn an_update_with_an_offer_is_told_and_one_without_only_refreshes() {
     peer.now += ms(1_000);
     peer.endpoint.handle_timeout(peer.now);
     peer.drain();
-    assert_eq!(codes(&peer.responses()), [], "the 200 of an UPDATE waits for no ACK");
+    assert_eq!(codes(&peer.responses()), [0_u16; 0], "the 200 of an UPDATE waits for no ACK");
 }
 
 #[test]
@@ -373,7 +373,7 @@ fn a_cancelled_reinvite_withdraws_its_offer() {
     assert!(matches!(peer.events[..], [Event::OfferWithdrawn { .. }]));
     peer.endpoint.answer_offer(peer.now, id, b"late".to_vec());
     peer.drain();
-    assert_eq!(codes(&peer.responses()), []);
+    assert_eq!(codes(&peer.responses()), [0_u16; 0]);
 }
 
 #[test]

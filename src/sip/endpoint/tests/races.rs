@@ -1,7 +1,7 @@
 //! Messages that cross: each race by itself, at its exact moment.
 
-use super::refusal_tests::{Peer, by_hand};
-use super::{EndCause, Event, Failure, Hop, InviteId, Settings, Transport};
+use super::refusals::{Peer, by_hand};
+use crate::sip::endpoint::{EndCause, Event, Failure, Hop, InviteId, Settings, Transport};
 use crate::sip::headers::Headers;
 use crate::sip::message::{Message, Request, Response};
 use crate::sip::method::Method;

@@ -1,6 +1,6 @@
 //! Random calls over a bad network: both sides tell the same story, and nothing is left behind.
 
-use super::{EndCause, Endpoint, Event, Failure, InviteId, Transport};
+use crate::sip::endpoint::{EndCause, Endpoint, Event, Failure, InviteId, Transport};
 use crate::sip::headers::Headers;
 use crate::sip::testing::{Weather, World, ms};
 use crate::time::{Duration, Time};

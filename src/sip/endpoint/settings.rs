@@ -1,0 +1,48 @@
+//! What is set from outside.
+
+use crate::sip::method::Method;
+use crate::time::Duration;
+
+/// What an endpoint writes about itself, its timers and its bounds.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `User-Agent` of requests and `Server` of responses; empty: neither is written.
+    pub product: String,
+    /// User part of our Contact where nothing else is known.
+    pub contact_user: String,
+    /// RFC 3261 §17.1.1.1: the estimated round trip, 500 ms.
+    pub t1: Duration,
+    /// The longest interval between retransmissions, 4 s.
+    pub t2: Duration,
+    /// How long a message can stay in the network, 5 s.
+    pub t4: Duration,
+    /// Methods that are passed on as [`Event::Request`](super::Event::Request) when they come outside a dialog; every other is answered 405.
+    pub serves: Vec<Method>,
+    /// Option tags that may stand in Require; every other is answered 420.
+    pub supported: Vec<String>,
+    /// Transactions of both kinds that may live at a time. At the bound a new request outside a dialog is answered 503 with
+    /// Retry-After and kept no state of; requests inside dialogs and CANCEL may use an eighth more. Our own new requests fail
+    /// with [`Failure::Full`](super::Failure::Full).
+    pub transactions_max: usize,
+    /// INVITE usages that may live at a time; at the bound a new INVITE is answered 503 with Retry-After.
+    pub usages_max: usize,
+    /// What a 503 at a bound says in Retry-After.
+    pub retry_after: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            product: String::new(),
+            contact_user: "vaxel".into(),
+            t1: Duration::from_millis(500),
+            t2: Duration::from_secs(4),
+            t4: Duration::from_secs(5),
+            serves: vec![Method::Options, Method::Register],
+            supported: Vec::new(),
+            transactions_max: 200_000,
+            usages_max: 50_000,
+            retry_after: Duration::from_secs(10),
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! The whole endpoint: each race, each refusal, and random calls.
+
+mod races;
+mod refusals;
+mod stories;

@@ -1,0 +1,326 @@
+//! The client side of the table: requests of ours until nothing more can come back (RFC 3261 §17.1).
+
+use super::{Alarm, Table};
+use crate::sip::endpoint::{ClientId, Counters, Hop, InviteId, Transmit};
+use crate::sip::headers::Headers;
+use crate::sip::message::{Request, Response};
+use crate::sip::method::Method;
+use crate::sip::transaction::client_invite::{self, Reaction};
+use crate::sip::transaction::client_non_invite;
+use crate::sip::transaction::{ClientInvite, ClientNonInvite, Expiry};
+use crate::time::Time;
+
+/// The number in our branch; a CANCEL shares it with its INVITE (RFC 3261 §9.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClientKey {
+    branch: u64,
+    cancel: bool,
+}
+
+/// Whose request a client transaction carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owner {
+    Invite(InviteId),
+    Reinvite(InviteId),
+    Info(InviteId),
+    Bye(InviteId),
+    Request(ClientId),
+    /// Nobody waits for the answer: CANCEL, BYE of a fork.
+    Nobody,
+}
+
+#[derive(Debug)]
+enum ClientMachine {
+    Invite(ClientInvite),
+    NonInvite(ClientNonInvite),
+}
+
+#[derive(Debug)]
+pub(super) struct Client {
+    machine: ClientMachine,
+    hop: Hop,
+    /// Kept of an INVITE, for its ACK and CANCEL; of others only what matching needs.
+    request: Request,
+    wire: Vec<u8>,
+    owner: Owner,
+    /// Our ACKs for 2xx, by the tag of the fork that sent it.
+    acks: Vec<(String, Transmit)>,
+    armed: Option<Time>,
+}
+
+/// A response that its transaction passes on.
+#[derive(Debug)]
+pub struct Passed {
+    pub key: ClientKey,
+    pub owner: Owner,
+    /// The INVITE, if this refuses it.
+    pub refused: Option<Request>,
+}
+
+impl Table {
+    pub(super) fn client_timeout(&mut self, now: Time, key: ClientKey) -> Option<Owner> {
+        let client = self.clients.get_mut(&key).expect("the schedule names live transactions only");
+        let expiry = match &mut client.machine {
+            ClientMachine::Invite(machine) => machine.handle_timeout(now),
+            ClientMachine::NonInvite(machine) => machine.handle_timeout(now),
+        };
+        let owner = client.owner;
+        match expiry {
+            Some(Expiry::Resend) => {
+                self.counters.retransmissions_sent += 1;
+                self.transmits.push_back(Transmit { hop: client.hop, bytes: client.wire.clone() });
+                self.arm_client(key);
+                None
+            }
+            Some(Expiry::Ended) => {
+                self.drop_client(key);
+                None
+            }
+            Some(Expiry::TimedOut) => {
+                self.drop_client(key);
+                Some(owner)
+            }
+            None => {
+                self.arm_client(key);
+                None
+            }
+        }
+    }
+
+    /// Sends a request with a Via and a branch of its own.
+    pub fn start_client(&mut self, now: Time, hop: Hop, request: Request, owner: Owner) -> ClientKey {
+        let branch = self.secrets.next();
+        self.start_with_branch(now, hop, request, owner, ClientKey { branch, cancel: false })
+    }
+
+    /// Sends a CANCEL for a pending INVITE, which is given 64·T1 to end (RFC 3261 §9.1).
+    pub fn cancel(&mut self, now: Time, key: ClientKey, further: Headers) {
+        let Some(client) = self.clients.get_mut(&key) else { return };
+        let ClientMachine::Invite(machine) = &mut client.machine else { return };
+        machine.give_up_at(now + self.timings.patience());
+        let mut cancel = Request::new(Method::Cancel, client.request.uri.clone());
+        copy_for_ack(&client.request, &mut cancel, Method::Cancel);
+        client.request.headers.copy("To", &mut cancel.headers);
+        for header in further.iter() {
+            cancel.headers.push(&header.name, header.value.clone());
+        }
+        let hop = client.hop;
+        self.arm_client(key);
+        self.start_with_branch(now, hop, cancel, Owner::Nobody, ClientKey { cancel: true, ..key });
+    }
+
+    fn start_with_branch(
+        &mut self,
+        now: Time,
+        hop: Hop,
+        mut request: Request,
+        owner: Owner,
+        key: ClientKey,
+    ) -> ClientKey {
+        request.headers.insert_first("Via", via(&hop, key.branch));
+        let wire = request.to_bytes();
+        self.counters.requests_sent[Counters::method_index(&request.method)] += 1;
+        self.transmits.push_back(Transmit { hop, bytes: wire.clone() });
+        let reliable = hop.transport.is_reliable();
+        let machine = if request.method == Method::Invite {
+            ClientMachine::Invite(ClientInvite::new(now, self.timings, reliable))
+        } else {
+            request.headers = Headers::new();
+            ClientMachine::NonInvite(ClientNonInvite::new(now, self.timings, reliable))
+        };
+        request.body = Vec::new();
+        let wire = if reliable { Vec::new() } else { wire };
+        let client = Client { machine, hop, request, wire, owner, acks: Vec::new(), armed: None };
+        self.clients.insert(key, client);
+        self.by_remote.entry((hop.transport, hop.remote)).or_default().insert(key);
+        self.arm_client(key);
+        key
+    }
+
+    /// `None`: stray, or absorbed.
+    pub fn receive_response(&mut self, now: Time, hop: &Hop, response: &Response) -> Option<Passed> {
+        let class = Counters::class_index(response.code);
+        self.counters.responses_received[class] += 1;
+        let Some((key, client)) = client_key(response).and_then(|key| self.clients.get_mut(&key).map(|c| (key, c)))
+        else {
+            self.counters.dropped += 1;
+            return None;
+        };
+        // RFC 3261 §17.1.3 and §8.1.3.3: the method of CSeq must match, and no Via but ours may be there.
+        if response.headers.cseq().map(|(_, method)| method).as_ref() != Ok(&client.request.method)
+            || response.headers.items("Via").nth(1).is_some()
+        {
+            self.counters.dropped += 1;
+            return None;
+        }
+        if client.hop.transport.is_reliable() {
+            // What follows goes by the connection that the answer came by, also when it was opened for the request.
+            client.hop.connection = hop.connection;
+        }
+        let owner = client.owner;
+        let (pass, refused) = match &mut client.machine {
+            ClientMachine::NonInvite(machine) => (machine.handle_response(now, response.code), None),
+            ClientMachine::Invite(machine) => {
+                let reaction = machine.handle_response(now, response.code);
+                if matches!(reaction, Reaction::Ack | Reaction::PassAndAck) {
+                    let ack = refusal_ack(&client.request, response);
+                    self.transmits.push_back(Transmit { hop: client.hop, bytes: ack.to_bytes() });
+                    if reaction == Reaction::PassAndAck {
+                        self.counters.requests_sent[Counters::method_index(&Method::Ack)] += 1;
+                    } else {
+                        self.counters.retransmissions_sent += 1;
+                    }
+                }
+                let refused = (reaction == Reaction::PassAndAck).then(|| client.request.clone());
+                (matches!(reaction, Reaction::Pass | Reaction::PassAndAck), refused)
+            }
+        };
+        self.arm_client(key);
+        pass.then_some(Passed { key, owner, refused })
+    }
+
+    /// The INVITE as it was sent, without its body.
+    pub fn invite(&self, key: ClientKey) -> Option<&Request> {
+        self.clients.get(&key).map(|client| &client.request)
+    }
+
+    /// Sends our ACK to the fork with this tag once more, if it was acknowledged before.
+    pub fn acknowledge_again(&mut self, key: ClientKey, tag: &str) -> bool {
+        let Some(client) = self.clients.get(&key) else { return false };
+        let Some((_, ack)) = client.acks.iter().find(|(known, _)| known == tag) else { return false };
+        self.transmits.push_back(ack.clone());
+        self.counters.retransmissions_sent += 1;
+        true
+    }
+
+    /// Sends the ACK of a 2xx, which is no transaction and has a branch of its own (RFC 3261 §13.2.2.4), and keeps it for
+    /// when the 2xx comes again.
+    pub fn acknowledge(&mut self, key: ClientKey, tag: &str, hop: Hop, mut ack: Request) {
+        ack.headers.insert_first("Via", via(&hop, self.secrets.next()));
+        let ack = Transmit { hop, bytes: ack.to_bytes() };
+        self.transmits.push_back(ack.clone());
+        self.counters.requests_sent[Counters::method_index(&Method::Ack)] += 1;
+        if let Some(client) = self.clients.get_mut(&key) {
+            client.acks.push((tag.to_string(), ack));
+        }
+    }
+
+    /// Forks of this INVITE that were acknowledged.
+    pub fn forks(&self, key: ClientKey) -> usize {
+        self.clients.get(&key).map_or(0, |client| client.acks.len())
+    }
+
+    /// Without a final answer by then a pending INVITE, once provisionally answered, counts as timed out.
+    pub fn give_up_at(&mut self, key: ClientKey, at: Time) {
+        if let Some(Client { machine: ClientMachine::Invite(machine), .. }) = self.clients.get_mut(&key) {
+            machine.give_up_at(at);
+            self.arm_client(key);
+        }
+    }
+
+    /// Ends every client transaction that waits for something from `hop` and returns whose they were. Server transactions
+    /// run out by themselves.
+    pub fn fail_hop(&mut self, hop: &Hop) -> Vec<Owner> {
+        let Some(keys) = self.by_remote.get(&(hop.transport, hop.remote)) else { return Vec::new() };
+        let waits = |client: &Client| {
+            let same = client.hop.connection.is_none() || client.hop.connection == hop.connection;
+            same && client.is_pending()
+        };
+        let failed: Vec<ClientKey> = keys.iter().copied().filter(|key| waits(&self.clients[key])).collect();
+        let owners = failed.iter().map(|key| self.clients[key].owner).collect();
+        for key in failed {
+            self.drop_client(key);
+        }
+        owners
+    }
+
+    fn arm_client(&mut self, key: ClientKey) {
+        let client = self.clients.get_mut(&key).expect("armed while it lives");
+        let next = match &client.machine {
+            ClientMachine::Invite(machine) => machine.next_timeout(),
+            ClientMachine::NonInvite(machine) => machine.next_timeout(),
+        };
+        if next.is_none() && client.is_terminated() {
+            return self.drop_client(key);
+        }
+        self.schedule.move_to(Alarm::Client(key), &mut client.armed, next);
+    }
+
+    fn drop_client(&mut self, key: ClientKey) {
+        let Some(mut client) = self.clients.remove(&key) else { return };
+        self.schedule.move_to(Alarm::Client(key), &mut client.armed, None);
+        let remote = (client.hop.transport, client.hop.remote);
+        if let Some(keys) = self.by_remote.get_mut(&remote) {
+            keys.remove(&key);
+            if keys.is_empty() {
+                self.by_remote.remove(&remote);
+            }
+        }
+    }
+}
+
+impl Client {
+    /// Without a final answer.
+    fn is_pending(&self) -> bool {
+        match &self.machine {
+            ClientMachine::Invite(m) => {
+                matches!(m.state(), client_invite::State::Calling | client_invite::State::Proceeding)
+            }
+            ClientMachine::NonInvite(m) => {
+                matches!(m.state(), client_non_invite::State::Trying | client_non_invite::State::Proceeding)
+            }
+        }
+    }
+
+    fn is_terminated(&self) -> bool {
+        match &self.machine {
+            ClientMachine::Invite(m) => m.state() == client_invite::State::Terminated,
+            ClientMachine::NonInvite(m) => m.state() == client_non_invite::State::Terminated,
+        }
+    }
+}
+
+const BRANCH: &str = "z9hG4bK";
+
+/// Our Via: always with `rport` (RFC 3581 §3).
+fn via(hop: &Hop, branch: u64) -> String {
+    format!("SIP/2.0/{} {};branch={BRANCH}{branch:016x};rport", hop.transport.name(), hop.local)
+}
+
+/// RFC 3261 §13.2.2.4: the ACK of a 2xx to a re-INVITE, without Via; the route is that of the re-INVITE.
+pub fn reinvite_ack(invite: &Request, response: &Response) -> Request {
+    let contact = response.headers.contacts().ok().and_then(|contacts| contacts.into_iter().next());
+    let mut ack = Request::new(Method::Ack, contact.map_or_else(|| invite.uri.clone(), |contact| contact.uri));
+    copy_for_ack(invite, &mut ack, Method::Ack);
+    response.headers.copy("To", &mut ack.headers);
+    ack
+}
+
+fn client_key(response: &Response) -> Option<ClientKey> {
+    let via = response.headers.via().ok()?;
+    let branch = via.branch()?.strip_prefix(BRANCH)?;
+    let branch = u64::from_str_radix(branch, 16).ok().filter(|_| branch.len() == 16)?;
+    let (_, method) = response.headers.cseq().ok()?;
+    Some(ClientKey { branch, cancel: method == Method::Cancel })
+}
+
+/// RFC 3261 §17.1.1.3: the ACK of a refusal has the branch of its INVITE.
+fn refusal_ack(invite: &Request, response: &Response) -> Request {
+    let mut ack = Request::new(Method::Ack, invite.uri.clone());
+    if let Some(via) = invite.headers.get("Via") {
+        ack.headers.push("Via", via);
+    }
+    copy_for_ack(invite, &mut ack, Method::Ack);
+    response.headers.copy("To", &mut ack.headers);
+    ack
+}
+
+/// What ACK and CANCEL have from their INVITE, but for Via and To (RFC 3261 §9.1, §17.1.1.3).
+fn copy_for_ack(invite: &Request, to: &mut Request, method: Method) {
+    to.headers.push("Max-Forwards", "70");
+    for name in ["Route", "From", "Call-ID"] {
+        invite.headers.copy(name, &mut to.headers);
+    }
+    let number = invite.headers.cseq().map_or(0, |(number, _)| number);
+    to.headers.push("CSeq", format!("{number} {method}"));
+}
