@@ -86,6 +86,47 @@ fn schema_is_up_to_date_and_every_flow_points_to_it() {
     }
 }
 
+#[test]
+fn picture_in_the_readme_is_the_sample_flow() {
+    let path = "ivr-flows/README.md";
+    let text = fs::read_to_string(root().join(path)).expect("the README of the flows");
+    let (begin, end) = ("```mermaid\n", "```\n");
+    let start = text.find(begin).expect("a picture") + begin.len();
+    let stop = start + text[start..].find(end).expect("the end of the picture");
+    let picture = flow::graph(&shipped()["main"]);
+    published(path, &format!("{}{picture}{}", &text[..start], &text[stop..]));
+}
+
+/// Every whole flow in the README compiles and passes its tests, so nobody learns from a mistake of ours.
+#[test]
+fn examples_in_the_readme_compile() {
+    let text = fs::read_to_string(root().join("ivr-flows/README.md")).expect("the README of the flows");
+    let mut world = world(&files());
+    world.skills = ["billing", "lang_en", "lang_sv"].map(String::from).into();
+    world.agents = ["anna"].map(String::from).into();
+    world.queues.insert("billing".into());
+    let mut count = 0;
+    let mut line = 1;
+    for (index, block) in text.split("```").enumerate() {
+        if index % 2 == 1 && block.starts_with("yaml\nflow:") {
+            count += 1;
+            let example = block.trim_start_matches("yaml\n");
+            let flow = flow::compile("ivr-flows/README.md", example, &world).unwrap_or_else(|problems| {
+                let problems: String = problems.iter().map(|p| format!("{p}\n")).collect();
+                panic!("in the example at line {line}:\n{problems}")
+            });
+            let name = flow.name().to_string();
+            let flows = flow::link(shipped().into_values().map(|flow| Flow::clone(&flow)).chain([flow]));
+            for result in flow::test::run(&flows[&name]) {
+                let failures: String = result.failures.iter().map(|p| format!("{p}\n")).collect();
+                assert!(failures.is_empty(), "in the example at line {line}: {}\n{failures}", result.name);
+            }
+        }
+        line += block.matches('\n').count();
+    }
+    assert!(count >= 6, "{count} examples");
+}
+
 fn published(path: &str, text: &str) {
     let path = root().join(path);
     if std::env::var_os("REWRITE").is_some() {
