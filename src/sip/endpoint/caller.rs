@@ -118,7 +118,7 @@ impl Endpoint {
             if calling.cancel != Cancel::No && response.code == 487 {
                 self.invite_failed(id, Failure::Cancelled);
             } else if calling.cancel == Cancel::No && challenged {
-                self.invite_challenged(now, id, invite, response);
+                self.invite_challenged(now, hop, id, invite, response);
             } else {
                 self.invite_failed(id, Failure::Response(Box::new(response)));
             }
@@ -185,12 +185,14 @@ impl Endpoint {
         self.start_request(now, *hop, bye, Owner::Nobody);
     }
 
-    fn invite_challenged(&mut self, now: Time, id: InviteId, invite: Request, response: Response) {
+    fn invite_challenged(&mut self, now: Time, hop: &Hop, id: InviteId, invite: Request, response: Response) {
         let (patience, event) = (self.table.timings().patience(), Box::new(response.clone()));
         self.forget_early(id);
         let Some(usage) = self.usages.get_mut(&id) else { return };
         let State::Calling(calling) = std::mem::replace(&mut usage.state, State::Ending) else { return };
-        let (offer, hop, until) = (calling.offer, calling.hop, now + patience);
+        // To where it was sent, by the connection that was opened for it.
+        let hop = Hop { connection: hop.connection, ..calling.hop };
+        let (offer, until) = (calling.offer, now + patience);
         usage.state = State::Challenged(Box::new(Challenged { invite, offer, hop, response, until }));
         self.arm(id);
         self.events.push_back(Event::Challenged { id, response: event });
