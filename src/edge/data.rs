@@ -141,7 +141,7 @@ mod tests {
     use crate::edge::testing;
 
     fn passwords(folder: &Folder, agents: &[(&str, Option<&str>)]) -> Vec<(String, bool)> {
-        let given: Vec<_> = agents.iter().map(|(name, given)| (*name, given.map(|g| Secret::new(g)))).collect();
+        let given: Vec<_> = agents.iter().map(|(name, given)| (*name, given.map(Secret::new))).collect();
         let accounts = folder.accounts(given.iter().map(|(name, given)| (*name, given.as_ref()))).unwrap();
         accounts.into_iter().map(|account| (account.password.expose().to_owned(), account.made_up)).collect()
     }
