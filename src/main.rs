@@ -1,1 +1,197 @@
-fn main() {}
+//! The command line: reads arguments, calls [`vaxel::edge`], says what went wrong and what to do about it.
+
+use clap::{Parser, Subcommand};
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use vaxel::config::Config;
+use vaxel::edge::{self, project};
+
+/// A call-centre telephony and queue engine: SIP in, menus, queues, agents, and the truth about waiting.
+///
+/// Without a command it serves. Without settings it serves a sample on this machine only.
+#[derive(Parser)]
+#[command(version, after_help = "Example:\n  vaxel init mycentre && cd mycentre && vaxel check && vaxel")]
+struct Cli {
+    /// Settings file [default: vaxel.toml in this folder; without that the built-in settings].
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Take calls until told to end.
+    ///
+    /// SIGTERM or Ctrl-C refuses new calls and waits for talks to end; a second one ends them.
+    #[command(after_help = "Example:\n  vaxel serve --config /etc/vaxel/vaxel.toml")]
+    Serve,
+    /// Write a project to begin with: settings, flows, a place for sounds.
+    #[command(after_help = "Example:\n  vaxel init mycentre")]
+    Init {
+        /// Folder to write into; made if it is not there. Nothing is overwritten.
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+    },
+    /// Test settings, sounds and flows without starting anything.
+    ///
+    /// Says everything that is wrong with file, line and column, and runs the tests that flows carry. Exits with 1 if
+    /// there is an error.
+    #[command(
+        after_help = "Examples:\n  vaxel check\n  vaxel check /etc/vaxel/vaxel.toml\n  vaxel check flows/night.yaml"
+    )]
+    Check {
+        /// Settings (*.toml) and flows (*.yaml) [default: the settings that would be served, and their flows].
+        #[arg(value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+    /// Draw a flow as a Mermaid flowchart.
+    #[command(after_help = "Examples:\n  vaxel graph main > main.mmd\n  vaxel graph flows/night.yaml")]
+    Graph {
+        /// Name of a flow, or a flow file.
+        #[arg(value_name = "FLOW")]
+        flow: String,
+    },
+}
+
+fn main() -> ExitCode {
+    let Cli { config, command } = Cli::parse();
+    let result = match command {
+        None | Some(Command::Serve) => serve(config),
+        Some(Command::Init { folder }) => init(&folder),
+        Some(Command::Check { files }) => check(config, files),
+        Some(Command::Graph { flow }) => graph(config, &flow),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever reads our output has enough of it: `vaxel graph main | head`.
+        Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(failure) => {
+            match failure {
+                Failure::Said => {}
+                Failure::Output(error) => eprintln!("vaxel: cannot write the output: {error}"),
+                Failure::Other(error) => eprintln!("vaxel: {error:#}"),
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+enum Failure {
+    /// What is wrong stands on standard error already.
+    Said,
+    Output(io::Error),
+    Other(anyhow::Error),
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Failure {
+        Failure::Other(error)
+    }
+}
+
+fn serve(config: Option<PathBuf>) -> Result<(), Failure> {
+    let config = settings(project::settings_file(config).as_deref())?;
+    // Into a log, where others may read it, made-up passwords are not written.
+    edge::serve(&config, io::stdout().is_terminal())?;
+    Ok(())
+}
+
+/// The settings, and logging as they want it. Warnings are said and passed over.
+fn settings(file: Option<&Path>) -> Result<Config, Failure> {
+    let loaded = match project::settings(file, &[]) {
+        Ok(loaded) => loaded,
+        Err(problems) => {
+            problems.iter().for_each(|problem| eprintln!("{problem}"));
+            eprintln!("vaxel: the settings have to be mended first; `vaxel check` tests them together with the flows");
+            return Err(Failure::Said);
+        }
+    };
+    loaded.warnings.iter().for_each(|problem| eprintln!("{problem}"));
+    let filter = &loaded.config.log.filter;
+    let filter = tracing_subscriber::EnvFilter::try_new(filter).map_err(|error| {
+        anyhow::anyhow!("`filter` of [log] is wrong: {error}; write it as \"info,vaxel::sip=debug\"")
+    })?;
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .init();
+    Ok(loaded.config)
+}
+
+fn init(folder: &Path) -> Result<(), Failure> {
+    let written = project::init(folder).map_err(anyhow::Error::from)?;
+    let mut text = String::new();
+    for path in written {
+        text += &format!("wrote {}\n", path.display());
+    }
+    let enter = if folder == Path::new(".") { String::new() } else { format!("  cd {}\n", folder.display()) };
+    text +=
+        &format!("\nNext:\n{enter}  vaxel check    test it\n  vaxel          serve it: register a phone, dial 100\n");
+    print(&text)
+}
+
+fn check(config: Option<PathBuf>, files: Vec<PathBuf>) -> Result<(), Failure> {
+    let (settings, flows): (Vec<PathBuf>, Vec<PathBuf>) =
+        files.into_iter().partition(|file| file.extension().is_some_and(|extension| extension == "toml"));
+    let settings = match settings.is_empty() {
+        true => vec![project::settings_file(config)],
+        false => settings.into_iter().map(Some).collect(),
+    };
+    let mut failed = false;
+    for file in settings {
+        let name = file.as_ref().map_or("the built-in settings".into(), |file| file.display().to_string());
+        let (found, _) = project::check(file.as_deref(), &flows);
+        found.problems.iter().for_each(|problem| eprintln!("{problem}"));
+        failed |= found.errors > 0;
+        let verdict = match (found.errors, found.warnings) {
+            (0, 0) => "good".into(),
+            (errors, warnings) => format!("{}, {}", count(errors, "error"), count(warnings, "warning")),
+        };
+        let tested = format!("{}, {}", count(found.flows, "flow"), count(found.tests, "test of flows"));
+        print(&format!("{name}: {verdict} ({tested})\n"))?;
+    }
+    if failed { Err(Failure::Said) } else { Ok(()) }
+}
+
+fn graph(config: Option<PathBuf>, name: &str) -> Result<(), Failure> {
+    let path = PathBuf::from(name);
+    let file = Some(path).filter(|path| path.extension().is_some_and(|extension| extension == "yaml"));
+    let also: Vec<PathBuf> = file.into_iter().collect();
+    let (found, flows) = project::check(project::settings_file(config).as_deref(), &also);
+    let Some(flows) = flows else {
+        found.problems.iter().for_each(|problem| eprintln!("{problem}"));
+        return Err(Failure::Said);
+    };
+    let name = match also.first() {
+        None => name.to_owned(),
+        Some(file) => {
+            let text = std::fs::read_to_string(file).map_err(Failure::Output)?;
+            vaxel::flow::name_of(&text).unwrap_or_default()
+        }
+    };
+    match flows.get(&name) {
+        Some(flow) => print(&vaxel::flow::graph(flow)),
+        None => {
+            let known: Vec<&str> = flows.keys().map(String::as_str).collect();
+            Err(anyhow::anyhow!("there is no flow `{name}`; there is: {}", known.join(", ")).into())
+        }
+    }
+}
+
+fn print(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(Failure::Output)
+}
+
+fn count(number: usize, what: &str) -> String {
+    match number {
+        1 => format!("1 {what}"),
+        _ => match what.split_once(' ') {
+            Some((noun, rest)) => format!("{number} {noun}s {rest}"),
+            None => format!("{number} {what}s"),
+        },
+    }
+}

@@ -206,7 +206,7 @@ fn the_container_is_not_root_and_copies_what_exists() {
         }
     }
     // What the build includes from outside src must be copied as well.
-    for needed in ["Cargo.toml", "Cargo.lock", "src", "sounds"] {
+    for needed in ["Cargo.toml", "Cargo.lock", "src", "sounds", "ivr-flows"] {
         assert!(text.contains(&format!(" {needed} ")), "{needed} is not copied");
     }
 }

@@ -97,8 +97,10 @@ pub struct Sounds {
     pub folder: Option<PathBuf>,
     /// Of what is said to agents.
     pub language: String,
-    /// What a held party hears: a name below `music/`.
+    /// What a held party hears: a name below `music/`. Whether it exists is [`Config::check_music`]'s business.
     pub hold_music: String,
+    /// Where `hold_music` was written.
+    place: Place,
 }
 
 #[derive(Clone, Debug)]
@@ -218,6 +220,20 @@ impl Config {
             .collect()
     }
 
+    /// The problem of hold music that is none of `music`.
+    pub fn check_music<'a>(&self, music: impl IntoIterator<Item = &'a str>) -> Option<Problem> {
+        let Sounds { hold_music, place, .. } = &self.sounds;
+        let music: Vec<&str> = music.into_iter().collect();
+        if music.contains(&hold_music.as_str()) {
+            return None;
+        }
+        let problem = Problem::error(place.clone(), format!("there is no music `{hold_music}`"));
+        Some(match nearest(hold_music, music.iter().copied()) {
+            Some(meant) => problem.help(format!("did you mean `{meant}`?")),
+            None => problem.help(format!("known music: {}", music.join(", "))),
+        })
+    }
+
     fn read(top: &Table, read: &dyn Fn(&Path) -> io::Result<String>) -> Config {
         let every_queue = top.table("every_queue");
         let every_agent = top.table("every_agent");
@@ -246,6 +262,7 @@ impl Config {
                 folder: sounds.path("folder"),
                 language: sounds.get("language"),
                 hold_music: sounds.get("hold_music"),
+                place: sounds.place("hold_music"),
             }),
             limits: section(top, "limits", |limits| Limits {
                 calls: limits.within("calls", 1..=1_000_000).unwrap_or(1),

@@ -48,6 +48,11 @@ pub fn read(folder: Option<&Path>) -> anyhow::Result<Vec<File>> {
     Ok(files)
 }
 
+/// The files in the repository's `ivr-flows`, by name: flows, their schema, and how to write them.
+pub fn shipped() -> impl Iterator<Item = (&'static Path, &'static str)> {
+    EMBEDDED.files().map(|file| (file.path(), file.contents_utf8().expect("the files of the program are UTF-8")))
+}
+
 /// Compiles all flows, each knowing the names of the others, and the queues, agents, skills and sounds that there are.
 ///
 /// # Errors

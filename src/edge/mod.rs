@@ -10,6 +10,7 @@ pub mod flows;
 mod http;
 pub mod media;
 pub mod metrics;
+pub mod project;
 mod recorder;
 pub mod service;
 pub mod sip;

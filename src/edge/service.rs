@@ -272,10 +272,11 @@ pub fn serve(config: &Config, show_passwords: bool) -> anyhow::Result<()> {
         fail("a part of vaxel failed (see above)");
     }));
     let service = Service::start(config)?;
-    print!("{}", service.announcement(show_passwords));
     let ended = service.runtime().block_on(async {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
+        // Not before a signal is heard: whoever reads this may send one at once.
+        print!("{}", service.announcement(show_passwords));
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}

@@ -141,7 +141,7 @@ impl Loader {
                     .map_err(Fault::from)
                     .and_then(|file| self.file(relative, Some(&path), BufReader::new(file)))
                     .map_err(|fault| SoundError { file: path, fault })?;
-            } else {
+            } else if !is_documentation(&path) {
                 self.skipped.push(path);
             }
         }
@@ -165,6 +165,11 @@ impl Loader {
 
 fn is_wav(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("wav"))
+}
+
+/// What explains a folder of sounds is not a sound that was forgotten to be converted.
+fn is_documentation(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "md")
 }
 
 fn sound_of(relative: &Path) -> Result<Sound, Fault> {

@@ -1,0 +1,189 @@
+//! The command line as an operator meets it.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+/// A folder of this test, empty.
+fn scratch(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("cli-{name}"));
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder).expect("an old folder of this test");
+    }
+    std::fs::create_dir_all(&folder).expect("a folder for this test");
+    folder
+}
+
+/// `vaxel` in `folder`, without the variables of whoever runs the tests.
+fn vaxel(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vaxel"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("VAXEL_") {
+            command.env_remove(name);
+        }
+    }
+    command.current_dir(folder).args(arguments).stdin(Stdio::null());
+    command
+}
+
+fn run(folder: &Path, arguments: &[&str]) -> (bool, String, String) {
+    let Output { status, stdout, stderr } = vaxel(folder, arguments).output().expect("vaxel runs");
+    let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+    (status.success(), text(stdout), text(stderr))
+}
+
+#[test]
+fn the_version_is_that_of_the_package() {
+    let (good, out, _) = run(&scratch("version"), &["--version"]);
+    assert!(good);
+    assert_eq!(out, format!("vaxel {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn help_of_every_command_has_an_example() {
+    let folder = scratch("help");
+    let (good, out, _) = run(&folder, &["--help"]);
+    assert!(good && out.contains("Example"), "{out}");
+    let commands = out.split("Commands:").nth(1).and_then(|rest| rest.split("Options:").next()).expect("commands");
+    let commands: Vec<_> = commands
+        .lines()
+        .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|command| *command != "help")
+        .collect();
+    assert!(commands.len() >= 4, "{commands:?}");
+    for command in commands {
+        let (good, out, _) = run(&folder, &[command, "--help"]);
+        assert!(good && out.contains(&format!("  vaxel {command}")), "{command}: {out}");
+    }
+}
+
+#[test]
+fn a_new_project_is_good_and_has_everything_in_it() {
+    let folder = scratch("init");
+    let (good, out, err) = run(&folder, &["init", "centre"]);
+    assert!(good, "{err}");
+    assert!(out.contains("vaxel check") && out.contains("cd centre"), "what to do next: {out}");
+    let centre = folder.join("centre");
+    for file in ["vaxel.toml", "README.md", "flows/main.yaml", "flows/flow.schema.json", "sounds/README.md"] {
+        assert!(centre.join(file).is_file(), "{file}");
+    }
+    let (good, out, err) = run(&centre, &["check"]);
+    assert!(good && err.is_empty(), "{err}");
+    assert!(out.starts_with("vaxel.toml: good (") && !out.contains("0 flows") && !out.contains("0 tests"), "{out}");
+}
+
+#[test]
+fn init_overwrites_nothing() {
+    let folder = scratch("init-again");
+    std::fs::create_dir(folder.join("flows")).expect("a folder");
+    std::fs::write(folder.join("flows/main.yaml"), "mine").expect("a file");
+    let (good, _, err) = run(&folder, &["init", "."]);
+    assert!(!good && err.contains("main.yaml"), "{err}");
+    assert_eq!(std::fs::read_to_string(folder.join("flows/main.yaml")).expect("still there"), "mine");
+    assert!(!folder.join("vaxel.toml").exists(), "half a project was written");
+}
+
+#[test]
+fn the_built_in_settings_are_good() {
+    let (good, out, err) = run(&scratch("built-in"), &["check"]);
+    assert!(good && err.is_empty(), "{err}");
+    assert!(out.starts_with("the built-in settings: good ("), "{out}");
+}
+
+/// A project whose `file` has `from` replaced by `to`.
+fn changed(name: &str, file: &str, from: &str, to: &str) -> PathBuf {
+    let folder = scratch(name);
+    let (good, _, err) = run(&folder, &["init", "."]);
+    assert!(good, "{err}");
+    let path = folder.join(file);
+    let text = std::fs::read_to_string(&path).expect("it was just written");
+    assert!(text.contains(from), "{file} has no `{from}`");
+    std::fs::write(path, text.replacen(from, to, 1)).expect("it can be written");
+    folder
+}
+
+#[test]
+fn wrong_settings_are_shown_with_their_place_and_stop_the_start() {
+    let folder = changed("wrong-settings", "vaxel.toml", "service_level = \"20s\"", "service_levle = \"20s\"");
+    let (good, out, err) = run(&folder, &["check"]);
+    assert!(!good && out.contains("1 error, 0 warnings"), "{out}");
+    assert!(err.contains("--> vaxel.toml:") && err.contains("did you mean `service_level`?"), "{err}");
+    let (good, _, err) = run(&folder, &["serve"]);
+    assert!(!good && err.contains("did you mean `service_level`?") && err.contains("vaxel check"), "{err}");
+}
+
+#[test]
+fn wrong_flows_are_shown_with_their_place() {
+    let folder = changed("wrong-flow", "flows/sales.yaml", "name: sales\n", "name: slaes\n");
+    let (good, _, err) = run(&folder, &["check"]);
+    assert!(!good && err.contains("sales.yaml:") && err.contains("`slaes`") && err.contains("`sales`?"), "{err}");
+}
+
+#[test]
+fn a_number_without_its_flow_and_missing_music_are_errors() {
+    let folder = changed("wrong-number", "vaxel.toml", "flow = \"main\"", "flow = \"mian\"");
+    let (good, _, err) = run(&folder, &["check"]);
+    assert!(!good && err.contains("there is no flow `mian`") && err.contains("did you mean `main`?"), "{err}");
+    let folder = changed("wrong-music", "vaxel.toml", "# hold_music = \"calm\"", "hold_music = \"clam\"");
+    let (good, _, err) = run(&folder, &["check"]);
+    assert!(!good && err.contains("there is no music `clam`") && err.contains("did you mean `calm`?"), "{err}");
+}
+
+#[test]
+fn a_sound_that_cannot_be_played_is_found() {
+    let folder = changed("wrong-sound", "README.md", "", "");
+    std::fs::create_dir(folder.join("sounds/en")).expect("a folder");
+    std::fs::write(folder.join("sounds/en/welcome.mp3"), "").expect("a file");
+    let (good, out, err) = run(&folder, &["check"]);
+    assert!(good && out.contains("0 errors, 1 warning") && err.contains("welcome.mp3"), "{out}{err}");
+    std::fs::write(folder.join("sounds/en/welcome.wav"), "not sound").expect("a file");
+    let (good, _, err) = run(&folder, &["check"]);
+    assert!(!good && err.contains("welcome.wav"), "{err}");
+}
+
+#[test]
+fn one_flow_is_checked_and_drawn_with_the_others() {
+    let folder = changed("one-flow", "README.md", "", "");
+    let text = std::fs::read_to_string(folder.join("flows/sales.yaml")).expect("a flow");
+    std::fs::write(folder.join("night.yaml"), text.replacen("flow: sales", "flow: night", 1)).expect("a file");
+    let (good, out, err) = run(&folder, &["check", "night.yaml"]);
+    assert!(good && out.contains("3 flows"), "{out}{err}");
+    let (good, out, err) = run(&folder, &["graph", "night.yaml"]);
+    assert!(good && out.contains("flowchart"), "{out}{err}");
+    let (good, by_name, _) = run(&folder, &["graph", "sales"]);
+    assert!(good && by_name.contains("flowchart"), "{by_name}");
+    let (good, _, err) = run(&folder, &["graph", "slaes"]);
+    assert!(!good && err.contains("main, sales"), "{err}");
+}
+
+#[test]
+fn settings_that_are_not_there_are_an_error() {
+    let (good, _, err) = run(&scratch("missing"), &["serve", "--config", "gone.toml"]);
+    assert!(!good && err.contains("gone.toml") && err.contains("vaxel init"), "{err}");
+}
+
+#[test]
+fn it_serves_until_it_is_told_to_end() {
+    let folder = scratch("serve");
+    let mut command = vaxel(&folder, &[]);
+    command.env("VAXEL_SIP__LISTEN", "udp:127.0.0.1:0,tcp:127.0.0.1:0").env("VAXEL_HTTP__LISTEN", "127.0.0.1:0");
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().expect("vaxel starts");
+    let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+    let mut said = String::new();
+    while !said.contains("records") {
+        // Ends with an error, not in a wait for ever, if the program ends.
+        let line = lines.next().unwrap_or_else(|| panic!("it ended after saying:\n{said}"));
+        said += &(line.expect("UTF-8") + "\n");
+    }
+    for part in ["takes calls", "100 (flow main)", "anna", "bjorn", "/metrics"] {
+        assert!(said.contains(part), "`{part}` is not in:\n{said}");
+    }
+    let made_up = std::fs::read_to_string(folder.join("data/agents.toml")).expect("made-up passwords");
+    let passwords: Vec<&str> = made_up.lines().filter_map(|line| line.split('"').nth(1)).collect();
+    assert!(!passwords.is_empty(), "{made_up}");
+    assert!(passwords.iter().all(|password| !said.contains(password)), "a password went into a pipe:\n{said}");
+    let id = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(id, rustix::process::Signal::TERM).expect("it runs");
+    assert!(child.wait().expect("it ends").success());
+}
