@@ -3,7 +3,7 @@
 //! Knows nobody: it says what the caller should hear and what should happen next, and is told what happened.
 //!
 //! ```text
-//! file ── yaml ──▶ tree ── model, nodes::*::File ──▶ shapes ── compile ──▶ Graph ── check ──▶ Flow ── Run ──▶ Actions
+//! file ── tree, yaml, model ──▶ shapes ── compile ──▶ Graph ── check ──▶ Flow ── Run ──▶ Actions
 //! ```
 
 pub mod calendar;
@@ -20,6 +20,8 @@ pub mod problem;
 pub mod run;
 pub mod speech;
 pub mod test;
+mod tree;
+pub mod walk;
 pub mod yaml;
 
 pub use compile::compile;

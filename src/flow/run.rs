@@ -7,12 +7,12 @@
 //! round without waiting is given up, with an [`Action::Fault`] that says so.
 
 use super::Flow;
-use super::compile::{Graph, Item};
+use super::compile::Graph;
 use super::expr::Scope;
 use super::nodes::{Event, State, StepId, Turn};
-use super::speech;
+use super::walk::Walk;
 use crate::time::{Duration, Time};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What is known of the call when the flow starts; readable in expressions as `call.from`, `call.to`, ….
@@ -147,59 +147,17 @@ pub struct Run {
     steps: u32,
 }
 
-/// What steps work with: the caller's ears, keys, clock and variables.
-#[derive(Debug)]
-pub struct Walk {
-    pub(super) now: Time,
-    pub(super) scope: Scope,
-    flow: String,
-    step: String,
-    actions: VecDeque<Action>,
-    /// Keys that were pressed and not taken by any step yet.
-    digits: VecDeque<char>,
-    /// A key that says nothing new if it comes next, before then.
-    passed_over: Option<(char, Time)>,
-    sound: Sound,
-    deadline: Option<Time>,
-    is_answered: bool,
-    /// The caller talks with somebody: keys are not for us.
-    is_connected: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Sound {
-    Silence,
-    Prompts,
-    Music,
-}
-
 /// Steps without a pause after which a run is taken to go round for ever.
 const MOST_HOPS: u32 = 100;
 /// Steps of one call after which nobody can be listening any more.
 const MOST_STEPS: u32 = 1000;
-/// Keys kept for steps to come; more are dropped.
-const MOST_DIGITS: usize = 32;
-/// No prompts are longer; a `Played` that does not come is taken for granted then.
-const LONGEST_PROMPTS: Duration = Duration::from_secs(300);
-
 impl Run {
     /// Begins at the flow's first step; what it wants is there to be polled at once.
     pub fn new(flow: Arc<Flow>, facts: Facts, now: Time) -> Run {
         let graph = flow.graph().clone();
         let language = graph.languages.first().cloned().unwrap_or_default();
-        let walk = Walk {
-            now,
-            scope: Scope { facts, language, variables: graph.variables.clone() },
-            flow: graph.name.clone(),
-            step: String::new(),
-            actions: VecDeque::new(),
-            digits: VecDeque::new(),
-            passed_over: None,
-            sound: Sound::Silence,
-            deadline: None,
-            is_answered: false,
-            is_connected: false,
-        };
+        let scope = Scope { facts, language, variables: graph.variables.clone() };
+        let walk = Walk::new(now, scope, &graph.name);
         let start = graph.start;
         let mut run = Run { flow, graph, here: start, state: State::Play(()), walk, is_over: false, hops: 0, steps: 0 };
         run.go(Turn::at_once(start));
@@ -217,10 +175,8 @@ impl Run {
                 true => Event::Digit,
                 false => return,
             },
-            Input::Played => match self.walk.sound {
-                Sound::Prompts => self.walk.played(),
-                Sound::Silence | Sound::Music => return,
-            },
+            Input::Played if self.walk.is_playing() => self.walk.played(),
+            Input::Played => return,
             other => Event::Other(other),
         };
         self.turn(event);
@@ -228,30 +184,26 @@ impl Run {
 
     /// Acts on every deadline up to `now`.
     pub fn handle_timeout(&mut self, now: Time) {
-        if self.is_over || self.walk.deadline.is_none_or(|at| at > now) {
+        if self.is_over || self.walk.deadline().is_none_or(|at| at > now) {
             return;
         }
         self.walk.now = now;
-        self.walk.deadline = None;
-        let event = match self.walk.sound {
-            Sound::Prompts => self.walk.played(),
-            Sound::Silence | Sound::Music => Event::Timeout,
-        };
+        let event = self.walk.due();
         self.turn(event);
     }
 
     pub fn poll_action(&mut self) -> Option<Action> {
-        self.walk.actions.pop_front()
+        self.walk.next_action()
     }
 
     /// When `handle_timeout` wants to be called; `None`: only an input can move this run.
     pub fn poll_timeout(&self) -> Option<Time> {
-        self.walk.deadline
+        self.walk.deadline()
     }
 
     /// Whether a key pressed now is looked at by the present step.
     pub(super) fn listens(&self) -> bool {
-        !self.is_over && !self.walk.is_connected && self.graph.steps[self.here.0].step.listens()
+        !self.is_over && !self.walk.is_connected() && self.graph.steps[self.here.0].step.listens()
     }
 
     /// Whether prompts play whose `Played` is awaited.
@@ -302,7 +254,7 @@ impl Run {
             let node = &graph.steps[to.0];
             self.here = to;
             self.walk.leave();
-            self.walk.step.clone_from(&node.host);
+            self.walk.is_in(&graph.name, &node.host);
             if let Some(step) = &node.name {
                 self.walk.act(Action::Step { flow: graph.name.clone(), step: step.clone() });
             }
@@ -318,191 +270,18 @@ impl Run {
         if let (false, Some(first)) = (graph.languages.contains(&self.walk.scope.language), graph.languages.first()) {
             self.walk.scope.language.clone_from(first);
         }
-        self.walk.flow.clone_from(&graph.name);
         self.graph = graph;
         self.graph.start
     }
 
     fn give_up(&mut self) {
-        self.walk.act(if self.walk.is_answered { Action::Hangup } else { Action::Reject { code: 500 } });
+        self.walk.act(if self.walk.is_answered() { Action::Hangup } else { Action::Reject { code: 500 } });
         self.end();
     }
 
     fn end(&mut self) {
         self.is_over = true;
-        self.walk.deadline = None;
-        self.walk.digits.clear();
-    }
-}
-
-impl Walk {
-    pub(super) fn act(&mut self, action: Action) {
-        self.actions.push_back(action);
-    }
-
-    pub(super) fn fault(&mut self, reason: String) {
-        self.act(Action::Fault { flow: self.flow.clone(), step: self.step.clone(), reason });
-    }
-
-    /// Takes the call, once.
-    pub(super) fn answer(&mut self) {
-        if !self.is_answered {
-            self.is_answered = true;
-            self.act(Action::Answer);
-        }
-    }
-
-    pub(super) fn is_answered(&self) -> bool {
-        self.is_answered
-    }
-
-    // --- sound ---
-
-    /// Says it all; `Played` follows. False if there is nothing to say, and then nothing follows.
-    pub(super) fn play<'i>(&mut self, items: impl Iterator<Item = &'i Item>) -> bool {
-        self.play_with(items, &[])
-    }
-
-    /// Like [`Self::play`], with ready words at the end.
-    pub(super) fn play_with<'i>(&mut self, items: impl Iterator<Item = &'i Item>, words: &[Prompt]) -> bool {
-        let mut prompts = Vec::new();
-        for item in items {
-            self.say(item, &mut prompts);
-        }
-        prompts.extend_from_slice(words);
-        if prompts.is_empty() {
-            return false;
-        }
-        self.answer();
-        self.sound = Sound::Prompts;
-        self.deadline = Some(self.now + LONGEST_PROMPTS);
-        self.act(Action::Play { prompts, repeat: false });
-        true
-    }
-
-    fn say(&mut self, item: &Item, prompts: &mut Vec<Prompt>) {
-        let language = self.scope.language.clone();
-        let words = match item {
-            Item::Prompt(name, own) => {
-                prompts.push(Prompt { name: name.clone(), language: own.clone().unwrap_or(language) });
-                return;
-            }
-            Item::Digits(expr) => expr.value(&self.scope).map(|value| speech::digits(&language, &value.to_string())),
-            Item::Number(expr) => expr.value(&self.scope).map(|value| {
-                let text = value.to_string();
-                let number = text.trim().parse().ok().and_then(|number| speech::number(&language, number));
-                // What cannot be said as a number can still be spelt.
-                number.or_else(|| speech::digits(&language, &text))
-            }),
-        };
-        match words {
-            Ok(words) => {
-                let words = words.into_iter().flatten();
-                prompts.extend(words.map(|name| Prompt { name, language: language.clone() }));
-            }
-            Err(reason) => self.fault(reason),
-        }
-    }
-
-    /// Plays music until something else is played.
-    pub(super) fn music(&mut self, name: &str) {
-        self.answer();
-        self.sound = Sound::Music;
-        let music = Prompt { name: format!("music/{name}"), language: String::new() };
-        self.act(Action::Play { prompts: vec![music], repeat: true });
-    }
-
-    /// Silence, whatever plays; the time-out of prompts goes with them.
-    pub(super) fn stop(&mut self) {
-        match self.sound {
-            Sound::Silence => return,
-            Sound::Prompts => self.deadline = None,
-            Sound::Music => {}
-        }
-        self.sound = Sound::Silence;
-        self.act(Action::Stop);
-    }
-
-    pub(super) fn is_playing(&self) -> bool {
-        self.sound == Sound::Prompts
-    }
-
-    fn played(&mut self) -> Event {
-        self.sound = Sound::Silence;
-        self.deadline = None;
-        Event::Played
-    }
-
-    /// Somebody else is heard from now on.
-    pub(super) fn connected(&mut self) {
-        self.stop();
-        self.flush();
-        self.deadline = None;
-        self.is_connected = true;
-    }
-
-    /// Nothing of a step stays behind when the caller leaves it, but keys pressed ahead.
-    fn leave(&mut self) {
-        self.stop();
-        self.deadline = None;
-        self.is_connected = false;
-    }
-
-    // --- time ---
-
-    pub(super) fn wait(&mut self, time: Duration) -> Turn {
-        self.deadline = Some(self.now + time);
-        Turn::Wait
-    }
-
-    pub(super) fn no_wait(&mut self) -> Turn {
-        self.deadline = None;
-        Turn::Wait
-    }
-
-    // --- keys ---
-
-    /// False if the key is not for the flow.
-    fn hear(&mut self, digit: char) -> bool {
-        if self.is_connected {
-            return false;
-        }
-        if let Some((key, until)) = self.passed_over.take()
-            && key == digit
-            && self.now <= until
-        {
-            return false;
-        }
-        if self.digits.len() < MOST_DIGITS {
-            self.digits.push_back(digit);
-        }
-        true
-    }
-
-    pub(super) fn has_digits(&self) -> bool {
-        !self.digits.is_empty()
-    }
-
-    pub(super) fn take_digit(&mut self) -> Option<char> {
-        self.digits.pop_front()
-    }
-
-    /// Keys that were taken but are for the next question.
-    pub(super) fn put_back(&mut self, digits: &str) {
-        digits.chars().rev().for_each(|digit| self.digits.push_front(digit));
-    }
-
-    pub(super) fn flush(&mut self) {
-        self.digits.clear();
-    }
-
-    /// This key means nothing if it is the next to come, within that time.
-    pub(super) fn pass_over(&mut self, key: char, within: Duration) {
-        if self.digits.front() == Some(&key) {
-            self.digits.pop_front();
-        } else if self.digits.is_empty() {
-            self.passed_over = Some((key, self.now + within));
-        }
+        self.walk.end();
     }
 }
 

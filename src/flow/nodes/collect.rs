@@ -7,7 +7,7 @@ use super::{Event, Kind, StepId, Turn, Way, first_of};
 use crate::flow::compile::{Compiler, Item};
 use crate::flow::expr::Value;
 use crate::flow::model::{self, Sayings, TextOrNumber};
-use crate::flow::run::Walk;
+use crate::flow::walk::Walk;
 use crate::flow::yaml::{At, Length};
 use crate::time::Duration;
 use schemars::JsonSchema;

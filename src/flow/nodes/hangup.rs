@@ -3,7 +3,8 @@
 use super::{Event, Kind, StepId, Turn, Way};
 use crate::flow::compile::{Compiler, Item};
 use crate::flow::model::{Sayings, TextOrNumber};
-use crate::flow::run::{Action, Walk};
+use crate::flow::run::Action;
+use crate::flow::walk::Walk;
 use crate::flow::yaml::At;
 use schemars::JsonSchema;
 use serde::Deserialize;

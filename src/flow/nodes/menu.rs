@@ -3,7 +3,7 @@
 use super::{Event, Kind, StepId, Turn, Way, first_of};
 use crate::flow::compile::{Compiler, Item};
 use crate::flow::model::{self, Sayings};
-use crate::flow::run::Walk;
+use crate::flow::walk::Walk;
 use crate::flow::yaml::{At, Length, Ordered};
 use crate::time::Duration;
 use schemars::JsonSchema;

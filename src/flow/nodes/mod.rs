@@ -15,7 +15,8 @@ pub mod switch;
 pub mod transfer;
 
 use super::compile::Compiler;
-use super::run::{Input, Walk};
+use super::run::Input;
+use super::walk::Walk;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::fmt;
@@ -130,6 +131,15 @@ macro_rules! kinds {
             pub fn ways(&self) -> Vec<Way> {
                 match self {
                     $(Step::$Kind(step) => step.ways(),)*
+                }
+            }
+
+            /// What a picture says of it beside its verb.
+            pub fn detail(&self) -> String {
+                match self {
+                    Step::Set(step) => step.detail(),
+                    Step::Queue(step) => step.detail(),
+                    _ => String::new(),
                 }
             }
 

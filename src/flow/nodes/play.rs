@@ -3,7 +3,7 @@
 use super::{Event, Kind, StepId, Turn, Way};
 use crate::flow::compile::{Compiler, Item};
 use crate::flow::model::{self, Sayings};
-use crate::flow::run::Walk;
+use crate::flow::walk::Walk;
 use schemars::JsonSchema;
 use serde::Deserialize;
 

@@ -12,8 +12,9 @@ use crate::flow::compile::{Compiler, Item};
 use crate::flow::expr::{Expr, Value};
 use crate::flow::model::{self, Sayings, TextOrNumber, text_or};
 use crate::flow::need::Need;
-use crate::flow::run::{Action, Input, Prompt, QueueRequest, QueueResult, Walk};
+use crate::flow::run::{Action, Input, Prompt, QueueRequest, QueueResult};
 use crate::flow::speech;
+use crate::flow::walk::Walk;
 use crate::flow::yaml::{At, Kept, Length, Ordered, Span};
 use crate::time::Duration;
 use schemars::JsonSchema;
@@ -279,6 +280,11 @@ impl Kind for Queue {
 }
 
 impl Queue {
+    /// Which queue.
+    pub fn detail(&self) -> String {
+        self.name.clone()
+    }
+
     fn play_music(&self, walk: &mut Walk) {
         match &self.music {
             Some(music) => walk.music(music),

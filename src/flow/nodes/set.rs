@@ -4,7 +4,7 @@ use super::{Kind, StepId, Turn, Way};
 use crate::flow::compile::Compiler;
 use crate::flow::expr::{Text, Value};
 use crate::flow::model::{self, Literal};
-use crate::flow::run::Walk;
+use crate::flow::walk::Walk;
 use crate::flow::yaml::At;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
@@ -139,6 +139,17 @@ impl Kind for Set {
             }
         }
         Turn::at_once(self.next)
+    }
+}
+
+impl Set {
+    /// What is set, in one line.
+    pub fn detail(&self) -> String {
+        let one = |(name, to): &(String, To)| match to {
+            To::Value(value) => format!("{name}: {value}"),
+            To::Text(_) => format!("{name}: …"),
+        };
+        self.values.iter().map(one).collect::<Vec<_>>().join(", ")
     }
 }
 

@@ -4,7 +4,7 @@ use super::{Kind, StepId, Turn, Way};
 use crate::flow::compile::Compiler;
 use crate::flow::expr::Expr;
 use crate::flow::model;
-use crate::flow::run::Walk;
+use crate::flow::walk::Walk;
 use crate::flow::yaml::At;
 use schemars::JsonSchema;
 use serde::Deserialize;
