@@ -23,8 +23,8 @@ pub fn graph(flow: &Flow) -> String {
         let verb = node.step.verb();
         let label = match &node.name {
             Some(name) if name == verb => quoted(name),
-            Some(name) => quoted(&format!("{name}\n{verb}")),
-            None => quoted(verb),
+            Some(name) => quoted(format!("{name}\n{verb} {}", node.step.detail()).trim_end()),
+            None => quoted(format!("{verb} {}", node.step.detail()).trim_end()),
         };
         match verb {
             "hangup" => line(format_args!("s{id}([{label}])")),
