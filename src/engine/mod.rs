@@ -107,7 +107,7 @@ impl Engine {
     pub fn new(settings: Settings, seed: u64, now: Time) -> Engine {
         let mut engine = Engine {
             endpoint: Endpoint::new(settings.sip.clone(), seed),
-            registrar: Registrar::new(settings.registrar.clone()),
+            registrar: Registrar::new(settings.registrar),
             auth: Authenticator::new(&settings.realm, settings.auth_key, NONCE_LIFETIME),
             legs: Legs::default(),
             acd: Acd::new(seed),
