@@ -15,7 +15,8 @@ use crate::record::Board;
 use crate::sip::{Hop, Transport};
 use crate::time::Duration;
 use anyhow::{Context, bail};
-use std::fmt::Write;
+use std::fmt::Write as _;
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -275,8 +276,10 @@ pub fn serve(config: &Config, show_passwords: bool) -> anyhow::Result<()> {
     let ended = service.runtime().block_on(async {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
-        // Not before a signal is heard: whoever reads this may send one at once.
-        print!("{}", service.announcement(show_passwords));
+        // Not before a signal is heard: whoever reads this may send one at once. Who started us may not read at all.
+        if let Err(error) = std::io::stdout().write_all(service.announcement(show_passwords).as_bytes()) {
+            tracing::warn!(%error, "the start could not be announced");
+        }
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
@@ -357,4 +360,27 @@ fn random<const N: usize>() -> anyhow::Result<[u8; N]> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).context("the system gives no randomness")?;
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    /// Set for the process that has to fail.
+    const FAIL: &str = "VAXEL_TEST_FAILING_THREAD";
+
+    #[test]
+    fn a_vital_thread_that_fails_ends_the_process() {
+        if std::env::var_os(FAIL).is_some() {
+            let thread = vital("engine", || panic!("on purpose")).unwrap();
+            panic!("the process lives on: {:?}", thread.join().map(|()| "no panic"));
+        }
+        let this = "edge::service::tests::a_vital_thread_that_fails_ends_the_process";
+        let mut again = Command::new(std::env::current_exe().unwrap());
+        let output = again.args(["--exact", this, "--nocapture"]).env(FAIL, "1").output().unwrap();
+        assert_eq!(output.status.code(), Some(70));
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains("on purpose") && said.contains("vaxel: the engine failed"), "{said}");
+    }
 }

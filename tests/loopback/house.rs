@@ -81,16 +81,8 @@ impl House {
         account.expect("a configured agent").password.expose().to_owned()
     }
 
-    /// Status and body.
     pub fn get(&self, path: &str) -> (u16, String) {
-        let mut stream = TcpStream::connect(self.service().http()).expect("HTTP is served");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a time-out can be set");
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").expect("the request is taken");
-        let mut text = String::new();
-        stream.read_to_string(&mut text).expect("an answer comes");
-        let (head, body) = text.split_once("\r\n\r\n").expect("a head and a body");
-        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
-        (status.expect("a status"), body.to_owned())
+        get(self.service().http(), path)
     }
 
     /// All series with their values.
@@ -139,6 +131,18 @@ impl House {
         let rows = runtime.block_on(read).expect("the records can be read");
         rows.iter().map(|row| serde_json::from_str(row.get(0)).expect("a record")).collect()
     }
+}
+
+/// Status and body.
+pub fn get(server: SocketAddr, path: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(server).expect("HTTP is served");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a time-out can be set");
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").expect("the request is taken");
+    let mut text = String::new();
+    stream.read_to_string(&mut text).expect("an answer comes");
+    let (head, body) = text.split_once("\r\n\r\n").expect("a head and a body");
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+    (status.expect("a status"), body.to_owned())
 }
 
 /// The settings of every test, with its data in `folder`.

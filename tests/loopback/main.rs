@@ -8,8 +8,10 @@ mod person;
 
 use house::{Folder, House, PATIENCE, carrier, settings};
 use person::{Person, connect, until};
-use std::io::{ErrorKind, Read as _, Write as _};
+use rustix::process::{Pid, Signal};
+use std::io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use vaxel::acd::{Exit, Outcome};
@@ -203,9 +205,7 @@ fn a_phone_that_is_gone_costs_no_ring_time() {
     until(&mut [&mut anna], 0, |event| *event == PhoneEvent::Registered);
     drop(anna);
     let began = Instant::now();
-    let mut caller = Person::new(Udp, carrier(true), server, "+46701234567", None);
-    caller.does(|phone, now| phone.call(now, "300"));
-    until(&mut [&mut caller], 0, |event| matches!(event, PhoneEvent::Connected { .. }));
+    let _caller = caller_in_line(server);
     house.wait_for_metric(r#"vaxel_offers_total{outcome="unreachable",queue="sales"}"#, 1.0);
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
 }
@@ -214,9 +214,7 @@ fn a_phone_that_is_gone_costs_no_ring_time() {
 fn draining_refuses_new_calls_and_ends_when_the_last_one_does() {
     let mut house = House::new();
     assert_eq!(house.get("/readyz").0, 200);
-    let mut caller = Person::new(Udp, carrier(true), house.sip(Udp, true), "+46701234567", None);
-    caller.does(|phone, now| phone.call(now, "300"));
-    until(&mut [&mut caller], 0, |event| matches!(event, PhoneEvent::Connected { .. }));
+    let mut caller = caller_in_line(house.sip(Udp, true));
     house.service().drain();
     let (status, body) = house.get("/readyz");
     assert_eq!((status, body.as_str()), (503, "draining\n"));
@@ -241,9 +239,7 @@ fn draining_refuses_new_calls_and_ends_when_the_last_one_does() {
 #[test]
 fn a_drain_ends_calls_at_its_limit() {
     let mut house = House::with("\n[limits]\ndrain = \"1s\"\n");
-    let mut caller = Person::new(Udp, carrier(true), house.sip(Udp, true), "+46701234567", None);
-    caller.does(|phone, now| phone.call(now, "300"));
-    until(&mut [&mut caller], 0, |event| matches!(event, PhoneEvent::Connected { .. }));
+    let mut caller = caller_in_line(house.sip(Udp, true));
     house.service().drain();
     until(&mut [&mut caller], 0, |event| *event == PhoneEvent::Ended);
     house.close();
@@ -301,4 +297,110 @@ fn a_flow_that_is_wrong_stops_the_start_with_its_place() {
     let more = format!("\n[flows]\nfolder = \"{}\"\n", flows.0.display());
     let error = Service::start(&settings(&data.0, &more)).err().expect("it does not start").to_string();
     assert!(error.contains("sales.yaml:"), "{error}");
+}
+
+/// Set for the process that is the service: where its data goes.
+const SERVE: &str = "VAXEL_TEST_SERVE";
+
+/// `vaxel serve` in a process of its own, from its first words to its end.
+struct Served {
+    process: Child,
+    sip: SocketAddr,
+    http: SocketAddr,
+    /// Held open: who writes to a closed pipe fails.
+    _said: BufReader<ChildStdout>,
+    _folder: Folder,
+}
+
+impl Served {
+    /// `this`: the test that calls [`Served::run_if_asked`] first.
+    fn start(this: &str) -> Served {
+        let folder = Folder::new();
+        let mut again = Command::new(std::env::current_exe().unwrap());
+        again.args(["--exact", this, "--nocapture"]).env(SERVE, &folder.0).stdout(Stdio::piped());
+        let mut process = again.spawn().unwrap();
+        let mut said = String::new();
+        let mut lines = BufReader::new(process.stdout.take().unwrap());
+        while !said.contains("  records ") {
+            assert!(lines.read_line(&mut said).unwrap() > 0, "it ended too early:\n{said}");
+        }
+        let after = |mark: &str| {
+            let rest = said.split_once(mark).expect("it is announced").1;
+            rest.split(['\n', '/']).next().expect("an address").parse().expect("an address")
+        };
+        Served { sip: after("udp "), http: after("http://"), process, _said: lines, _folder: folder }
+    }
+
+    fn run_if_asked() -> bool {
+        let folder = std::env::var_os(SERVE);
+        if let Some(folder) = &folder {
+            vaxel::edge::serve(&settings(folder.as_ref(), ""), false).expect("the service runs");
+        }
+        folder.is_some()
+    }
+
+    fn signal(&self, signal: Signal) {
+        rustix::process::kill_process(Pid::from_child(&self.process), signal).unwrap();
+    }
+
+    /// Exit code, once it has ended.
+    fn end(&mut self, mut meanwhile: impl FnMut()) -> Option<i32> {
+        let began = Instant::now();
+        loop {
+            if let Some(status) = self.process.try_wait().unwrap() {
+                return status.code();
+            }
+            assert!(began.elapsed() < PATIENCE, "it does not end");
+            meanwhile();
+        }
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        // An error: it has ended, as it should.
+        if self.process.kill().is_ok() {
+            self.process.wait().expect("it was killed");
+        }
+    }
+}
+
+fn caller_in_line(server: SocketAddr) -> Person {
+    let mut caller = Person::new(Udp, carrier(true), server, "+46701234567", None);
+    caller.does(|phone, now| phone.call(now, "300"));
+    until(&mut [&mut caller], 0, |event| matches!(event, PhoneEvent::Connected { .. }));
+    caller
+}
+
+#[test]
+fn sigterm_lets_calls_end_and_then_the_process() {
+    if Served::run_if_asked() {
+        return;
+    }
+    let mut served = Served::start("sigterm_lets_calls_end_and_then_the_process");
+    let mut caller = caller_in_line(served.sip);
+    served.signal(Signal::TERM);
+    let began = Instant::now();
+    while house::get(served.http, "/readyz").0 != 503 {
+        assert!(began.elapsed() < PATIENCE);
+    }
+    assert!(served.process.try_wait().unwrap().is_none(), "a call is up");
+    caller.does(|phone, now| phone.hang_up(now));
+    assert_eq!(served.end(|| caller.turn()), Some(0));
+}
+
+#[test]
+fn a_second_signal_ends_the_process_at_once() {
+    if Served::run_if_asked() {
+        return;
+    }
+    let mut served = Served::start("a_second_signal_ends_the_process_at_once");
+    let _caller = caller_in_line(served.sip);
+    served.signal(Signal::INT);
+    let began = Instant::now();
+    while house::get(served.http, "/readyz").0 != 503 {
+        assert!(began.elapsed() < PATIENCE);
+    }
+    served.signal(Signal::TERM);
+    assert_eq!(served.end(|| std::thread::sleep(Duration::from_millis(5))), Some(0));
 }

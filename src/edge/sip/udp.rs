@@ -287,21 +287,21 @@ mod tests {
 
     #[test]
     fn a_phone_that_is_gone_is_reported_at_once() {
-        for bind in ["127.0.0.1:0", "[::1]:0"] {
+        for bind in ["127.0.0.1:0", "[::1]:0", "0.0.0.0:0", "[::]:0"] {
             let Bench { sip, entrance, _runtime, .. } = bench(&[(Transport::Udp, bind, None)], 10);
-            let (_, local) = sip.bound()[0];
-            let gone = UdpSocket::bind(bind).unwrap().local_addr().unwrap();
-            let hop = Hop { transport: Transport::Udp, local, remote: gone, connection: None };
+            let here: IpAddr = if bind.starts_with('[') { "::1".parse().unwrap() } else { [127, 0, 0, 1].into() };
+            let gone = UdpSocket::bind((here, 0)).unwrap().local_addr().unwrap();
+            let hop = sip.towards(Transport::Udp, gone).unwrap();
             // A response that finds nobody is nobody's business; the request is.
             sip.send(Transmit { hop, bytes: b"SIP/2.0 200 OK\r\n\r\n".to_vec() });
             sip.send(Transmit { hop, bytes: OPTIONS.to_vec() });
             let Input::HopFailed { hop: failed } = entrance.input() else { panic!("nothing was said") };
             assert_eq!(failed, hop);
             // A living phone can be reached as before, at the first try.
-            let phone = UdpSocket::bind(bind).unwrap();
+            let phone = UdpSocket::bind((here, 0)).unwrap();
             let hop = Hop { remote: phone.local_addr().unwrap(), ..hop };
             sip.send(Transmit { hop, bytes: OPTIONS.to_vec() });
-            assert_eq!(phone.recv_from(&mut [0; 1000]).unwrap().1, local);
+            assert_eq!(phone.recv_from(&mut [0; 1000]).unwrap().1, hop.local);
             assert!(entrance.quiet());
         }
     }
