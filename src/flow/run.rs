@@ -423,6 +423,7 @@ steps:
             let seen = phone.played() + &phone.wait(1.1);
             if seen.contains("hangup") {
                 assert!(seen.contains("1000 steps went by in one call"), "{seen}");
+                assert_eq!(phone.press("1") + &phone.played() + &phone.wait(60.0), "", "nothing after the last word");
                 return;
             }
         }
