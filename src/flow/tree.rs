@@ -392,7 +392,7 @@ impl<'de> SeqAccess<'de> for Items<'_> {
     }
 }
 
-/// The parts of an [`At`]: line, column, length, value.
+/// The parts of an [`At`](super::yaml::At): line, column, length, value.
 struct Place<'a> {
     de: De<'a>,
     next: u8,
