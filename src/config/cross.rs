@@ -50,6 +50,11 @@ impl Check<'_> {
 
     fn registrations(&self) {
         let sip = &self.config.sip;
+        if sip.digest.is_empty() && self.top.reader.problems.borrow().is_empty() {
+            let place = self.top.reader.sources.value(&At::default().key("sip").key("digest"));
+            let problem = Problem::error(place, "nobody could show a password");
+            self.top.reader.note(problem.help(r#"name at least one: "SHA-256", "MD5""#));
+        }
         if sip.registration_min > sip.registration_max {
             let place = self.top.reader.sources.value(&At::default().key("sip").key("registration_min"));
             self.top.reader.note(Problem::error(place, "the shortest registration is longer than the longest"));

@@ -46,6 +46,7 @@ impl Config {
         let numbers = self.numbers.iter().map(|n| Number { number: n.number.clone(), flow: n.flow.clone() });
         Settings {
             realm: self.sip.realm.clone(),
+            digest: self.sip.digest.clone(),
             auth_key: given.auth_key,
             sip: sip::endpoint::Settings {
                 product: concat!("vaxel/", env!("CARGO_PKG_VERSION")).into(),

@@ -19,6 +19,7 @@ pub use values::{Hop, Listen, Ports, Secret};
 
 use crate::acd::{AgentSettings, QueueSettings};
 use crate::engine::settings::Network;
+use crate::sip::digest::Algorithm;
 use crate::time::Duration;
 use read::{Reader, Table};
 use source::{At, Sources};
@@ -61,6 +62,8 @@ pub struct Sip {
     pub listen: Vec<Listen>,
     /// Digest realm.
     pub realm: String,
+    /// Best first, at least one.
+    pub digest: Vec<Algorithm>,
     /// Shortest and longest time for which a phone may register.
     pub registration_min: Duration,
     pub registration_max: Duration,
@@ -245,6 +248,7 @@ impl Config {
             sip: section(top, "sip", |sip| Sip {
                 listen: sip.list("listen"),
                 realm: sip.get("realm"),
+                digest: sip.list("digest"),
                 registration_min: seconds(sip, "registration_min", 1, 86_400),
                 registration_max: seconds(sip, "registration_max", 1, 7 * 86_400),
             }),

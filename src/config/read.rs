@@ -6,6 +6,7 @@
 use super::problem::{Place, Problem, nearest};
 use super::source::{At, Sources};
 use crate::engine::settings::Network;
+use crate::sip::digest::Algorithm;
 use crate::time::{Duration, parse_duration, show_duration};
 use config::{Value, ValueKind};
 use std::cell::RefCell;
@@ -71,6 +72,16 @@ impl Setting for String {
     const EXPECTED: &'static str = "a text in quotes";
     fn from_text(text: &str) -> Result<Self, String> {
         if text.is_empty() { Err("it is empty".into()) } else { Ok(text.to_owned()) }
+    }
+}
+
+impl Setting for Algorithm {
+    const EXPECTED: &'static str = r#""SHA-256" or "MD5""#;
+    fn from_text(text: &str) -> Result<Self, String> {
+        [Algorithm::Sha256, Algorithm::Md5]
+            .into_iter()
+            .find(|algorithm| algorithm.as_str().eq_ignore_ascii_case(text.trim()))
+            .ok_or_else(String::new)
     }
 }
 

@@ -48,7 +48,8 @@ pub enum Input {
         hop: Hop,
     },
     Media(media::Event),
-    /// Take no new calls from now on; end what still runs at `until`. `Output::Drained` follows when no call is left.
+    /// Take no new calls from now on; end what still runs at `until` (a later one replaces it). `Output::Drained` follows
+    /// when no call is left.
     Drain {
         until: Time,
     },
@@ -98,7 +99,8 @@ struct Queue {
 
 #[derive(Clone, Copy)]
 struct Drain {
-    until: Time,
+    /// When what still runs is ended; `None` once that was done.
+    until: Option<Time>,
     told: bool,
 }
 
@@ -108,7 +110,8 @@ impl Engine {
         let mut engine = Engine {
             endpoint: Endpoint::new(settings.sip.clone(), seed),
             registrar: Registrar::new(settings.registrar),
-            auth: Authenticator::new(&settings.realm, settings.auth_key, NONCE_LIFETIME),
+            auth: Authenticator::new(&settings.realm, settings.auth_key, NONCE_LIFETIME)
+                .asking_for(settings.digest.clone()),
             legs: Legs::default(),
             acd: Acd::new(seed),
             agents: Agents::new(&settings.agents),
@@ -154,7 +157,8 @@ impl Engine {
             }
             Input::Media(event) => self.legs.handle_media(now, event, &mut self.endpoint),
             Input::Drain { until } => {
-                self.drain.get_or_insert(Drain { until, told: false });
+                let drain = self.drain.get_or_insert(Drain { until: None, told: false });
+                drain.until = Some(until);
             }
         }
         self.settle(now);
@@ -173,9 +177,10 @@ impl Engine {
             self.wakes.remove(&(due, id));
             self.call_due(now, id);
         }
-        if let Some(drain) = self.drain
-            && drain.until <= now
+        if let Some(drain) = &mut self.drain
+            && drain.until.is_some_and(|until| until <= now)
         {
+            drain.until = None;
             for id in self.calls.keys().copied().collect::<Vec<_>>() {
                 self.end_call(now, id, crate::record::EndedBy::System, "the service is stopping");
             }
@@ -189,7 +194,7 @@ impl Engine {
 
     /// When `handle_timeout` must be called at the latest; `None`: nothing is waited for.
     pub fn poll_timeout(&self) -> Option<Time> {
-        let drain = self.drain.filter(|d| !d.told).map(|d| d.until);
+        let drain = self.drain.filter(|d| !d.told).and_then(|d| d.until);
         [
             self.endpoint.poll_timeout(),
             self.registrar.poll_timeout(),
@@ -227,7 +232,8 @@ impl Engine {
             ("entries", self.entries.len()),
             ("offers", self.offers.len()),
             ("wakes", self.wakes.len()),
-            ("endpoint", self.endpoint.entries()),
+            ("INVITE usages", self.endpoint.usages()),
+            ("transactions", self.endpoint.transactions()),
         ]
         .into_iter()
         .filter(|(_, n)| *n > 0)

@@ -104,6 +104,8 @@ impl Default for Limits {
 #[derive(Clone)]
 pub struct Settings {
     pub realm: String,
+    /// Digest algorithms that phones are asked for, best first.
+    pub digest: Vec<sip::digest::Algorithm>,
     /// Makes digest nonces ours; new at each start.
     pub auth_key: [u8; 32],
     pub sip: sip::endpoint::Settings,

@@ -35,6 +35,8 @@ pub struct Authenticator {
     realm: String,
     key: [u8; 32],
     nonce_lifetime: Duration,
+    /// What is asked for, in this order; credentials by another are not looked at.
+    algorithms: Vec<Algorithm>,
     /// By issue time and salt of the nonce: oldest first.
     used: BTreeMap<(Time, u32), Window>,
     /// Nonces issued before this were forgotten and count as used up.
@@ -42,9 +44,22 @@ pub struct Authenticator {
 }
 
 impl Authenticator {
-    /// `key` is secret and random; with the same key, nonces live on over a restart.
+    /// `key` is secret and random; with the same key, nonces live on over a restart. Asks for SHA-256 and MD5.
     pub fn new(realm: impl Into<String>, key: [u8; 32], nonce_lifetime: Duration) -> Authenticator {
-        Authenticator { realm: realm.into(), key, nonce_lifetime, used: BTreeMap::new(), forgotten_before: Time::EPOCH }
+        Authenticator {
+            realm: realm.into(),
+            key,
+            nonce_lifetime,
+            algorithms: vec![Algorithm::Sha256, Algorithm::Md5],
+            used: BTreeMap::new(),
+            forgotten_before: Time::EPOCH,
+        }
+    }
+
+    /// Asks for these, best first, and takes no others.
+    pub fn asking_for(mut self, algorithms: Vec<Algorithm>) -> Authenticator {
+        self.algorithms = algorithms;
+        self
     }
 
     pub fn realm(&self) -> &str {
@@ -57,7 +72,8 @@ impl Authenticator {
     /// The `uri` parameter is not compared with the Request-URI: phones and proxies on the way write it differently.
     pub fn check(&mut self, now: Time, request: &Request, password: impl Fn(&str) -> Option<String>) -> Verdict {
         let credentials = request.headers.get_all("Authorization").filter_map(Credentials::parse);
-        let Some(credentials) = credentials.into_iter().find(|c| c.realm == self.realm) else {
+        let ours = |c: &Credentials| c.realm == self.realm && self.algorithms.contains(&c.algorithm);
+        let Some(credentials) = credentials.into_iter().find(ours) else {
             return Verdict::Challenge { stale: false };
         };
         // An unknown user costs the same work as a known one.
@@ -78,14 +94,14 @@ impl Authenticator {
         }
     }
 
-    /// 401 with a challenge for SHA-256 and one for MD5, in this order (RFC 8760 §2.4). The To tag is the caller's matter.
+    /// 401 with a challenge for each algorithm, best first (RFC 8760 §2.4). The To tag is the caller's matter.
     pub fn challenge(&self, now: Time, request: &Request, stale: bool) -> Response {
         // The salt keeps apart those who ask in the same microsecond, and a retransmission gets the same nonce.
         let salt = self.keyed(&[b"salt", request.headers.get("Call-ID").unwrap_or_default().as_bytes()]);
         let salt = u32::from_be_bytes([salt[0], salt[1], salt[2], salt[3]]);
         let nonce = self.nonce(now, salt);
         let mut response = Response::to(request, 401, None);
-        for algorithm in [Algorithm::Sha256, Algorithm::Md5] {
+        for &algorithm in &self.algorithms {
             let (realm, nonce) = (self.realm.clone(), nonce.clone());
             let challenge = Challenge { realm, nonce, opaque: None, algorithm, stale, qop: true };
             response.headers.push("WWW-Authenticate", challenge.to_string());
@@ -233,6 +249,15 @@ mod tests {
         assert_eq!(phone.challenges[0].algorithm, Algorithm::Sha256);
         assert_eq!(auth.check(START, &phone.login(Algorithm::Sha256, "anna", "secret", 1), passwords), accepted());
         assert_eq!(auth.check(START, &phone.login(Algorithm::Md5, "anna", "secret", 2), passwords), accepted());
+    }
+
+    #[test]
+    fn an_algorithm_that_was_not_asked_for_is_not_looked_at() {
+        let mut auth = authenticator().asking_for(vec![Algorithm::Sha256]);
+        let phone = Phone::ask(&auth, START, "1");
+        let by_md5 = phone.login(Algorithm::Md5, "anna", "secret", 1);
+        assert_eq!(auth.check(START, &by_md5, passwords), Verdict::Challenge { stale: false });
+        assert_eq!(auth.challenge(START, &register("1"), false).headers.get_all("WWW-Authenticate").count(), 1);
     }
 
     #[test]
