@@ -41,6 +41,8 @@ pub enum PhoneEvent {
     Rings {
         from: String,
     },
+    /// Somebody calls while the phone is in use; it said busy by itself.
+    CalledWhileBusy,
     /// Who called has given up, or somebody else answered.
     StoppedRinging,
     /// Our call rings at the other end.
@@ -225,6 +227,16 @@ impl Phone {
         matches!(self.state, State::Talking { .. })
     }
 
+    /// In one word.
+    pub fn doing(&self) -> &'static str {
+        match self.state {
+            State::Idle => "idle",
+            State::Calling { .. } => "calling",
+            State::Rung { .. } => "rung",
+            State::Talking { .. } => "talking",
+        }
+    }
+
     /// Nothing is remembered of any call or request.
     pub fn is_forgetful(&self) -> bool {
         self.endpoint.entries() == 0
@@ -276,6 +288,7 @@ impl Phone {
         match event {
             sip::Event::Invite { id, request, .. } => {
                 if !self.is_idle() {
+                    self.events.push_back(PhoneEvent::CalledWhileBusy);
                     return self.endpoint.reject(now, id, 486, Headers::default());
                 }
                 let from = request.headers.from_().ok();

@@ -223,6 +223,10 @@ impl World {
                 self.drain_engine();
             }
             Item::EngineWake => {
+                // A later one that was overtaken by a sooner one is void.
+                if self.engine_wake != Some(self.now) {
+                    return;
+                }
                 self.engine_wake = None;
                 if self.engine.poll_timeout().is_some_and(|due| due <= self.now) {
                     self.engine.handle_timeout(self.now);
@@ -253,6 +257,9 @@ impl World {
             }
             Item::PhoneWake(id) => {
                 let Some(desk) = self.phones.get_mut(&id) else { return };
+                if desk.wake != Some(self.now) {
+                    return;
+                }
                 desk.wake = None;
                 if desk.phone.poll_timeout().is_some_and(|due| due <= self.now) {
                     desk.phone.handle_timeout(self.now);
@@ -369,7 +376,15 @@ impl World {
         self.agenda.insert((at, self.sequence), item);
     }
 
-    /// Calls that started and ended, by what was told.
+    /// Who keeps the world from being quiet.
+    pub fn unfinished(&self) -> String {
+        let busy: Vec<_> = self.phones.iter().filter(|(_, desk)| !desk.phone.is_idle()).collect();
+        let phones =
+            busy.iter().map(|(id, desk)| format!("phone {} ({})", id.0, desk.phone.doing())).collect::<Vec<_>>();
+        format!("engine {:?}, {}", self.engine.leftovers(), phones.join(", "))
+    }
+
+    /// Nobody is in a call, neither by the switchboard nor by any phone.
     pub fn is_quiet(&self) -> bool {
         self.engine.calls() == 0 && self.phones.values().all(|desk| desk.phone.is_idle())
     }

@@ -1,0 +1,207 @@
+//! Whole days in the call centre, in virtual time, from seeds. The promises of `vaxel::sim::check` are checked after
+//! each step; a failure names its seed.
+
+mod switchboard;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use vaxel::acd::{AgentSettings, Exit, Outcome, QueueSettings};
+use vaxel::engine::{Agent, Codes, Limits, Network as Net, Number, Settings, Trunk};
+use vaxel::flow::{self, Flow};
+use vaxel::sim::day::{Day, Habits, Report};
+use vaxel::sim::world::Network;
+use vaxel::sip::digest::Algorithm;
+use vaxel::time::{Duration, Time};
+
+/// Monday, 2026-11-23, 09:00 UTC.
+const MORNING: Time = Time::from_secs(1_795_424_400);
+
+const MENU: &str = r#"
+flow: main
+languages: [en]
+start: topics
+steps:
+  topics:
+    menu:
+      prompt: topics
+      keys: { "1": sales, "2": support }
+      timeout: 5s
+      tries: 2
+      next: goodbye
+  sales:
+    queue:
+      name: sales
+      while_waiting: { music: calm, announce: { every: 30s, position: true }, keys: { "9": goodbye } }
+      next: thanks
+      timed_out: goodbye
+      no_agents: goodbye
+      full: goodbye
+      closed: goodbye
+  support:
+    queue:
+      name: support
+      priority: 5
+      need: { support: 3 }
+      while_waiting: { music: calm }
+      next: thanks
+      timed_out: goodbye
+      no_agents: goodbye
+      full: goodbye
+      closed: goodbye
+  thanks:
+    play: { prompt: thanks, next: goodbye }
+  goodbye:
+    play: { prompt: goodbye, next: end }
+  end:
+    hangup: {}
+"#;
+
+fn main_flow() -> Arc<Flow> {
+    let set = |names: &[&str]| -> BTreeSet<String> { names.iter().map(|name| (*name).to_owned()).collect() };
+    let mut prompts = set(&["topics", "thanks", "goodbye", "you-are-next", "you-are-number", "you-are-over-number"]);
+    prompts.extend(flow::speech::words("en").expect("English numbers have words"));
+    let world = flow::World {
+        queues: set(&["sales", "support"]),
+        skills: set(&["sales", "support"]),
+        agents: BTreeSet::new(),
+        prompts: BTreeMap::from([("en".to_owned(), prompts)]),
+        music: set(&["calm"]),
+        flows: set(&["main"]),
+    };
+    match flow::compile("main.yaml", MENU, &world) {
+        Ok(flow) => Arc::new(flow),
+        Err(problems) => panic!("{}", problems.iter().map(|p| format!("{p}\n")).collect::<String>()),
+    }
+}
+
+fn settings(agents: u32, queue: QueueSettings) -> Settings {
+    let skills = |i: u32| match i % 3 {
+        0 => BTreeMap::from([("sales".to_owned(), 5)]),
+        1 => BTreeMap::from([("support".to_owned(), 4)]),
+        _ => BTreeMap::from([("sales".to_owned(), 2), ("support".to_owned(), 8)]),
+    };
+    let queue_for = |name: &str| QueueSettings {
+        name: name.to_owned(),
+        needs: BTreeMap::from([(name.to_owned(), 1)]),
+        ..queue.clone()
+    };
+    Settings {
+        realm: "vaxel".into(),
+        digest: vec![Algorithm::Sha256, Algorithm::Md5],
+        auth_key: [7; 32],
+        sip: Default::default(),
+        registrar: Default::default(),
+        flows: BTreeMap::from([("main".to_owned(), main_flow())]),
+        numbers: vec![Number { number: "100".into(), flow: "main".into() }],
+        queues: vec![queue_for("sales"), queue_for("support")],
+        agents: (0..agents)
+            .map(|i| Agent {
+                settings: AgentSettings { name: format!("agent{i}"), skills: skills(i), ..AgentSettings::default() },
+                number: format!("{}", 2000 + i),
+                password: format!("secret{i}"),
+            })
+            .collect(),
+        // Callers come from everywhere but the agents' addresses, which are told apart by their accounts.
+        trunks: vec![Trunk {
+            name: "carrier".into(),
+            from: vec![Net { address: [0, 0, 0, 0].into(), prefix: 0 }],
+            hop: None,
+            takes: vec![],
+        }],
+        codes: Codes {
+            ready: "*1".into(),
+            pauses: BTreeMap::from([("*2".to_owned(), "break".to_owned())]),
+            wrap_up_done: "*3".into(),
+        },
+        limits: Limits::default(),
+        language: "en".into(),
+        hold_music: "calm".into(),
+    }
+}
+
+fn small_day(agents: u32, habits: Habits, network: Network) -> Day {
+    Day {
+        settings: settings(
+            agents,
+            QueueSettings { max_wait: Some(Duration::from_secs(120)), max_waiting: 12, ..QueueSettings::default() },
+        ),
+        network,
+        start: MORNING,
+        length: Duration::from_secs(30 * 60),
+        between_calls: (Duration::from_secs(20), Duration::from_secs(5)),
+        numbers: vec!["100".into()],
+        keys: ["1", "2", "7 1", "", "19"].map(|keys| keys.replace(' ', "")).to_vec(),
+        patience: Duration::from_secs(90),
+        talk: Duration::from_secs(60),
+        caller_ends: 0.6,
+        habits,
+    }
+}
+
+fn sum(report: &Report, exit: Exit) -> u64 {
+    report.queues.values().map(|q| q.of(exit)).sum()
+}
+
+#[test]
+fn two_hundred_half_hours_keep_every_promise() {
+    let mut outcomes: BTreeMap<Outcome, u64> = BTreeMap::new();
+    let mut exits: BTreeMap<Exit, u64> = BTreeMap::new();
+    for seed in 0..200 {
+        let network = if seed % 2 == 0 { Network::LOSSY } else { Network::PERFECT };
+        let agents = [3, 6, 12][seed as usize % 3];
+        let report = small_day(agents, Habits::HUMAN, network).run(seed);
+        assert!(report.calls > 50, "seed {seed}: {report:?}");
+        for (outcome, n) in &report.offers {
+            *outcomes.entry(*outcome).or_default() += n;
+        }
+        for (exit, n) in report.queues.values().flat_map(|q| &q.exits) {
+            *exits.entry(*exit).or_default() += n;
+        }
+    }
+    // The days are worth something only if everything that can happen did happen.
+    for outcome in [Outcome::Accepted, Outcome::Declined, Outcome::Busy, Outcome::NoAnswer, Outcome::CallerGone] {
+        assert!(outcomes.contains_key(&outcome), "no offer ended as {outcome:?}: {outcomes:?}");
+    }
+    for exit in
+        [Exit::Answered, Exit::Abandoned, Exit::ShortAbandoned, Exit::TimedOut, Exit::LeftByKey, Exit::RefusedFull]
+    {
+        assert!(exits.contains_key(&exit), "no entry left as {exit:?}: {exits:?}");
+    }
+}
+
+#[test]
+fn on_a_perfect_network_no_phone_is_rung_while_it_is_in_use() {
+    // Who dials in the very moment of an offer is rung while dialling, and an unplugged phone misses the end of a call;
+    // nobody does either here.
+    let habits = Habits { pauses: 0.0, calls_colleague: 0.0, unplugs: 0.0, ..Habits::HUMAN };
+    for seed in 0..20 {
+        let report = small_day(8, habits, Network::PERFECT).run(seed);
+        assert_eq!(report.rung_while_busy, 0, "seed {seed}");
+        assert_eq!(report.talks, sum(&report, Exit::Answered), "seed {seed}: both phones agree on every talk");
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_day() {
+    let day = small_day(6, Habits::HUMAN, Network::LOSSY);
+    let first = day.run(42);
+    assert_eq!(first, day.run(42));
+    assert_ne!(first.steps, day.run(43).steps);
+}
+
+#[test]
+fn a_working_day_of_three_hundred_agents() {
+    let mut day = small_day(300, Habits::HUMAN, Network::LOSSY);
+    day.settings.queues.iter_mut().for_each(|q| {
+        q.max_waiting = 500;
+        q.max_wait = Some(Duration::from_secs(600));
+    });
+    day.length = Duration::from_secs(9 * 3600);
+    day.between_calls = (Duration::from_millis(1500), Duration::from_millis(1100));
+    day.talk = Duration::from_secs(240);
+    let report = day.run(1);
+    println!("{} calls, {} steps of the engine, offers {:?}", report.calls, report.steps, report.offers);
+    assert!(report.calls > 20_000);
+    let queued: u64 = report.queues.values().map(|q| q.offered).sum();
+    assert!(sum(&report, Exit::Answered) * 10 > queued * 7, "{report:?}");
+}

@@ -1,0 +1,262 @@
+//! Single stories: who may call whom, and what the others are told.
+
+use crate::{MORNING, settings};
+use vaxel::acd::QueueSettings;
+use vaxel::engine::{Input, Network as Net, Settings};
+use vaxel::record::{AgentPhase, EndedBy, What};
+use vaxel::sim::PhoneEvent;
+use vaxel::sim::world::{Act, Happening, Network, PhoneId, World};
+use vaxel::time::Duration;
+
+const ANNA: PhoneId = PhoneId(0);
+const BJORN: PhoneId = PhoneId(1);
+const CALLER: PhoneId = PhoneId(50);
+const STRANGER: PhoneId = PhoneId(70_000);
+
+/// Two agents (`agent0`, `agent1`), and callers from addresses 11.0.50.0/24.
+fn office() -> Settings {
+    let mut settings = settings(2, QueueSettings::default());
+    settings.trunks[0].from = vec![Net { address: World::address(CALLER, 0).ip(), prefix: 32 }];
+    settings
+}
+
+struct Story {
+    world: World,
+    told: Vec<What>,
+    phones: Vec<(PhoneId, PhoneEvent)>,
+}
+
+impl Story {
+    fn new(settings: Settings) -> Story {
+        let mut world = World::new(settings, Network::PERFECT, 1, MORNING);
+        world.add_phone(ANNA, "agent0", Some("secret0"));
+        world.add_phone(BJORN, "agent1", Some("secret1"));
+        world.add_phone(CALLER, "+46701", None);
+        world.add_phone(STRANGER, "mallory", Some("guess"));
+        Story { world, told: Vec::new(), phones: Vec::new() }
+    }
+
+    fn act(&mut self, id: PhoneId, act: Act) {
+        self.world.act_in(Duration::ZERO, id, act);
+        self.pass(Duration::from_millis(200));
+    }
+
+    fn pass(&mut self, time: Duration) {
+        let until = self.world.now() + time;
+        while let Some(happening) = self.world.next(until) {
+            match happening {
+                Happening::Event(event) => self.told.push(event.what),
+                Happening::Phone(id, event) => self.phones.push((id, event)),
+                Happening::Note(_) => {}
+            }
+        }
+    }
+
+    fn register_both(&mut self) {
+        for id in [ANNA, BJORN] {
+            self.act(id, Act::Register { expires: Duration::from_secs(300) });
+            assert!(self.happened(id, &PhoneEvent::Registered));
+        }
+    }
+
+    fn happened(&self, id: PhoneId, event: &PhoneEvent) -> bool {
+        self.phones.iter().any(|(i, e)| *i == id && e == event)
+    }
+
+    fn failed(&self, id: PhoneId) -> Option<u16> {
+        self.phones.iter().rev().find_map(|(i, e)| match e {
+            PhoneEvent::Failed { code } if *i == id => Some(*code),
+            _ => None,
+        })
+    }
+
+    fn phase(&self, agent: &str) -> Option<AgentPhase> {
+        self.told.iter().rev().find_map(|what| match what {
+            What::Agent { agent: a, phase, .. } if **a == *agent => Some(*phase),
+            _ => None,
+        })
+    }
+
+    fn ended_by(&self) -> Option<EndedBy> {
+        self.told.iter().rev().find_map(|what| match what {
+            What::CallEnded { by, .. } => Some(*by),
+            _ => None,
+        })
+    }
+
+    /// Everybody is gone; nothing may be remembered.
+    fn over(mut self) {
+        for id in [ANNA, BJORN, CALLER, STRANGER] {
+            self.act(id, Act::Unplug);
+        }
+        self.pass(Duration::from_secs(60));
+        self.world.checker.nothing_left();
+        assert_eq!(self.world.engine.leftovers(), []);
+        assert_eq!(self.world.media.open_legs(), 0);
+    }
+}
+
+#[test]
+fn an_agent_calls_a_colleague_and_both_are_busy_meanwhile() {
+    let mut story = Story::new(office());
+    story.register_both();
+    story.act(ANNA, Act::Call("2001".into()));
+    assert!(story.happened(ANNA, &PhoneEvent::Ringing), "the caller hears that it rings");
+    assert!(story.happened(BJORN, &PhoneEvent::Rings { from: "agent0".into() }));
+    story.act(BJORN, Act::Answer);
+    assert!(story.world.phone(ANNA).is_some_and(vaxel::sim::Phone::is_talking));
+    assert_eq!((story.phase("agent0"), story.phase("agent1")), (Some(AgentPhase::Busy), Some(AgentPhase::Busy)));
+    story.act(BJORN, Act::HangUp);
+    assert!(story.happened(ANNA, &PhoneEvent::Ended));
+    assert_eq!(story.ended_by(), Some(EndedBy::Agent));
+    assert_eq!((story.phase("agent0"), story.phase("agent1")), (Some(AgentPhase::Ready), Some(AgentPhase::Ready)));
+    story.over();
+}
+
+#[test]
+fn what_the_colleague_says_is_what_the_caller_is_told() {
+    let mut story = Story::new(office());
+    story.register_both();
+    story.act(ANNA, Act::Call("2001".into()));
+    story.act(BJORN, Act::Decline(486));
+    assert_eq!(story.failed(ANNA), Some(486));
+    story.act(ANNA, Act::Call("2001".into()));
+    story.act(BJORN, Act::Decline(603));
+    assert_eq!(story.failed(ANNA), Some(603));
+    story.act(ANNA, Act::Call("2001".into()));
+    story.pass(Duration::from_secs(40));
+    assert_eq!(story.failed(ANNA), Some(408), "nobody answered within the ring time");
+    story.act(BJORN, Act::Unregister);
+    story.act(ANNA, Act::Call("2001".into()));
+    assert_eq!(story.failed(ANNA), Some(480));
+    assert_eq!(story.phase("agent0"), Some(AgentPhase::Ready));
+    story.over();
+}
+
+#[test]
+fn a_caller_who_gives_up_stops_the_colleagues_phone() {
+    let mut story = Story::new(office());
+    story.register_both();
+    story.act(ANNA, Act::Call("2001".into()));
+    story.act(ANNA, Act::HangUp);
+    assert!(story.happened(BJORN, &PhoneEvent::StoppedRinging));
+    assert_eq!(story.ended_by(), Some(EndedBy::Caller));
+    story.over();
+}
+
+#[test]
+fn strangers_are_challenged_and_nothing_is_relayed_for_them() {
+    let mut story = Story::new(office());
+    story.register_both();
+    for number in ["100", "2001", "+4687000000", "*1", "agent1"] {
+        story.act(STRANGER, Act::Call(number.into()));
+        assert_eq!(story.failed(STRANGER), Some(403), "{number}: a wrong account is refused");
+    }
+    story.act(STRANGER, Act::Register { expires: Duration::from_secs(60) });
+    assert!(story.happened(STRANGER, &PhoneEvent::RegistrationFailed { code: 403 }));
+    assert!(!story.phones.iter().any(|(id, e)| *id == BJORN && matches!(e, PhoneEvent::Rings { .. })));
+    assert!(!story.told.iter().any(|what| matches!(what, What::CallStarted { .. })));
+    story.over();
+}
+
+#[test]
+fn a_trunk_reaches_numbers_and_nothing_else() {
+    let mut story = Story::new(office());
+    story.register_both();
+    for inside in ["2001", "*1", "agent1", "+4687000000", "nobody"] {
+        story.act(CALLER, Act::Call(inside.into()));
+        assert_eq!(story.failed(CALLER), Some(404), "{inside}");
+    }
+    assert!(!story.phones.iter().any(|(id, e)| *id == BJORN && matches!(e, PhoneEvent::Rings { .. })));
+    story.over();
+}
+
+#[test]
+fn an_account_registers_only_itself() {
+    let mut settings = office();
+    settings.agents[1].password = "secret0".into();
+    let mut story = Story::new(settings);
+    // The right password of another account is still a wrong one for this account's name.
+    story.act(BJORN, Act::Register { expires: Duration::from_secs(60) });
+    assert!(story.happened(BJORN, &PhoneEvent::RegistrationFailed { code: 403 }));
+    story.over();
+}
+
+#[test]
+fn codes_pause_and_resume() {
+    let mut story = Story::new(office());
+    story.register_both();
+    story.act(ANNA, Act::Call("*2".into()));
+    assert!(story.world.phone(ANNA).is_some_and(vaxel::sim::Phone::is_talking), "the code is confirmed by voice");
+    story.pass(Duration::from_secs(5));
+    assert!(story.happened(ANNA, &PhoneEvent::Ended));
+    assert_eq!(story.phase("agent0"), Some(AgentPhase::Paused));
+    story.act(ANNA, Act::Call("*1".into()));
+    story.pass(Duration::from_secs(5));
+    assert_eq!(story.phase("agent0"), Some(AgentPhase::Ready));
+    story.over();
+}
+
+#[test]
+fn at_the_limit_of_calls_the_next_is_asked_to_come_later() {
+    let mut settings = office();
+    settings.limits.calls = 1;
+    let mut story = Story::new(settings);
+    story.register_both();
+    story.act(ANNA, Act::Call("2001".into()));
+    story.act(CALLER, Act::Call("100".into()));
+    assert_eq!(story.failed(CALLER), Some(503));
+    assert!(
+        story
+            .told
+            .iter()
+            .any(|what| matches!(what, What::CallRefused { code: 503, reason } if **reason == *"too_many_calls"))
+    );
+    story.act(ANNA, Act::HangUp);
+    story.over();
+}
+
+#[test]
+fn a_call_that_lasts_too_long_is_ended() {
+    let mut settings = office();
+    settings.limits.call_duration = Duration::from_secs(600);
+    let mut story = Story::new(settings);
+    story.register_both();
+    story.act(ANNA, Act::Call("2001".into()));
+    story.act(BJORN, Act::Answer);
+    story.pass(Duration::from_secs(601));
+    assert!(story.happened(ANNA, &PhoneEvent::Ended) && story.happened(BJORN, &PhoneEvent::Ended));
+    assert_eq!(story.ended_by(), Some(EndedBy::System));
+    story.over();
+}
+
+#[test]
+fn draining_refuses_new_calls_lets_talks_be_and_ends_them_at_the_limit() {
+    let mut story = Story::new(office());
+    story.register_both();
+    story.act(ANNA, Act::Call("2001".into()));
+    story.act(BJORN, Act::Answer);
+    let until = story.world.now() + Duration::from_secs(300);
+    story.world.input(Input::Drain { until });
+    story.act(CALLER, Act::Call("100".into()));
+    assert_eq!(story.failed(CALLER), Some(503));
+    story.pass(Duration::from_secs(200));
+    assert!(story.world.phone(ANNA).is_some_and(vaxel::sim::Phone::is_talking), "the talk goes on");
+    story.pass(Duration::from_secs(101));
+    assert!(story.happened(ANNA, &PhoneEvent::Ended) && story.happened(BJORN, &PhoneEvent::Ended));
+    story.over();
+}
+
+#[test]
+fn hold_is_told_to_both_records_and_the_other_party() {
+    let mut story = Story::new(office());
+    story.register_both();
+    story.act(ANNA, Act::Call("2001".into()));
+    story.act(BJORN, Act::Answer);
+    story.act(ANNA, Act::Hold(true));
+    assert!(story.told.iter().any(|what| matches!(what, What::Held { .. })));
+    story.act(ANNA, Act::Hold(false));
+    assert!(story.told.iter().any(|what| matches!(what, What::Resumed { .. })));
+    story.act(ANNA, Act::HangUp);
+    story.over();
+}
