@@ -27,6 +27,20 @@ enum Command {
     /// SIGTERM or Ctrl-C refuses new calls and waits for talks to end; a second one ends them.
     #[command(after_help = "Example:\n  vaxel serve --config /etc/vaxel/vaxel.toml")]
     Serve,
+    /// Show the service working, without any phone.
+    ///
+    /// Does what `serve` does; then a scripted caller and two scripted agents register, dial, press a key, wait, talk and
+    /// hang up over real SIP and RTP on loopback. Prints what happens as it happens, leaves a WAV of what the caller
+    /// heard, and exits with 1 if a step did not happen.
+    #[command(after_help = "Examples:\n  vaxel demo\n  vaxel demo --keep --wav heard.wav")]
+    Demo {
+        /// Leave the service running afterwards, until Ctrl-C.
+        #[arg(long)]
+        keep: bool,
+        /// Where to write what the caller heard [default: demo-caller.wav in the data folder].
+        #[arg(long, value_name = "FILE")]
+        wav: Option<PathBuf>,
+    },
     /// Write a project to begin with: settings, flows, a place for sounds.
     #[command(after_help = "Example:\n  vaxel init mycentre")]
     Init {
@@ -59,6 +73,7 @@ fn main() -> ExitCode {
     let Cli { config, command } = Cli::parse();
     let result = match command {
         None | Some(Command::Serve) => serve(config),
+        Some(Command::Demo { keep, wav }) => demo(config, keep, wav),
         Some(Command::Init { folder }) => init(&folder),
         Some(Command::Check { files }) => check(config, files),
         Some(Command::Graph { flow }) => graph(config, &flow),
@@ -95,6 +110,12 @@ fn serve(config: Option<PathBuf>) -> Result<(), Failure> {
     let config = settings(project::settings_file(config).as_deref())?;
     // Into a log, where others may read it, made-up passwords are not written.
     edge::serve(&config, io::stdout().is_terminal())?;
+    Ok(())
+}
+
+fn demo(config: Option<PathBuf>, keep: bool, wav: Option<PathBuf>) -> Result<(), Failure> {
+    let config = settings(project::settings_file(config).as_deref())?;
+    edge::demo::run(&config, &edge::demo::Options { keep, wav })?;
     Ok(())
 }
 

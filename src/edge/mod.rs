@@ -4,6 +4,7 @@
 
 pub mod clock;
 pub mod data;
+pub mod demo;
 mod door;
 mod driver;
 pub mod flows;
@@ -14,6 +15,7 @@ pub mod project;
 mod recorder;
 pub mod service;
 pub mod sip;
+pub mod softphone;
 pub mod sounds;
 pub mod store;
 #[cfg(test)]

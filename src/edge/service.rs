@@ -225,6 +225,42 @@ impl Service {
         text
     }
 
+    /// Runs until SIGTERM or SIGINT, which drains; a second one ends at once. `ready` is called when signals are heard,
+    /// not before: whoever reads what it says may send one at once.
+    ///
+    /// # Errors
+    ///
+    /// The system does not let us hear signals.
+    pub fn run_until_told(self, ready: impl FnOnce(&Service)) -> anyhow::Result<()> {
+        let ended = self.runtime().block_on(async {
+            let mut terminate = signal(SignalKind::terminate())?;
+            let mut interrupt = signal(SignalKind::interrupt())?;
+            ready(&self);
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            tracing::info!("no new calls are taken; waiting for those that run");
+            self.drain();
+            let mut drained = self.drained.clone();
+            let in_order = tokio::select! {
+                _ = drained.wait_for(|drained| *drained) => true,
+                _ = terminate.recv() => false,
+                _ = interrupt.recv() => false,
+            };
+            Ok::<_, std::io::Error>(in_order)
+        });
+        match ended {
+            Ok(true) => self.wait(),
+            Ok(false) => {
+                tracing::warn!("ended at once by a second signal");
+                drop(self);
+            }
+            Err(error) => return Err(error).context("cannot wait for signals"),
+        }
+        Ok(())
+    }
+
     fn runtime(&self) -> &Runtime {
         self.runtime.as_ref().expect("taken only at the end")
     }
@@ -273,36 +309,12 @@ pub fn serve(config: &Config, show_passwords: bool) -> anyhow::Result<()> {
         fail("a part of vaxel failed (see above)");
     }));
     let service = Service::start(config)?;
-    let ended = service.runtime().block_on(async {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        // Not before a signal is heard: whoever reads this may send one at once. Who started us may not read at all.
+    service.run_until_told(|service| {
+        // Who started us may not read at all.
         if let Err(error) = std::io::stdout().write_all(service.announcement(show_passwords).as_bytes()) {
             tracing::warn!(%error, "the start could not be announced");
         }
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        tracing::info!("no new calls are taken; waiting for those that run");
-        service.drain();
-        let mut drained = service.drained.clone();
-        let in_order = tokio::select! {
-            _ = drained.wait_for(|drained| *drained) => true,
-            _ = terminate.recv() => false,
-            _ = interrupt.recv() => false,
-        };
-        Ok::<_, std::io::Error>(in_order)
-    });
-    match ended {
-        Ok(true) => service.wait(),
-        Ok(false) => {
-            tracing::warn!("ended at once by a second signal");
-            drop(service);
-        }
-        Err(error) => return Err(error).context("cannot wait for signals"),
-    }
-    Ok(())
+    })
 }
 
 /// A thread without which the process must not go on.
