@@ -1,0 +1,134 @@
+//! baresip, a real softphone, as an agent: registers with digest, answers by itself or when told, plays a tone and
+//! keeps what it heard.
+
+use crate::server::{Folder, free_port, free_ports, wait_for};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+pub struct Baresip {
+    child: Child,
+    folder: PathBuf,
+    control: TcpStream,
+}
+
+pub struct Options<'a> {
+    pub user: &'a str,
+    pub password: &'a str,
+    /// `auto` or `manual`.
+    pub answers: &'a str,
+    /// The tone it speaks, in hertz.
+    pub tone: f64,
+    /// `udp` or `tcp`.
+    pub transport: &'a str,
+}
+
+impl Baresip {
+    pub fn start(folder: &Folder, server: SocketAddr, options: &Options) -> Baresip {
+        let Options { user, password, answers, tone, transport } = options;
+        let folder = folder.path().join(user);
+        drop(std::fs::remove_dir_all(&folder));
+        std::fs::create_dir_all(&folder).expect("a folder for the phone");
+        let (sip, control, rtp) = (free_ports(2), free_port(), free_ports(20));
+        write_tone(&folder.join("tone.wav"), *tone);
+        let place = folder.display();
+        let config = format!(
+            "poll_method epoll\nsip_listen 127.0.0.1:{sip}\nnet_interface 127.0.0.1\naudio_srate 8000\naudio_channels 1\n\
+             audio_source aufile,{place}/tone.wav\nrtp_ports {rtp}-{}\nsnd_path {place}\n\
+             module_path /usr/lib/baresip/modules\nmodule g711.so\nmodule aufile.so\nmodule sndfile.so\n\
+             module account.so\nmodule_app menu.so\nmodule_app ctrl_tcp.so\nctrl_tcp_listen 127.0.0.1:{control}\n",
+            rtp + 19
+        );
+        std::fs::write(folder.join("config"), config).expect("settings can be written");
+        let account = format!(
+            "<sip:{user}@{server};transport={transport}>;auth_user={user};auth_pass={password};answermode={answers};\
+             regint=60;audio_codecs=PCMU/8000/1,PCMA/8000/1\n"
+        );
+        std::fs::write(folder.join("accounts"), account).expect("the account can be written");
+        let log = std::fs::File::create(folder.join("log")).expect("the log can be written");
+        let child = Command::new("baresip")
+            .arg("-f")
+            .arg(&folder)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("the log can be shared"))
+            .stderr(log)
+            .spawn()
+            .expect("baresip is not installed: tests/run installs it (Debian: baresip-core)");
+        let control = SocketAddr::from(([127, 0, 0, 1], control));
+        let control = wait_for("baresip's control port", Duration::from_secs(10), || TcpStream::connect(control).ok());
+        control.set_read_timeout(Some(Duration::from_millis(50))).expect("a socket option");
+        Baresip { child, folder, control }
+    }
+
+    /// Gives a command of baresip's menu: `hangup` hangs up or refuses, `accept` answers.
+    pub fn command(&mut self, command: &str) {
+        let json = format!("{{\"command\":\"{command}\"}}");
+        write!(self.control, "{}:{json},", json.len()).expect("baresip listens");
+    }
+
+    pub fn dial(&mut self, number: &str) {
+        let json = format!("{{\"command\":\"dial\",\"params\":\"{number}\"}}");
+        write!(self.control, "{}:{json},", json.len()).expect("baresip listens");
+    }
+
+    /// Waits until baresip says that this happened: `CALL_INCOMING`, `CALL_ESTABLISHED`, `CALL_CLOSED`.
+    pub fn wait_for(&mut self, event: &str, limit: Duration) {
+        let wanted = format!("\"type\":\"{event}\"");
+        let mut said = String::new();
+        wait_for(&format!("{event} of baresip"), limit, || {
+            let mut piece = [0; 4096];
+            if let Ok(n) = self.control.read(&mut piece) {
+                said.push_str(&String::from_utf8_lossy(&piece[..n]));
+            }
+            said.contains(&wanted).then_some(())
+        });
+    }
+
+    /// Registration is over before the control port says anything, so the log tells.
+    pub fn wait_until_registered(&self) {
+        wait_for("baresip to be registered", Duration::from_secs(10), || {
+            std::fs::read_to_string(self.folder.join("log")).ok()?.contains("200 OK").then_some(())
+        });
+    }
+
+    /// What was heard in all calls until now, 8 kHz.
+    pub fn heard(&self) -> Vec<i16> {
+        let mut files: Vec<PathBuf> = std::fs::read_dir(&self.folder)
+            .expect("the phone's folder")
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .filter(|path| path.to_string_lossy().ends_with("-dec.wav"))
+            .collect();
+        files.sort();
+        let mut heard = Vec::new();
+        for file in files {
+            // hound reads the length from the head, which baresip writes only at the end of the call; skip the head.
+            let bytes = std::fs::read(file).expect("what was heard can be read");
+            heard.extend(bytes.get(44..).unwrap_or_default().chunks_exact(2).map(|b| i16::from_le_bytes([b[0], b[1]])));
+        }
+        heard
+    }
+}
+
+impl Drop for Baresip {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+        if std::thread::panicking()
+            && let Ok(log) = std::fs::read_to_string(self.folder.join("log"))
+        {
+            eprintln!("--- baresip in {}\n{log}", self.folder.display());
+        }
+    }
+}
+
+fn write_tone(path: &std::path::Path, frequency: f64) {
+    let spec =
+        hound::WavSpec { channels: 1, sample_rate: 8000, bits_per_sample: 16, sample_format: hound::SampleFormat::Int };
+    let mut wav = hound::WavWriter::create(path, spec).expect("a tone can be written");
+    for sample in vaxel::audio::tone::sine(frequency, -12.0, Duration::from_secs(120), 8000) {
+        wav.write_sample(sample).expect("a tone can be written");
+    }
+    wav.finalize().expect("a tone can be written");
+}

@@ -1,0 +1,227 @@
+//! The real program as a process of its own, with its own folder and free ports.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Waits until `ready` gives something, with a limit; says what it waited for when it is reached.
+pub fn wait_for<T>(what: &str, limit: Duration, mut ready: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + limit;
+    loop {
+        if let Some(found) = ready() {
+            return found;
+        }
+        assert!(Instant::now() < end, "waited {limit:?} for {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// A port that nobody uses at the moment, for UDP and TCP alike.
+pub fn free_port() -> u16 {
+    wait_for("a free port", Duration::from_secs(5), || {
+        let udp = UdpSocket::bind("127.0.0.1:0").ok()?;
+        let port = udp.local_addr().ok()?.port();
+        TcpListener::bind(("127.0.0.1", port)).ok()?;
+        Some(port)
+    })
+}
+
+/// The first of `n` UDP ports in a row, even, that nobody uses at the moment.
+pub fn free_ports(n: u16) -> u16 {
+    wait_for("free ports in a row", Duration::from_secs(5), || {
+        let first = free_port() & !1;
+        let last = first.checked_add(n)?;
+        let held: Vec<_> = (first..last).map(|port| UdpSocket::bind(("127.0.0.1", port))).collect();
+        held.iter().all(Result::is_ok).then_some(first)
+    })
+}
+
+/// A folder that is gone when the test was good, and stays to be looked at when it was not.
+pub struct Folder(PathBuf);
+
+impl Folder {
+    pub fn new(test: &str) -> Folder {
+        let path = std::env::temp_dir().join(format!("vaxel-{test}-{}", std::process::id()));
+        drop(std::fs::remove_dir_all(&path));
+        std::fs::create_dir_all(&path).expect("the temporary folder can be made");
+        Folder(path)
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("left to be looked at: {}", self.0.display());
+        } else {
+            drop(std::fs::remove_dir_all(&self.0));
+        }
+    }
+}
+
+pub struct Server {
+    child: Child,
+    pub sip: SocketAddr,
+    pub http: SocketAddr,
+    folder: PathBuf,
+}
+
+/// What the tests' switchboard looks like: two agents with known passwords, one queue each, callers from this machine.
+pub fn settings(sip: u16, http: u16, rtp: u16) -> String {
+    format!(
+        r#"
+[sip]
+listen = ["udp:127.0.0.1:{sip}", "tcp:127.0.0.1:{sip}"]
+[http]
+listen = "127.0.0.1:{http}"
+[media]
+ports = "{rtp}-{rtp_last}"
+[data]
+folder = "data"
+[[numbers]]
+number = "100"
+flow = "main"
+[[numbers]]
+number = "101"
+flow = "sales"
+[[queues]]
+name = "sales"
+needs = {{ sales = 1 }}
+short_abandon = "1s"
+[[queues]]
+name = "support"
+needs = {{ support = 1 }}
+[[agents]]
+name = "anna"
+number = "201"
+skills = {{ sales = 5 }}
+password = "anna-secret"
+ring_time = "4s"
+wrap_up = "1s"
+[[agents]]
+name = "bjorn"
+number = "202"
+skills = {{ sales = 5 }}
+password = "bjorn-secret"
+ring_time = "10s"
+wrap_up = "1s"
+[[trunks]]
+name = "local"
+from = ["127.0.0.1"]
+"#,
+        rtp_last = rtp + 39
+    )
+}
+
+impl Server {
+    /// Starts the program in `folder` and waits until it takes calls.
+    pub fn start(folder: &Folder) -> Server {
+        let (sip, http, rtp) = (free_port(), free_port(), free_ports(40));
+        std::fs::write(folder.path().join("vaxel.toml"), settings(sip, http, rtp)).expect("settings can be written");
+        Server::restart(folder, sip, http)
+    }
+
+    /// Starts it again with the settings of before.
+    pub fn restart(folder: &Folder, sip: u16, http: u16) -> Server {
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(folder.path().join("log"));
+        let log = log.expect("the log can be written");
+        let child = Command::new(env!("CARGO_BIN_EXE_vaxel"))
+            .args(["serve", "--config", "vaxel.toml"])
+            .current_dir(folder.path())
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("the log can be shared"))
+            .stderr(log)
+            .spawn()
+            .expect("the program starts");
+        let local = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        let server = Server { child, sip: local(sip), http: local(http), folder: folder.path().to_owned() };
+        wait_for("the service to take calls", Duration::from_secs(20), || {
+            server.get("/readyz").filter(|answer| answer.starts_with("HTTP/1.1 200"))
+        });
+        server
+    }
+
+    /// The whole HTTP answer, or `None` if there is none.
+    pub fn get(&self, path: &str) -> Option<String> {
+        let mut stream = TcpStream::connect_timeout(&self.http, Duration::from_secs(1)).ok()?;
+        stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        Some(answer)
+    }
+
+    /// The value of one sample, by its exact name and labels: `vaxel_agents{state="ready"}`. `None` if it is not there.
+    pub fn metric(&self, sample: &str) -> Option<f64> {
+        let text = self.get("/metrics")?;
+        text.lines().find_map(|line| line.strip_prefix(sample)?.strip_prefix(' ')?.trim().parse().ok())
+    }
+
+    pub fn wait_for_metric(&self, sample: &str, value: f64, limit: Duration) {
+        let mut last = None;
+        let end = Instant::now() + limit;
+        while Instant::now() < end {
+            last = self.metric(sample);
+            if last == Some(value) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        panic!("waited {limit:?} for {sample} {value}; it is {last:?}");
+    }
+
+    /// The contact records, oldest first, once there are `n`.
+    pub fn contacts(&self, n: usize) -> Vec<serde_json::Value> {
+        wait_for(&format!("{n} contact records"), Duration::from_secs(10), || {
+            let found = self.read_contacts();
+            (found.len() >= n).then_some(found)
+        })
+    }
+
+    fn read_contacts(&self) -> Vec<serde_json::Value> {
+        use sqlx::{Connection, Row, sqlite::SqliteConnectOptions, sqlite::SqliteConnection};
+        let options = SqliteConnectOptions::new().filename(self.folder.join("data/vaxel.db")).read_only(true);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let Ok(mut db) = SqliteConnection::connect_with(&options).await else { return Vec::new() };
+            let rows = sqlx::query("select record from contacts order by started, id").fetch_all(&mut db).await;
+            rows.unwrap_or_default()
+                .iter()
+                .map(|row| serde_json::from_str(row.get::<&str, _>(0)).expect("a record is JSON"))
+                .collect()
+        })
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("a process of ours");
+        self.child.wait().expect("a process of ours");
+    }
+
+    pub fn terminate(&mut self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("a process of ours");
+    }
+
+    /// Waits for the process to end by itself.
+    pub fn exit_code(&mut self, limit: Duration) -> Option<i32> {
+        wait_for("the process to end", limit, || self.child.try_wait().expect("a process of ours")).code()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+        if std::thread::panicking()
+            && let Ok(log) = std::fs::read_to_string(self.folder.join("log"))
+        {
+            eprintln!("--- the service's log\n{log}");
+        }
+    }
+}
