@@ -7,6 +7,7 @@
 mod baresip;
 mod server;
 mod sipp;
+mod watched;
 
 use baresip::{Baresip, Options};
 use serde_json::Value;
