@@ -254,9 +254,11 @@ mod tests {
     #[test]
     fn an_algorithm_that_was_not_asked_for_is_not_looked_at() {
         let mut auth = authenticator().asking_for(vec![Algorithm::Sha256]);
-        let phone = Phone::ask(&auth, START, "1");
+        // The nonce is as good as any of this realm and key; only the algorithm is not.
+        let phone = Phone::ask(&authenticator(), START, "1");
         let by_md5 = phone.login(Algorithm::Md5, "anna", "secret", 1);
         assert_eq!(auth.check(START, &by_md5, passwords), Verdict::Challenge { stale: false });
+        assert_eq!(auth.check(START, &phone.login(Algorithm::Sha256, "anna", "secret", 2), passwords), accepted());
         assert_eq!(auth.challenge(START, &register("1"), false).headers.get_all("WWW-Authenticate").count(), 1);
     }
 
