@@ -23,7 +23,7 @@ use crate::media::{self, Codec, Command, Direction, OpenFailure, PlayId, Quality
 use crate::sdp::{Answer, Capabilities, Negotiator, Refusal};
 use crate::sip::endpoint::{EndCause, Failure, Invitation};
 use crate::sip::{self, Endpoint, Headers, Hop, InviteId, Request, Uri};
-use crate::time::{Duration, Time};
+use crate::time::Time;
 use std::collections::{BTreeMap, VecDeque};
 
 /// What we offer, best first.
@@ -511,11 +511,6 @@ impl Legs {
             }
             self.events.push_back(Event::Closed { leg, quality });
         }
-    }
-
-    /// Sends one key to the leg by telephone-event, if it takes them.
-    pub fn send_digit(&mut self, leg: LegId, digit: char) {
-        self.media.push_back(Command::SendDigit { leg, digit, duration: Duration::from_millis(120) });
     }
 }
 
