@@ -33,6 +33,8 @@ pub struct Agent {
     pub wrap_up: Option<Time>,
     pub pause: Option<Pause>,
     pub back_off: Option<Time>,
+    /// Back-offs in a row: since the phone last rang, logged in, or its agent resumed.
+    pub backed_off: u32,
     /// The state last told.
     pub state: AgentState,
     /// As what the pool counts them.
@@ -82,6 +84,7 @@ impl Agent {
             wrap_up: None,
             pause: None,
             back_off: None,
+            backed_off: 0,
             state: AgentState::Offline,
             counted: Counted::default(),
             idle_since: Time::EPOCH,
@@ -119,8 +122,11 @@ impl Agent {
         self.settings.ring_time.max(SHORTEST)
     }
 
+    /// Doubled for each back-off before it.
     pub fn back_off_time(&self) -> Duration {
-        self.settings.back_off.max(SHORTEST)
+        let first = self.settings.back_off.max(SHORTEST);
+        let doubled = 1u32.checked_shl(self.backed_off).unwrap_or(u32::MAX);
+        first.saturating_mul(doubled).min(self.settings.back_off_max.max(first))
     }
 
     /// How long an entry they refused does not come back in any case, and how long only if nobody else is left.

@@ -54,8 +54,11 @@ pub struct AgentSettings {
     /// Pause after an offer was not answered (RONA); zero: no pause.
     pub rona_pause: Duration,
     /// How long an agent whose phone could not be reached or said busy gets no offer. Less than a second is taken as a
-    /// second, so that a phone that refuses by itself is not rung in a circle at the speed of the network.
+    /// second, so that a phone that refuses by itself is not rung in a circle at the speed of the network. Each further
+    /// time doubles it, until an offer is accepted, declined or left to ring, or the agent resumes or logs in.
     pub back_off: Duration,
+    /// The longest a back-off grows; less than `back_off` is taken as `back_off`.
+    pub back_off_max: Duration,
 }
 
 /// One thing that happened. The ACD changes through these and nothing else.
@@ -114,7 +117,7 @@ pub enum Change {
 /// |---|---|---|
 /// | `Accepted` | talks | exits as `Answered` |
 /// | `Declined` | ready | not to this agent for a while (`retry_same_agent`) |
-/// | `Busy`, `Unreachable` | backs off | to the next agent |
+/// | `Busy`, `Unreachable` | backs off, longer each time | to the next agent |
 /// | `NoAnswer` | pauses (`rona_pause`) | not to this agent for a while |
 /// | `CallerGone` | ready, at the same place among the idle | has left |
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -233,6 +236,7 @@ impl Default for AgentSettings {
             wrap_up: Duration::from_secs(10),
             rona_pause: Duration::from_secs(60),
             back_off: Duration::from_secs(10),
+            back_off_max: Duration::from_secs(60),
         }
     }
 }

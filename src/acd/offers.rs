@@ -53,6 +53,8 @@ impl Acd {
             Outcome::Busy | Outcome::Unreachable => {
                 let until = self.now + self.agents[&agent].back_off_time();
                 self.set_back_off(agent, Some(until));
+                let agent = self.agent_mut(agent);
+                agent.backed_off = agent.backed_off.saturating_add(1);
             }
             Outcome::Accepted | Outcome::Declined | Outcome::NoAnswer => {}
         }
@@ -63,6 +65,10 @@ impl Acd {
     /// Ends the offer of this agent with any outcome but `CallerGone`, and says what becomes of the two.
     pub(super) fn offer_ended(&mut self, agent_id: AgentId, outcome: Outcome) {
         let entry_id = self.withdraw(agent_id, outcome);
+        // A person heard it ring, so the phone is neither out of reach nor refusing by itself.
+        if matches!(outcome, Outcome::Accepted | Outcome::Declined | Outcome::NoAnswer) {
+            self.agent_mut(agent_id).backed_off = 0;
+        }
         match outcome {
             Outcome::Accepted => {
                 self.agent_mut(agent_id).task = Task::Talking { entry: entry_id };

@@ -44,6 +44,7 @@ impl Acd {
     pub(super) fn logged_in(&mut self, id: AgentId) -> Result<(), Ignored> {
         let agent = self.agents.get_mut(&id).filter(|agent| !agent.logged_in).ok_or(Ignored)?;
         agent.logged_in = true;
+        agent.backed_off = 0;
         self.set_back_off(id, None);
         self.forget_refusals_by(id);
         self.refresh(id);
@@ -76,7 +77,8 @@ impl Acd {
     }
 
     pub(super) fn resume(&mut self, id: AgentId) -> Result<(), Ignored> {
-        self.agents.get(&id).filter(|agent| agent.pause.is_some() || agent.back_off.is_some()).ok_or(Ignored)?;
+        let paused = |agent: &&mut Agent| agent.pause.is_some() || agent.back_off.is_some();
+        self.agents.get_mut(&id).filter(paused).ok_or(Ignored)?.backed_off = 0;
         self.set_pause(id, None);
         self.set_back_off(id, None);
         self.forget_refusals_by(id);

@@ -376,6 +376,7 @@ fn agent(table: &Table, defaults: &AgentSettings) -> AgentSettings {
         wrap_up: time("wrap_up", 0, defaults.wrap_up),
         rona_pause: time("rona_pause", 0, defaults.rona_pause),
         back_off: time("back_off", 0, defaults.back_off),
+        back_off_max: time("back_off_max", 0, defaults.back_off_max),
         ..defaults.clone()
     }
 }

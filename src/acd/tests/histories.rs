@@ -75,7 +75,9 @@ impl<D: Distributor> Play<D> {
         let agent = u32::from(whom) % AGENTS;
         let pick =
             |from: Vec<EntryId>| from.get(usize::from(whom) % from.len().max(1)).copied().unwrap_or(EntryId(9_999));
-        let change = match what % 40 {
+        let offers = self.watch.offers();
+        let offer = offers.get(usize::from(whom) % offers.len().max(1)).copied().unwrap_or(OfferId(1));
+        let change = match what % 43 {
             0 => queue_settings(u32::from(whom) % QUEUES, how),
             1 | 2 => agent_settings(agent, how),
             3..=6 => login(agent),
@@ -93,14 +95,14 @@ impl<D: Distributor> Play<D> {
             }
             29..=34 => {
                 use Outcome::*;
-                let offers = self.watch.offers();
                 let outcomes =
                     [Accepted, Accepted, Accepted, Declined, Declined, Busy, Unreachable, NoAnswer, CallerGone];
-                let offer = offers.get(usize::from(whom) % offers.len().max(1)).copied().unwrap_or(OfferId(1));
                 ended(offer.0, outcomes[usize::from(how) % outcomes.len()])
             }
             35 => accepted(u64::from(how)),
             36..=38 => talk_ended(pick(self.watch.talks()).0),
+            // Phones that refuse again and again.
+            39..=41 => ended(offer.0, [Outcome::Busy, Outcome::Unreachable][usize::from(how % 2)]),
             _ => Change::Tick,
         };
         self.change(change)
@@ -183,6 +185,7 @@ fn agent_settings(id: u32, how: u8) -> Change {
         wrap_up: secs(how / 3, 4),
         rona_pause: secs(how / 5, 5),
         back_off: secs(how / 7, 4),
+        back_off_max: secs(how / 2, 11),
     };
     Change::Agent { id: AgentId(id), settings }
 }
@@ -363,7 +366,7 @@ fn histories_reach_every_exit_and_outcome() {
 /// Whether the histories that agree with the model would find a mistake, each by itself.
 #[test]
 fn every_mistake_makes_a_history_that_differs() {
-    let histories: Vec<_> = (0..12)
+    let histories: Vec<_> = (0..24)
         .map(|seed| {
             let mut play = Play::new(Acd::new(0));
             play.open(seed).expect("the rules hold");
@@ -404,7 +407,7 @@ fn the_watch_sees_broken_rules_without_a_model() {
         LongestWaitForgottenAfterRinging,
         SettingsOnlyForNewcomers,
     ] {
-        let seen = (0..12).any(|seed| {
+        let seen = (0..24).any(|seed| {
             let mut play = Play::new(Model::new(Some(mistake)));
             let played = play.open(seed);
             played.and_then(|()| steps(u64::from(seed)).take(1_500).try_for_each(|step| play.step(step))).is_err()

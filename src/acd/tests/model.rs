@@ -26,6 +26,11 @@ pub enum Mistake {
     NoWrapUpEnd,
     NoRonaPause,
     NoBackOff,
+    BackOffNeverGrows,
+    BackOffGrowsForEver,
+    BackOffGrowthKeptByRinging,
+    BackOffGrowthKeptByResume,
+    BackOffGrowthKeptByLogin,
     PauseBeforeWrapUp,
     PauseLetsRing,
     LogoutLetsRing,
@@ -41,7 +46,7 @@ pub enum Mistake {
 }
 
 impl Mistake {
-    pub const ALL: [Mistake; 32] = {
+    pub const ALL: [Mistake; 37] = {
         use Mistake::*;
         [
             TwoAgentsForOneEntry,
@@ -64,6 +69,11 @@ impl Mistake {
             NoWrapUpEnd,
             NoRonaPause,
             NoBackOff,
+            BackOffNeverGrows,
+            BackOffGrowsForEver,
+            BackOffGrowthKeptByRinging,
+            BackOffGrowthKeptByResume,
+            BackOffGrowthKeptByLogin,
             PauseBeforeWrapUp,
             PauseLetsRing,
             LogoutLetsRing,
@@ -119,6 +129,8 @@ struct Person {
     wrap_up: Option<Time>,
     pause: Option<(String, Option<Time>)>,
     back_off: Option<Time>,
+    /// Back-offs in a row.
+    backed_off: i32,
     told: AgentState,
     idle_since: Time,
 }
@@ -268,6 +280,7 @@ impl Model {
                         wrap_up: None,
                         pause: None,
                         back_off: None,
+                        backed_off: 0,
                         told: AgentState::Offline,
                         idle_since: Time::EPOCH,
                     }),
@@ -291,8 +304,9 @@ impl Model {
                 match outcome {
                     Outcome::CallerGone => return self.leave(entry, Exit::Abandoned),
                     Outcome::Busy | Outcome::Unreachable if !self.wrong(Mistake::NoBackOff) => {
-                        let until = self.now + self.person(agent).settings.back_off.max(Duration::from_secs(1));
+                        let until = self.now + self.back_off_time(agent);
                         self.person(agent).back_off = Some(until);
+                        self.person(agent).backed_off += 1;
                     }
                     _ => {}
                 }
@@ -324,11 +338,14 @@ impl Model {
 
     fn change_person(&mut self, agent: AgentId, change: &Change) {
         let cut = self.wrong(Mistake::LogoutCutsTalk);
+        let kept_by_login = self.wrong(Mistake::BackOffGrowthKeptByLogin);
+        let kept_by_resume = self.wrong(Mistake::BackOffGrowthKeptByResume);
         let a = self.person(agent);
         match change {
             Change::LoggedIn { .. } if !a.phone => {
                 a.phone = true;
                 a.back_off = None;
+                a.backed_off = if kept_by_login { a.backed_off } else { 0 };
                 self.forget_refusals_by(agent);
             }
             Change::LoggedOut { .. } if a.phone => {
@@ -353,6 +370,7 @@ impl Model {
             Change::Resume { .. } if a.pause.is_some() || a.back_off.is_some() => {
                 a.pause = None;
                 a.back_off = None;
+                a.backed_off = if kept_by_resume { a.backed_off } else { 0 };
                 if !self.wrong(Mistake::ResumeForgetsNothing) {
                     self.forget_refusals_by(agent);
                 }
@@ -430,6 +448,10 @@ impl Model {
     fn end_ringing(&mut self, agent: AgentId, outcome: Outcome) {
         let Some((_, entry, _)) = self.person(agent).offer else { return };
         self.take_apart(agent, outcome);
+        let rang = matches!(outcome, Outcome::Accepted | Outcome::Declined | Outcome::NoAnswer);
+        if rang && !self.wrong(Mistake::BackOffGrowthKeptByRinging) {
+            self.person(agent).backed_off = 0;
+        }
         if outcome == Outcome::Accepted {
             self.person(agent).talk = Some(entry);
             self.exit(entry, Exit::Answered);
@@ -463,6 +485,21 @@ impl Model {
             self.exit(entry, Exit::TimedOut);
         } else if self.is_hopeless(&caller) {
             self.exit(entry, Exit::NoAgents);
+        }
+    }
+
+    /// Twice as long as the one before it, up to a bound.
+    fn back_off_time(&mut self, agent: AgentId) -> Duration {
+        let (never_grows, for_ever) =
+            (self.wrong(Mistake::BackOffNeverGrows), self.wrong(Mistake::BackOffGrowsForEver));
+        let a = self.person(agent);
+        let first = a.settings.back_off.max(Duration::from_secs(1));
+        let grown = first.mul_f64(2f64.powi(a.backed_off.min(40)));
+        match (never_grows, for_ever) {
+            (true, _) => first,
+            (_, true) => grown,
+            _ if grown > a.settings.back_off_max => a.settings.back_off_max.max(first),
+            _ => grown,
         }
     }
 

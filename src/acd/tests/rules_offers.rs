@@ -148,6 +148,67 @@ fn a_back_off_has_a_shortest_time() {
 }
 
 #[test]
+fn a_phone_that_refuses_by_itself_does_not_walk_through_the_line() {
+    let mut desk = Desk::ready(&[1]);
+    assert_eq!(desk.at(1, arrive(1)), "o1: e1 rings a1, a1 offered");
+    desk.at(1, arrive(2));
+    desk.at(1, arrive(3));
+    assert_eq!(desk.at(1, ended(1, Busy)), "o1 busy, a1 back_off");
+    assert_eq!(desk.until(10), "");
+    assert_eq!(desk.until(11), "a1 ready, o2: e1 rings a1, a1 offered");
+}
+
+#[test]
+fn a_back_off_doubles_each_time_up_to_its_longest() {
+    for outcome in [Busy, Unreachable] {
+        let mut desk = Desk::ready(&[1]);
+        desk.at(0, arrive(1));
+        let (mut at, mut offer) = (0, 0);
+        for back_off in [10, 20, 40, 60, 60] {
+            offer += 1;
+            desk.at(at, ended(offer, outcome));
+            at += back_off;
+            assert_eq!(desk.timeout(), Some(at), "{outcome:?}");
+            assert_eq!(desk.until(at), format!("a1 ready, o{}: e1 rings a1, a1 offered", offer + 1));
+        }
+    }
+}
+
+#[test]
+fn a_back_off_begins_anew_once_the_phone_has_rung_or_the_agent_is_back() {
+    let later = Time::from_secs(30);
+    for (changes, ends) in [
+        (vec![ended(3, Declined), arrive(2), ended(4, Busy)], 40),
+        (vec![accepted(3), arrive(2), talk_ended(1), ended(4, Busy)], 40),
+        (vec![ended(3, Busy), resume(1), ended(4, Busy)], 40),
+        (vec![logout(1), login(1), ended(4, Busy)], 40),
+        (vec![busy(1), free(1), ended(4, Busy)], 70),
+    ] {
+        let mut desk = Desk::ready(&[1]);
+        desk.agent(2, "");
+        desk.at(0, login(2));
+        desk.at(0, busy(2));
+        desk.at(0, arrive(1));
+        desk.at(0, ended(1, Busy));
+        desk.at(10, ended(2, Busy));
+        desk.until(30);
+        for change in &changes {
+            desk.acd.apply(&AcdEvent { at: later, change: change.clone() });
+        }
+        assert_eq!(desk.state(1), AgentState::BackOff { until: Time::from_secs(ends) }, "{changes:?}");
+    }
+}
+
+#[test]
+fn a_longest_back_off_below_the_first_counts_for_nothing() {
+    let mut desk = Desk::ready(&[1]);
+    desk.agent_with(1, "", |agent| agent.back_off_max = Duration::ZERO);
+    desk.at(1, arrive(1));
+    desk.at(1, ended(1, Busy));
+    assert_eq!(desk.timeout(), Some(11));
+}
+
+#[test]
 fn resuming_ends_a_back_off() {
     let mut desk = Desk::ready(&[1]);
     desk.at(1, arrive(1));
