@@ -107,14 +107,15 @@ impl Engine {
     }
 
     fn on_request(&mut self, now: Time, id: TransactionId, request: &Request, hop: &Hop) {
+        // A registered phone asks whether we are there. What it may hear it knows, and a challenge would be asked for anew
+        // by each of its questions.
+        if request.method == Method::Options && self.registrar.is_registered_hop(hop) {
+            return self.endpoint.respond(now, id, capable(request));
+        }
         let response = match (&request.method, self.sender(now, request, hop)) {
             (_, Sender::Stranger(response)) => *response,
             (Method::Register, Sender::Agent(agent)) => return self.on_register(now, id, agent, request, hop),
-            (Method::Options, _) => {
-                let mut response = Response::to(request, 200, None);
-                response.headers.push("Allow", ALLOW);
-                response
-            }
+            (Method::Options, _) => capable(request),
             (Method::Register, Sender::Trunk(_)) => Response::to(request, 403, None),
             _ => {
                 let mut response = Response::to(request, 405, None);
@@ -202,4 +203,11 @@ impl Engine {
             Some(Plan::Outside { trunk, number: number.to_owned() })
         }
     }
+}
+
+/// The answer to OPTIONS (RFC 3261 §11.2).
+fn capable(request: &Request) -> Response {
+    let mut response = Response::to(request, 200, None);
+    response.headers.push("Allow", ALLOW);
+    response
 }

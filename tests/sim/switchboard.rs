@@ -2,10 +2,12 @@
 
 use crate::{MORNING, settings};
 use vaxel::acd::QueueSettings;
-use vaxel::engine::{Input, Network as Net, Settings};
+use vaxel::engine::{Input, Network as Net, Output, Settings};
 use vaxel::record::{AgentPhase, EndedBy, What};
 use vaxel::sim::PhoneEvent;
+use vaxel::sim::media::switchboard;
 use vaxel::sim::world::{Act, Happening, Network, PhoneId, World};
+use vaxel::sip::{Hop, Message, Method, Request, Transport};
 use vaxel::time::Duration;
 
 const ANNA: PhoneId = PhoneId(0);
@@ -82,6 +84,32 @@ impl Story {
             What::CallEnded { by, .. } => Some(*by),
             _ => None,
         })
+    }
+
+    /// The code that answers an OPTIONS without credentials from where this phone is.
+    fn asks(&mut self, id: PhoneId) -> u16 {
+        let mut request = Request::new(Method::Options, "sip:vaxel".parse().unwrap());
+        let (local, remote) = (switchboard(), World::address(id, 5060));
+        for (name, value) in [
+            ("Via", format!("SIP/2.0/UDP {remote};branch=z9hG4bK{}{}", id.0, self.world.now().as_micros())),
+            ("From", "<sip:anna@vaxel>;tag=a".into()),
+            ("To", "<sip:vaxel>".into()),
+            ("Call-ID", format!("asks-{}-{}", id.0, self.world.now().as_micros())),
+            ("CSeq", "1 OPTIONS".into()),
+        ] {
+            request.headers.push(name, value);
+        }
+        let hop = Hop { transport: Transport::Udp, local, remote, connection: None };
+        let now = self.world.now();
+        self.world.engine.handle(now, Input::Sip { hop, message: Box::new(Message::Request(request)) });
+        let answer = std::iter::from_fn(|| self.world.engine.poll_output()).find_map(|output| match output {
+            Output::Sip(transmit) => match Message::parse(&transmit.bytes) {
+                Ok(Message::Response(response)) => Some(response.code),
+                _ => None,
+            },
+            _ => None,
+        });
+        answer.expect("an answer at once")
     }
 
     /// Everybody is gone; nothing may be remembered.
@@ -179,6 +207,17 @@ fn an_account_registers_only_itself() {
     // The right password of another account is still a wrong one for this account's name.
     story.act(BJORN, Act::Register { expires: Duration::from_secs(60) });
     assert!(story.happened(BJORN, &PhoneEvent::RegistrationFailed { code: 403 }));
+    story.over();
+}
+
+#[test]
+fn a_registered_phone_that_asks_is_answered_and_a_stranger_is_challenged() {
+    let mut story = Story::new(office());
+    story.register_both();
+    assert_eq!(story.asks(ANNA), 200);
+    assert_eq!(story.asks(STRANGER), 401);
+    story.act(ANNA, Act::Unregister);
+    assert_eq!(story.asks(ANNA), 401);
     story.over();
 }
 
