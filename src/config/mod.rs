@@ -27,7 +27,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use values::{Dialled, Limit, Name};
+use values::{Beginning, Dialled, Limit, Name};
 
 /// Every setting that has a built-in value, explained.
 pub const DEFAULTS: &str = include_str!("defaults.toml");
@@ -160,7 +160,7 @@ pub struct Trunk {
     pub from: Vec<Network>,
     /// Where our calls to it are sent; `None`: it only brings calls.
     pub to: Option<Hop>,
-    /// Beginnings of the numbers that are sent there, longest first.
+    /// Beginnings of the numbers that are sent there, longest first; `+` alone is every international one.
     pub takes: Vec<String>,
 }
 
@@ -410,7 +410,7 @@ fn password(agent: &Table, read: &dyn Fn(&Path) -> io::Result<String>) -> Option
 
 fn trunk(table: &Table) -> Trunk {
     let to = table.optional("to");
-    let mut takes: Vec<String> = table.list::<Dialled>("takes").into_iter().map(|dialled| dialled.0).collect();
+    let mut takes: Vec<String> = table.list::<Beginning>("takes").into_iter().map(|beginning| beginning.0).collect();
     takes.sort_by_key(|beginning| std::cmp::Reverse(beginning.len()));
     if to.is_none() && !takes.is_empty() {
         table.wrong("takes", "numbers are to be sent there, but `to` does not say where".into(), "add `to`".into());

@@ -66,6 +66,7 @@ quoted! {
     super::values::Limit: r#"a length of time such as "5m", or "none""#,
     super::values::Name: "a name of up to 64 letters a-z, digits, `-`, `_` and `.`",
     super::values::Dialled: r#"a number as dialled, such as "100" or "+46701234567""#,
+    super::values::Beginning: r#"the beginning of a number, such as "00" or "+46"; "+" is every international one"#,
 }
 
 impl Setting for String {

@@ -187,6 +187,20 @@ impl FromStr for Dialled {
     }
 }
 
+/// How numbers begin that a trunk takes: `00`, `+46`; a `+` alone is every international number.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Beginning(pub String);
+
+impl FromStr for Beginning {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Beginning, String> {
+        match text {
+            "+" => Ok(Beginning(text.to_owned())),
+            _ => text.parse().map(|Dialled(number)| Beginning(number)),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -246,6 +260,16 @@ mod tests {
         }
         for wrong in ["", "+", "10 0", "1+2", "abc", "111111111111111111111111111111111"] {
             assert!(wrong.parse::<Dialled>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_trunk_can_take_everything_international() {
+        for good in ["+", "+46", "00", "0"] {
+            assert_eq!(good.parse(), Ok(Beginning(good.to_owned())));
+        }
+        for wrong in ["", "++", "+ 46", "x"] {
+            assert!(wrong.parse::<Beginning>().is_err(), "{wrong}");
         }
     }
 }
