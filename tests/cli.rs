@@ -84,6 +84,39 @@ fn init_overwrites_nothing() {
     assert!(!folder.join("vaxel.toml").exists(), "half a project was written");
 }
 
+/// The text of the one block of `README.md` in this language that contains `mark`.
+fn readme_block(language: &str, mark: &str) -> String {
+    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).expect("README.md");
+    let fence = format!("```{language}\n");
+    let blocks = readme.split(&fence).skip(1).filter_map(|rest| rest.split("```").next());
+    let mut blocks = blocks.filter(|block| block.contains(mark));
+    let block = blocks.next().unwrap_or_else(|| panic!("README.md has no {language} block with `{mark}`"));
+    assert_eq!(blocks.next(), None, "more than one has `{mark}`");
+    block.to_owned()
+}
+
+#[test]
+fn the_shortest_useful_file_of_the_readme_is_good() {
+    let folder = scratch("readme");
+    std::fs::write(folder.join("vaxel.toml"), readme_block("toml", "[[numbers]]")).expect("a file");
+    let (good, _, err) = run(&folder, &["check"]);
+    assert!(!good && err.contains("secrets/anna cannot be read"), "the secret is not made yet: {err}");
+    let made = Command::new("sh").current_dir(&folder).args(["-c", &readme_block("sh", "secrets/anna")]).status();
+    assert!(made.expect("a shell").success());
+    let (good, out, err) = run(&folder, &["check"]);
+    assert!(good && err.is_empty() && out.starts_with("vaxel.toml: good ("), "{out}{err}");
+}
+
+#[test]
+fn a_built_in_flow_that_lacks_its_queue_says_what_to_do() {
+    let folder = scratch("built-in-flow");
+    let file = readme_block("toml", "[[numbers]]").replace("\"support\"", "\"help\"");
+    std::fs::write(folder.join("vaxel.toml"), file.replace("password_file", "# ")).expect("a file");
+    let (good, _, err) = run(&folder, &["check"]);
+    assert!(!good && err.contains("there is no queue `support`") && err.contains("--> built-in main.yaml:"), "{err}");
+    assert!(err.contains("`sales` and `support`") && err.contains("in [flows]"), "{err}");
+}
+
 #[test]
 fn the_built_in_settings_are_good() {
     let (good, out, err) = run(&scratch("built-in"), &["check"]);

@@ -14,10 +14,16 @@ static EMBEDDED: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/ivr-flows");
 /// A flow file as it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct File {
-    /// As it is shown in messages: the path, or the name of a file that came with the program.
+    /// As it is shown in messages: the path, or `built-in` and the name of a file that came with the program.
     pub name: String,
     pub text: String,
+    /// It came with the program, so that nobody can mend it.
+    pub built_in: bool,
 }
+
+/// What to do when a flow of the program does not fit the settings. Their queues are all that they ask for.
+const NOT_YOURS: &str = "this flow comes with vaxel and needs the queues `sales` and `support`; to use your own flows \
+                         instead, name their folder: `folder = \"flows\"` in [flows]";
 
 /// All `*.yaml` files of `folder`, by name; without a folder, those of the program.
 ///
@@ -29,8 +35,9 @@ pub fn read(folder: Option<&Path>) -> anyhow::Result<Vec<File>> {
         let files = EMBEDDED.files().filter(|file| is_flow(file.path()));
         return Ok(files
             .map(|file| File {
-                name: file.path().display().to_string(),
+                name: format!("built-in {}", file.path().display()),
                 text: file.contents_utf8().expect("the flows of the program are UTF-8").to_owned(),
+                built_in: true,
             })
             .collect());
     };
@@ -40,7 +47,7 @@ pub fn read(folder: Option<&Path>) -> anyhow::Result<Vec<File>> {
         let path = entry.with_context(named)?.path();
         if is_flow(&path) {
             let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-            files.push(File { name: path.display().to_string(), text });
+            files.push(File { name: path.display().to_string(), text, built_in: false });
         }
     }
     anyhow::ensure!(!files.is_empty(), "there is no flow (*.yaml) in {}", folder.display());
@@ -65,6 +72,9 @@ pub fn compile(files: &[File], config: &Config, sounds: &Report) -> Result<BTree
     for file in files {
         match flow::compile(&file.name, &file.text, &world) {
             Ok(flow) => flows.push(flow),
+            Err(found) if file.built_in => {
+                problems.extend(found.into_iter().map(|problem| Problem { help: Some(NOT_YOURS.into()), ..problem }));
+            }
             Err(found) => problems.extend(found),
         }
     }
@@ -113,6 +123,24 @@ mod tests {
         let flows = compile(&read(None).unwrap(), &sample(), &report);
         let flows = flows.unwrap_or_else(|problems| panic!("{}", problems[0]));
         assert!(sample().check_flows(flows.keys().map(String::as_str)).is_empty());
+    }
+
+    #[test]
+    fn a_flow_of_the_program_that_does_not_fit_says_whose_it_is_and_what_it_needs() {
+        let (_, report) = sounds::load(None).unwrap();
+        let mut config = sample();
+        config.queues.clear();
+        let problems = compile(&read(None).unwrap(), &config, &report).unwrap_err();
+        let lacking: std::collections::BTreeSet<&str> = problems
+            .iter()
+            .map(|p| p.message.strip_prefix("there is no queue ").expect("queues are all it needs"))
+            .collect();
+        let needs = lacking.into_iter().collect::<Vec<_>>().join(" and ");
+        for problem in &problems {
+            let text = problem.to_string();
+            assert!(text.contains("--> built-in ") && text.contains("in [flows]"), "{text}");
+            assert!(text.contains(&format!("needs the queues {needs};")), "{text}");
+        }
     }
 
     #[test]

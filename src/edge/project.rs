@@ -153,10 +153,12 @@ fn files(config: &Config, also: &[PathBuf]) -> anyhow::Result<Vec<File>> {
         // The same file by another way, or another with the flow of that name: the one that was asked for counts.
         let name = flow::name_of(&text);
         let same = |file: &File| {
-            fs::canonicalize(&file.name).is_ok_and(|known| fs::canonicalize(path).is_ok_and(|asked| known == asked))
+            !file.built_in
+                && fs::canonicalize(&file.name)
+                    .is_ok_and(|known| fs::canonicalize(path).is_ok_and(|asked| known == asked))
         };
         files.retain(|file| !same(file) && (name.is_none() || flow::name_of(&file.text) != name));
-        files.push(File { name: path.display().to_string(), text });
+        files.push(File { name: path.display().to_string(), text, built_in: false });
     }
     Ok(files)
 }
