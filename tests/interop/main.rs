@@ -7,12 +7,14 @@
 mod baresip;
 mod server;
 mod sipp;
+mod sound;
 mod watched;
 
 use baresip::{Baresip, Options};
 use serde_json::Value;
 use server::{Folder, Server};
-use sipp::{Sipp, Sound};
+use sipp::Sipp;
+use sound::Sound;
 use std::time::Duration;
 use vaxel::audio::measure;
 

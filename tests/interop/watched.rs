@@ -2,7 +2,8 @@
 //! `deploy/`.
 
 use crate::server::{Folder, Server, free_port, free_ports, wait_for};
-use crate::sipp::{Sipp, Sound};
+use crate::sipp::Sipp;
+use crate::sound::Sound;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
