@@ -271,7 +271,7 @@ impl Deck {
         let Some(slot) = self.slot(leg) else { return };
         let limit = self.settings.silence_limit;
         let expected_anew = self.leg(slot).configure(now, stream);
-        if !self.leg(slot).listens() {
+        if !self.leg(slot).expects() {
             self.wheel.cancel(timer_key(slot, Timer::Silence));
         } else if expected_anew && !limit.is_zero() {
             self.arm(now, slot, Timer::Silence, now + limit);

@@ -135,7 +135,7 @@ impl Leg {
 
     /// A stream was agreed on, for the first time or anew. Returns whether RTP is to be expected only from now on.
     pub fn configure(&mut self, now: Time, stream: Stream) -> bool {
-        let listened = self.listens();
+        let expected = self.expects();
         let moved = match &mut self.line {
             Some(line) if line.stream == stream => return false,
             Some(line) => {
@@ -152,20 +152,28 @@ impl Leg {
             }
         };
         self.outgoing.interrupt();
-        let expected_anew = self.listens() && (moved || !listened);
+        let expected_anew = self.expects() && (moved || !expected);
         if expected_anew {
             self.heard_at = now;
         }
-        if expected_anew || !self.listens() {
+        if expected_anew || !self.expects() {
             self.silence_told = false;
         }
         expected_anew
     }
 
-    /// Whether the peer should be sending.
-    pub fn listens(&self) -> bool {
-        let direction = self.line.as_ref().map(|line| line.stream.direction);
-        matches!(direction, Some(Direction::SendRecv | Direction::RecvOnly))
+    /// Whether the peer is listened to.
+    fn listens(&self) -> bool {
+        matches!(self.direction(), Some(Direction::SendRecv | Direction::RecvOnly))
+    }
+
+    /// Whether a peer that sends nothing is dead. Who put us on hold may send music, but most phones send nothing.
+    pub fn expects(&self) -> bool {
+        self.direction() == Some(Direction::SendRecv)
+    }
+
+    fn direction(&self) -> Option<Direction> {
+        self.line.as_ref().map(|line| line.stream.direction)
     }
 
     /// The stream and where to send to, if the peer wants to hear us.

@@ -118,7 +118,7 @@ pub enum Event {
         play: PlayId,
         missing: Vec<Sound>,
     },
-    /// No RTP came for the configured time although the leg should be sending; said once per silence.
+    /// No RTP came for the configured time although the peer should be sending: nobody is on hold. Said once per silence.
     Silent {
         leg: LegId,
         since: Time,

@@ -132,7 +132,7 @@ fn strangers_and_rtcp_do_not_break_a_silence() {
 
 #[test]
 fn a_held_leg_is_not_silent_and_the_time_begins_when_the_hold_ends() {
-    for direction in [Direction::SendOnly, Direction::Inactive] {
+    for direction in [Direction::SendOnly, Direction::RecvOnly, Direction::Inactive] {
         let mut bench = Bench::new();
         let mut phone = bench.phone(1, Codec::Pcmu);
         bench.pass(MS * 31_000);
@@ -141,7 +141,7 @@ fn a_held_leg_is_not_silent_and_the_time_begins_when_the_hold_ends() {
         bench.say(&mut phone, &[0; 160]);
         bench.pass(MS * 100_000);
         assert_eq!(bench.happened(), [], "{direction:?}");
-        bench.configure(&mut phone, |stream| stream.direction = Direction::RecvOnly);
+        bench.configure(&mut phone, |stream| stream.direction = Direction::SendRecv);
         let begin = bench.now;
         bench.pass(MS * 10_000);
         bench.configure(&mut phone, |stream| stream.ptime = MS * 30);
