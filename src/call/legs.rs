@@ -301,7 +301,7 @@ impl Legs {
                 if let Some((leg, Leg { sdp: Some(sdp), .. })) = self.of(id)
                     && let Ok(stream) = sdp.accept(&answer)
                 {
-                    self.media.push_back(Command::Configure { leg, stream });
+                    self.agreed(leg, stream);
                 }
             }
             // A refused re-INVITE leaves the session as it was (RFC 3261 §14.1).
@@ -419,7 +419,7 @@ impl Legs {
             return;
         }
         match sdp.accept(body) {
-            Ok(stream) => self.media.push_back(Command::Configure { leg, stream }),
+            Ok(stream) => self.agreed(leg, stream),
             Err(refusal) => {
                 self.events.push_back(Event::Ended { leg, end: LegEnd::BadOffer(refusal) });
                 self.hang_up(now, leg, 488, Some("SIP;cause=488;text=\"Not Acceptable Here\""), endpoint);
@@ -436,6 +436,7 @@ impl Legs {
         };
         match accepted {
             Ok(stream) => {
+                l.held = is_held(stream.direction);
                 self.media.push_back(Command::Configure { leg, stream });
                 self.events.push_back(Event::Answered { leg });
             }
@@ -448,7 +449,7 @@ impl Legs {
 
     /// A re-INVITE: hold, resume, new address or codec; or the wish that we offer.
     fn offered(&mut self, now: Time, id: InviteId, offer: &[u8], endpoint: &mut Endpoint) {
-        let Some((leg, Leg { sdp: Some(sdp), held: on_hold, .. })) = self.of(id) else {
+        let Some((leg, Leg { sdp: Some(sdp), .. })) = self.of(id) else {
             endpoint.refuse_offer(now, id, 481);
             return;
         };
@@ -459,17 +460,23 @@ impl Legs {
         }
         match sdp.answer(offer, Direction::SendRecv) {
             Ok(Answer { body, stream }) => {
-                let held = is_held(stream.direction);
-                let was_held = std::mem::replace(on_hold, held);
                 endpoint.answer_offer(now, id, body);
-                self.media.push_back(Command::Configure { leg, stream });
-                match (was_held, held) {
-                    (false, true) => self.events.push_back(Event::Held { leg }),
-                    (true, false) => self.events.push_back(Event::Resumed { leg }),
-                    _ => {}
-                }
+                self.agreed(leg, stream);
             }
             Err(refusal) => endpoint.refuse_offer(now, id, refusal.code()),
+        }
+    }
+
+    /// A stream was agreed on: media uses it, and who is on hold by it, or not any more, is told.
+    fn agreed(&mut self, leg: LegId, stream: media::Stream) {
+        let Some(l) = self.legs.get_mut(&leg) else { return };
+        let held = is_held(stream.direction);
+        let was_held = std::mem::replace(&mut l.held, held);
+        self.media.push_back(Command::Configure { leg, stream });
+        match (was_held, held) {
+            (false, true) => self.events.push_back(Event::Held { leg }),
+            (true, false) => self.events.push_back(Event::Resumed { leg }),
+            _ => {}
         }
     }
 

@@ -238,8 +238,10 @@ impl Engine {
         self.answer_caller(now, id);
         self.legs.bridge(caller, leg);
         self.say(now, What::Connected { call: id, leg, with });
-        if self.legs.is_held(caller) {
-            self.on_held(now, caller, true);
+        for party in [caller, leg] {
+            if self.legs.is_held(party) {
+                self.on_held(now, party, true);
+            }
         }
         self.schedule(id);
     }
@@ -262,6 +264,10 @@ impl Engine {
         let caller = call.caller;
         let talked = now.since(talk.since);
         self.legs.unbridge(caller, talk.leg);
+        if self.legs.is_held(talk.leg) {
+            // The music of who is not there any more.
+            self.legs.stop(caller);
+        }
         self.say(now, What::Disconnected { call: id, leg: talk.leg, with: talk.with, talked });
         self.legs.hang_up(now, talk.leg, 487, None, &mut self.endpoint);
         match talk.entry {
