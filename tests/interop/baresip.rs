@@ -2,6 +2,7 @@
 //! keeps what it heard.
 
 use crate::server::{Folder, free_port, free_ports, wait_for};
+use crate::sound::Ear;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
@@ -19,8 +20,8 @@ pub struct Options<'a> {
     pub password: &'a str,
     /// `auto` or `manual`.
     pub answers: &'a str,
-    /// The tone it speaks, in hertz.
-    pub tone: f64,
+    /// The tone it speaks, in hertz; `None`: it repeats what it hears.
+    pub tone: Option<f64>,
     /// `udp` or `tcp`.
     pub transport: &'a str,
 }
@@ -32,13 +33,21 @@ impl Baresip {
         drop(std::fs::remove_dir_all(&folder));
         std::fs::create_dir_all(&folder).expect("a folder for the phone");
         let (sip, control, rtp) = (free_ports(2), free_port(), free_ports(20));
-        write_tone(&folder.join("tone.wav"), *tone);
         let place = folder.display();
+        let sound = match tone {
+            Some(tone) => {
+                write_tone(&folder.join("tone.wav"), *tone);
+                format!("audio_source aufile,{place}/tone.wav\n")
+            }
+            None => "audio_source aubridge,echo\naudio_player aubridge,echo\n".to_owned(),
+        };
+        let home = server.ip();
         let config = format!(
-            "poll_method epoll\nsip_listen 127.0.0.1:{sip}\nnet_interface 127.0.0.1\naudio_srate 8000\naudio_channels 1\n\
-             audio_source aufile,{place}/tone.wav\nrtp_ports {rtp}-{}\nsnd_path {place}\n\
-             module_path /usr/lib/baresip/modules\nmodule g711.so\nmodule aufile.so\nmodule sndfile.so\n\
+            "poll_method epoll\nsip_listen {}\nnet_interface {home}\naudio_srate 8000\naudio_channels 1\n\
+             {sound}rtp_ports {rtp}-{}\nsnd_path {place}\nmodule_path /usr/lib/baresip/modules\n\
+             module g711.so\nmodule aufile.so\nmodule aubridge.so\nmodule sndfile.so\n\
              module account.so\nmodule_app menu.so\nmodule_app ctrl_tcp.so\nctrl_tcp_listen 127.0.0.1:{control}\n",
+            SocketAddr::new(home, sip),
             rtp + 19
         );
         std::fs::write(folder.join("config"), config).expect("settings can be written");
@@ -69,7 +78,19 @@ impl Baresip {
     }
 
     pub fn dial(&mut self, number: &str) {
-        let json = format!("{{\"command\":\"dial\",\"params\":\"{number}\"}}");
+        self.command_with("dial", number);
+    }
+
+    /// Ends the hold of a phone that repeats what it hears. Version 1.0 does so no more unless it is given a new bridge.
+    pub fn resume(&mut self) {
+        self.command("resume");
+        self.wait_for_said("call: resume");
+        self.command_with("ausrc", "aubridge,again");
+        self.command_with("auplay", "aubridge,again");
+    }
+
+    fn command_with(&mut self, command: &str, parameter: &str) {
+        let json = format!("{{\"command\":\"{command}\",\"params\":\"{parameter}\"}}");
         write!(self.control, "{}:{json},", json.len()).expect("baresip listens");
     }
 
@@ -88,13 +109,19 @@ impl Baresip {
 
     /// Registration is over before the control port says anything, so the log tells.
     pub fn wait_until_registered(&self) {
-        wait_for("baresip to be registered", Duration::from_secs(10), || {
-            std::fs::read_to_string(self.folder.join("log")).ok()?.contains("200 OK").then_some(())
-        });
+        self.wait_for_said("200 OK");
     }
 
-    /// What was heard in all calls until now, 8 kHz.
-    pub fn heard(&self) -> Vec<i16> {
+    fn wait_for_said(&self, text: &str) {
+        wait_for(&format!("{text} in baresip's log"), Duration::from_secs(10), || {
+            std::fs::read_to_string(self.folder.join("log")).ok()?.contains(text).then_some(())
+        });
+    }
+}
+
+impl Ear for Baresip {
+    /// In all calls until now, each until it was first held: version 1.0 records nothing after that.
+    fn heard(&self) -> Vec<i16> {
         let mut files: Vec<PathBuf> = std::fs::read_dir(&self.folder)
             .expect("the phone's folder")
             .filter_map(|entry| Some(entry.ok()?.path()))

@@ -8,13 +8,14 @@ mod baresip;
 mod server;
 mod sipp;
 mod sound;
+mod talks;
 mod watched;
 
 use baresip::{Baresip, Options};
 use serde_json::Value;
 use server::{Folder, Server};
 use sipp::Sipp;
-use sound::Sound;
+use sound::{Ear, Sound};
 use std::time::Duration;
 use vaxel::audio::measure;
 
@@ -25,7 +26,7 @@ const SOON: Duration = Duration::from_secs(10);
 
 fn agent(folder: &Folder, server: &Server, user: &str, answers: &str, transport: &str) -> Baresip {
     let password = format!("{user}-secret");
-    let tone = if user == "anna" { ANNA } else { BJORN };
+    let tone = Some(if user == "anna" { ANNA } else { BJORN });
     let phone = Baresip::start(folder, server.sip, &Options { user, password: &password, answers, tone, transport });
     phone.wait_until_registered();
     phone

@@ -18,12 +18,14 @@ pub fn wait_for<T>(what: &str, limit: Duration, mut ready: impl FnMut() -> Optio
     }
 }
 
-/// A port that nobody uses at the moment, for UDP and TCP alike.
+/// A port that nobody uses at the moment, for UDP and TCP, IPv4 and IPv6 alike.
 pub fn free_port() -> u16 {
     wait_for("a free port", Duration::from_secs(5), || {
         let udp = UdpSocket::bind("127.0.0.1:0").ok()?;
         let port = udp.local_addr().ok()?.port();
         TcpListener::bind(("127.0.0.1", port)).ok()?;
+        UdpSocket::bind(("::1", port)).ok()?;
+        TcpListener::bind(("::1", port)).ok()?;
         Some(port)
     })
 }
@@ -76,7 +78,7 @@ pub fn settings(sip: u16, http: u16, rtp: u16) -> String {
     format!(
         r#"
 [sip]
-listen = ["udp:127.0.0.1:{sip}", "tcp:127.0.0.1:{sip}"]
+listen = ["udp:127.0.0.1:{sip}", "tcp:127.0.0.1:{sip}", "udp:[::1]:{sip}", "tcp:[::1]:{sip}"]
 [http]
 listen = "127.0.0.1:{http}"
 [media]
@@ -112,7 +114,7 @@ ring_time = "10s"
 wrap_up = "1s"
 [[trunks]]
 name = "local"
-from = ["127.0.0.1"]
+from = ["127.0.0.1", "::1"]
 "#,
         rtp_last = rtp + 39
     )

@@ -1,39 +1,124 @@
 //! What a phone of the tests says and hears: a socket that speaks a tone and keeps what comes.
 
 use crate::server::wait_for;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant};
-use vaxel::audio::{g711, tone};
+use vaxel::audio::{g711, measure, tone};
+use vaxel::media::Codec;
 use vaxel::rtp::event::{self, DigitSender};
 use vaxel::rtp::packet::{Header, Packet};
 
-/// The sound of a caller: speaks a tone to whoever spoke to it first, and keeps what it hears. PCMU.
+/// Whoever hears, and can be asked at any time what came until now.
+pub trait Ear {
+    /// 8 kHz.
+    fn heard(&self) -> Vec<i16>;
+
+    /// How much came until now, in samples: what comes later is `since` this.
+    fn now(&self) -> usize {
+        self.heard().len()
+    }
+
+    fn since(&self, moment: usize) -> Vec<i16> {
+        self.heard().split_off(moment)
+    }
+
+    /// Waits until this tone was heard for so long without a break.
+    fn wait_for_tone(&self, frequency: f64, millis: u64) {
+        self.wait_for_tone_since(0, frequency, millis);
+    }
+
+    fn wait_for_tone_since(&self, moment: usize, frequency: f64, millis: u64) {
+        wait_for(&format!("a tone of {frequency} Hz"), Duration::from_secs(20), || {
+            (tone_millis(&self.since(moment), frequency) >= millis).then_some(())
+        });
+    }
+
+    /// Waits until hold music is heard, and goes on for so long without any of the `tones`.
+    fn wait_for_music_since(&self, moment: usize, millis: usize, tones: &[f64]) {
+        let clean = |piece: &[i16]| tones.iter().all(|tone| tone_millis(piece, *tone) < 40);
+        let began = wait_for("hold music", Duration::from_secs(20), || {
+            let heard = self.since(moment);
+            let piece = heard.len().checked_sub(PIECE).map(|at| &heard[at..])?;
+            (clean(piece) && is_music(piece)).then_some(moment + heard.len())
+        });
+        let music = wait_for("hold music to go on", Duration::from_secs(20), || {
+            let music = self.since(began);
+            (music.len() >= millis * 8).then_some(music)
+        });
+        assert!(clean(&music), "one of {tones:?} Hz goes on through the music");
+        // On a busy machine the music has gaps.
+        let good = music.chunks_exact(PIECE).filter(|piece| is_music(piece)).count();
+        assert!(good * 2 > music.len() / PIECE, "{good} of {} pieces are music", music.len() / PIECE);
+    }
+}
+
+/// The longest time for which the tone was heard without a break.
+pub fn tone_millis(samples: &[i16], frequency: f64) -> u64 {
+    measure::longest_tone_millis(samples, frequency, -20.0, 8000)
+}
+
+/// What is looked at to know the music, in samples.
+const PIECE: usize = 1200;
+
+/// Whether this piece is in the hold music somewhere.
+fn is_music(piece: &[i16]) -> bool {
+    static MUSIC: LazyLock<Vec<f32>> = LazyLock::new(|| {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/sounds/music/calm.wav");
+        let music = hound::WavReader::open(file).expect("the hold music is there");
+        music.into_samples::<i16>().map(|sample| f32::from(sample.expect("16-bit samples"))).collect()
+    });
+    if !(-40.0..-14.0).contains(&measure::loudness(piece)) {
+        return false;
+    }
+    let piece: Vec<f32> = piece.iter().map(|sample| f32::from(*sample)).collect();
+    let power = |samples: &[f32]| samples.iter().map(|s| s * s).sum::<f32>();
+    let ours = power(&piece);
+    MUSIC.windows(piece.len()).any(|place| {
+        let product: f32 = place.iter().zip(&piece).map(|(a, b)| a * b).sum();
+        // The same but for what G.711 takes away.
+        product > 0.0 && product * product > 0.95 * ours * power(place)
+    })
+}
+
+/// The sound of a phone: speaks a tone to whoever spoke to it first, and keeps what it hears.
 pub struct Sound {
     socket: UdpSocket,
     heard: Arc<Mutex<Vec<i16>>>,
     key: Arc<Mutex<Option<DigitSender>>>,
     peer: Arc<Mutex<Option<SocketAddr>>>,
+    muted: Arc<AtomicBool>,
     stop: Arc<AtomicBool>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
 impl Sound {
+    /// µ-law over IPv4.
     pub fn new(frequency: f64) -> Sound {
-        let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+        Sound::with(frequency, Codec::Pcmu, Ipv4Addr::LOCALHOST.into())
+    }
+
+    /// Other codecs than this one are not heard.
+    pub fn with(frequency: f64, codec: Codec, home: IpAddr) -> Sound {
+        let socket = UdpSocket::bind((home, 0)).expect("a free port");
         socket.set_read_timeout(Some(Duration::from_millis(5))).expect("a socket option");
+        let (payload_type, encode, decode): (u8, fn(i16) -> u8, fn(u8) -> i16) = match codec {
+            Codec::Pcmu => (0, g711::ulaw_encode, g711::ulaw_decode),
+            Codec::Pcma => (8, g711::alaw_encode, g711::alaw_decode),
+        };
         let mut sound = Sound {
             socket,
             heard: Arc::default(),
             key: Arc::default(),
             peer: Arc::default(),
+            muted: Arc::default(),
             stop: Arc::default(),
             thread: None,
         };
         let socket = sound.socket.try_clone().expect("a socket can be shared");
         let (heard, key, stop) = (sound.heard.clone(), sound.key.clone(), sound.stop.clone());
-        let peer_of = sound.peer.clone();
+        let (peer_of, muted) = (sound.peer.clone(), sound.muted.clone());
         sound.thread = Some(std::thread::spawn(move || {
             let tone = tone::sine(frequency, -12.0, Duration::from_secs(1), 8000);
             let (mut sequence, mut began) = (0u16, None);
@@ -43,19 +128,18 @@ impl Sound {
                 if let Ok((n, from)) = socket.recv_from(&mut buffer) {
                     *peer_of.lock().unwrap() = Some(from);
                     if let Ok(packet) = Packet::read(&buffer[..n])
-                        && packet.payload_type == 0
+                        && packet.payload_type == payload_type
                     {
-                        let samples = buffer[packet.payload].iter().map(|code| g711::ulaw_decode(*code));
-                        heard.lock().unwrap().extend(samples);
+                        heard.lock().unwrap().extend(buffer[packet.payload].iter().map(|code| decode(*code)));
                     }
                 }
                 let Some(peer) = *peer_of.lock().unwrap() else { continue };
-                if Instant::now() < next {
+                if Instant::now() < next || muted.load(Ordering::Relaxed) {
                     continue;
                 }
                 next = next.max(Instant::now() - Duration::from_millis(100)) + Duration::from_millis(20);
                 let timestamp = u32::from(sequence) * 160;
-                let mut header = Header { marker: sequence == 0, payload_type: 0, sequence, timestamp, ssrc: 0x5150 };
+                let mut header = Header { marker: sequence == 0, payload_type, sequence, timestamp, ssrc: 0x5150 };
                 let mut bytes;
                 let mut key = key.lock().unwrap();
                 match key.as_mut().map(DigitSender::next) {
@@ -71,7 +155,7 @@ impl Sound {
                         }
                         bytes = header.bytes().to_vec();
                         let at = usize::from(sequence) * 160;
-                        bytes.extend((0..160).map(|i| g711::ulaw_encode(tone[(at + i) % tone.len()])));
+                        bytes.extend((0..160).map(|i| encode(tone[(at + i) % tone.len()])));
                     }
                 }
                 sequence = sequence.wrapping_add(1);
@@ -90,23 +174,23 @@ impl Sound {
         *self.key.lock().unwrap() = Some(DigitSender::new(event::code(key).expect("a key"), 160, 800));
     }
 
-    pub fn heard(&self) -> Vec<i16> {
-        self.heard.lock().unwrap().clone()
+    /// Sends nothing at all, until it is told otherwise.
+    pub fn mute(&self, muted: bool) {
+        self.muted.store(muted, Ordering::Relaxed);
     }
 
     /// Waits until something was heard at all: the menu speaks.
     pub fn wait_for_voice(&self) {
         wait_for("the menu to speak", Duration::from_secs(10), || {
             let heard = self.heard();
-            (vaxel::audio::measure::loudness(heard.get(heard.len().saturating_sub(4000)..)?) > -40.0).then_some(())
+            (measure::loudness(heard.get(heard.len().saturating_sub(4000)..)?) > -40.0).then_some(())
         });
     }
+}
 
-    /// Waits until this tone was heard for so long without a break.
-    pub fn wait_for_tone(&self, frequency: f64, millis: u64) {
-        wait_for(&format!("a tone of {frequency} Hz"), Duration::from_secs(15), || {
-            (vaxel::audio::measure::longest_tone_millis(&self.heard(), frequency, -20.0, 8000) >= millis).then_some(())
-        });
+impl Ear for Sound {
+    fn heard(&self) -> Vec<i16> {
+        self.heard.lock().unwrap().clone()
     }
 }
 
