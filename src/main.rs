@@ -1,10 +1,14 @@
 //! The command line: reads arguments, calls [`vaxel::edge`], says what went wrong and what to do about it.
 
+// They panic when nobody reads: `edge::output` does not.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 use clap::{Parser, Subcommand};
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use vaxel::config::Config;
+use vaxel::edge::output::{complain, print};
 use vaxel::edge::{self, project};
 
 /// A call-centre telephony and queue engine: SIP in, menus, queues, agents, and the truth about waiting.
@@ -80,13 +84,11 @@ fn main() -> ExitCode {
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        // Whoever reads our output has enough of it: `vaxel graph main | head`.
-        Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(failure) => {
             match failure {
                 Failure::Said => {}
-                Failure::Output(error) => eprintln!("vaxel: cannot write the output: {error}"),
-                Failure::Other(error) => eprintln!("vaxel: {error:#}"),
+                Failure::Output(error) => complain(format_args!("vaxel: cannot write the output: {error}")),
+                Failure::Other(error) => complain(format_args!("vaxel: {error:#}")),
             }
             ExitCode::FAILURE
         }
@@ -98,6 +100,12 @@ enum Failure {
     Said,
     Output(io::Error),
     Other(anyhow::Error),
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Failure {
+        Failure::Output(error)
+    }
 }
 
 impl From<anyhow::Error> for Failure {
@@ -124,12 +132,12 @@ fn settings(file: Option<&Path>) -> Result<Config, Failure> {
     let loaded = match project::settings(file, &[]) {
         Ok(loaded) => loaded,
         Err(problems) => {
-            problems.iter().for_each(|problem| eprintln!("{problem}"));
-            eprintln!("vaxel: the settings have to be mended first; `vaxel check` tests them together with the flows");
+            problems.iter().for_each(complain);
+            complain("vaxel: the settings have to be mended first; `vaxel check` tests them together with the flows");
             return Err(Failure::Said);
         }
     };
-    loaded.warnings.iter().for_each(|problem| eprintln!("{problem}"));
+    loaded.warnings.iter().for_each(complain);
     let filter = &loaded.config.log.filter;
     let filter = tracing_subscriber::EnvFilter::try_new(filter).map_err(|error| {
         anyhow::anyhow!("`filter` of [log] is wrong: {error}; write it as \"info,vaxel::sip=debug\"")
@@ -151,7 +159,7 @@ fn init(folder: &Path) -> Result<(), Failure> {
     let enter = if folder == Path::new(".") { String::new() } else { format!("  cd {}\n", folder.display()) };
     text +=
         &format!("\nNext:\n{enter}  vaxel check    test it\n  vaxel          serve it: register a phone, dial 100\n");
-    print(&text)
+    Ok(print(&text)?)
 }
 
 fn check(config: Option<PathBuf>, files: Vec<PathBuf>) -> Result<(), Failure> {
@@ -165,7 +173,7 @@ fn check(config: Option<PathBuf>, files: Vec<PathBuf>) -> Result<(), Failure> {
     for file in settings {
         let name = file.as_ref().map_or("the built-in settings".into(), |file| file.display().to_string());
         let (found, _) = project::check(file.as_deref(), &flows);
-        found.problems.iter().for_each(|problem| eprintln!("{problem}"));
+        found.problems.iter().for_each(complain);
         failed |= found.errors > 0;
         let verdict = match (found.errors, found.warnings) {
             (0, 0) => "good".into(),
@@ -183,7 +191,7 @@ fn graph(config: Option<PathBuf>, name: &str) -> Result<(), Failure> {
     let also: Vec<PathBuf> = file.into_iter().collect();
     let (found, flows) = project::check(project::settings_file(config).as_deref(), &also);
     let Some(flows) = flows else {
-        found.problems.iter().for_each(|problem| eprintln!("{problem}"));
+        found.problems.iter().for_each(complain);
         return Err(Failure::Said);
     };
     let name = match also.first() {
@@ -194,17 +202,12 @@ fn graph(config: Option<PathBuf>, name: &str) -> Result<(), Failure> {
         }
     };
     match flows.get(&name) {
-        Some(flow) => print(&vaxel::flow::graph(flow)),
+        Some(flow) => Ok(print(&vaxel::flow::graph(flow))?),
         None => {
             let known: Vec<&str> = flows.keys().map(String::as_str).collect();
             Err(anyhow::anyhow!("there is no flow `{name}`; there is: {}", known.join(", ")).into())
         }
     }
-}
-
-fn print(text: &str) -> Result<(), Failure> {
-    let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(Failure::Output)
 }
 
 fn count(number: usize, what: &str) -> String {

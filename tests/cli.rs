@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 /// A folder of this test, empty.
 fn scratch(name: &str) -> PathBuf {
@@ -194,6 +194,58 @@ fn one_flow_is_checked_and_drawn_with_the_others() {
 fn settings_that_are_not_there_are_an_error() {
     let (good, _, err) = run(&scratch("missing"), &["serve", "--config", "gone.toml"]);
     assert!(!good && err.contains("gone.toml") && err.contains("vaxel init"), "{err}");
+}
+
+/// On ports that are free.
+fn demo(folder: &Path) -> Child {
+    let mut command = vaxel(folder, &["demo"]);
+    command.env("VAXEL_SIP__LISTEN", "udp:127.0.0.1:0").env("VAXEL_HTTP__LISTEN", "127.0.0.1:0");
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("vaxel starts")
+}
+
+#[test]
+fn a_demonstration_whose_reader_is_gone_is_played_to_its_end() {
+    let folder = scratch("demo-unread");
+    let mut child = demo(&folder);
+    let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+    for _ in 0..3 {
+        lines.next().expect("it says more than that").expect("UTF-8");
+    }
+    drop(lines);
+    let output = child.wait_with_output().expect("it ends");
+    let err = String::from_utf8(output.stderr).expect("UTF-8");
+    assert!(output.status.success() && !err.contains("panicked"), "{:?}: {err}", output.status);
+    assert!(folder.join("data/demo-caller.wav").is_file(), "what the caller heard is there");
+}
+
+#[test]
+fn commands_that_nobody_reads_do_their_work_and_give_their_exit_code() {
+    let folder = changed("unread", "vaxel.toml", "service_level = \"20s\"", "service_levle = \"20s\"");
+    std::fs::create_dir(folder.join("good")).expect("a folder");
+    for (arguments, code) in [
+        (&["check"][..], 1),
+        (&["serve"], 1),
+        (&["graph", "main"], 1),
+        (&["init", "."], 1),
+        (&["init", "good"], 0),
+        (&["check", "good/vaxel.toml"], 0),
+        (&["graph", "main", "--config", "good/vaxel.toml"], 0),
+        (&["--help"], 0),
+    ] {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let mut command = vaxel(&folder, arguments);
+        command.stdout(writer.try_clone().expect("a descriptor")).stderr(writer);
+        assert_eq!(command.status().expect("vaxel runs").code(), Some(code), "{arguments:?}");
+    }
+}
+
+#[test]
+fn output_that_a_full_disk_does_not_take_is_an_error() {
+    let full = std::fs::File::options().write(true).open("/dev/full").expect("Linux has it");
+    let output = vaxel(&scratch("full"), &["graph", "main"]).stdout(full).output().expect("vaxel runs");
+    let err = String::from_utf8(output.stderr).expect("UTF-8");
+    assert!(output.status.code() == Some(1) && err.contains("cannot write the output"), "{err}");
 }
 
 #[test]

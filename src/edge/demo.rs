@@ -2,6 +2,7 @@
 //! and RTP over loopback.
 
 use super::clock::Clock;
+use super::output;
 use super::service::Service;
 use super::softphone::{Do, SoftPhone};
 use crate::audio::{measure, tone};
@@ -42,15 +43,15 @@ pub fn run(config: &Config, options: &Options) -> Result<()> {
     let number = config.numbers.first().context("the demonstration needs a number that can be dialled")?.number.clone();
     ensure!(config.agents.len() >= 2, "the demonstration needs two agents in the settings");
     let service = Service::start(config)?;
-    print!("{}", service.announcement(true));
+    show(&service.announcement(true));
     let story = Story::new(&service, &number)?;
     let outcome = story.play(&wav);
     match &outcome {
-        Ok(()) => println!("\nEverything happened as it should. What the caller heard: {}", wav.display()),
-        Err(err) => println!("\nNot everything happened: {err:#}"),
+        Ok(()) => show(&format!("\nEverything happened as it should. What the caller heard: {}\n", wav.display())),
+        Err(err) => show(&format!("\nNot everything happened: {err:#}\n")),
     }
     if options.keep && outcome.is_ok() {
-        service.run_until_told(|_| println!("The service goes on; Ctrl-C stops it."))?;
+        service.run_until_told(|_| show("The service goes on; Ctrl-C stops it.\n"))?;
     } else {
         service.drain();
         service.wait();
@@ -95,9 +96,7 @@ impl<'a> Story<'a> {
     }
 
     fn say(&self, at: Time, who: &str, what: &str) {
-        println!("{:9.3} s  {who:<14} {what}", at.since(self.began).as_secs_f64());
-        // The timeline is read as it happens; a closed pipe is the reader's choice.
-        drop(std::io::stdout().flush());
+        show(&format!("{:9.3} s  {who:<14} {what}\n", at.since(self.began).as_secs_f64()));
     }
 
     fn now(&self, who: &str, what: &str) {
@@ -113,7 +112,7 @@ impl<'a> Story<'a> {
 
     fn calls(&self) -> Result<()> {
         let Story { caller, first, second, .. } = self;
-        println!();
+        show("\n");
         for agent in [first, second] {
             agent.act(Do::Register);
             let (at, _) = agent.until("to be registered", LIMIT, |e| *e == PhoneEvent::Registered)?;
@@ -206,6 +205,13 @@ impl<'a> Story<'a> {
             std::thread::sleep(Duration::from_millis(20));
         }
         Ok(())
+    }
+}
+
+/// The story goes on when it cannot be told: its exit code says how it ended.
+fn show(text: &str) {
+    if let Err(error) = output::print(text) {
+        tracing::warn!(%error, "standard output cannot be written");
     }
 }
 

@@ -11,6 +11,7 @@ pub mod flows;
 mod http;
 pub mod media;
 pub mod metrics;
+pub mod output;
 pub mod project;
 mod recorder;
 pub mod service;
