@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 /// A folder of this test, empty.
 fn scratch(name: &str) -> PathBuf {
@@ -216,6 +217,21 @@ fn a_demonstration_whose_reader_is_gone_is_played_to_its_end() {
     let err = String::from_utf8(output.stderr).expect("UTF-8");
     assert!(output.status.success() && !err.contains("panicked"), "{:?}: {err}", output.status);
     assert!(folder.join("data/demo-caller.wav").is_file(), "what the caller heard is there");
+}
+
+#[test]
+fn a_demonstration_that_fails_ends_at_once_and_says_what_did_not_happen() {
+    let folder = changed("demo-fails", "flows/main.yaml", "\"1\": sales", "\"4\": sales");
+    let mut child = demo(&folder);
+    let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+    let said = lines.map(|line| line.expect("UTF-8")).find(|line| line.starts_with("Not everything happened"));
+    let failed = Instant::now();
+    let output = child.wait_with_output().expect("it ends");
+    assert!(failed.elapsed() < Duration::from_secs(3), "it ended only after {:?}", failed.elapsed());
+    let err = String::from_utf8(output.stderr).expect("UTF-8");
+    assert_eq!(output.status.code(), Some(1), "{err}");
+    let said = said.expect("it says so");
+    assert!(said.contains("no agent was rung") && err.contains("no agent was rung"), "{said}\n{err}");
 }
 
 #[test]

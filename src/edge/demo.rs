@@ -52,9 +52,14 @@ pub fn run(config: &Config, options: &Options) -> Result<()> {
     }
     if options.keep && outcome.is_ok() {
         service.run_until_told(|_| show("The service goes on; Ctrl-C stops it.\n"))?;
-    } else {
+    } else if outcome.is_ok() {
+        drop(story);
         service.drain();
         service.wait();
+    } else {
+        // The story broke off with its call up, perhaps: nobody is left to end it, and nobody is to be waited for.
+        drop(story);
+        drop(service);
     }
     outcome
 }
