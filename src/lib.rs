@@ -32,7 +32,7 @@
 //! Which room may use which is written, with the reasons, in `tests/tidy.rs`, and kept by it.
 
 #![forbid(unsafe_code)]
-// They panic when nobody reads: `edge::output` does not.
+// They panic when nobody reads: `edge::output` and `edge::log` do not.
 #![cfg_attr(not(test), warn(clippy::print_stdout, clippy::print_stderr))]
 
 pub mod acd;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use vaxel::config::Config;
 use vaxel::edge::output::{complain, print};
-use vaxel::edge::{self, project};
+use vaxel::edge::{self, log, project};
 
 /// A call-centre telephony and queue engine: SIP in, menus, queues, agents, and the truth about waiting.
 ///
@@ -82,6 +82,8 @@ fn main() -> ExitCode {
         Some(Command::Check { files }) => check(config, files),
         Some(Command::Graph { flow }) => graph(config, &flow),
     };
+    // The last lines of the log, and before what is said now.
+    log::flush();
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -144,8 +146,10 @@ fn settings(file: Option<&Path>) -> Result<Config, Failure> {
     })?;
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(io::stderr)
+        .with_writer(|| log::Lines)
         .with_ansi(io::stderr().is_terminal())
+        // By `eprintln!`, which panics when nobody reads.
+        .log_internal_errors(false)
         .init();
     Ok(loaded.config)
 }

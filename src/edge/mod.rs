@@ -9,6 +9,7 @@ mod door;
 mod driver;
 pub mod flows;
 mod http;
+pub mod log;
 pub mod media;
 pub mod metrics;
 pub mod output;

@@ -8,13 +8,14 @@ use super::media::{self, Workers};
 use super::metrics::{Metrics, Names};
 use super::sip::{Listen, Sip, StreamLimits, transport_name};
 use super::store::{self, Store};
-use super::{flows, http, recorder, sounds};
+use super::{flows, http, log, recorder, sounds};
 use crate::config::{self, Config, Given};
 use crate::engine::{Engine, Input};
 use crate::record::Board;
 use crate::sip::{Hop, Transport};
 use crate::time::Duration;
 use anyhow::{Context, bail};
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -303,9 +304,13 @@ impl Drop for Service {
 ///
 /// As [`Service::start`].
 pub fn serve(config: &Config, show_passwords: bool) -> anyhow::Result<()> {
-    let print = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |panic| {
-        print(panic);
+    std::panic::set_hook(Box::new(|panic| {
+        // Said on the way of the log: the usual hook would wait for a reader of standard error that has stopped.
+        let thread = std::thread::current();
+        let backtrace = Backtrace::capture();
+        let backtrace =
+            if backtrace.status() == BacktraceStatus::Captured { backtrace.to_string() } else { String::new() };
+        log::say(&format!("thread '{}' {panic}\n{backtrace}", thread.name().unwrap_or("unnamed")));
         fail("a part of vaxel failed (see above)");
     }));
     let service = Service::start(config)?;
@@ -338,7 +343,9 @@ fn vital<T: Send + 'static>(
 }
 
 fn fail(what: &str) -> ! {
-    eprintln!("vaxel: {what}; the process ends, because half a service is worse than none");
+    // Nothing here may panic, nor wait for a reader: a thread may be unwinding, and nobody may be reading.
+    log::say(&format!("vaxel: {what}; the process ends, because half a service is worse than none"));
+    log::flush();
     std::process::exit(70);
 }
 

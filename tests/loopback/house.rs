@@ -87,11 +87,7 @@ impl House {
 
     /// All series with their values.
     pub fn metrics(&self) -> BTreeMap<String, f64> {
-        let (status, text) = self.get("/metrics");
-        assert_eq!(status, 200);
-        let lines = text.lines().filter(|line| !line.starts_with('#'));
-        let parts = lines.map(|line| line.rsplit_once(' ').expect("a series and its value"));
-        parts.map(|(series, value)| (series.to_owned(), value.parse().expect("a number"))).collect()
+        metrics(self.service().http())
     }
 
     pub fn wait_for_metric(&self, series: &str, value: f64) {
@@ -145,14 +141,28 @@ pub fn get(server: SocketAddr, path: &str) -> (u16, String) {
     (status.expect("a status"), body.to_owned())
 }
 
+/// All series with their values.
+pub fn metrics(server: SocketAddr) -> BTreeMap<String, f64> {
+    let (status, text) = get(server, "/metrics");
+    assert_eq!(status, 200);
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    let parts = lines.map(|line| line.rsplit_once(' ').expect("a series and its value"));
+    parts.map(|(series, value)| (series.to_owned(), value.parse().expect("a number"))).collect()
+}
+
 /// The settings of every test, with its data in `folder`.
 pub fn settings(folder: &Path, more: &str) -> Config {
+    let text = settings_file(folder, more);
+    let loaded = config::load(Some(Path::new("test.toml")), [], &|_| Ok(text.clone()));
+    loaded.unwrap_or_else(|problems| panic!("{}", problems[0])).config
+}
+
+/// The same, as an operator writes them.
+pub fn settings_file(folder: &Path, more: &str) -> String {
     let text = SETTINGS.replace("FOLDER", &folder.join("data").display().to_string()) + more;
     // Media ports that other tests of this machine do not use at the same time: each process has its own part.
     let first = 30_000 + (std::process::id() % 50) * 500;
-    let text = text.replace("[media]", &format!("[media]\nports = \"{first}-{}\"", first + 499));
-    let loaded = config::load(Some(Path::new("test.toml")), [], &|_| Ok(text.clone()));
-    loaded.unwrap_or_else(|problems| panic!("{}", problems[0])).config
+    text.replace("[media]", &format!("[media]\nports = \"{first}-{}\"", first + 499))
 }
 
 /// Removed with everything in it.

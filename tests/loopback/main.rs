@@ -1,17 +1,20 @@
-//! The real program on real sockets, in this process: everything but the command line.
+//! The real program on real sockets; in this process, or in its own where that matters.
 
 // These tests live in the world: they need its time and its chance.
 #![allow(clippy::disallowed_methods)]
 
 mod house;
+mod log;
 mod person;
+mod program;
 
 use house::{Folder, House, PATIENCE, carrier, settings};
 use person::{Person, connect, until};
-use rustix::process::{Pid, Signal};
-use std::io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
+use program::Program;
+use rustix::process::Signal;
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::Stdio;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use vaxel::acd::{Exit, Outcome};
@@ -299,72 +302,6 @@ fn a_flow_that_is_wrong_stops_the_start_with_its_place() {
     assert!(error.contains("sales.yaml:"), "{error}");
 }
 
-/// Set for the process that is the service: where its data goes.
-const SERVE: &str = "VAXEL_TEST_SERVE";
-
-/// `vaxel serve` in a process of its own, from its first words to its end.
-struct Served {
-    process: Child,
-    sip: SocketAddr,
-    http: SocketAddr,
-    /// Held open: who writes to a closed pipe fails.
-    _said: BufReader<ChildStdout>,
-    _folder: Folder,
-}
-
-impl Served {
-    /// `this`: the test that calls [`Served::run_if_asked`] first.
-    fn start(this: &str) -> Served {
-        let folder = Folder::new();
-        let mut again = Command::new(std::env::current_exe().unwrap());
-        again.args(["--exact", this, "--nocapture"]).env(SERVE, &folder.0).stdout(Stdio::piped());
-        let mut process = again.spawn().unwrap();
-        let mut said = String::new();
-        let mut lines = BufReader::new(process.stdout.take().unwrap());
-        while !said.contains("  records ") {
-            assert!(lines.read_line(&mut said).unwrap() > 0, "it ended too early:\n{said}");
-        }
-        let after = |mark: &str| {
-            let rest = said.split_once(mark).expect("it is announced").1;
-            rest.split(['\n', '/']).next().expect("an address").parse().expect("an address")
-        };
-        Served { sip: after("udp "), http: after("http://"), process, _said: lines, _folder: folder }
-    }
-
-    fn run_if_asked() -> bool {
-        let folder = std::env::var_os(SERVE);
-        if let Some(folder) = &folder {
-            vaxel::edge::serve(&settings(folder.as_ref(), ""), false).expect("the service runs");
-        }
-        folder.is_some()
-    }
-
-    fn signal(&self, signal: Signal) {
-        rustix::process::kill_process(Pid::from_child(&self.process), signal).unwrap();
-    }
-
-    /// Exit code, once it has ended.
-    fn end(&mut self, mut meanwhile: impl FnMut()) -> Option<i32> {
-        let began = Instant::now();
-        loop {
-            if let Some(status) = self.process.try_wait().unwrap() {
-                return status.code();
-            }
-            assert!(began.elapsed() < PATIENCE, "it does not end");
-            meanwhile();
-        }
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        // An error: it has ended, as it should.
-        if self.process.kill().is_ok() {
-            self.process.wait().expect("it was killed");
-        }
-    }
-}
-
 fn caller_in_line(server: SocketAddr) -> Person {
     let mut caller = Person::new(Udp, carrier(true), server, "+46701234567", None);
     caller.does(|phone, now| phone.call(now, "300"));
@@ -374,33 +311,27 @@ fn caller_in_line(server: SocketAddr) -> Person {
 
 #[test]
 fn sigterm_lets_calls_end_and_then_the_process() {
-    if Served::run_if_asked() {
-        return;
-    }
-    let mut served = Served::start("sigterm_lets_calls_end_and_then_the_process");
-    let mut caller = caller_in_line(served.sip);
-    served.signal(Signal::TERM);
+    let mut program = Program::start(Stdio::inherit(), "warn");
+    let mut caller = caller_in_line(program.sip);
+    program.signal(Signal::TERM);
     let began = Instant::now();
-    while house::get(served.http, "/readyz").0 != 503 {
+    while house::get(program.http, "/readyz").0 != 503 {
         assert!(began.elapsed() < PATIENCE);
     }
-    assert!(served.process.try_wait().unwrap().is_none(), "a call is up");
+    assert!(program.process.try_wait().unwrap().is_none(), "a call is up");
     caller.does(|phone, now| phone.hang_up(now));
-    assert_eq!(served.end(|| caller.turn()), Some(0));
+    assert_eq!(program.end(|| caller.turn()), Some(0));
 }
 
 #[test]
 fn a_second_signal_ends_the_process_at_once() {
-    if Served::run_if_asked() {
-        return;
-    }
-    let mut served = Served::start("a_second_signal_ends_the_process_at_once");
-    let _caller = caller_in_line(served.sip);
-    served.signal(Signal::INT);
+    let mut program = Program::start(Stdio::inherit(), "warn");
+    let _caller = caller_in_line(program.sip);
+    program.signal(Signal::INT);
     let began = Instant::now();
-    while house::get(served.http, "/readyz").0 != 503 {
+    while house::get(program.http, "/readyz").0 != 503 {
         assert!(began.elapsed() < PATIENCE);
     }
-    served.signal(Signal::TERM);
-    assert_eq!(served.end(|| std::thread::sleep(Duration::from_millis(5))), Some(0));
+    program.signal(Signal::TERM);
+    assert_eq!(program.end(|| std::thread::sleep(Duration::from_millis(5))), Some(0));
 }

@@ -12,7 +12,7 @@ pub(in crate::edge) use calls::{ender, exit_name};
 pub use media::Media;
 pub use traffic::{SipFault, Traffic};
 
-use super::Clock;
+use super::{Clock, log};
 use crate::record::{Board, CallEvent};
 use crate::time::Duration;
 use prometheus::core::Collector;
@@ -71,6 +71,7 @@ impl Metrics {
         let started = Gauge::new("vaxel_start_time_seconds", "When the process started, since the Unix epoch.");
         let started = register(&registry, started.expect("a valid name"));
         started.set(clock.now().as_secs_f64());
+        register(&registry, log::lost());
         Metrics {
             calls: Mutex::new(Calls::new(&registry, clock.now(), names)),
             traffic: Traffic::new(&registry),
