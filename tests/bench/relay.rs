@@ -12,15 +12,15 @@
 
 #![allow(clippy::disallowed_methods)]
 
+mod sockets;
+
 use anyhow::{Context, Result, bail};
 use clap::Parser;
-use rustix::buffer::spare_capacity;
-use rustix::event::{Timespec, epoll};
-use rustix::fd::{AsFd, OwnedFd};
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use sockets::{BareRelay, BareSender, Heard, Phones, allow_many_files};
+use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use std::{fs, thread};
 use vaxel::audio::tone;
 use vaxel::edge::Clock;
@@ -239,53 +239,18 @@ impl Ours {
     }
 }
 
-/// Carries the packets of phone 2n to phone 2n + 1 and back, and does nothing else.
 fn bare_round(calls: usize, step: Duration, length: Duration) -> Result<Measured> {
     let mut phones = Phones::new(calls * 2)?;
-    let remotes = phones.addresses()?;
-    let sockets = (0..remotes.len()).map(|_| local_socket()).collect::<Result<Vec<_>>>()?;
-    phones.targets = sockets.iter().map(UdpSocket::local_addr).collect::<Result<_, _>>()?;
-    let epoll = watch(&sockets)?;
-    measure_bare(&mut phones, true, length, move |stop| {
-        let mut ready = Vec::with_capacity(1024);
-        let mut buffer = [0; 1501];
-        while !stop.load(Ordering::Relaxed) {
-            wait(&epoll, &mut ready, Duration::from_millis(100))?;
-            let begun = Instant::now();
-            for event in ready.drain(..) {
-                let index = usize::try_from(event.data.u64())?;
-                if let Ok((length, _)) = sockets[index].recv_from(&mut buffer) {
-                    let other = index ^ 1;
-                    // A packet that cannot be sent is seen as lost.
-                    sockets[other].send_to(&buffer[..length], remotes[other]).ok();
-                }
-            }
-            let rest = step.saturating_sub(begun.elapsed());
-            if !rest.is_zero() {
-                thread::sleep(rest);
-            }
-        }
-        Ok(())
-    })
+    let relay = BareRelay::new(phones.addresses()?)?;
+    phones.targets = relay.addresses()?;
+    measure_bare(&mut phones, true, length, move |stop| relay.run(step, || stop.load(Ordering::Relaxed)))
 }
 
-/// Sends what music would be: a socket for each phone, a packet each 20 ms, the phones spread over the milliseconds.
 fn bare_sender_round(callers: usize, length: Duration) -> Result<Measured> {
     let mut phones = Phones::new(callers)?;
-    let remotes = phones.addresses()?;
-    let sockets = (0..callers).map(|_| local_socket()).collect::<Result<Vec<_>>>()?;
+    let sender = BareSender::new(phones.addresses()?)?;
     measure_bare(&mut phones, false, length, move |stop| {
-        let begun = Instant::now();
-        let packet = [0xff; PACKET];
-        for step in 0.. {
-            if stop.load(Ordering::Relaxed) {
-                break;
-            }
-            for index in (step % 20..callers).step_by(20) {
-                sockets[index].send_to(&packet, remotes[index]).ok();
-            }
-            thread::sleep((begun + Duration::from_millis(step as u64 + 1)).saturating_duration_since(Instant::now()));
-        }
+        sender.run(|| stop.load(Ordering::Relaxed));
         Ok(())
     })
 }
@@ -304,123 +269,6 @@ fn measure_bare(
     stop.store(true, Ordering::Relaxed);
     thread.join().expect("a bare relay does not panic")?;
     measured
-}
-
-/// Every phone sends a packet each 20 ms, evenly spread; one thread for all.
-struct Phones {
-    sockets: Vec<UdpSocket>,
-    targets: Vec<SocketAddr>,
-    sequences: Vec<u16>,
-    epoll: OwnedFd,
-    started: Instant,
-}
-
-#[derive(Default)]
-struct Heard {
-    sent: u64,
-    received: u64,
-    /// Microseconds of each packet that carried its time of sending.
-    delays: Vec<u32>,
-}
-
-impl Heard {
-    fn delay_millis(&self, share: f64) -> f64 {
-        let index = (self.delays.len() as f64 * share) as usize;
-        self.delays.get(index).map_or(f64::NAN, |micros| f64::from(*micros) / 1000.0)
-    }
-}
-
-/// Begins the payload of a phone's packet; the microsecond of its sending follows.
-const MARK: [u8; 8] = *b"vaxel ->";
-const HEADER: usize = 12;
-const PACKET: usize = HEADER + 160;
-const PERIOD: Duration = Duration::from_millis(20);
-
-impl Phones {
-    fn new(count: usize) -> Result<Phones> {
-        let sockets = (0..count).map(|_| local_socket()).collect::<Result<Vec<_>>>()?;
-        let epoll = watch(&sockets)?;
-        let sequences = vec![0; count];
-        let nobody = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
-        Ok(Phones { sockets, targets: vec![nobody; count], sequences, epoll, started: Instant::now() })
-    }
-
-    fn addresses(&self) -> Result<Vec<SocketAddr>> {
-        Ok(self.sockets.iter().map(UdpSocket::local_addr).collect::<Result<_, _>>()?)
-    }
-
-    fn run(&mut self, length: Duration, talking: bool) -> Result<Heard> {
-        let mut heard = Heard::default();
-        let mut ready = Vec::with_capacity(1024);
-        let begun = Instant::now();
-        // What is under way at the end shall still be counted.
-        let until = length + Duration::from_millis(50);
-        let count = self.sockets.len() as u64;
-        let total = length.as_nanos() as u64 * count / PERIOD.as_nanos() as u64;
-        while begun.elapsed() < until {
-            let due = begun.elapsed().as_nanos() as u64 * count / PERIOD.as_nanos() as u64;
-            while talking && heard.sent < due.min(total) {
-                self.send((heard.sent % count) as usize)?;
-                heard.sent += 1;
-            }
-            wait(&self.epoll, &mut ready, Duration::ZERO)?;
-            if ready.is_empty() {
-                thread::sleep(Duration::from_micros(50));
-            }
-            for event in ready.drain(..) {
-                self.receive(usize::try_from(event.data.u64())?, &mut heard);
-            }
-        }
-        Ok(heard)
-    }
-
-    fn send(&mut self, phone: usize) -> Result<()> {
-        let sequence = self.sequences[phone].wrapping_add(1);
-        self.sequences[phone] = sequence;
-        let mut packet = [0xff; PACKET];
-        packet[..2].copy_from_slice(&[0x80, 0]);
-        packet[2..4].copy_from_slice(&sequence.to_be_bytes());
-        packet[4..8].copy_from_slice(&(u32::from(sequence) * 160).to_be_bytes());
-        packet[8..12].copy_from_slice(&(phone as u32).to_be_bytes());
-        packet[12..20].copy_from_slice(&MARK);
-        packet[20..28].copy_from_slice(&(self.started.elapsed().as_micros() as u64).to_be_bytes());
-        self.sockets[phone].send_to(&packet, self.targets[phone])?;
-        Ok(())
-    }
-
-    fn receive(&self, phone: usize, heard: &mut Heard) {
-        let mut packet = [0; 1501];
-        let Ok((PACKET, _)) = self.sockets[phone].recv_from(&mut packet) else { return };
-        heard.received += 1;
-        let (mark, rest) = packet[HEADER..].split_at(MARK.len());
-        if mark == MARK {
-            let sent = u64::from_be_bytes(rest[..8].try_into().expect("eight bytes"));
-            let delay = (self.started.elapsed().as_micros() as u64).saturating_sub(sent);
-            heard.delays.push(u32::try_from(delay).unwrap_or(u32::MAX));
-        }
-    }
-}
-
-fn local_socket() -> Result<UdpSocket> {
-    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
-    socket.set_nonblocking(true)?;
-    Ok(socket)
-}
-
-fn watch(sockets: &[UdpSocket]) -> Result<OwnedFd> {
-    let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-    for (n, socket) in sockets.iter().enumerate() {
-        epoll::add(&epoll, socket, epoll::EventData::new_u64(n as u64), epoll::EventFlags::IN)?;
-    }
-    Ok(epoll)
-}
-
-fn wait(epoll: impl AsFd, ready: &mut Vec<epoll::Event>, limit: Duration) -> Result<()> {
-    let limit = Timespec { tv_sec: 0, tv_nsec: limit.as_nanos().try_into()? };
-    match epoll::wait(epoll, spare_capacity(ready), Some(&limit)) {
-        Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
-        Err(error) => Err(error.into()),
-    }
 }
 
 /// CPU time so far of the thread with this name.
@@ -442,12 +290,4 @@ fn resident() -> Result<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
     let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse()?;
     Ok(kilobytes * 1024)
-}
-
-/// A call needs six sockets here, and the usual limit is 1024 files.
-fn allow_many_files() -> Result<()> {
-    use rustix::process::{Resource, getrlimit, setrlimit};
-    let mut limit = getrlimit(Resource::Nofile);
-    limit.current = limit.maximum;
-    Ok(setrlimit(Resource::Nofile, limit)?)
 }
