@@ -21,6 +21,7 @@ pub struct Contact {
     pub trunk: Arc<str>,
     pub started: Time,
     pub answered: Option<Time>,
+    /// While the call is up: the last time anything was heard of it.
     pub ended: Time,
     pub ended_by: EndedBy,
     pub cause: String,
@@ -59,7 +60,7 @@ pub struct Wait {
     pub priority: i32,
     pub since: Time,
     pub waited_ms: u64,
-    /// `None` only if the call ended while the entry still waited, which no engine should let happen.
+    /// `None` while the entry waits.
     pub exit: Option<Exit>,
     pub in_service_level: bool,
 }
@@ -72,6 +73,7 @@ pub struct Offer {
     pub agent: Arc<str>,
     pub at: Time,
     pub rang_ms: u64,
+    /// `None` while it rings, and for ever if the service stopped meanwhile.
     pub outcome: Option<Outcome>,
 }
 
@@ -136,26 +138,19 @@ impl Recorder {
                 contact.cause.clone_from(cause);
                 return Some(contact);
             }
-            What::CallAnswered { call }
-            | What::Step { call, .. }
-            | What::FlowFault { call, .. }
-            | What::Queued { call, .. }
-            | What::Dequeued { call, .. }
-            | What::Offered { call, .. }
-            | What::OfferEnded { call, .. }
-            | What::Connected { call, .. }
-            | What::Disconnected { call, .. }
-            | What::Held { call, .. }
-            | What::Resumed { call, .. }
-            | What::LegClosed { call, .. }
-            | What::LegSilent { call, .. } => {
-                if let Some(contact) = self.open.get_mut(call) {
-                    contact.apply(at, &event.what);
+            what => {
+                if let Some(contact) = what.call().and_then(|call| self.open.get_mut(&call)) {
+                    contact.apply(at, what);
+                    contact.ended = at;
                 }
             }
-            What::CallRefused { .. } | What::Agent { .. } => {}
         }
         None
+    }
+
+    /// What is known until now of a call that is up.
+    pub fn get(&self, call: CallId) -> Option<&Contact> {
+        self.open.get(&call)
     }
 
     /// Calls that have begun and not ended.
@@ -174,7 +169,7 @@ impl Contact {
             started: at,
             answered: None,
             ended: at,
-            // Overwritten at the end; a record is not given out before.
+            // Overwritten at the end.
             ended_by: EndedBy::System,
             cause: String::new(),
             steps: Vec::new(),
@@ -257,6 +252,26 @@ impl Contact {
             What::CallStarted { .. } | What::CallEnded { .. } | What::CallRefused { .. } | What::Agent { .. } => false,
         };
         self.truncated |= full;
+    }
+
+    /// What was open when the service stopped ends at `last_known`, or later if the record itself knows better: the
+    /// wait as [`Exit::SystemFault`], the talk, the ringing. For records of calls that were up then.
+    pub fn interrupt(&mut self, last_known: Time) {
+        self.ended = self.ended.max(last_known);
+        self.ended_by = EndedBy::SystemFault;
+        self.cause = "the service stopped while the call was up".to_owned();
+        let until_then = |since: Time| milliseconds(self.ended.since(since));
+        for wait in self.waits.iter_mut().filter(|wait| wait.exit.is_none()) {
+            wait.waited_ms = until_then(wait.since);
+            wait.exit = Some(Exit::SystemFault);
+        }
+        for offer in self.offers.iter_mut().filter(|offer| offer.outcome.is_none()) {
+            offer.rang_ms = until_then(offer.at);
+        }
+        // Only the last talk can be open, and no talk that ended was shorter than a millisecond.
+        if let Some(talk) = self.talks.last_mut().filter(|talk| talk.talked_ms == 0) {
+            talk.talked_ms = until_then(talk.at);
+        }
     }
 
     /// The last wait: the one that says how the caller fared.
@@ -399,6 +414,30 @@ mod tests {
         assert_eq!(contact.media.len(), 2);
         assert_eq!(contact.media[0].jitter_us, 2_000);
         assert!(!contact.truncated);
+    }
+
+    #[test]
+    fn an_interrupted_record_ends_what_was_open_at_the_last_time_known() {
+        let until = |events: usize, last_known: u64| {
+            let mut recorder = Recorder::default();
+            assert!(story()[..events].iter().all(|event| recorder.apply(event).is_none()));
+            let mut contact = recorder.get(CALL).unwrap().clone();
+            contact.interrupt(Time::from_micros(last_known * 1000));
+            assert_eq!(contact.ended_by, EndedBy::SystemFault);
+            contact
+        };
+        let waiting = until(5, 3_500);
+        assert_eq!(waiting.ended, Time::from_micros(3_500_000));
+        assert_eq!((waiting.waits[0].waited_ms, waiting.waits[0].exit), (2_500, Some(Exit::SystemFault)));
+        assert_eq!((waiting.offers[0].rang_ms, waiting.offers[0].outcome), (1_500, None));
+        assert_eq!(waiting.talked_ms(), 0);
+        let talking = until(11, 30_000);
+        assert_eq!((talking.waits[0].waited_ms, talking.waits[0].exit), (7_999, Some(Exit::Answered)));
+        assert_eq!(talking.talked_ms(), 21_000);
+        // The record has heard of the call later than anything else was written.
+        assert_eq!(until(11, 0).ended, Time::from_secs(20));
+        let after = until(13, 59_700);
+        assert_eq!((after.talked_ms(), after.ended), (50_000, Time::from_micros(59_700_000)));
     }
 
     #[test]

@@ -138,6 +138,33 @@ pub enum EndedBy {
     Flow,
     /// We ended it: limit, drain, dead leg, fault.
     System,
+    /// The service itself stopped while the call was up: killed, crashed, or the machine lost its power. Said in
+    /// records only, because nobody was there to say it when it happened.
+    SystemFault,
+}
+
+impl What {
+    /// The call it is about; `None`: a refused one, or an agent.
+    pub fn call(&self) -> Option<CallId> {
+        match self {
+            What::CallStarted { call, .. }
+            | What::CallAnswered { call }
+            | What::Step { call, .. }
+            | What::FlowFault { call, .. }
+            | What::Queued { call, .. }
+            | What::Dequeued { call, .. }
+            | What::Offered { call, .. }
+            | What::OfferEnded { call, .. }
+            | What::Connected { call, .. }
+            | What::Disconnected { call, .. }
+            | What::Held { call, .. }
+            | What::Resumed { call, .. }
+            | What::LegClosed { call, .. }
+            | What::LegSilent { call, .. }
+            | What::CallEnded { call, .. } => Some(*call),
+            What::CallRefused { .. } | What::Agent { .. } => None,
+        }
+    }
 }
 
 /// [`crate::acd::AgentState`] without its data: the label of `vaxel_agents`.

@@ -263,6 +263,7 @@ pub(in crate::edge) fn ender(by: EndedBy) -> &'static str {
         EndedBy::Agent => "agent",
         EndedBy::Flow => "flow",
         EndedBy::System => "system",
+        EndedBy::SystemFault => "system_fault",
     }
 }
 
@@ -336,7 +337,7 @@ mod tests {
         for outcome in OUTCOMES {
             assert_eq!(serde_json::to_value(outcome).unwrap(), outcome_name(outcome));
         }
-        for by in ENDERS {
+        for by in ENDERS.into_iter().chain([EndedBy::SystemFault]) {
             assert_eq!(serde_json::to_value(by).unwrap(), ender(by));
         }
         for phase in AgentPhase::ALL {
