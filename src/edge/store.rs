@@ -3,21 +3,27 @@
 //! Call handling never waits for the disk: records stand in a bounded queue before one writer task, which takes as many
 //! as there are into one transaction and tries again for as long as the disk refuses. A record that finds the queue
 //! full is written to the log as JSON and counted, so nothing is lost in silence.
+//!
+//! A call that is up has a row in `open_calls`, with what is known of it; and once in a while the time is written. At
+//! the next start, rows that are still there are of calls that were up when the service was killed or lost its power:
+//! they become contact records that say so. Which calls have a row is the recorder's business.
 
 use super::Clock;
 use super::metrics::{Store as Metrics, ender, exit_name};
+use crate::ids::CallId;
 use crate::record::Contact;
-use crate::time::Duration;
+use crate::time::{Duration, Time};
 use anyhow::{Context, bail};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{Connection, Row, raw_sql};
+use sqlx::{Connection, Row as _, raw_sql};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant as Stopwatch;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until};
 
-/// Records that may wait for the disk.
+/// Records, of calls that are over or up, that may wait for the disk.
 const WAITING_MAX: usize = 10_000;
 
 /// Records in one transaction.
@@ -28,7 +34,8 @@ const RETRY: Duration = Duration::from_millis(100);
 const RETRY_MAX: Duration = Duration::from_secs(5);
 
 /// What brings a database from the version of its place in this list to the next. Only ever added to.
-const MIGRATIONS: [&str; 1] = ["
+const MIGRATIONS: [&str; 2] = [
+    "
     CREATE TABLE contacts (
         id INTEGER PRIMARY KEY,
         started TEXT NOT NULL,
@@ -50,19 +57,45 @@ const MIGRATIONS: [&str; 1] = ["
     CREATE INDEX contacts_queue ON contacts (queue, started);
     CREATE INDEX contacts_agent ON contacts (agent, started);
     CREATE INDEX contacts_from ON contacts (from_number, started);
-"];
+",
+    // `alive` has one row at most, its time in microseconds.
+    "
+    CREATE TABLE open_calls (id INTEGER PRIMARY KEY, record TEXT NOT NULL) STRICT;
+    CREATE TABLE alive (id INTEGER PRIMARY KEY CHECK (id = 1), at INTEGER NOT NULL) STRICT;
+",
+];
 
 /// The store as the recorder sees it.
 pub struct Store {
-    records: mpsc::Sender<Contact>,
+    rows: mpsc::Sender<Row>,
     /// When the writer has to give up, once it is closing.
     closing: watch::Sender<Option<Instant>>,
     writer: JoinHandle<()>,
     metrics: Metrics,
 }
 
+/// What is to be written.
+enum Row {
+    /// Of a call that is up.
+    Open(Box<Contact>),
+    /// Of a call that is over.
+    Done(Box<Contact>),
+    /// Nothing but the time, which is written with everything.
+    Alive,
+}
+
+impl Row {
+    fn call(&self) -> Option<CallId> {
+        match self {
+            Row::Open(contact) | Row::Done(contact) => Some(contact.id),
+            Row::Alive => None,
+        }
+    }
+}
+
 impl Store {
     /// Opens the database, brings it up to this version of the program, and begins to write, on the current runtime.
+    /// Calls that were up when the service last stopped get their records.
     ///
     /// # Errors
     ///
@@ -76,25 +109,47 @@ impl Store {
         let named = || format!("cannot use the contact records in {}", file.display());
         let mut database = connect(&file).await.with_context(named)?;
         migrate(&mut database, clock).await.with_context(named)?;
-        let (records, waiting) = mpsc::channel(waiting_max);
+        let interrupted = interrupted(&mut database).await.with_context(named)?;
+        let (rows, waiting) = mpsc::channel(waiting_max);
         let (closing, deadline) = watch::channel(None);
-        let writer = Writer { file, database: Some(database), waiting, deadline, metrics: metrics.clone() };
-        Ok(Store { records, closing, writer: tokio::spawn(writer.run()), metrics })
+        let writer = Writer { file, database: Some(database), waiting, deadline, clock, metrics: metrics.clone() };
+        let store = Store { rows, closing, writer: tokio::spawn(writer.run()), metrics };
+        if !interrupted.is_empty() {
+            tracing::warn!(calls = interrupted.len(), "calls were up when the service stopped; their records say so");
+        }
+        interrupted.into_iter().for_each(|contact| store.keep(contact));
+        Ok(store)
+    }
+
+    /// What is known of a call that is up, in case this process does not live to its end. Never waits. False: too much
+    /// waits for the disk already, and records of calls that are over go first.
+    pub fn note(&self, contact: &Contact) -> bool {
+        let room = self.rows.capacity() > self.rows.max_capacity() / 2;
+        room && self.rows.try_send(Row::Open(Box::new(contact.clone()))).is_ok()
+    }
+
+    /// Has the time written. Never waits.
+    pub fn alive(&self) {
+        if self.rows.try_send(Row::Alive).is_err() {
+            tracing::debug!("the disk is too slow to be told the time");
+        }
     }
 
     /// Never waits. A record that does not fit is logged.
     pub fn keep(&self, contact: Contact) {
         self.metrics.waiting.inc();
-        if let Err(error) = self.records.try_send(contact) {
+        if let Err(error) = self.rows.try_send(Row::Done(Box::new(contact))) {
             self.metrics.waiting.dec();
-            lost(&self.metrics, &error.into_inner());
+            if let Row::Done(contact) = error.into_inner() {
+                lost(&self.metrics, &contact);
+            }
         }
     }
 
     /// Writes what still waits; what the disk has not taken within `limit` is logged.
     pub async fn close(self, limit: Duration) {
         self.closing.send_replace(Some(Instant::now() + limit));
-        drop(self.records);
+        drop(self.rows);
         if let Err(error) = self.writer.await {
             tracing::error!(%error, "the writer of contact records failed");
         }
@@ -110,8 +165,9 @@ struct Writer {
     file: PathBuf,
     /// `None` after an error: opened anew, because a broken connection may stay broken.
     database: Option<SqliteConnection>,
-    waiting: mpsc::Receiver<Contact>,
+    waiting: mpsc::Receiver<Row>,
     deadline: watch::Receiver<Option<Instant>>,
+    clock: Clock,
     metrics: Metrics,
 }
 
@@ -124,7 +180,8 @@ impl Writer {
                 () = self.write_until_it_works(&batch) => true,
                 () = passed(&mut deadline) => false,
             };
-            for contact in batch.drain(..) {
+            for row in batch.drain(..) {
+                let Row::Done(contact) = row else { continue };
                 self.metrics.waiting.dec();
                 if written {
                     self.metrics.written.inc();
@@ -140,7 +197,7 @@ impl Writer {
         }
     }
 
-    async fn write_until_it_works(&mut self, batch: &[Contact]) {
+    async fn write_until_it_works(&mut self, batch: &[Row]) {
         let mut pause = RETRY;
         loop {
             let began = Stopwatch::now();
@@ -148,7 +205,7 @@ impl Writer {
                 Ok(()) => return self.metrics.batch_seconds.observe(began.elapsed().as_secs_f64()),
                 Err(error) => {
                     self.metrics.retries.inc();
-                    tracing::error!(%error, records = batch.len(), "contact records cannot be written; trying again");
+                    tracing::error!(%error, rows = batch.len(), "contact records cannot be written; trying again");
                 }
             }
             sleep(pause).await;
@@ -156,16 +213,23 @@ impl Writer {
         }
     }
 
-    async fn write(&mut self, batch: &[Contact]) -> sqlx::Result<()> {
+    async fn write(&mut self, batch: &[Row]) -> sqlx::Result<()> {
         // Kept only if all went well.
         let mut database = match self.database.take() {
             Some(database) => database,
             None => connect(&self.file).await?,
         };
         let mut transaction = database.begin().await?;
-        for contact in batch {
-            insert(&mut transaction, contact).await?;
+        // Of several rows of one call only the last counts.
+        let last: HashMap<_, _> = batch.iter().enumerate().map(|(n, row)| (row.call(), n)).collect();
+        for (n, row) in batch.iter().enumerate() {
+            match row {
+                Row::Done(contact) => insert(&mut transaction, contact).await?,
+                Row::Open(contact) if last[&row.call()] == n => insert_open(&mut transaction, contact).await?,
+                Row::Open(_) | Row::Alive => {}
+            }
         }
+        insert_time(&mut transaction, self.clock.now()).await?;
         transaction.commit().await?;
         self.database = Some(database);
         Ok(())
@@ -204,17 +268,21 @@ async fn connect(file: &Path) -> sqlx::Result<SqliteConnection> {
 }
 
 async fn migrate(database: &mut SqliteConnection, clock: Clock) -> anyhow::Result<()> {
+    migrate_by(&MIGRATIONS, database, clock).await
+}
+
+async fn migrate_by(migrations: &[&'static str], database: &mut SqliteConnection, clock: Clock) -> anyhow::Result<()> {
     raw_sql("CREATE TABLE IF NOT EXISTS schema_versions (version INTEGER PRIMARY KEY, applied TEXT NOT NULL) STRICT")
         .execute(&mut *database)
         .await?;
     let row = sqlx::query("SELECT COALESCE(MAX(version), 0) FROM schema_versions").fetch_one(&mut *database).await?;
     let version = usize::try_from(row.try_get::<i64, _>(0)?).context("the schema version is negative")?;
-    if version > MIGRATIONS.len() {
-        bail!("they were written by a newer vaxel (schema {version}; this one knows {})", MIGRATIONS.len());
+    if version > migrations.len() {
+        bail!("they were written by a newer vaxel (schema {version}; this one knows {})", migrations.len());
     }
-    for (number, migration) in (1_i64..).zip(MIGRATIONS).skip(version) {
+    for (number, migration) in (1_i64..).zip(migrations).skip(version) {
         let mut transaction = database.begin().await?;
-        raw_sql(migration).execute(&mut *transaction).await?;
+        raw_sql(*migration).execute(&mut *transaction).await?;
         sqlx::query("INSERT INTO schema_versions (version, applied) VALUES (?, ?)")
             .bind(number)
             .bind(clock.now().to_string())
@@ -229,9 +297,9 @@ async fn migrate(database: &mut SqliteConnection, clock: Clock) -> anyhow::Resul
 const INSERT: &str = "INSERT OR REPLACE INTO contacts (id, started, answered, ended, from_number, to_number, trunk, queue, \
     agent, waited_ms, exit, talk_ms, ended_by, cause, record) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 
+/// The record of a call that is over, which is no open call any more.
 async fn insert(database: &mut SqliteConnection, contact: &Contact) -> sqlx::Result<()> {
     let wait = contact.last_wait();
-    let whole = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     sqlx::query(INSERT)
         .bind(whole(contact.id.0))
         .bind(contact.started.to_string())
@@ -248,9 +316,51 @@ async fn insert(database: &mut SqliteConnection, contact: &Contact) -> sqlx::Res
         .bind(ender(contact.ended_by))
         .bind(&contact.cause)
         .bind(json(contact))
+        .execute(&mut *database)
+        .await?;
+    sqlx::query("DELETE FROM open_calls WHERE id = ?").bind(whole(contact.id.0)).execute(database).await?;
+    Ok(())
+}
+
+async fn insert_open(database: &mut SqliteConnection, contact: &Contact) -> sqlx::Result<()> {
+    sqlx::query("INSERT OR REPLACE INTO open_calls (id, record) VALUES (?, ?)")
+        .bind(whole(contact.id.0))
+        .bind(json(contact))
         .execute(database)
         .await?;
     Ok(())
+}
+
+async fn insert_time(database: &mut SqliteConnection, now: Time) -> sqlx::Result<()> {
+    sqlx::query("INSERT OR REPLACE INTO alive (id, at) VALUES (1, ?)")
+        .bind(whole(now.as_micros()))
+        .execute(database)
+        .await?;
+    Ok(())
+}
+
+fn whole(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// The records of calls that were up when the service last wrote anything. Their rows go when the records are written.
+async fn interrupted(database: &mut SqliteConnection) -> sqlx::Result<Vec<Contact>> {
+    let alive = sqlx::query("SELECT at FROM alive").fetch_optional(&mut *database).await?;
+    let alive = alive.map(|row| row.try_get::<i64, _>(0)).transpose()?;
+    let alive = Time::from_micros(alive.and_then(|at| u64::try_from(at).ok()).unwrap_or(0));
+    let rows = sqlx::query("SELECT record FROM open_calls ORDER BY id").fetch_all(database).await?;
+    let mut contacts = Vec::with_capacity(rows.len());
+    for row in rows {
+        let record: String = row.try_get(0)?;
+        match serde_json::from_str::<Contact>(&record) {
+            Ok(mut contact) => {
+                contact.interrupt(alive);
+                contacts.push(contact);
+            }
+            Err(error) => tracing::error!(%error, record, "the record of a call that was up cannot be read; it stays"),
+        }
+    }
+    Ok(contacts)
 }
 
 #[cfg(test)]
@@ -269,7 +379,8 @@ mod tests {
         All::new(Clock::start(), &Names::default())
     }
 
-    fn contact(n: u64) -> Contact {
+    /// The events of a call that was answered, waited, talked and ended.
+    fn story(n: u64) -> impl Iterator<Item = CallEvent> {
         let (call, entry, leg) = (CallId(n), EntryId(n), LegId(n));
         let second = Duration::from_secs(1);
         let events = [
@@ -288,13 +399,25 @@ mod tests {
             What::Disconnected { call, leg, with: "anna".into(), talked: second * 5 },
             What::CallEnded { call, by: EndedBy::Caller, cause: "hung up".into() },
         ];
+        events.into_iter().map(|what| CallEvent { at: Time::from_micros(1_795_424_400_123_456), what })
+    }
+
+    fn contact(n: u64) -> Contact {
         let mut recorder = Recorder::default();
-        let at = Time::from_micros(1_795_424_400_123_456);
-        let mut record = None;
-        for what in events {
-            record = recorder.apply(&CallEvent { at, what });
-        }
-        record.expect("the call ended")
+        story(n).filter_map(|event| recorder.apply(&event)).last().expect("the call ended")
+    }
+
+    /// As it is known after so many events.
+    fn open_call(n: u64, events: usize) -> Contact {
+        let mut recorder = Recorder::default();
+        assert!(story(n).take(events).all(|event| recorder.apply(&event).is_none()));
+        recorder.get(CallId(n)).expect("it is up").clone()
+    }
+
+    async fn open_calls(folder: &Folder) -> Vec<i64> {
+        let mut database = connect(&file(folder.path())).await.unwrap();
+        let rows = sqlx::query("SELECT id FROM open_calls ORDER BY id").fetch_all(&mut database).await.unwrap();
+        rows.iter().map(|row| row.get(0)).collect()
     }
 
     async fn open(folder: &Folder, metrics: &All) -> anyhow::Result<Store> {
@@ -329,6 +452,66 @@ mod tests {
         assert_eq!((text("ended_by"), text("cause")), ("caller".into(), "hung up".into()));
         assert_eq!(serde_json::from_str::<Contact>(&text("record")).unwrap(), contact(1));
         assert_eq!((metrics.store.written.get(), metrics.store.waiting.get()), (5, 0));
+    }
+
+    #[tokio::test]
+    async fn calls_that_were_up_when_it_stopped_get_their_records_at_the_next_start() {
+        let (folder, metrics) = (Folder::new(), metrics());
+        let store = open(&folder, &metrics).await.unwrap();
+        assert!(store.note(&open_call(1, 3)) && store.note(&open_call(2, 1)) && store.note(&open_call(3, 5)));
+        assert!(store.note(&open_call(2, 3)));
+        // This one ends in time.
+        store.keep(contact(3));
+        store.close(LIMIT).await;
+        assert_eq!(open_calls(&folder).await, [1, 2]);
+        assert_eq!(rows(&folder).await.len(), 1, "nobody takes an open call for a record");
+        let alive = Time::from_micros(1_795_424_400_123_456) + Duration::from_secs(7);
+        insert_time(&mut connect(&file(folder.path())).await.unwrap(), alive).await.unwrap();
+
+        open(&folder, &metrics).await.unwrap().close(LIMIT).await;
+        assert_eq!(open_calls(&folder).await, Vec::<i64>::new());
+        let rows = rows(&folder).await;
+        assert_eq!(rows.len(), 3);
+        for row in &rows[..2] {
+            let text = |column: &str| row.get::<String, _>(column);
+            assert_eq!((text("ended_by"), text("exit")), ("system_fault".into(), "system_fault".into()));
+            assert_eq!(text("cause"), "the service stopped while the call was up");
+            assert_eq!((text("ended"), row.get::<i64, _>("waited_ms")), ("2026-11-23T09:00:07.123Z".into(), 7_000));
+        }
+        assert_eq!(rows[2].get::<String, _>("ended_by"), "caller");
+    }
+
+    #[tokio::test]
+    async fn records_of_calls_that_are_over_go_before_those_of_calls_that_are_up() {
+        let (folder, metrics) = (Folder::new(), metrics());
+        let store = Store::open_with(folder.path(), Clock::start(), metrics.store.clone(), 4).await.unwrap();
+        // The writer has no turn before the first await.
+        let noted = (1..=4).filter(|n| store.note(&open_call(*n, 1))).count();
+        assert_eq!(noted, 2);
+        store.keep(contact(5));
+        store.keep(contact(6));
+        store.close(LIMIT).await;
+        assert_eq!((metrics.store.written.get(), metrics.store.lost.get()), (2, 0));
+    }
+
+    #[tokio::test]
+    async fn records_of_the_former_version_are_kept_and_written_on() {
+        let (folder, metrics) = (Folder::new(), metrics());
+        let mut former = connect(&file(folder.path())).await.unwrap();
+        migrate_by(&MIGRATIONS[..1], &mut former, Clock::start()).await.unwrap();
+        let of_then = "INSERT INTO contacts VALUES (1, '2026-11-22T09:00:00.000Z', NULL, '2026-11-22T09:00:09.000Z', \
+            '+46701', '100', 'carrier', NULL, NULL, 0, NULL, 0, 'caller', 'hung up', '{}')";
+        raw_sql(of_then).execute(&mut former).await.unwrap();
+        former.close().await.unwrap();
+        let store = open(&folder, &metrics).await.unwrap();
+        store.keep(contact(2));
+        assert!(store.note(&open_call(3, 2)));
+        store.close(LIMIT).await;
+        let ids: Vec<i64> = rows(&folder).await.iter().map(|row| row.get("id")).collect();
+        assert_eq!((ids, open_calls(&folder).await), (vec![1, 2], vec![3]));
+        let mut database = connect(&file(folder.path())).await.unwrap();
+        let versions = sqlx::query("SELECT version FROM schema_versions").fetch_all(&mut database).await.unwrap();
+        assert_eq!(versions.iter().map(|row| row.get::<i64, _>(0)).collect::<Vec<_>>(), [1, 2]);
     }
 
     #[tokio::test]
