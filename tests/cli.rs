@@ -1,5 +1,8 @@
 //! The command line as an operator meets it.
 
+// These tests live in the world: they need its time.
+#![allow(clippy::disallowed_methods)]
+
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
