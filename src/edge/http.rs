@@ -1,7 +1,8 @@
 //! Metrics and health over HTTP: `/metrics`, `/healthz`, `/readyz`.
 //!
 //! One request per connection, small heads, few connections at a time, and a limit on how long each may take: nothing
-//! that stands here can grow, and a scraper that hangs holds one place for some seconds.
+//! that stands here can grow, and a scraper that hangs holds one place for some seconds. Who has a place and asks
+//! nothing makes room for the next.
 
 use super::door::Door;
 use super::metrics::Metrics;
@@ -14,16 +15,20 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use prometheus::IntCounter;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 
-/// Connections served at a time; more of them wait in the system's queue.
+/// Connections served at a time. One more takes the place of the oldest that has not asked yet; if all have, it waits.
 const CONNECTIONS_MAX: usize = 64;
 
 /// Bytes of a request's head.
@@ -51,26 +56,27 @@ pub(super) async fn start(bind: SocketAddr, sources: Sources) -> anyhow::Result<
     let named = || format!("cannot listen for HTTP on {bind}");
     let listener = TcpListener::bind(bind).await.with_context(named)?;
     let bound = listener.local_addr().with_context(named)?;
+    let dropped = sources.metrics.http_dropped.clone();
     let service = Router::new()
         .route("/metrics", get(metrics))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .with_state(sources);
-    tokio::spawn(accept(listener, TowerToHyperService::new(service)));
+    tokio::spawn(accept(listener, TowerToHyperService::new(service), dropped));
     Ok(bound)
 }
 
-async fn accept(listener: TcpListener, service: TowerToHyperService<Router>) {
+async fn accept(listener: TcpListener, service: TowerToHyperService<Router>, dropped: IntCounter) {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    loop {
-        let place = places.clone().acquire_owned().await.expect("the semaphore is never closed");
+    let silent = Arc::new(Silent::default());
+    for id in 0_u64.. {
         match listener.accept().await {
             Ok((stream, _)) => {
-                let service = service.clone();
-                tokio::spawn(async move {
-                    serve(stream, service).await;
-                    drop(place);
-                });
+                if places.available_permits() == 0 && silent.drop_oldest() {
+                    dropped.inc();
+                }
+                let place = places.clone().acquire_owned().await.expect("the semaphore is never closed");
+                silent.spawn(id, serve(stream, service.clone(), Heard { id, silent: silent.clone() }, place));
             }
             Err(error) => {
                 tracing::warn!(%error, "cannot accept an HTTP connection");
@@ -80,7 +86,50 @@ async fn accept(listener: TcpListener, service: TowerToHyperService<Router>) {
     }
 }
 
-async fn serve(stream: TcpStream, service: TowerToHyperService<Router>) {
+/// The connections that have not asked anything yet, by age.
+#[derive(Default)]
+struct Silent(Mutex<BTreeMap<u64, AbortHandle>>);
+
+impl Silent {
+    fn spawn(&self, id: u64, connection: impl Future<Output = ()> + Send + 'static) {
+        // Locked before the connection can say that it was heard.
+        self.lock().insert(id, tokio::spawn(connection).abort_handle());
+    }
+
+    /// False: there is none.
+    fn drop_oldest(&self) -> bool {
+        let oldest = self.lock().pop_first();
+        oldest.inspect(|(_, connection)| connection.abort()).is_some()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, AbortHandle>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Ends the silence of a connection: when it asks, or when it is dropped.
+struct Heard {
+    id: u64,
+    silent: Arc<Silent>,
+}
+
+impl Heard {
+    fn now(&self) {
+        self.silent.lock().remove(&self.id);
+    }
+}
+
+impl Drop for Heard {
+    fn drop(&mut self) {
+        self.now();
+    }
+}
+
+async fn serve(stream: TcpStream, service: TowerToHyperService<Router>, heard: Heard, _place: OwnedSemaphorePermit) {
+    let service = service_fn(move |request| {
+        heard.now();
+        service.call(request)
+    });
     let mut protocol = http1::Builder::new();
     protocol.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME).max_buf_size(HEAD_MAX).keep_alive(false);
     match timeout(WHOLE_TIME, protocol.serve_connection(TokioIo::new(stream), service)).await {
@@ -211,6 +260,42 @@ mod tests {
         let long = format!("GET /metrics HTTP/1.1\r\nHost: {}\r\n\r\n", "x".repeat(2 * HEAD_MAX));
         let answer = bench.say(long.as_bytes()).await;
         assert!(!answer.contains("vaxel_"), "{answer}");
+    }
+
+    #[tokio::test]
+    async fn who_asks_nothing_makes_room_for_who_asks() {
+        let bench = bench().await;
+        let mut idle = Vec::new();
+        for _ in 0..150 {
+            idle.push(TcpStream::connect(bench.bound).await.unwrap());
+        }
+        let began = std::time::Instant::now();
+        let answer = bench.get("/metrics").await;
+        assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+        let dropped = 151 - CONNECTIONS_MAX;
+        assert!(answer.contains(&format!("\nvaxel_http_connections_dropped_total {dropped}\n")), "{answer}");
+        // The oldest were, and no others.
+        for (age, stream) in idle.iter_mut().enumerate() {
+            let read =
+                timeout(Duration::from_millis(if age < dropped { 2000 } else { 10 }), stream.read(&mut [0])).await;
+            assert_eq!(read.is_ok(), age < dropped, "{age}");
+        }
+    }
+
+    #[tokio::test]
+    async fn who_has_asked_keeps_its_place() {
+        // The answer takes its time, because the engine does not answer.
+        let bench = bench().await;
+        let mut asking = TcpStream::connect(bench.bound).await.unwrap();
+        asking.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        sleep(Duration::from_millis(200)).await;
+        let mut idle = Vec::new();
+        for _ in 0..2 * CONNECTIONS_MAX {
+            idle.push(TcpStream::connect(bench.bound).await.unwrap());
+        }
+        let mut answer = String::new();
+        asking.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
     }
 
     #[tokio::test]

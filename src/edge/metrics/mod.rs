@@ -39,6 +39,8 @@ pub struct Metrics {
     pub media: Media,
     pub store: Store,
     pub engine: Engine,
+    /// HTTP connections that made room for others before they had asked anything.
+    pub http_dropped: IntCounter,
 }
 
 /// The writer of contact records.
@@ -78,6 +80,11 @@ impl Metrics {
             media: Media::new(&registry),
             store: Store::new(&registry),
             engine: Engine::new(&registry),
+            http_dropped: counter(
+                &registry,
+                "vaxel_http_connections_dropped_total",
+                "HTTP connections that made room for others before they had asked anything.",
+            ),
             registry,
             clock,
         }
