@@ -4,6 +4,7 @@
 
 use super::metrics::Metrics;
 use super::store::Store;
+use super::throttle::Throttle;
 use crate::ids::CallId;
 use crate::record::{CallEvent, Recorder, What};
 use crate::time::Duration;
@@ -21,9 +22,16 @@ const REST: Duration = Duration::from_millis(2);
 /// How far the disk may be behind in what it knows of calls that are up; that they are, it is told at once.
 const BEHIND: Duration = Duration::from_secs(1);
 
+/// Wrong passwords are said in the log no more often than this; all of them are counted.
+const FAILURES: Duration = Duration::from_secs(1);
+
+/// Of what a stranger wrote.
+const USER_MAX: usize = 64;
+
 /// Until the engine is gone; gives back the store, to be closed.
 pub(super) fn run(events: &Receiver<CallEvent>, metrics: &Arc<Metrics>, store: Store) -> Store {
     let mut recorder = Recorder::default();
+    let failures = Throttle::new(FAILURES);
     let mut begun: Vec<CallId> = Vec::new();
     let mut changed: BTreeSet<CallId> = BTreeSet::new();
     let mut told = Stopwatch::now();
@@ -35,7 +43,7 @@ pub(super) fn run(events: &Receiver<CallEvent>, metrics: &Arc<Metrics>, store: S
         };
         for event in first.into_iter().chain(events.try_iter()) {
             metrics.apply(&event);
-            log(&event);
+            log(&event, &failures);
             if let Some(contact) = recorder.apply(&event) {
                 store.keep(contact);
             } else if let Some(call) = event.what.call() {
@@ -71,7 +79,7 @@ pub(super) fn run(events: &Receiver<CallEvent>, metrics: &Arc<Metrics>, store: S
 }
 
 /// Numbers of callers are in the records, not in the log.
-fn log(event: &CallEvent) {
+fn log(event: &CallEvent, failures: &Throttle) {
     match &event.what {
         What::CallStarted { call, to, trunk, .. } => tracing::info!(%call, to, trunk = &**trunk, "call started"),
         What::Dequeued { call, queue, exit, waited, .. } => {
@@ -82,6 +90,12 @@ fn log(event: &CallEvent) {
         }
         What::CallEnded { call, by, cause } => tracing::info!(%call, ?by, cause, "call ended"),
         What::CallRefused { code, reason } => tracing::info!(code, reason = &**reason, "call refused"),
+        What::AuthenticationFailed { user, from } => {
+            if let Some(held_back) = failures.pass(event.at) {
+                let user: String = user.chars().take(USER_MAX).collect();
+                tracing::warn!(user, %from, held_back, "wrong password or unknown user");
+            }
+        }
         What::LegSilent { call, leg, .. } => tracing::warn!(%call, %leg, "no sound comes from this leg"),
         other => tracing::debug!(event = ?other),
     }

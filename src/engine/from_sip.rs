@@ -166,7 +166,14 @@ impl Engine {
                 None => Sender::Stranger(Box::new(Response::to(request, 403, None))),
             },
             Verdict::Challenge { stale } => Sender::Stranger(Box::new(self.auth.challenge(now, request, stale))),
-            Verdict::Wrong { .. } => Sender::Stranger(Box::new(Response::to(request, 403, None))),
+            Verdict::Wrong { old_nonce, user } => {
+                let response = match old_nonce {
+                    true => self.auth.challenge(now, request, false),
+                    false => Response::to(request, 403, None),
+                };
+                self.say(now, What::AuthenticationFailed { user, from: hop.remote.ip() });
+                Sender::Stranger(Box::new(response))
+            }
         }
     }
 

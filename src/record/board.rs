@@ -115,7 +115,8 @@ impl Board {
             | What::Resumed { .. }
             | What::LegClosed { .. }
             | What::LegSilent { .. }
-            | What::CallRefused { .. } => {}
+            | What::CallRefused { .. }
+            | What::AuthenticationFailed { .. } => {}
         }
     }
 

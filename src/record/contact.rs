@@ -249,7 +249,11 @@ impl Contact {
                 push(&mut self.silences, Silence { leg: *leg, since: *since, noticed: at })
             }
             What::LegClosed { leg, quality, .. } => push(&mut self.media, LegQuality::new(*leg, quality)),
-            What::CallStarted { .. } | What::CallEnded { .. } | What::CallRefused { .. } | What::Agent { .. } => false,
+            What::CallStarted { .. }
+            | What::CallEnded { .. }
+            | What::CallRefused { .. }
+            | What::AuthenticationFailed { .. }
+            | What::Agent { .. } => false,
         };
         self.truncated |= full;
     }

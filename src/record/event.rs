@@ -5,6 +5,7 @@ use crate::ids::{CallId, EntryId, LegId, OfferId};
 use crate::media::Quality;
 use crate::time::{Duration, Time};
 use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// One thing that happened.
@@ -120,6 +121,11 @@ pub enum What {
         code: u16,
         reason: Arc<str>,
     },
+    /// A request came with a wrong password, or for a user that is not there. `user` is what the sender wrote.
+    AuthenticationFailed {
+        user: String,
+        from: IpAddr,
+    },
     /// An agent's state is now this.
     Agent {
         agent: Arc<str>,
@@ -162,7 +168,7 @@ impl What {
             | What::LegClosed { call, .. }
             | What::LegSilent { call, .. }
             | What::CallEnded { call, .. } => Some(*call),
-            What::CallRefused { .. } | What::Agent { .. } => None,
+            What::CallRefused { .. } | What::AuthenticationFailed { .. } | What::Agent { .. } => None,
         }
     }
 }

@@ -25,9 +25,10 @@ pub enum Verdict {
         stale: bool,
     },
     /// The user is unknown or the password wrong; the two look the same from outside. Answer 403, or a challenge for
-    /// who may have mistyped.
+    /// who may have mistyped; always a challenge if `old_nonce`, as whoever used it may have had no better one.
     Wrong {
         user: String,
+        old_nonce: bool,
     },
 }
 
@@ -81,8 +82,8 @@ impl Authenticator {
         let right = credentials.verify(known.as_deref().unwrap_or_default(), &request.method) && known.is_some();
         let issued = self.issued(now, &credentials.nonce);
         match issued {
-            None => Verdict::Challenge { stale: right },
-            Some(_) if !right => Verdict::Wrong { user: credentials.user },
+            _ if !right => Verdict::Wrong { user: credentials.user, old_nonce: issued.is_none() },
+            None => Verdict::Challenge { stale: true },
             Some(id) => {
                 let count = credentials.qop.map_or(1, |qop| qop.nc);
                 if self.use_up(now, id, count) {
@@ -268,7 +269,7 @@ mod tests {
         let phone = Phone::ask(&auth, START, "x");
         for (user, password) in [("anna", "Secret"), ("bo", "secret"), ("bo", "")] {
             let verdict = auth.check(START, &phone.login(Algorithm::Md5, user, password, 1), passwords);
-            assert_eq!(verdict, Verdict::Wrong { user: user.into() });
+            assert_eq!(verdict, Verdict::Wrong { user: user.into(), old_nonce: false });
         }
     }
 
@@ -304,7 +305,7 @@ mod tests {
             let verdict = auth.check(START, &phone.login(Algorithm::Md5, "anna", "secret", 1), passwords);
             assert_eq!(verdict, Verdict::Challenge { stale: true });
             let verdict = auth.check(START, &phone.login(Algorithm::Md5, "anna", "wrong", 1), passwords);
-            assert_eq!(verdict, Verdict::Challenge { stale: false });
+            assert_eq!(verdict, Verdict::Wrong { user: "anna".into(), old_nonce: true });
         }
         assert!(
             auth.challenge(START, &register("x"), true).headers.get("WWW-Authenticate").unwrap().contains("stale=true")

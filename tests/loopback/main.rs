@@ -115,10 +115,12 @@ fn agents_register_with_their_passwords_and_no_other() {
     let house = House::new();
     for (transport, agent) in [(Udp, "anna"), (Tcp, "bjorn")] {
         let server = house.sip(transport, true);
+        let before = house.metrics()["vaxel_sip_authentication_failures_total"];
         let mut thief = Person::new(transport, HERE, server, agent, Some("wrong".into()));
         thief.does(|phone, now| phone.register(now, Duration::from_secs(600)));
         let failed = until(&mut [&mut thief], 0, |event| !matches!(event, PhoneEvent::Registered));
         assert!(matches!(failed, PhoneEvent::RegistrationFailed { code: 401 | 403 }), "{failed:?}");
+        house.wait_until("vaxel_sip_authentication_failures_total", |failures| failures > before, || thief.turn());
         let mut phone = Person::new(transport, HERE, server, agent, Some(house.password(agent)));
         phone.does(|phone, now| phone.register(now, Duration::from_secs(600)));
         until(&mut [&mut phone], 0, |event| *event == PhoneEvent::Registered);

@@ -182,6 +182,8 @@ fn strangers_are_challenged_and_nothing_is_relayed_for_them() {
     }
     story.act(STRANGER, Act::Register { expires: Duration::from_secs(60) });
     assert!(story.happened(STRANGER, &PhoneEvent::RegistrationFailed { code: 403 }));
+    let failures = story.told.iter().filter(|what| matches!(what, What::AuthenticationFailed { .. }));
+    assert_eq!(failures.count(), 6, "each wrong account is told");
     assert!(!story.phones.iter().any(|(id, e)| *id == BJORN && matches!(e, PhoneEvent::Rings { .. })));
     assert!(!story.told.iter().any(|what| matches!(what, What::CallStarted { .. })));
     story.over();

@@ -23,6 +23,7 @@ pub struct Calls {
     ended: IntCounterVec,
     silent: IntCounter,
     faults: IntCounter,
+    authentication_failures: IntCounter,
 }
 
 /// The children of one queue, looked up once.
@@ -109,6 +110,11 @@ impl Calls {
             started,
             refused,
             ended,
+            authentication_failures: counter(
+                registry,
+                "vaxel_sip_authentication_failures_total",
+                "SIP requests with a wrong password or an unknown user.",
+            ),
             faults: counter(
                 registry,
                 "vaxel_flow_faults_total",
@@ -130,6 +136,7 @@ impl Calls {
                 None => self.started.with_label_values(&[trunk]).inc(),
             },
             What::CallRefused { reason, .. } => self.refused.with_label_values(&[reason]).inc(),
+            What::AuthenticationFailed { .. } => self.authentication_failures.inc(),
             What::CallEnded { by, .. } => self.ended.with_label_values(&[ender(*by)]).inc(),
             What::Queued { queue, .. } => self.on_queue(queue, |queue| queue.entries.inc()),
             What::Dequeued { queue, exit, waited, in_service_level, .. } => self.on_queue(queue, |queue| {
@@ -419,12 +426,14 @@ mod tests {
         apply(&metrics, at, What::OfferEnded { call, entry, offer, queue, agent, outcome: Outcome::NoAnswer });
         apply(&metrics, at, What::CallEnded { call, by: EndedBy::Agent, cause: String::new() });
         apply(&metrics, at, What::CallRefused { code: 404, reason: "something_new".into() });
+        apply(&metrics, at, What::AuthenticationFailed { user: "anna".into(), from: [192, 0, 2, 1].into() });
         let scraped = scrape(&metrics);
         for (series, value) in [
             ("vaxel_calls", 0.0),
             (r#"vaxel_calls_total{trunk="carrier"}"#, 1.0),
             (r#"vaxel_calls_ended_total{by="agent"}"#, 1.0),
             (r#"vaxel_calls_refused_total{reason="something_new"}"#, 1.0),
+            ("vaxel_sip_authentication_failures_total", 1.0),
             (r#"vaxel_offers_total{outcome="no_answer",queue="sales"}"#, 1.0),
             (r#"vaxel_agents{state="offered"}"#, 1.0),
             (r#"vaxel_agents{state="offline"}"#, 1.0),
