@@ -9,6 +9,9 @@ use std::net::{IpAddr, SocketAddr};
 /// How long each prompt lasts here.
 pub const PROMPT: Duration = Duration::from_secs(2);
 
+/// How long a leg says nothing until that is told.
+pub const SILENCE: Duration = Duration::from_secs(30);
+
 #[derive(Default)]
 pub struct FakeMedia {
     legs: BTreeMap<LegId, Leg>,

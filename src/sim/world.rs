@@ -2,9 +2,10 @@
 
 use super::chance::Chance;
 use super::check::Checker;
-use super::media::{FakeMedia, switchboard};
+use super::media::{FakeMedia, SILENCE, switchboard};
 use super::phone::{Phone, PhoneEvent, PhoneSettings};
 use crate::engine::{Engine, Input, Output, Settings};
+use crate::ids::LegId;
 use crate::media;
 use crate::record::CallEvent;
 use crate::sip::{Hop, Message, Transport};
@@ -78,6 +79,8 @@ enum Item {
     PhoneWake(PhoneId),
     Media(media::Event),
     Act(PhoneId, Act),
+    /// A phone without power is silent on this leg.
+    Silence(PhoneId, LegId),
     Note(u64),
 }
 
@@ -267,6 +270,13 @@ impl World {
                 self.drain_phone(id);
             }
             Item::Act(id, act) => self.act(id, act),
+            Item::Silence(id, leg) => {
+                let silent = self.phones.get(&id).is_some_and(|desk| !desk.plugged);
+                if silent && self.media.partner(leg).is_some() {
+                    let since = self.now - SILENCE;
+                    self.input(Input::Media(media::Event::Silent { leg, since }));
+                }
+            }
             Item::Note(note) => self.happenings.push_back(Happening::Note(note)),
         }
     }
@@ -283,7 +293,14 @@ impl World {
             Act::HangUp => desk.phone.hang_up(now),
             Act::Hold(held) => desk.phone.hold(now, held),
             Act::Info(key) => desk.phone.press(now, key),
-            Act::Unplug => desk.plugged = false,
+            Act::Unplug => {
+                desk.plugged = false;
+                if desk.phone.is_talking()
+                    && let Some(leg) = desk.remote_rtp.and_then(|address| self.media.leg_at(address))
+                {
+                    self.at(now + SILENCE, Item::Silence(id, leg));
+                }
+            }
             Act::Plug => desk.plugged = true,
             Act::Key(digit) => {
                 if desk.phone.is_talking()
