@@ -74,6 +74,7 @@ impl Config {
                 call_duration: self.limits.call_duration,
                 retry_after: self.limits.retry_after,
                 ring_time: self.limits.ring_time,
+                instant_refusal: self.limits.instant_refusal,
             },
             language: self.sounds.language.clone(),
             hold_music: self.sounds.hold_music.clone(),
@@ -168,6 +169,7 @@ mod tests {
         let config = config("numbers = []");
         let (ours, theirs) = (config.engine(Given::default()).limits, Limits::default());
         assert_eq!((ours.call_duration, ours.ring_time), (theirs.call_duration, theirs.ring_time));
+        assert_eq!(ours.instant_refusal, theirs.instant_refusal);
         assert_eq!(config.media(), media::Settings::default());
     }
 }

@@ -113,6 +113,8 @@ pub struct Limits {
     pub call_duration: Duration,
     /// How long the phone of a directly dialled agent rings.
     pub ring_time: Duration,
+    /// A phone that refuses sooner does so by itself; up to 10 s.
+    pub instant_refusal: Duration,
     /// How long talks may go on after SIGTERM.
     pub drain: Duration,
     /// Said in 503 answers; whole seconds, at least 1.
@@ -272,6 +274,7 @@ impl Config {
                 calls: limits.within("calls", 1..=1_000_000).unwrap_or(1),
                 call_duration: seconds(limits, "call_duration", 60, 7 * 86_400),
                 ring_time: seconds(limits, "ring_time", 5, 600),
+                instant_refusal: seconds(limits, "instant_refusal", 0, 10),
                 drain: seconds(limits, "drain", 0, 86_400),
                 retry_after: seconds(limits, "retry_after", 1, 3600),
             }),

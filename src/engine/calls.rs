@@ -96,6 +96,7 @@ pub(super) struct Offer {
     pub agent: AgentId,
     pub queue: Arc<str>,
     pub entry: EntryId,
+    pub made: Time,
     /// The agent's phones that ring.
     pub legs: Vec<LegId>,
     pub answered: Option<LegId>,

@@ -35,7 +35,7 @@ impl Engine {
         self.leg_offers.extend(legs.iter().map(|leg| (*leg, offer)));
         let nobody = legs.is_empty();
         let outcome = Outcome::Unreachable;
-        self.offers.insert(offer, Offer { call, agent, queue, entry, legs, answered: None, outcome });
+        self.offers.insert(offer, Offer { call, agent, queue, entry, made: now, legs, answered: None, outcome });
         if nobody {
             self.acd_apply(now, Change::OfferEnded { offer, outcome });
         }

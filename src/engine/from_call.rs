@@ -140,8 +140,13 @@ impl Engine {
         if let Some(offer_id) = self.leg_offers.get(&leg).copied()
             && let Some(offer) = self.offers.get_mut(&offer_id)
         {
+            let outcome = match outcome_of(&failure) {
+                // No person is that quick: the phone refuses whoever comes, and says so to the next one as well.
+                Outcome::Declined if now.since(offer.made) < self.settings.limits.instant_refusal => Outcome::Busy,
+                outcome => outcome,
+            };
             offer.legs.retain(|l| *l != leg);
-            offer.outcome = offer.outcome.max_telling(outcome_of(&failure));
+            offer.outcome = offer.outcome.max_telling(outcome);
             // One declined means the person said no; the other phones need not ring on.
             if offer.legs.is_empty() || offer.outcome == Outcome::Declined {
                 let outcome = offer.outcome;

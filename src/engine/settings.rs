@@ -88,6 +88,9 @@ pub struct Limits {
     pub retry_after: Duration,
     /// How long the phone of a directly dialled agent rings.
     pub ring_time: Duration,
+    /// A phone that refuses an offer sooner than any person could does so by itself (do not disturb): the offer ends as
+    /// `Busy`, not as `Declined`, and the agent's other phones ring on. Zero: every refusal is a person's.
+    pub instant_refusal: Duration,
 }
 
 impl Default for Limits {
@@ -97,6 +100,7 @@ impl Default for Limits {
             call_duration: Duration::from_secs(4 * 3600),
             retry_after: Duration::from_secs(10),
             ring_time: Duration::from_secs(30),
+            instant_refusal: Duration::from_secs(1),
         }
     }
 }

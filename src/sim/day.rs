@@ -52,6 +52,8 @@ pub struct Habits {
     pub pauses: f64,
     /// After a talk, calls a colleague.
     pub calls_colleague: f64,
+    /// After a talk, sets the phone to "do not disturb" for five minutes, and says so to nobody.
+    pub hides: f64,
 }
 
 impl Habits {
@@ -64,6 +66,7 @@ impl Habits {
         holds: 0.0,
         pauses: 0.0,
         calls_colleague: 0.0,
+        hides: 0.0,
     };
     pub const HUMAN: Habits = Habits {
         answer_after: (Duration::from_secs(1), Duration::from_secs(8)),
@@ -74,6 +77,7 @@ impl Habits {
         holds: 0.1,
         pauses: 0.05,
         calls_colleague: 0.03,
+        hides: 0.02,
     };
 }
 
@@ -88,6 +92,9 @@ pub struct Report {
     /// An agent's phone got a call while it was in use. Only a network that loses BYEs, or a person who dials in the very
     /// moment of an offer, excuses it.
     pub rung_while_busy: u64,
+    /// How often phones refused by themselves, and the shortest time between two refusals of one phone.
+    pub called_in_vain: u64,
+    pub in_vain_again_after: Option<Duration>,
     /// Talks in which the two phones, not only the switchboard, agreed that they were connected.
     pub talks: u64,
 }
@@ -101,6 +108,7 @@ struct Caller {
 
 struct Worker {
     number: String,
+    called_in_vain: Option<Time>,
 }
 
 const NEXT_CALLER: u64 = 0;
@@ -119,7 +127,7 @@ impl Day {
             let within = world.chance().between(Duration::ZERO, Duration::from_secs(10));
             world.act_in(within, id, Act::Register { expires: Duration::from_secs(300) });
             by_name.insert(agent.settings.name.clone(), id);
-            workers.insert(id, Worker { number: agent.number.clone() });
+            workers.insert(id, Worker { number: agent.number.clone(), called_in_vain: None });
         }
         let mut day = Running {
             day: self,
@@ -130,6 +138,8 @@ impl Day {
             calls: BTreeMap::new(),
             next_phone: 100_000,
             rung_while_busy: 0,
+            called_in_vain: 0,
+            in_vain_again_after: None,
             talks: 0,
         };
         world.note_in(Duration::from_secs(15), NEXT_CALLER);
@@ -165,6 +175,8 @@ impl Day {
             offers: world.checker.offers.clone(),
             steps: world.steps,
             rung_while_busy: day.rung_while_busy,
+            called_in_vain: day.called_in_vain,
+            in_vain_again_after: day.in_vain_again_after,
             talks: day.talks,
         }
     }
@@ -180,6 +192,8 @@ struct Running<'a> {
     calls: BTreeMap<CallId, PhoneId>,
     next_phone: u32,
     rung_while_busy: u64,
+    called_in_vain: u64,
+    in_vain_again_after: Option<Duration>,
     talks: u64,
 }
 
@@ -275,6 +289,13 @@ impl Running<'_> {
                 }
             }
             PhoneEvent::CalledWhileBusy => self.rung_while_busy += 1,
+            PhoneEvent::CalledInVain => {
+                self.called_in_vain += 1;
+                let now = world.now();
+                let before = self.workers.get_mut(&id).and_then(|worker| worker.called_in_vain.replace(now));
+                let after = before.map(|before| now.since(before));
+                self.in_vain_again_after = self.in_vain_again_after.into_iter().chain(after).min();
+            }
             PhoneEvent::Connected { .. } if world.chance().happens(self.day.habits.holds) => {
                 world.act_in(Duration::from_secs(5), id, Act::Hold(true));
                 world.act_in(Duration::from_secs(15), id, Act::Hold(false));
@@ -333,6 +354,9 @@ impl Running<'_> {
             let number = pick(world, &colleagues);
             world.act_in(soon, id, Act::Call(number));
             world.act_in(soon + Duration::from_secs(20), id, Act::HangUp);
+        } else if world.chance().happens(h.hides) {
+            world.act_in(soon, id, Act::DoNotDisturb(true));
+            world.act_in(soon + Duration::from_secs(300), id, Act::DoNotDisturb(false));
         }
     }
 }

@@ -43,6 +43,8 @@ pub enum PhoneEvent {
     },
     /// Somebody calls while the phone is in use; it said busy by itself.
     CalledWhileBusy,
+    /// Somebody calls a phone set to "do not disturb"; it refused by itself.
+    CalledInVain,
     /// Who called has given up, or somebody else answered.
     StoppedRinging,
     /// Our call rings at the other end.
@@ -84,6 +86,7 @@ pub struct Phone {
     calls: u64,
     seed: u64,
     logins: u64,
+    do_not_disturb: bool,
     registration: Option<Registration>,
     events: VecDeque<PhoneEvent>,
 }
@@ -107,6 +110,7 @@ impl Phone {
             calls: 0,
             seed,
             logins: 0,
+            do_not_disturb: false,
             registration: None,
             events: VecDeque::new(),
             settings,
@@ -210,6 +214,11 @@ impl Phone {
         self.settle(now);
     }
 
+    /// Refuses every call by itself, without ringing, or does so no more.
+    pub fn do_not_disturb(&mut self, on: bool) {
+        self.do_not_disturb = on;
+    }
+
     /// Presses a key by SIP INFO.
     pub fn press(&mut self, now: Time, key: char) {
         if let State::Talking { invite } = self.state {
@@ -290,6 +299,10 @@ impl Phone {
                 if !self.is_idle() {
                     self.events.push_back(PhoneEvent::CalledWhileBusy);
                     return self.endpoint.reject(now, id, 486, Headers::default());
+                }
+                if self.do_not_disturb {
+                    self.events.push_back(PhoneEvent::CalledInVain);
+                    return self.endpoint.reject(now, id, 480, Headers::default());
                 }
                 let from = request.headers.from_().ok();
                 let from = from.map(|f| f.display.unwrap_or_else(|| f.uri.user().unwrap_or_default().to_owned()));

@@ -58,6 +58,8 @@ pub enum Act {
     Key(char),
     /// A key by SIP INFO.
     Info(char),
+    /// The phone refuses by itself, or no more.
+    DoNotDisturb(bool),
     /// The phone hears and says nothing any more.
     Unplug,
     Plug,
@@ -293,6 +295,7 @@ impl World {
             Act::HangUp => desk.phone.hang_up(now),
             Act::Hold(held) => desk.phone.hold(now, held),
             Act::Info(key) => desk.phone.press(now, key),
+            Act::DoNotDisturb(on) => desk.phone.do_not_disturb(on),
             Act::Unplug => {
                 desk.plugged = false;
                 if desk.phone.is_talking()

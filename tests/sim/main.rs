@@ -1,6 +1,7 @@
 //! Whole days in the call centre, in virtual time, from seeds. The promises of `vaxel::sim::check` are checked after
 //! each step; a failure names its seed.
 
+mod refusals;
 mod switchboard;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -123,7 +124,7 @@ fn small_day(agents: u32, habits: Habits, network: Network) -> Day {
     Day {
         settings: settings(
             agents,
-            QueueSettings { max_wait: Some(Duration::from_secs(120)), max_waiting: 12, ..QueueSettings::default() },
+            QueueSettings { max_wait: Some(Duration::from_secs(120)), max_waiting: 9, ..QueueSettings::default() },
         ),
         network,
         start: MORNING,
@@ -178,6 +179,18 @@ fn on_a_perfect_network_no_phone_is_rung_while_it_is_in_use() {
         let report = small_day(8, habits, Network::PERFECT).run(seed);
         assert_eq!(report.rung_while_busy, 0, "seed {seed}");
         assert_eq!(report.talks, sum(&report, Exit::Answered), "seed {seed}: both phones agree on every talk");
+    }
+}
+
+#[test]
+fn a_phone_on_do_not_disturb_is_tried_again_only_after_its_back_off() {
+    // A colleague who calls directly asks no back-off, and a code that ends a pause ends the back-off too.
+    let habits = Habits { pauses: 0.0, calls_colleague: 0.0, hides: 0.3, ..Habits::HUMAN };
+    for seed in 0..10 {
+        let report = small_day(6, habits, Network::PERFECT).run(seed);
+        assert!(report.called_in_vain > 10, "seed {seed}: {report:?}");
+        let again = report.in_vain_again_after.expect("some phone was tried twice");
+        assert!(again >= Duration::from_secs(10), "seed {seed}: tried again after {again:?}");
     }
 }
 

@@ -10,7 +10,7 @@ use vaxel::sim::world::{Act, Happening, Network, PhoneId, World};
 use vaxel::sip::{Hop, Message, Method, Request, Transport};
 use vaxel::time::Duration;
 
-const ANNA: PhoneId = PhoneId(0);
+pub const ANNA: PhoneId = PhoneId(0);
 const BJORN: PhoneId = PhoneId(1);
 const CALLER: PhoneId = PhoneId(50);
 const STRANGER: PhoneId = PhoneId(70_000);
@@ -22,14 +22,14 @@ fn office() -> Settings {
     settings
 }
 
-struct Story {
-    world: World,
-    told: Vec<What>,
-    phones: Vec<(PhoneId, PhoneEvent)>,
+pub struct Story {
+    pub world: World,
+    pub told: Vec<What>,
+    pub phones: Vec<(PhoneId, PhoneEvent)>,
 }
 
 impl Story {
-    fn new(settings: Settings) -> Story {
+    pub fn new(settings: Settings) -> Story {
         let mut world = World::new(settings, Network::PERFECT, 1, MORNING);
         world.add_phone(ANNA, "agent0", Some("secret0"));
         world.add_phone(BJORN, "agent1", Some("secret1"));
@@ -38,12 +38,12 @@ impl Story {
         Story { world, told: Vec::new(), phones: Vec::new() }
     }
 
-    fn act(&mut self, id: PhoneId, act: Act) {
+    pub fn act(&mut self, id: PhoneId, act: Act) {
         self.world.act_in(Duration::ZERO, id, act);
         self.pass(Duration::from_millis(200));
     }
 
-    fn pass(&mut self, time: Duration) {
+    pub fn pass(&mut self, time: Duration) {
         let until = self.world.now() + time;
         while let Some(happening) = self.world.next(until) {
             match happening {
@@ -72,7 +72,7 @@ impl Story {
         })
     }
 
-    fn phase(&self, agent: &str) -> Option<AgentPhase> {
+    pub fn phase(&self, agent: &str) -> Option<AgentPhase> {
         self.told.iter().rev().find_map(|what| match what {
             What::Agent { agent: a, phase, .. } if **a == *agent => Some(*phase),
             _ => None,
@@ -113,7 +113,7 @@ impl Story {
     }
 
     /// Everybody is gone; nothing may be remembered.
-    fn over(mut self) {
+    pub fn over(mut self) {
         for id in [ANNA, BJORN, CALLER, STRANGER] {
             self.act(id, Act::Unplug);
         }
