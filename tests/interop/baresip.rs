@@ -37,15 +37,15 @@ impl Baresip {
         let sound = match tone {
             Some(tone) => {
                 write_tone(&folder.join("tone.wav"), *tone);
-                format!("audio_source aufile,{place}/tone.wav\n")
+                format!("module aufile.so\naudio_source aufile,{place}/tone.wav\n")
             }
-            None => "audio_source aubridge,echo\naudio_player aubridge,echo\n".to_owned(),
+            None => "module aubridge.so\naudio_source aubridge,echo\naudio_player aubridge,echo\n".to_owned(),
         };
         let home = server.ip();
         let config = format!(
             "poll_method epoll\nsip_listen {}\nnet_interface {home}\naudio_srate 8000\naudio_channels 1\n\
-             {sound}rtp_ports {rtp}-{}\nsnd_path {place}\nmodule_path /usr/lib/baresip/modules\n\
-             module g711.so\nmodule aufile.so\nmodule aubridge.so\nmodule sndfile.so\n\
+             rtp_ports {rtp}-{}\nsnd_path {place}\nmodule_path /usr/lib/baresip/modules\n{sound}\
+             module g711.so\nmodule sndfile.so\n\
              module account.so\nmodule_app menu.so\nmodule_app ctrl_tcp.so\nctrl_tcp_listen 127.0.0.1:{control}\n",
             SocketAddr::new(home, sip),
             rtp + 19
@@ -79,6 +79,10 @@ impl Baresip {
 
     pub fn dial(&mut self, number: &str) {
         self.command_with("dial", number);
+    }
+
+    pub fn ask_options(&mut self, uri: &str) {
+        self.command_with("options", uri);
     }
 
     /// Ends the hold of a phone that repeats what it hears. Version 1.0 does so no more unless it is given a new bridge.

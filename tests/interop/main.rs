@@ -5,9 +5,12 @@
 #![allow(clippy::disallowed_methods)]
 
 mod baresip;
+mod races;
+mod script;
 mod server;
 mod sipp;
 mod sound;
+mod strangers;
 mod talks;
 mod watched;
 

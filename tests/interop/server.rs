@@ -123,18 +123,28 @@ from = ["127.0.0.1", "::1"]
 impl Server {
     /// Starts the program in `folder` and waits until it takes calls.
     pub fn start(folder: &Folder) -> Server {
+        Server::start_with(folder, &[])
+    }
+
+    /// `more`: settings as variables.
+    pub fn start_with(folder: &Folder, more: &[(&str, &str)]) -> Server {
         let (sip, http, rtp) = (free_port(), free_port(), free_ports(40));
         std::fs::write(folder.path().join("vaxel.toml"), settings(sip, http, rtp)).expect("settings can be written");
-        Server::restart(folder, sip, http)
+        Server::run(folder, sip, http, more)
     }
 
     /// Starts it again with the settings of before.
     pub fn restart(folder: &Folder, sip: u16, http: u16) -> Server {
+        Server::run(folder, sip, http, &[])
+    }
+
+    fn run(folder: &Folder, sip: u16, http: u16, more: &[(&str, &str)]) -> Server {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(folder.path().join("log"));
         let log = log.expect("the log can be written");
         let child = Command::new(env!("CARGO_BIN_EXE_vaxel"))
             .args(["serve", "--config", "vaxel.toml"])
             .current_dir(folder.path())
+            .envs(more.iter().copied())
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("the log can be shared"))
             .stderr(log)

@@ -1,16 +1,42 @@
-//! SIPp as the caller: a scenario of ours does the SIP; the sound is that of a [`Sound`].
+//! SIPp as a phone: a scenario of ours does the SIP; the sound is that of a [`Sound`].
 
-use crate::server::{Folder, free_port};
+use crate::script::Script;
+use crate::server::{Folder, free_port, wait_for};
 use crate::sound::Sound;
-use std::net::SocketAddr;
+use std::io::{Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-/// Starts `scenario` (a file of this folder) for one call to `number`.
+/// A phone that does as a scenario says, for one call.
 pub struct Sipp {
     child: Child,
-    folder: std::path::PathBuf,
+    folder: PathBuf,
     scenario: String,
+    /// How a script that waits is told to go on.
+    steps: Option<Steps>,
+}
+
+/// How a script is played.
+pub struct Play<'a> {
+    /// Of its files; different for each of a test.
+    pub name: &'a str,
+    pub server: SocketAddr,
+    /// Its own address, with its port.
+    pub home: SocketAddr,
+    pub tcp: bool,
+}
+
+impl Play<'_> {
+    /// Over UDP, from the server's own address.
+    pub fn new(name: &str, server: SocketAddr) -> Play<'_> {
+        Play::at(server.ip(), name, server)
+    }
+
+    pub fn at(home: IpAddr, name: &str, server: SocketAddr) -> Play<'_> {
+        Play { name, server, home: SocketAddr::new(home, free_port()), tcp: false }
+    }
 }
 
 impl Sipp {
@@ -18,7 +44,7 @@ impl Sipp {
         Sipp::start_for(folder, server, scenario, number, sound, Duration::ZERO)
     }
 
-    /// `pause`: how long the scenario's caller waits before hanging up.
+    /// Plays `scenario`, a file of this folder: a call to `number`. `pause`: how long it waits before hanging up.
     pub fn start_for(
         folder: &Folder,
         server: SocketAddr,
@@ -28,44 +54,106 @@ impl Sipp {
         pause: Duration,
     ) -> Sipp {
         let file = format!("{}/tests/interop/{scenario}.xml", env!("CARGO_MANIFEST_DIR"));
-        let log = std::fs::File::create(folder.path().join(format!("{scenario}.log"))).expect("a log");
+        let (port, pause) = (sound.port().to_string(), pause.as_millis().to_string());
+        let more = ["-s", number, "-key", "rtp_port", &port, "-d", &pause];
+        Sipp::run(folder, &Play::new(scenario, server), &file, &more)
+    }
+
+    pub fn play(folder: &Folder, play: &Play, script: &Script) -> Sipp {
+        let file = folder.path().join(format!("{}.xml", play.name));
+        std::fs::write(&file, script.xml()).expect("a scenario can be written");
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let steps = listener.local_addr().expect("a bound socket").to_string();
+        let more: &[&str] = if script.waits() { &["-3pcc", &steps] } else { &[] };
+        let mut sipp = Sipp::run(folder, play, &file.to_string_lossy(), more);
+        if script.waits() {
+            listener.set_nonblocking(true).expect("a socket option");
+            let stream = wait_for("SIPp to connect", Duration::from_secs(10), || listener.accept().ok()).0;
+            sipp.steps = Some(Steps::new(stream));
+        }
+        sipp
+    }
+
+    fn run(folder: &Folder, play: &Play, file: &str, more: &[&str]) -> Sipp {
+        let Play { name, server, home, tcp } = play;
+        let log = std::fs::File::create(folder.path().join(format!("{name}.log"))).expect("a log");
+        let errors = folder.path().join(format!("{name}.err"));
         let child = Command::new("sipp")
             .arg(server.to_string())
-            .args([
-                "-sf",
-                &file,
-                "-s",
-                number,
-                "-m",
-                "1",
-                "-nostdin",
-                "-i",
-                "127.0.0.1",
-                "-timeout",
-                "60",
-                "-timeout_error",
-            ])
-            .args(["-p", &free_port().to_string(), "-key", "rtp_port", &sound.port().to_string()])
-            .args(["-d", &pause.as_millis().to_string()])
-            .args(["-trace_err", "-error_file", &format!("{}/{scenario}.err", folder.path().display())])
+            .args(["-sf", file, "-m", "1", "-nostdin", "-timeout", "60", "-timeout_error"])
+            .args(["-i", &home.ip().to_string(), "-p", &home.port().to_string(), "-t", if *tcp { "t1" } else { "u1" }])
+            .arg("-trace_err")
+            .arg("-error_file")
+            .arg(errors)
+            .args(more)
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("the log can be shared"))
             .stderr(log)
             .env("TERM", "dumb")
             .spawn()
             .expect("SIPp is not installed: tests/run installs it (Debian: sip-tester)");
-        Sipp { child, folder: folder.path().to_owned(), scenario: scenario.to_owned() }
+        Sipp { child, folder: folder.path().to_owned(), scenario: (*name).to_owned(), steps: None }
+    }
+
+    /// Waits until the script came to this place.
+    pub fn wait_until(&mut self, place: &str, limit: Duration) {
+        let steps = self.steps.as_mut().expect("a script that waits");
+        wait_for(&format!("SIPp to come to \"{place}\""), limit, || {
+            let ended = self.child.try_wait().expect("a process of ours");
+            assert!(ended.is_none(), "SIPp ended before it came to \"{place}\": {ended:?}");
+            steps.came_to(place).then_some(())
+        });
+    }
+
+    /// Lets the script go on from where it waits.
+    pub fn go_on(&mut self) {
+        self.steps.as_mut().expect("a script that waits").go_on();
     }
 
     /// Waits for the end of the scenario, which must have gone as written.
     pub fn finish(mut self, limit: Duration) {
-        let status =
-            crate::server::wait_for("SIPp to finish", limit, || self.child.try_wait().expect("a process of ours"));
+        let status = wait_for("SIPp to finish", limit, || self.child.try_wait().expect("a process of ours"));
         assert!(status.success(), "SIPp's scenario {} failed: {status}\n{}", self.scenario, self.errors());
     }
 
     fn errors(&self) -> String {
         std::fs::read_to_string(self.folder.join(format!("{}.err", self.scenario))).unwrap_or_default()
+    }
+}
+
+/// The connection by which two SIPp tell each other to go on; here one of them is the test.
+struct Steps {
+    stream: TcpStream,
+    said: String,
+    call: String,
+}
+
+/// Ends each of its messages.
+const ESCAPE: char = '\u{1b}';
+
+impl Steps {
+    fn new(stream: TcpStream) -> Steps {
+        stream.set_nonblocking(false).expect("a socket option");
+        stream.set_read_timeout(Some(Duration::from_millis(10))).expect("a socket option");
+        Steps { stream, said: String::new(), call: String::new() }
+    }
+
+    fn came_to(&mut self, place: &str) -> bool {
+        let mut piece = [0; 1024];
+        if let Ok(n) = self.stream.read(&mut piece) {
+            self.said.push_str(&String::from_utf8_lossy(&piece[..n]));
+        }
+        let Some((message, rest)) = self.said.split_once(ESCAPE) else { return false };
+        let header = |name: &str| message.lines().find_map(|line| line.trim().strip_prefix(name)).map(str::to_owned);
+        let came_to = header("Place: ");
+        assert_eq!(came_to.as_deref(), Some(place), "{message}");
+        self.call = header("Call-ID: ").expect("a Call-ID");
+        self.said = rest.to_owned();
+        true
+    }
+
+    fn go_on(&mut self) {
+        write!(self.stream, "Call-ID: {}\r\n\r\n{ESCAPE}", self.call).expect("SIPp listens");
     }
 }
 

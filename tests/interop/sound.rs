@@ -103,9 +103,17 @@ impl Sound {
     pub fn with(frequency: f64, codec: Codec, home: IpAddr) -> Sound {
         let socket = UdpSocket::bind((home, 0)).expect("a free port");
         socket.set_read_timeout(Some(Duration::from_millis(5))).expect("a socket option");
-        let (payload_type, encode, decode): (u8, fn(i16) -> u8, fn(u8) -> i16) = match codec {
-            Codec::Pcmu => (0, g711::ulaw_encode, g711::ulaw_decode),
-            Codec::Pcma => (8, g711::alaw_encode, g711::alaw_decode),
+        let payload_type = match codec {
+            Codec::Pcmu => 0,
+            Codec::Pcma => 8,
+        };
+        let encode = move |sample| match codec {
+            Codec::Pcmu => g711::ulaw_encode(sample),
+            Codec::Pcma => g711::alaw_encode(sample),
+        };
+        let decode = move |code| match codec {
+            Codec::Pcmu => g711::ulaw_decode(code),
+            Codec::Pcma => g711::alaw_decode(code),
         };
         let mut sound = Sound {
             socket,
