@@ -5,6 +5,7 @@
 //! knows this room. It opens no file: the text of files is asked for through a function.
 
 mod cross;
+mod environment;
 mod fill;
 mod problem;
 mod read;
@@ -21,6 +22,7 @@ use crate::acd::{AgentSettings, QueueSettings};
 use crate::engine::settings::Network;
 use crate::sip::digest::Algorithm;
 use crate::time::Duration;
+use environment::Known;
 use read::{Reader, Table};
 use source::{At, Sources};
 use std::collections::BTreeMap;
@@ -34,6 +36,9 @@ pub const DEFAULTS: &str = include_str!("defaults.toml");
 
 /// Numbers, queues and agents to begin with: used when there is no file, and written by `init`.
 pub const SAMPLE: &str = include_str!("sample.toml");
+
+/// Settings that are lists of tables.
+const LISTS: [&str; 4] = ["numbers", "queues", "agents", "trunks"];
 
 /// Everything an operator can set, checked.
 #[derive(Clone, Debug)]
@@ -174,7 +179,7 @@ pub struct Loaded {
 }
 
 /// Reads the settings: built-in ones, those of `file`, those of `environment` (all variables; the ones that begin with
-/// `VAXEL_` are taken). Without a file the sample stands in for it: two queues, two agents, one number, on loopback.
+/// `VAXEL_` are taken, and one that gives no setting is an error unless a container platform sets such). Without a file the sample stands in for it: two queues, two agents, one number, on loopback.
 ///
 /// `read` gives the text of a file: of `file` itself and of password files.
 ///
@@ -196,17 +201,33 @@ pub fn load(
             }
         },
     };
-    let sources = Sources::new(text, environment)?;
+    let mut sources = Sources::new(text, environment)?;
+    let strangers = sources.drop_strangers(&known_settings());
     let layers = if file.is_none() { &[DEFAULTS, SAMPLE][..] } else { &[DEFAULTS] };
-    let tree = sources.layered(layers, &["numbers", "queues", "agents", "trunks"])?;
-    let reader = Reader { sources: &sources, problems: Default::default() };
+    let tree = match sources.layered(layers, &LISTS) {
+        Ok(tree) => tree,
+        Err(problems) => return Err(strangers.into_iter().chain(problems).collect()),
+    };
+    let reader = Reader::new(&sources);
     let top = Table::new(&reader, At::default(), Some(&tree));
     let config = Config::read(&top, read);
     cross::check(&config, &top);
     top.finish();
     let mut problems = reader.problems.into_inner();
+    problems.extend(strangers);
     problems.sort_by(|a, b| (&a.place, a.severity).cmp(&(&b.place, b.severity)));
     if problems.iter().any(Problem::is_error) { Err(problems) } else { Ok(Loaded { config, warnings: problems }) }
+}
+
+/// What a variable can set: whatever is asked for when the built-in settings alone are read.
+fn known_settings() -> Known {
+    let sources = Sources::new(None, []).expect("there is nothing that could be wrong");
+    let tree = sources.layered(&[DEFAULTS], &LISTS).expect("the built-in settings are TOML");
+    let reader = Reader::new(&sources);
+    let top = Table::new(&reader, At::default(), Some(&tree));
+    Config::read(&top, &|_| Err(io::ErrorKind::NotFound.into()));
+    top.finish();
+    reader.known.into_inner()
 }
 
 impl Config {

@@ -3,6 +3,7 @@
 //! Serde would stop at the first error and could not say where it stands; here each setting is asked for by name, so what
 //! was never asked for is unknown.
 
+use super::environment::Known;
 use super::problem::{Place, Problem, nearest};
 use super::source::{At, Sources};
 use crate::engine::settings::Network;
@@ -21,9 +22,15 @@ use std::str::FromStr;
 pub(super) struct Reader<'a> {
     pub sources: &'a Sources,
     pub problems: RefCell<Vec<Problem>>,
+    /// Every setting that was asked for outside lists.
+    pub known: RefCell<Known>,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    pub fn new(sources: &'a Sources) -> Reader<'a> {
+        Reader { sources, problems: RefCell::default(), known: RefCell::default() }
+    }
+
     pub fn note(&self, problem: Problem) {
         self.problems.borrow_mut().push(problem);
     }
@@ -201,16 +208,17 @@ impl<'a> Table<'a> {
     /// A setting that may be absent. `None` also stands for a wrong one, which is noted.
     pub fn optional<T: Setting>(&self, key: &'static str) -> Option<T> {
         let value = self.ask(key)?;
-        self.read(&self.at.key(key), key, value)
+        self.read(&self.at.key(key), key, value, T::EXPECTED)
     }
 
     /// As [`Table::optional`], and between these bounds.
     pub fn within<T: Setting + PartialOrd>(&self, key: &'static str, range: RangeInclusive<T>) -> Option<T> {
-        let value: T = self.optional(key)?;
+        let (low, high) = (range.start().shown(), range.end().shown());
+        let expected = format!("{}, from {low} to {high}", T::EXPECTED);
+        let value: T = self.read(&self.at.key(key), key, self.ask(key)?, &expected)?;
         if !range.contains(&value) {
             let message = format!("`{key}` is {}", value.shown());
-            let help = format!("it must be from {} to {}", range.start().shown(), range.end().shown());
-            self.wrong(key, message, help);
+            self.wrong(key, message, format!("it must be from {low} to {high}"));
             return None;
         }
         Some(value)
@@ -221,12 +229,14 @@ impl<'a> Table<'a> {
         let at = self.at.key(key);
         match self.ask(key).map(|value| &value.kind) {
             None => Vec::new(),
-            Some(ValueKind::Array(values)) => {
-                values.iter().enumerate().filter_map(|(i, value)| self.read(&at.index(i), key, value)).collect()
-            }
+            Some(ValueKind::Array(values)) => values
+                .iter()
+                .enumerate()
+                .filter_map(|(i, value)| self.read(&at.index(i), key, value, T::EXPECTED))
+                .collect(),
             Some(ValueKind::String(text)) if self.reader.sources.variable(&at).is_some() => {
                 let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
-                items.filter_map(|item| self.check(&at, key, T::from_text(item))).collect()
+                items.filter_map(|item| self.check(&at, key, T::from_text(item), T::EXPECTED)).collect()
             }
             Some(other) => {
                 let message = format!("`{key}` must be a list, found {}", kind(other));
@@ -267,6 +277,9 @@ impl<'a> Table<'a> {
 
     /// Names with a text each, such as `{ "*2" = "break" }`; `None` if it is absent.
     pub fn texts(&self, key: &'static str) -> Option<BTreeMap<String, String>> {
+        if let Some(path) = self.at.key(key).path() {
+            self.reader.known.borrow_mut().insert(format!("{path}."));
+        }
         let value = self.ask(key)?;
         let ValueKind::Table(values) = &value.kind else {
             let message = format!("`{key}` must be a table, found {}", kind(&value.kind));
@@ -274,7 +287,9 @@ impl<'a> Table<'a> {
             return None;
         };
         let at = self.at.key(key);
-        let read = |(name, value): (&String, &Value)| Some((name.clone(), self.read(&at.key(name), name, value)?));
+        let read = |(name, value): (&String, &Value)| {
+            Some((name.clone(), self.read(&at.key(name), name, value, String::EXPECTED)?))
+        };
         Some(values.iter().filter_map(read).collect())
     }
 
@@ -319,44 +334,38 @@ impl<'a> Table<'a> {
     /// Notes what was written but never asked for.
     pub fn finish(self) {
         let asked = self.asked.borrow();
+        if let Some(path) = self.at.path() {
+            let inside = asked.iter().map(|key| if path.is_empty() { (*key).into() } else { format!("{path}.{key}") });
+            self.reader.known.borrow_mut().extend(inside);
+        }
         for key in self.values.keys().filter(|key| !asked.contains(key)) {
-            let at = self.at.key(key);
-            let place = self.reader.sources.name(&at);
-            // Container platforms put variables such as VAXEL_SERVICE_HOST into the environment of a service named vaxel.
-            let foreign = matches!(place, Place::Variable(_)) && self.at.0.is_empty();
-            let known = asked.join("`, `");
-            let problem = match place {
-                Place::Variable(ref name) if foreign => {
-                    Problem::warning(place.clone(), format!("{name} names no setting and is ignored"))
-                }
-                _ => Problem::error(place, format!("unknown setting `{key}`")),
-            };
+            let place = self.reader.sources.name(&self.at.key(key));
+            let problem = Problem::error(place, format!("unknown setting `{key}`"));
             self.reader.note(match nearest(key, asked.iter().copied()) {
                 Some(meant) => problem.help(format!("did you mean `{meant}`?")),
-                None => problem.help(format!("known here: `{known}`")),
+                None => problem.help(format!("known here: `{}`", asked.join("`, `"))),
             });
         }
     }
 
-    fn read<T: Setting>(&self, at: &At, key: &str, value: &Value) -> Option<T> {
+    fn read<T: Setting>(&self, at: &At, key: &str, value: &Value, expected: &str) -> Option<T> {
         let from_variable = self.reader.sources.variable(at).is_some();
         match &value.kind {
-            ValueKind::String(text) if T::QUOTED || from_variable => self.check(at, key, T::from_text(text)),
+            ValueKind::String(text) if T::QUOTED || from_variable => self.check(at, key, T::from_text(text), expected),
             other => T::from_bare(other).or_else(|| {
-                let message = format!("`{key}` must be {}, found {}", T::EXPECTED, kind(other));
+                let message = format!("`{key}` must be {expected}, found {}", kind(other));
                 self.reader.note(Problem::error(self.reader.sources.value(at), message));
                 None
             }),
         }
     }
 
-    fn check<T: Setting>(&self, at: &At, key: &str, result: Result<T, String>) -> Option<T> {
+    fn check<T>(&self, at: &At, key: &str, result: Result<T, String>, expected: &str) -> Option<T> {
         let detail = match result {
             Ok(value) => return Some(value),
             Err(detail) => detail,
         };
         let place = self.reader.sources.value(at);
-        let expected = T::EXPECTED;
         self.reader.note(match detail.as_str() {
             "" => Problem::error(place, format!("`{key}` must be {expected}")),
             detail => Problem::error(place, format!("`{key}` is wrong: {detail}")).help(format!("expected {expected}")),

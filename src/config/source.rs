@@ -1,13 +1,12 @@
 //! The layers: built-in defaults, a file, the environment; and which of them a setting came from.
 
+use super::environment::{self, Known};
 use super::problem::{Place, Problem};
 use config::{Config, Environment, File, FileFormat, Value};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use toml_edit::{Document, Item};
-
-const PREFIX: &str = "VAXEL_";
 
 /// One step from the top of the settings to a value.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,6 +26,15 @@ impl At {
 
     pub fn index(&self, index: usize) -> At {
         At(self.0.iter().cloned().chain([Step::Index(index)]).collect())
+    }
+
+    /// Its names with dots between them; `None` inside a list.
+    pub fn path(&self) -> Option<String> {
+        let name = |step: &Step| match step {
+            Step::Key(name) => Some(name.clone()),
+            Step::Index(_) => None,
+        };
+        self.0.iter().map(name).collect::<Option<Vec<String>>>().map(|names| names.join("."))
     }
 }
 
@@ -49,14 +57,23 @@ impl Sources {
         };
         let mut variables = BTreeMap::new();
         for (name, text) in environment {
-            // Other names cannot be settings, and `config` would read brackets and dots in them as its own syntax.
-            let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
-            if let Some(rest) = name.strip_prefix(PREFIX).filter(|rest| !rest.is_empty() && rest.chars().all(plain)) {
-                let path = rest.to_ascii_lowercase().replace("__", ".");
+            if let Some(path) = environment::path(&name) {
                 variables.insert(path, (name, text));
             }
         }
         Ok(Sources { file, variables })
+    }
+
+    /// Takes the variables out that give no setting, and says what is wrong with them.
+    pub fn drop_strangers(&mut self, known: &Known) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        self.variables.retain(|path, (name, text)| {
+            let problem = environment::stranger(known, path, name, text);
+            let stays = problem.is_none();
+            problems.extend(problem);
+            stays
+        });
+        problems
     }
 
     /// All layers as one tree: `defaults` below, then the file, then the environment. `lists` names the settings that are

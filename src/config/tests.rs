@@ -97,7 +97,9 @@ ports = "80-90"
 silence_limit = 30
 workers = "two"
 [limits]
-calls = 0
+calls = -1
+call_duration = "1s"
+retry_after = 30
 drain = "5 minutes"
 [colours]
 blue = 1
@@ -174,6 +176,11 @@ fn what_is_probably_not_meant_is_a_warning() {
 fn a_wrong_variable_is_named() {
     let wrong = [
         ("VAXEL_SIP__RELM", "x"),
+        ("VAXEL_SIP_REALM", "x"),
+        ("VAXEL_SPI__REALM", "x"),
+        ("VAXEL_LIMTS", "x"),
+        ("VAXEL_LIMTS__CALLS", "7"),
+        ("VAXEL_SERVICE_HOST", "10.0.0.1"),
         ("VAXEL_LIMITS__CALLS", "many"),
         ("VAXEL_MEDIA", "x"),
         ("VAXEL_AGENTS", r#"[{ name = "anna", skils = {} }]"#),
@@ -182,6 +189,8 @@ fn a_wrong_variable_is_named() {
     let twice = [("VAXEL_SIP", "x"), ("VAXEL_SIP__REALM", "y")];
     insta::assert_snapshot!("whole_and_part", shown(&load_with(None, &twice, &[]).unwrap_err()));
     let broken = [("VAXEL_NUMBERS", "[{ number: 100 }]")];
+    let single = [("VAXEL_SIP", "x"), ("VAXEL_SIP__REALM", "y"), ("VAXEL_SIP_REALM", "z")];
+    assert!(shown(&load_with(None, &single, &[]).unwrap_err()).contains("did you mean VAXEL_SIP__REALM?"));
     insta::assert_snapshot!("broken_variable", shown(&load_with(None, &broken, &[]).unwrap_err()));
 }
 
