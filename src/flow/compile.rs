@@ -5,6 +5,7 @@ use super::check;
 use super::expr::{Expr, ExprError, Read, Text, Value};
 use super::model::{FlowFile, Literal, Next, Saying, Sayings, Way};
 use super::need::{Need, Part, Skill};
+use super::nodes::queue::Level;
 use super::nodes::{Step, StepFile, StepId, hangup};
 use super::problem::{Problem, suggest};
 use super::speech;
@@ -364,10 +365,10 @@ impl<'a> Compiler<'a> {
         name.value.clone()
     }
 
-    pub fn tries(&mut self, tries: &Option<At<u8>>) -> u8 {
+    pub fn tries(&mut self, tries: &Option<At<i64>>) -> u8 {
         match tries {
             None => 3,
-            Some(tries) if (1..=10).contains(&tries.value) => tries.value,
+            Some(tries) if (1..=10).contains(&tries.value) => tries.value as u8,
             Some(tries) => {
                 self.problem(tries.at, "something is asked one to ten times".into(), None);
                 1
@@ -533,14 +534,16 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    pub fn need_of_skills(&mut self, skills: &Ordered<At<u8>>) -> Need {
+    pub fn need_of_skills(&mut self, skills: &Ordered<At<Level>>) -> Need {
         let mut need = Need::default();
         for (name, level) in &skills.0 {
             self.skill(name, name.at);
-            if !(1..=10).contains(&level.value) {
+            let wanted = level.value.0;
+            if !(1..=10).contains(&wanted) {
                 self.problem(level.at, "a level is a number from 1 to 10".into(), None);
             }
-            need.parts.push(Part { skill: Skill::Named(name.value.clone()), level: level.value, start: 0 });
+            let level = wanted.clamp(1, 10) as u8;
+            need.parts.push(Part { skill: Skill::Named(name.value.clone()), level, start: 0 });
         }
         need
     }

@@ -22,6 +22,7 @@ pub mod speech;
 pub mod test;
 mod tree;
 pub mod walk;
+mod wording;
 pub mod yaml;
 
 pub use compile::compile;

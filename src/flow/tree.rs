@@ -3,6 +3,7 @@
 //! Reading in two goes lets every wrong part of a file be reported at once, each with its place, where a plain
 //! deserializer stops at the first. Duplicate keys and alias bombs are stopped by the parser below.
 
+use super::wording;
 use super::yaml::Span;
 use serde::de::{self, DeserializeSeed, Deserializer, EnumAccess, MapAccess, SeqAccess, VariantAccess, Visitor};
 use serde::{Deserialize, forward_to_deserialize_any};
@@ -54,10 +55,8 @@ impl Bad {
 
     fn of_parser(error: &serde_saphyr::Error) -> Bad {
         let at = error.location().map(|l| Span { line: l.line() as u32, column: l.column() as u32, length: 1 });
-        // The parser ends its message with the place, which we show in our own way.
-        let message = error.without_snippet().to_string();
-        let message = message.split(" at line ").next().unwrap_or_default().trim_end_matches([',', ':']).to_string();
-        Bad { at, message, help: None }
+        let (message, help) = wording::of_parser(error);
+        Bad { at, message, help }
     }
 }
 
@@ -194,11 +193,7 @@ impl de::Error for Bad {
     }
 
     fn invalid_type(got: de::Unexpected, expected: &dyn de::Expected) -> Bad {
-        let got = match got {
-            de::Unexpected::Other(what) => what.to_string(),
-            other => other.to_string(),
-        };
-        Bad::new(format!("expected {expected}, found {got}"))
+        Bad::new(format!("expected {}, found {}", wording::expected(&expected.to_string()), wording::found(got)))
     }
 
     fn invalid_value(got: de::Unexpected, expected: &dyn de::Expected) -> Bad {
@@ -258,6 +253,11 @@ impl<'a> De<'a> {
             }
             bad
         })
+    }
+
+    /// What `seed` says of a value that it has read stands where the value does.
+    fn read<'de, S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, Bad> {
+        self.finish(seed.deserialize(self))
     }
 
     fn wrong<T>(self, expected: &dyn de::Expected) -> Result<T, Bad> {
@@ -388,7 +388,7 @@ struct Items<'a> {
 impl<'de> SeqAccess<'de> for Items<'_> {
     type Error = Bad;
     fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Bad> {
-        self.items.next().map(|node| seed.deserialize(self.de.of(node))).transpose()
+        self.items.next().map(|node| self.de.of(node).read(seed)).transpose()
     }
 }
 
@@ -443,7 +443,7 @@ impl<'de> MapAccess<'de> for Entries<'_> {
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Bad> {
         let node = self.value.take().expect("serde asks for a value after its key");
-        seed.deserialize(self.de.of(node))
+        self.de.of(node).read(seed)
     }
 }
 
@@ -473,7 +473,7 @@ impl<'de> VariantAccess<'de> for Variant<'_> {
 
     fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, Bad> {
         match self.value {
-            Some(value) => seed.deserialize(self.de.of(value)),
+            Some(value) => self.de.of(value).read(seed),
             // A verb alone: all its settings have defaults, or the missing one is named.
             None => {
                 let nothing = Node { at: self.key.at, kind: Kind::Map(Vec::new()) };

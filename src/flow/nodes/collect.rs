@@ -32,7 +32,8 @@ pub struct File {
     /// How long between two digits (default 4s); then what was typed counts.
     pub between: Option<Length>,
     /// How often it is asked altogether (default 3).
-    pub tries: Option<At<u8>>,
+    #[schemars(with = "Option<u8>", range(min = 1, max = 10))]
+    pub tries: Option<At<i64>>,
     /// Whether a key cuts the prompt short (default true).
     pub barge_in: Option<bool>,
     /// Said before asking again when there were too few digits.

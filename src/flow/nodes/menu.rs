@@ -24,7 +24,8 @@ pub struct File {
     /// How long between two keys, where there are keys of more than one (default 2s).
     pub between: Option<Length>,
     /// How often it is asked altogether (default 3).
-    pub tries: Option<At<u8>>,
+    #[schemars(with = "Option<u8>", range(min = 1, max = 10))]
+    pub tries: Option<At<i64>>,
     /// Whether a key cuts the prompt short (default true).
     pub barge_in: Option<bool>,
     /// Said before asking again when the key leads nowhere.

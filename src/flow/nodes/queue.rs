@@ -81,11 +81,16 @@ pub struct AnnounceFile {
     pub every: Option<At<Length>>,
 }
 
+/// The lowest level of a skill that is enough.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct Level(#[schemars(range(min = 1, max = 10))] pub i64);
+
 /// A need, as an expression or as skill → level.
 #[derive(Clone, Debug)]
 pub enum NeedFile {
     Expr(String),
-    Skills(Ordered<At<u8>>),
+    Skills(Ordered<At<Level>>),
 }
 
 #[derive(Debug)]
@@ -147,7 +152,7 @@ const SHORTEST_EVERY: Duration = Duration::from_secs(5);
 text_or!(
     NeedFile,
     Expr,
-    Skills(Ordered<At<u8>>),
+    Skills(Ordered<At<Level>>),
     "a need such as `support >= 3 and lang(language)`, or skill → lowest level"
 );
 
