@@ -88,6 +88,9 @@ fn world(files: &[File], config: &Config, sounds: &Report) -> World {
         flows: files.iter().filter_map(|file| flow::name_of(&file.text)).collect(),
         ..World::default()
     };
+    let of_flows = config.numbers.iter().map(|number| &number.number);
+    world.numbers = of_flows.chain(config.agents.iter().filter_map(|agent| agent.number.as_ref())).cloned().collect();
+    world.outside = config.trunks.iter().filter(|trunk| trunk.to.is_some()).flat_map(|t| t.takes.clone()).collect();
     let of_agents = config.agents.iter().flat_map(|agent| agent.settings.skills.keys());
     let of_queues = config.queues.iter().flat_map(|queue| queue.needs.keys());
     world.skills = of_agents.chain(of_queues).cloned().collect();
@@ -140,6 +143,25 @@ mod tests {
             let text = problem.to_string();
             assert!(text.contains("--> built-in ") && text.contains("in [flows]"), "{text}");
             assert!(text.contains(&format!("needs the queues {needs};")), "{text}");
+        }
+    }
+
+    #[test]
+    fn transfers_go_where_the_settings_lead() {
+        let trunk = r#"[{ name = "carrier", to = "udp:203.0.113.1:5060", takes = ["+"] }]"#;
+        let variables = [("VAXEL_TRUNKS".to_owned(), trunk.to_owned())];
+        let config = config::load(None, variables, &|_| Ok(String::new())).expect("the sample with a trunk").config;
+        let (_, report) = sounds::load(None).unwrap();
+        let good = |to: &str| {
+            let step = format!("a: {{ transfer: {{ to: '{to}', failed: hangup }} }}");
+            let text = format!("flow: t\nlanguages: [en]\nstart: a\nsteps:\n  {step}\n");
+            compile(&[File { name: "t.yaml".into(), text, built_in: false }], &config, &report).is_ok()
+        };
+        for to in ["100", "201", "anna", "+46701234567"] {
+            assert!(good(to), "{to}");
+        }
+        for to in ["101", "0046701234567", "*1"] {
+            assert!(!good(to), "{to}");
         }
     }
 

@@ -7,7 +7,7 @@ use super::model::{FlowFile, Literal, Next, Saying, Sayings, Way};
 use super::need::{Need, Part, Skill};
 use super::nodes::queue::Level;
 use super::nodes::{Step, StepFile, StepId, hangup};
-use super::problem::{Problem, suggest};
+use super::problem::{Problem, nearest, suggest};
 use super::speech;
 use super::test::Test;
 use super::yaml::{self, At, Ordered, Span};
@@ -321,6 +321,29 @@ impl<'a> Compiler<'a> {
         if !self.world.agents.contains(name) {
             let world = self.world;
             self.unknown(at, "agent", name, world.agents.iter().map(String::as_str));
+        }
+    }
+
+    /// Somebody who is reached by dialling: a flow, an agent (also by name), or whoever a trunk leads to.
+    pub fn number(&mut self, number: &str, at: Span) {
+        let world = self.world;
+        let keys = number.strip_prefix('+').unwrap_or(number);
+        if number.is_empty() {
+            let help = Some("give a number, or an agent: `agent: name`".into());
+            self.problem(at, "there is nobody to transfer to: the text is empty".into(), help);
+        } else if world.agents.contains(number) || world.numbers.contains(number) {
+            // Somebody has it.
+        } else if keys.is_empty() || !keys.chars().all(|c| c.is_ascii_digit() || "*#".contains(c)) {
+            let near = nearest(number, world.agents.iter().map(String::as_str));
+            let help = match near {
+                Some(agent) => format!("did you mean the agent `{agent}`?"),
+                None => "digits, `*` and `#`, with a `+` in front if need be; no spaces".into(),
+            };
+            self.problem(at, format!("`{number}` cannot be dialled"), Some(help));
+        } else if !world.outside.iter().any(|beginning| number.starts_with(beginning.as_str())) {
+            let help =
+                Some("the settings say who has which number, and in `takes` of [[trunks]] what goes outside".into());
+            self.problem(at, format!("nobody has the number {number}, and no trunk takes it"), help);
         }
     }
 

@@ -42,6 +42,10 @@ pub struct World {
     /// Every skill that some agent has or some queue needs.
     pub skills: BTreeSet<String>,
     pub agents: BTreeSet<String>,
+    /// Numbers that flows and agents have.
+    pub numbers: BTreeSet<String>,
+    /// How numbers begin that some trunk takes.
+    pub outside: BTreeSet<String>,
     /// Language → prompts recorded in it, such as `welcome` and `number/7`.
     pub prompts: BTreeMap<String, BTreeSet<String>>,
     /// Pieces of music, such as `calm` for `sounds/music/calm.wav`.

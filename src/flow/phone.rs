@@ -25,6 +25,8 @@ pub fn world() -> World {
         queues: names(&["sales", "support"]),
         skills: names(&["support", "lang_en", "lang_sv"]),
         agents: names(&["anna"]),
+        numbers: names(&["1", "100"]),
+        outside: names(&["0", "+"]),
         prompts,
         music: names(&["calm"]),
         flows: names(&["t", "other"]),

@@ -64,10 +64,10 @@ fn main_flow() -> Arc<Flow> {
     let world = flow::World {
         queues: set(&["sales", "support"]),
         skills: set(&["sales", "support"]),
-        agents: BTreeSet::new(),
         prompts: BTreeMap::from([("en".to_owned(), prompts)]),
         music: set(&["calm"]),
         flows: set(&["main"]),
+        ..flow::World::default()
     };
     match flow::compile("main.yaml", MENU, &world) {
         Ok(flow) => Arc::new(flow),

@@ -52,7 +52,13 @@ impl Kind for Transfer {
 
     fn compile(file: &File, compiler: &mut Compiler, after: Option<StepId>) -> Transfer {
         let to = match (&file.to, &file.agent) {
-            (Some(to), None) => compiler.text(to),
+            (Some(to), None) => {
+                let text = compiler.text(to);
+                if let Some(number) = text.as_ref().and_then(Text::literal) {
+                    compiler.number(number.trim(), to.at);
+                }
+                text
+            }
             (None, Some(agent)) => {
                 let text = compiler.text(agent);
                 if let Some(name) = text.as_ref().and_then(Text::literal) {
@@ -201,6 +207,21 @@ e: { play: { prompt: e, next: hangup } }";
             problems("a: { transfer: { agent: ana, failed: hangup } }"),
             [(1, 25, "there is no agent `ana`".to_string())]
         );
+        for (to, message) in [
+            ("''", "there is nobody to transfer to: the text is empty"),
+            ("' '", "there is nobody to transfer to: the text is empty"),
+            ("zz zz", "`zz zz` cannot be dialled"),
+            ("ana", "`ana` cannot be dialled"),
+            ("'+'", "`+` cannot be dialled"),
+            ("0701 23", "`0701 23` cannot be dialled"),
+            ("999", "nobody has the number 999, and no trunk takes it"),
+        ] {
+            let found = problems(&format!("a: {{ transfer: {{ to: {to}, failed: hangup }} }}"));
+            assert_eq!(found, [(1, 22, message.to_string())], "{to}");
+        }
+        for to in ["'0701234567'", "0701234567", "'+46701234567'", "100", "anna", "'9{{ call.from }}'"] {
+            Phone::call(&format!("a: {{ transfer: {{ to: {to}, failed: hangup }} }}"));
+        }
         let found = problems("a: { transfer: {} }");
         assert_eq!(found.len(), 2, "{found:?}");
         let again = problems("a: { transfer: { to: '1', failed: a } }");
