@@ -451,13 +451,18 @@ impl<'a> Compiler<'a> {
     fn prompt_in(&mut self, name: &str, at: Span, languages: &[String]) {
         let world = self.world;
         let has = |language: &&String| world.prompts.get(*language).is_some_and(|names| names.contains(name));
-        let missing: Vec<&str> = languages.iter().filter(|l| !has(l)).map(String::as_str).collect();
+        // A language of the flow in which nothing is recorded was told where it is named.
+        let told = |l: &&String| self.languages.contains(l) && !world.prompts.contains_key(*l);
+        let languages: Vec<&String> = languages.iter().filter(|l| !told(l)).collect();
+        let missing: Vec<&str> = languages.iter().filter(|l| !has(l)).map(|l| l.as_str()).collect();
         if missing.is_empty() {
             return;
         }
         if missing.len() == languages.len() {
+            // Recorded in another language it is no misspelt name, and the nearest would be itself.
+            let recorded = world.prompts.values().any(|names| names.contains(name));
             let known: BTreeSet<&str> = world.prompts.values().flatten().map(String::as_str).collect();
-            let help = super::problem::nearest(name, known).map(|near| format!("did you mean `{near}`?"));
+            let help = nearest(name, known).filter(|_| !recorded).map(|near| format!("did you mean `{near}`?"));
             let help = help.or_else(|| Some(format!("expected sounds/{}/{name}.wav", missing[0])));
             self.problem(at, format!("there is no prompt `{name}` in {}", missing.join(", ")), help);
         } else {
@@ -469,6 +474,10 @@ impl<'a> Compiler<'a> {
     /// Complains unless numbers can be spoken in every language of the flow.
     pub fn spoken_numbers(&mut self, at: Span) {
         for language in self.languages.clone() {
+            if !self.world.prompts.contains_key(&language) {
+                // That was told where the language is named.
+                continue;
+            }
             let Some(words) = speech::words(&language) else {
                 let help = Some(format!("numbers are spoken in {}", speech::LANGUAGES.join(", ")));
                 self.problem(at, format!("there is no grammar for spoken numbers in `{language}`"), help);
@@ -635,8 +644,7 @@ tests:
             (6, "there is no time zone `Nowhere`"),
             (6, "`8-17` is no window of hours"),
             (8, "this step leads nowhere"),
-            (8, "prompt `a` is missing in xx"),
-            (8, "there is no prompt `zz` in en, xx"),
+            (8, "there is no prompt `zz` in en"),
             (8, "unknown setting `nxet`"),
             (9, "there is no `pley` here"),
             (10, "there is no queue `q`"),

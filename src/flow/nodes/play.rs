@@ -60,7 +60,8 @@ impl Kind for Play {
 
 #[cfg(test)]
 mod tests {
-    use crate::flow::phone::{Phone, problems};
+    use crate::flow::compile;
+    use crate::flow::phone::{self, Phone, problems};
 
     #[test]
     fn plays_then_goes_on() {
@@ -120,6 +121,14 @@ mod tests {
                 (1, 50, "there is no step `bb`".to_string()),
             ]
         );
+        let text = phone::text("a: { play: { prompt: [a, { number: 1 }], next: hangup } }").replace("[en, sv]", "[xx]");
+        let found = compile("t.yaml", &text, &phone::world()).unwrap_err();
+        let found: Vec<_> = found.iter().map(|p| (p.line, p.message.as_str())).collect();
+        assert_eq!(found, [(2, "there are no prompts in `xx`")], "one mistake, one complaint");
+        let text = phone::text("a: { play: { prompt: { prompt: a, language: xx }, next: hangup } }");
+        let found = compile("t.yaml", &text, &phone::world()).unwrap_err();
+        assert_eq!(found[0].message, "there is no prompt `a` in xx");
+        assert_eq!(found[0].help.as_deref(), Some("expected sounds/xx/a.wav"), "not the same name once more");
         assert_eq!(problems("a: { play: { prompt: a } }"), [(1, 1, "this step leads nowhere".to_string())]);
     }
 }
