@@ -1,4 +1,4 @@
-//! Tones: single sines and the pairs of DTMF (ITU-T Q.23).
+//! Tones: single sines, several together, and the pairs of DTMF (ITU-T Q.23).
 
 use crate::time::Duration;
 use std::f64::consts::TAU;
@@ -9,14 +9,14 @@ pub const RATE: u32 = 8000;
 /// One sine of `frequency` Hz at `level` dBFS (0: a sine that just touches full scale) for `length`, `rate` samples a second.
 /// Begins at phase zero.
 pub fn sine(frequency: f64, level: f64, length: Duration, rate: u32) -> Vec<i16> {
-    sines(&[frequency], level, length, rate)
+    chord(&[frequency], level, length, rate)
 }
 
 /// The two tones of a key (`0`–`9`, `*`, `#`, `A`–`D`), each at `level` dBFS (−6 or lower, or their sum is clipped), 8000 samples a
 /// second. `None` if there is no such key.
 pub fn dtmf(key: char, level: f64, length: Duration) -> Option<Vec<i16>> {
     let (row, column) = dtmf_frequencies(key)?;
-    Some(sines(&[row, column], level, length, RATE))
+    Some(chord(&[row, column], level, length, RATE))
 }
 
 /// The row's and the column's frequency of a key.
@@ -27,7 +27,8 @@ pub fn dtmf_frequencies(key: char) -> Option<(f64, f64)> {
     Some((ROWS[place / 4], COLUMNS[place % 4]))
 }
 
-fn sines(frequencies: &[f64], level: f64, length: Duration, rate: u32) -> Vec<i16> {
+/// As [`sine`], several together, each at `level`; none: silence.
+pub fn chord(frequencies: &[f64], level: f64, length: Duration, rate: u32) -> Vec<i16> {
     let amplitude = f64::from(i16::MAX) * 10f64.powf(level / 20.0);
     let count = (length.as_secs_f64() * f64::from(rate)).round() as u64;
     (0..count)

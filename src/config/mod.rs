@@ -20,6 +20,7 @@ pub use values::{Hop, Listen, Ports, Secret};
 
 use crate::acd::{AgentSettings, QueueSettings};
 use crate::engine::settings::Network;
+use crate::media::Ringback;
 use crate::sip::digest::Algorithm;
 use crate::time::Duration;
 use environment::Known;
@@ -107,6 +108,8 @@ pub struct Sounds {
     pub language: String,
     /// What a held party hears: a name below `music/`. Whether it exists is [`Config::check_music`]'s business.
     pub hold_music: String,
+    /// What a caller hears while a transfer rings.
+    pub ringback: Ringback,
     /// Where `hold_music` was written.
     place: Place,
 }
@@ -289,6 +292,7 @@ impl Config {
                 folder: sounds.path("folder"),
                 language: sounds.get("language"),
                 hold_music: sounds.get("hold_music"),
+                ringback: sounds.optional("ringback").unwrap_or_default(),
                 place: sounds.place("hold_music"),
             }),
             limits: section(top, "limits", |limits| Limits {

@@ -69,6 +69,7 @@ quoted! {
     super::Listen: r#"transport, address and port such as "udp:192.0.2.1:5060""#,
     super::Hop: r#"transport, address and port such as "udp:192.0.2.1:5060""#,
     Network: r#"an address or network such as "203.0.113.0/24""#,
+    crate::media::Ringback: r#"tones in hertz and seconds of tone and silence, such as "425 1/4" or "440+480 2/4""#,
     super::Ports: r#"a range of ports such as "20000-29999""#,
     super::values::Limit: r#"a length of time such as "5m", or "none""#,
     super::values::Name: "a name of up to 64 letters a-z, digits, `-`, `_` and `.`",

@@ -1,6 +1,7 @@
 //! The kinds of value a setting can have beyond numbers and text.
 
 use crate::engine::settings::Network;
+use crate::media::Ringback;
 use crate::sip::Transport;
 use crate::time::{Duration, parse_duration};
 use std::fmt;
@@ -201,6 +202,33 @@ impl FromStr for Beginning {
     }
 }
 
+/// Tones and rhythm of a country's ringing: `425 1/4`, `440+480 2/4`, `400+450 0.4/0.2/0.4/2`.
+impl FromStr for Ringback {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Ringback, String> {
+        const TONES: usize = 4;
+        const PARTS: usize = 8;
+        let (tones, rhythm) = text.trim().split_once(' ').ok_or("there is no rhythm after the tones")?;
+        let tone = |text: &str| {
+            let hertz = text.trim().parse().ok().filter(|hertz| (200..=3400).contains(hertz));
+            hertz.ok_or(format!("`{text}` is no frequency from 200 to 3400 Hz, which telephones carry"))
+        };
+        let part = |text: &str| {
+            let seconds = text.trim().parse().ok().filter(|seconds| (0.05..=10.0).contains(seconds));
+            seconds.map(Duration::from_secs_f64).ok_or(format!("`{text}` is no number of seconds from 0.05 to 10"))
+        };
+        let frequencies = tones.split('+').map(tone).collect::<Result<Vec<u16>, _>>()?;
+        let rhythm = rhythm.split('/').map(part).collect::<Result<Vec<_>, _>>()?;
+        if frequencies.len() > TONES {
+            return Err(format!("there are more than {TONES} tones"));
+        }
+        if rhythm.len() % 2 != 0 || rhythm.len() > PARTS {
+            return Err(format!("each tone is followed by a silence, and there are up to {PARTS} of both"));
+        }
+        Ok(Ringback { frequencies, rhythm })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -241,6 +269,22 @@ mod tests {
         for wrong in ["203.0.113.0/33", "203.0.113", "::/129", "", "203.0.113.0/-1"] {
             assert!(wrong.parse::<Network>().is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn ringing_has_tones_and_a_rhythm() {
+        assert_eq!("425 1/4".parse(), Ok(Ringback::default()));
+        let seconds = |parts: &[f64]| parts.iter().map(|part| Duration::from_secs_f64(*part)).collect::<Vec<_>>();
+        for (text, frequencies, rhythm) in [
+            ("440+480 2/4", vec![440, 480], seconds(&[2.0, 4.0])),
+            (" 400+450  0.4/0.2/0.4/2 ", vec![400, 450], seconds(&[0.4, 0.2, 0.4, 2.0])),
+        ] {
+            assert_eq!(text.parse(), Ok(Ringback { frequencies, rhythm }), "{text}");
+        }
+        for wrong in ["", "425", "425 1", "425 1/4/1", "20 1/4", "425 0/4", "425 1/400", "425 one/4", "4000 1/4"] {
+            assert!(wrong.parse::<Ringback>().is_err(), "{wrong}");
+        }
+        assert!("425+425+425+425+425 1/4".parse::<Ringback>().unwrap_err().contains("more than 4 tones"));
     }
 
     #[test]

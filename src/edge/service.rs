@@ -11,6 +11,8 @@ use super::store::{self, Store};
 use super::{flows, http, log, recorder, sounds};
 use crate::config::{self, Config, Given};
 use crate::engine::{Engine, Input};
+use crate::flow::RINGBACK;
+use crate::media::Sound;
 use crate::record::Board;
 use crate::sip::{Hop, Transport};
 use crate::time::Duration;
@@ -69,7 +71,9 @@ impl Service {
         let folder = Folder::open(&config.data.folder)?;
         let agents = config.agents.iter().map(|agent| (agent.settings.name.as_str(), agent.password.as_ref()));
         let accounts = folder.accounts(agents)?;
-        let (library, report) = sounds::load(config.sounds.folder.as_deref())?;
+        let (mut library, report) = sounds::load(config.sounds.folder.as_deref())?;
+        let ringback = Sound { name: RINGBACK.to_owned(), language: String::new() };
+        library.insert(ringback, &config.sounds.ringback.samples());
         let flows = match flows::compile(&flows::read(config.flows.folder.as_deref())?, config, &report) {
             Ok(flows) => flows,
             Err(problems) => bail!(said(&problems)),

@@ -131,6 +131,9 @@ pub enum Action {
     Hangup,
 }
 
+/// Name of the ringing tone, as a [`Prompt`] without language: what is heard while a transfer rings and no music plays.
+pub const RINGBACK: &str = "tone/ringback";
+
 /// One caller's walk through a flow. See the module's documentation.
 #[derive(Debug)]
 pub struct Run {

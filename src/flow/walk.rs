@@ -3,7 +3,7 @@
 use super::compile::Item;
 use super::expr::Scope;
 use super::nodes::{Event, Turn};
-use super::run::{Action, Prompt};
+use super::run::{Action, Prompt, RINGBACK};
 use super::speech;
 use crate::time::{Duration, Time};
 use std::collections::VecDeque;
@@ -155,10 +155,18 @@ impl Walk {
 
     /// Plays music until something else is played.
     pub(super) fn music(&mut self, name: &str) {
+        self.repeat(format!("music/{name}"));
+    }
+
+    /// Plays the ringing tone until something else is played.
+    pub(super) fn ringback(&mut self) {
+        self.repeat(RINGBACK.to_owned());
+    }
+
+    fn repeat(&mut self, name: String) {
         self.answer();
         self.sound = Sound::Music;
-        let music = Prompt { name: format!("music/{name}"), language: String::new() };
-        self.act(Action::Play { prompts: vec![music], repeat: true });
+        self.act(Action::Play { prompts: vec![Prompt { name, language: String::new() }], repeat: true });
     }
 
     /// Silence, whatever plays; the time-out of prompts goes with them.

@@ -13,12 +13,14 @@ mod latch;
 mod leg;
 mod outgoing;
 mod player;
+mod ringback;
 #[cfg(test)]
 mod tests;
 mod wheel;
 
 pub use deck::{Counters, Deck, Port, Sink, Slot};
 pub use library::{Encoded, Library};
+pub use ringback::Ringback;
 pub use settings::Settings;
 
 use crate::ids::{CallId, LegId};
@@ -63,9 +65,9 @@ pub struct Stream {
 /// A recorded sound: a prompt in a language or a piece of music, by its name in the sound library.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Sound {
-    /// For example `welcome`, `digits/7`, `music/calm`.
+    /// For example `welcome`, `digits/7`, `music/calm`, `tone/ringback`.
     pub name: String,
-    /// For example `en`; empty for music.
+    /// For example `en`; empty for music and tones.
     pub language: String,
 }
 

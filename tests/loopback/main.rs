@@ -7,6 +7,7 @@ mod house;
 mod log;
 mod person;
 mod program;
+mod ringing;
 
 use house::{Folder, House, PATIENCE, carrier, settings};
 use person::{Person, connect, until};

@@ -22,7 +22,7 @@ pub struct File {
     pub agent: Option<At<String>>,
     /// How long it rings (default 25s).
     pub ring: Option<Length>,
-    /// The music heard while it rings.
+    /// The music heard while it rings (default: the ringing tone).
     pub music: Option<At<String>>,
     /// Where the caller goes when the other has hung up first (default: the call ends).
     pub next: Option<model::Way>,
@@ -120,7 +120,7 @@ impl Kind for Transfer {
         walk.answer();
         match &self.music {
             Some(music) => walk.music(music),
-            None => walk.stop(),
+            None => walk.ringback(),
         }
         let to = if self.is_agent { Target::Agent(to) } else { Target::Number(to) };
         walk.act(Action::Transfer { to, ring: self.ring });
@@ -185,8 +185,8 @@ e: { play: { prompt: e, next: hangup } }";
     #[test]
     fn agents_are_rung_by_name() {
         let mut phone = Phone::call("a: { transfer: { agent: anna, ring: 10s, failed: hangup } }");
-        assert_eq!(phone.sees(), ":a, answer, transfer to agent anna for 10s");
-        phone.gets(Input::Connected);
+        assert_eq!(phone.sees(), ":a, answer, repeat tone/ringback@, transfer to agent anna for 10s");
+        assert_eq!(phone.gets(Input::Connected), "stop");
         assert_eq!(phone.gets(Input::TransferEnded), "hangup");
     }
 
