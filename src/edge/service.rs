@@ -106,7 +106,7 @@ impl Service {
             passwords: accounts.iter().map(|a| (a.agent.clone(), a.password.expose().to_owned())).collect(),
             hops: trunk_hops(config, &sip)?,
         };
-        let engine = Engine::new(config.engine(given), u64::from_be_bytes(random()?), clock.now());
+        let engine = Engine::new(config.engine(given), u128::from_be_bytes(random()?), clock.now());
         let settings = media::Settings {
             workers: config.media.workers.unwrap_or(0),
             ports: media::PortRange { first: *config.media.ports.0.start(), last: *config.media.ports.0.end() },

@@ -105,15 +105,15 @@ struct Drain {
 }
 
 impl Engine {
-    /// All randomness (branches, tags, nonces' salt) comes from `seed`.
-    pub fn new(settings: Settings, seed: u64, now: Time) -> Engine {
+    /// All randomness (branches, tags, Call-IDs) comes from `seed`, and nothing else of it is ever shown.
+    pub fn new(settings: Settings, seed: u128, now: Time) -> Engine {
         let mut engine = Engine {
             endpoint: Endpoint::new(settings.sip.clone(), seed),
             registrar: Registrar::new(settings.registrar),
             auth: Authenticator::new(&settings.realm, settings.auth_key, NONCE_LIFETIME)
                 .asking_for(settings.digest.clone()),
             legs: Legs::default(),
-            acd: Acd::new(seed),
+            acd: Acd::new(now.as_micros()),
             agents: Agents::new(&settings.agents),
             queues: Vec::new(),
             queue_ids: BTreeMap::new(),

@@ -104,7 +104,7 @@ impl Phone {
     pub fn new(settings: PhoneSettings, seed: u64) -> Phone {
         let sip = Settings { contact_user: settings.user.clone(), ..Settings::default() };
         Phone {
-            endpoint: Endpoint::new(sip, seed),
+            endpoint: Endpoint::new(sip, seed.into()),
             state: State::Idle,
             sdp: negotiator(&settings, 0),
             calls: 0,

@@ -115,7 +115,7 @@ pub struct World {
 impl World {
     pub fn new(settings: Settings, network: Network, seed: u64, start: Time) -> World {
         let mut chance = Chance::new(seed);
-        let engine = Engine::new(settings, chance.bits(), start);
+        let engine = Engine::new(settings, chance.bits().into(), start);
         let mut world = World {
             now: start,
             engine,

@@ -177,7 +177,7 @@ pub struct Endpoint {
 
 impl Endpoint {
     /// `seed` decides every tag, branch, Call-ID and back-off; from an unguessable one follow unguessable ones.
-    pub fn new(settings: Settings, seed: u64) -> Endpoint {
+    pub fn new(settings: Settings, seed: u128) -> Endpoint {
         let timings = Timings { t1: settings.t1, t2: settings.t2, t4: settings.t4 };
         Endpoint {
             settings,

@@ -9,13 +9,14 @@ use std::hash::{Hash, Hasher};
 
 #[derive(Clone, Debug)]
 pub(super) struct Secrets {
-    seed: u64,
+    seed: u128,
     counter: u64,
     ready: Vec<u64>,
 }
 
 impl Secrets {
-    pub fn new(seed: u64) -> Secrets {
+    /// As hard to guess as `seed` is: who has seen one branch could try every seed of 64 bits.
+    pub fn new(seed: u128) -> Secrets {
         Secrets { seed, counter: 0, ready: Vec::new() }
     }
 
@@ -70,6 +71,16 @@ mod tests {
             assert_eq!(next, b.next());
             assert_ne!(next, c.next());
             assert!(seen.insert(next));
+        }
+    }
+
+    #[test]
+    fn every_bit_of_the_seed_counts() {
+        let first = |seed| (Secrets::new(seed).next(), Secrets::new(seed).key("a"));
+        let (plain, plain_key) = first(7);
+        for bit in 0..128 {
+            let (other, other_key) = first(7 ^ (1 << bit));
+            assert!(other != plain && other_key != plain_key, "bit {bit}");
         }
     }
 

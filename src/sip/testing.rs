@@ -55,7 +55,7 @@ impl World {
     pub fn new(seed: u64, transport: Transport, weather: Weather) -> World {
         let node = |n: u64| Node {
             address: format!("192.0.2.{}:5060", n + 1).parse().expect("an address"),
-            endpoint: Endpoint::new(Settings::default(), seed * 2 + n),
+            endpoint: Endpoint::new(Settings::default(), (seed * 2 + n).into()),
             events: Vec::new(),
         };
         World {
@@ -63,7 +63,7 @@ impl World {
             transport,
             weather,
             nodes: vec![node(0), node(1)],
-            chance: Secrets::new(seed ^ 0x5eed),
+            chance: Secrets::new((seed ^ 0x5eed).into()),
             sent: Vec::new(),
             cut: false,
             in_flight: BTreeMap::new(),
