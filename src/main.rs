@@ -140,9 +140,9 @@ fn settings(file: Option<&Path>) -> Result<Config, Failure> {
         }
     };
     loaded.warnings.iter().for_each(complain);
-    let filter = &loaded.config.log.filter;
-    let filter = tracing_subscriber::EnvFilter::try_new(filter).map_err(|error| {
-        anyhow::anyhow!("`filter` of [log] is wrong: {error}; write it as \"info,vaxel::sip=debug\"")
+    let filter = log::filter(&loaded.config.log).map_err(|problem| {
+        complain(problem);
+        Failure::Said
     })?;
     tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -151,6 +151,30 @@ fn wrong_settings_are_shown_with_their_place_and_stop_the_start() {
 }
 
 #[test]
+fn a_log_filter_that_says_nothing_is_shown_with_its_place() {
+    for (wrong, told) in
+        [("inof", "`inof` is none of error, warn, info"), ("info,vaxel::sip=loud", "`vaxel::sip=loud`: ")]
+    {
+        let folder = changed("wrong-filter", "vaxel.toml", "# filter = \"info\"", &format!("filter = \"{wrong}\""));
+        for command in ["check", "serve"] {
+            let (good, _, err) = run(&folder, &[command]);
+            assert!(!good && err.contains(told) && err.contains("--> vaxel.toml:"), "{command} {wrong}: {err}");
+            assert!(err.contains("\"info,vaxel::sip=debug\""), "an example: {err}");
+        }
+    }
+}
+
+#[test]
+fn two_flows_of_one_name_are_shown_with_both_files() {
+    let folder = changed("same-name", "flows/sales.yaml", "flow: sales", "flow: main");
+    for command in ["check", "serve"] {
+        let (good, _, err) = run(&folder, &[command]);
+        assert!(!good && err.contains("`main` is the name of the flow in flows/main.yaml already"), "{command}: {err}");
+        assert!(err.contains("--> flows/sales.yaml:"), "{command}: {err}");
+    }
+}
+
+#[test]
 fn wrong_flows_are_shown_with_their_place() {
     let folder = changed("wrong-flow", "flows/sales.yaml", "name: sales\n", "name: slaes\n");
     let (good, _, err) = run(&folder, &["check"]);

@@ -131,8 +131,18 @@ pub struct Limits {
 
 #[derive(Clone, Debug)]
 pub struct Log {
-    /// As `tracing_subscriber::EnvFilter` reads it.
+    /// As `tracing_subscriber::EnvFilter` reads it; whether it can is the business of whoever has that.
     pub filter: String,
+    /// Where `filter` was written.
+    place: Place,
+}
+
+impl Log {
+    /// The problem of a filter with which this is wrong.
+    pub fn problem(&self, wrong: &str) -> Problem {
+        let problem = Problem::error(self.place.clone(), format!("`filter` is wrong: {wrong}"));
+        problem.help(r#"write a level, and others for single rooms: "info" or "info,vaxel::sip=debug""#)
+    }
 }
 
 /// What an agent dials to change state; `None`: no such code.
@@ -303,7 +313,7 @@ impl Config {
                 drain: seconds(limits, "drain", 0, 86_400),
                 retry_after: seconds(limits, "retry_after", 1, 3600),
             }),
-            log: section(top, "log", |log| Log { filter: log.get("filter") }),
+            log: section(top, "log", |log| Log { filter: log.get("filter"), place: log.place("filter") }),
             codes: section(top, "codes", |codes| Codes {
                 ready: code(codes, "ready"),
                 wrap_up_done: code(codes, "wrap_up_done"),

@@ -80,6 +80,7 @@ mod tests {
     fn without_places(mut config: crate::config::Config) -> crate::config::Config {
         config.numbers.clear();
         config.sounds.place = crate::config::Place::Settings;
+        config.log.place = crate::config::Place::Settings;
         config
     }
 }

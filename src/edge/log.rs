@@ -4,6 +4,7 @@
 //! calls. Lines go into a bounded buffer that one thread writes out; those that do not fit or cannot be written are
 //! lost, and counted.
 
+use crate::config::{self, Problem};
 use crate::time::Duration;
 use prometheus::IntCounter;
 use rustix::event::{PollFd, PollFlags, poll};
@@ -11,6 +12,8 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::os::fd::AsFd;
 use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 /// Bytes that may wait to be written; as many more are being written.
 const WAITING_MAX: usize = 1 << 20;
@@ -25,6 +28,25 @@ static LOST: LazyLock<IntCounter> = LazyLock::new(|| {
 
 /// One in the process, as standard error is; with the thread that writes it out.
 static STANDARD_ERROR: OnceLock<Arc<Buffer>> = OnceLock::new();
+
+/// What of the log is wanted.
+///
+/// # Errors
+///
+/// What of the filter cannot be read.
+pub fn filter(log: &config::Log) -> Result<EnvFilter, Problem> {
+    // Commas inside brackets divide nothing.
+    let parts = if log.filter.contains('[') { vec![&*log.filter] } else { log.filter.split(',').collect() };
+    for part in parts.iter().map(|part| part.trim()) {
+        // A word alone would be taken for the name of a room, and the log would be empty.
+        let is_word = !part.contains(['=', '[', ':']) && part != "vaxel";
+        if is_word && part.parse::<LevelFilter>().is_err() {
+            return Err(log.problem(&format!("`{part}` is none of error, warn, info, debug, trace, off")));
+        }
+        EnvFilter::try_new(part).map_err(|error| log.problem(&format!("`{part}`: {error}")))?;
+    }
+    EnvFilter::try_new(&log.filter).map_err(|error| log.problem(&error.to_string()))
+}
 
 /// Takes log lines; for [`tracing_subscriber`], which makes one for each.
 #[derive(Clone, Copy, Debug, Default)]

@@ -2,7 +2,7 @@
 //! begin with.
 
 use super::flows::{self, File};
-use super::sounds;
+use super::{log, sounds};
 use crate::config::{self, Config, Loaded, Place, Problem};
 use crate::flow::{self, Flow};
 use std::collections::BTreeMap;
@@ -102,6 +102,7 @@ pub fn check(file: Option<&Path>, also: &[PathBuf]) -> (Findings, Option<BTreeMa
             return (findings, None);
         }
     };
+    findings.settings(log::filter(&config.log).err());
     let flows = check_flows(&config, also, &mut findings);
     (findings, flows)
 }
