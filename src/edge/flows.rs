@@ -64,7 +64,7 @@ pub fn shipped() -> impl Iterator<Item = (&'static Path, &'static str)> {
 ///
 /// # Errors
 ///
-/// Everything that is wrong in any of them.
+/// Everything that is wrong in any of them; and a name that two have.
 pub fn compile(files: &[File], config: &Config, sounds: &Report) -> Result<BTreeMap<String, Arc<Flow>>, Vec<Problem>> {
     let world = world(files, config, sounds);
     let mut flows = Vec::new();
@@ -78,7 +78,7 @@ pub fn compile(files: &[File], config: &Config, sounds: &Report) -> Result<BTree
             Err(found) => problems.extend(found),
         }
     }
-    if problems.is_empty() { Ok(flow::link(flows)) } else { Err(problems) }
+    if problems.is_empty() { flow::link(flows) } else { Err(problems) }
 }
 
 fn world(files: &[File], config: &Config, sounds: &Report) -> World {
@@ -163,6 +163,21 @@ mod tests {
         for to in ["101", "0046701234567", "*1"] {
             assert!(!good(to), "{to}");
         }
+    }
+
+    #[test]
+    fn two_flows_of_one_name_are_an_error_that_names_both_files() {
+        let (_, report) = sounds::load(None).unwrap();
+        let mut files = read(None).unwrap();
+        let sales = files.iter().find(|file| file.name == "built-in sales.yaml").expect("it is shipped").clone();
+        files.push(File { name: "flows/sales-old.yaml".into(), built_in: false, ..sales });
+        let problems = compile(&files, &sample(), &report).unwrap_err();
+        let [problem] = &problems[..] else { panic!("{problems:?}") };
+        let text = problem.to_string();
+        assert!(text.contains("`sales` is the name of the flow in built-in sales.yaml already"), "{text}");
+        let line = problem.source.strip_prefix("flow: ");
+        assert_eq!((line, problem.column, problem.length), (Some("sales"), 7, 5), "{text}");
+        assert!(text.contains(&format!("--> flows/sales-old.yaml:{}:7", problem.line)), "{text}");
     }
 
     #[test]

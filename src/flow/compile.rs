@@ -19,6 +19,8 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct Graph {
     pub name: String,
+    /// Where the file says so.
+    pub named_at: Span,
     /// As given to [`compile`].
     pub file: String,
     pub languages: Vec<String>,
@@ -180,6 +182,7 @@ impl<'a> Compiler<'a> {
         });
         Graph {
             name: read.flow.value.clone(),
+            named_at: read.flow.at,
             file: self.file.to_string(),
             languages: self.languages.clone(),
             start,

@@ -32,6 +32,7 @@ pub use problem::Problem;
 pub use run::{Action, Facts, Input, Prompt, QueueRequest, QueueResult, RINGBACK, Run, Target};
 
 use compile::Graph;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -81,14 +82,32 @@ impl Flow {
     }
 }
 
-/// Puts flows together, so that they can lead to each other. Of two with one name the later is taken.
+/// Puts flows together, so that they can lead to each other.
 ///
 /// Runs of an older set keep walking in it, so flows can be replaced while callers are in them.
-pub fn link(flows: impl IntoIterator<Item = Flow>) -> BTreeMap<String, Arc<Flow>> {
-    let graphs: BTreeMap<_, _> = flows.into_iter().map(|flow| (flow.graph.name.clone(), flow.graph)).collect();
+///
+/// # Errors
+///
+/// Each flow that has the name of one before it.
+pub fn link(flows: impl IntoIterator<Item = Flow>) -> Result<BTreeMap<String, Arc<Flow>>, Vec<Problem>> {
+    let mut graphs: BTreeMap<String, Arc<Graph>> = BTreeMap::new();
+    let mut problems = Vec::new();
+    for Flow { graph, .. } in flows {
+        match graphs.entry(graph.name.clone()) {
+            Entry::Vacant(free) => _ = free.insert(graph),
+            Entry::Occupied(first) => {
+                let message = format!("`{}` is the name of the flow in {} already", graph.name, first.get().file);
+                let help = Some("numbers and other flows lead to it by its name: give one of the two another".into());
+                problems.push(Problem::new(&graph.file, &graph.text, graph.named_at, message, help));
+            }
+        }
+    }
+    if !problems.is_empty() {
+        return Err(problems);
+    }
     let book = Arc::new(graphs);
     let flow = |graph: &Arc<Graph>| Arc::new(Flow { graph: graph.clone(), book: book.clone() });
-    book.iter().map(|(name, graph)| (name.clone(), flow(graph))).collect()
+    Ok(book.iter().map(|(name, graph)| (name.clone(), flow(graph))).collect())
 }
 
 /// The name of the flow in a file, and nothing else of it: for a [`World`] that knows all flows before any is compiled.

@@ -327,7 +327,8 @@ steps:
 
     static FLOWS: LazyLock<Vec<Arc<Flow>>> = LazyLock::new(|| {
         let everything = phone::text(EVERYTHING).replace("steps:", "variables: { n: 1 }\nsteps:");
-        let mut flows: Vec<Arc<Flow>> = link([phone::flow(&everything), phone::flow(OTHER)]).into_values().collect();
+        let linked = link([phone::flow(&everything), phone::flow(OTHER)]).expect("two names");
+        let mut flows: Vec<Arc<Flow>> = linked.into_values().collect();
         let mut world = World {
             queues: ["sales", "support"].map(String::from).into(),
             music: BTreeSet::from(["calm".to_string()]),

@@ -80,7 +80,7 @@ mod tests {
         let first =
             phone::flow(&phone::text("a: { set: { x: 1, language: sv, next: b } }\nb: { goto: { flow: other } }"));
         let other = "flow: other\nlanguages: [en]\nstart: z\nvariables: { x: 7, y: 8 }\nsteps:\n  z: { queue: { name: sales, failed: hangup } }\n";
-        let flows = link([first, phone::flow(other)]);
+        let flows = link([first, phone::flow(other)]).expect("two names");
         assert_eq!(
             Phone::ring(flows["t"].clone()).sees(),
             ":a, :b, :z, answer, queue sales 0 {} None en {\"x\": \"1\", \"y\": \"8\"}"
@@ -91,7 +91,7 @@ mod tests {
     fn flows_that_send_the_caller_round_are_given_up() {
         let first = phone::flow(&phone::text("a: { goto: { flow: other } }"));
         let other = phone::flow("flow: other\nlanguages: [en]\nstart: z\nsteps:\n  z: { goto: { flow: t } }\n");
-        let flows = link([first, other]);
+        let flows = link([first, other]).expect("two names");
         let mut phone = Phone::ring(flows["t"].clone());
         let seen = phone.sees();
         assert!(seen.ends_with("100 steps went by without waiting for the caller, reject 500"), "{seen}");
