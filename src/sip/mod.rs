@@ -27,6 +27,7 @@ mod torture;
 pub mod transaction;
 pub mod uri;
 mod usage;
+pub mod vocabulary;
 mod write;
 
 pub use auth::{Authenticator, Verdict};

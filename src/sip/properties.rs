@@ -173,7 +173,7 @@ fn method() -> impl Strategy<Value = Method> {
         .prop_map(|name| Method::parse(&name).expect("a token"))
 }
 
-fn message() -> impl Strategy<Value = Message> {
+pub(super) fn message() -> impl Strategy<Value = Message> {
     let name =
         token().prop_filter("its own header", |name| name.len() > 1 && super::headers::name::known(name).is_none());
     let fixed = (vec(via(), 1..3), address(), address(), vec(address(), 0..3), text());

@@ -1,0 +1,425 @@
+//! Our messages as rsip's, and rsip's as ours: for users of the library who already speak `rsip`.
+//!
+//! What goes over and comes back is the same, to the letter. Where rsip 0.4 has no place for something the conversion
+//! fails and says for what; nothing is left out in silence. rsip never reads bytes from the network here: it refuses
+//! too much of what peers rightly send (see [`unreadable`]).
+//!
+//! Two things differ in form and mean the same:
+//!
+//! - `Content-Length` is a header for rsip; for us it is the length of the body. It is written for rsip, and checked and
+//!   left away on the way back.
+//! - rsip keeps no reason phrase for the codes that it names. The named code stands for the standard phrase; another
+//!   phrase goes as `StatusCode::Other`. When rsip reads bytes itself, the phrase of such a code is lost.
+
+use super::headers::Headers;
+use super::message::{Message, Request, Response, reason_phrase};
+use super::method::Method;
+use super::uri::{Host, SipUri, Uri};
+use ::rsip::common::uri::{Auth, HostWithPort, Param, Scheme};
+use ::rsip::headers::header::Tokenizer;
+use ::rsip::message::HasHeaders;
+use std::net::IpAddr;
+
+/// What one side can say and the other cannot.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Untranslatable {
+    #[error("rsip has no method {0}")]
+    Method(String),
+    #[error("rsip has no place for the URI {uri}: {why}")]
+    Uri { uri: String, why: &'static str },
+    /// rsip let something be built that is no URI.
+    #[error("{uri} is no URI: {why}")]
+    NoUri { uri: String, why: &'static str },
+    #[error("{0} is not SIP/2.0")]
+    Version(String),
+    #[error("status code {0} is not between 100 and 699")]
+    Code(u16),
+    #[error("{0:?} is no header line")]
+    Header(String),
+    #[error("Content-Length says {said}, and the body has {has} bytes")]
+    Length { said: String, has: usize },
+}
+
+impl TryFrom<&Message> for ::rsip::SipMessage {
+    type Error = Untranslatable;
+
+    fn try_from(message: &Message) -> Result<::rsip::SipMessage, Untranslatable> {
+        Ok(match message {
+            Message::Request(request) => ::rsip::SipMessage::Request(request.try_into()?),
+            Message::Response(response) => ::rsip::SipMessage::Response(response.try_into()?),
+        })
+    }
+}
+
+impl TryFrom<&Request> for ::rsip::Request {
+    type Error = Untranslatable;
+
+    fn try_from(request: &Request) -> Result<::rsip::Request, Untranslatable> {
+        Ok(::rsip::Request {
+            method: method_for_rsip(&request.method)?,
+            uri: (&request.uri).try_into()?,
+            version: ::rsip::Version::V2,
+            headers: headers_for_rsip(&request.headers, &request.body)?,
+            body: request.body.clone(),
+        })
+    }
+}
+
+impl TryFrom<&Response> for ::rsip::Response {
+    type Error = Untranslatable;
+
+    fn try_from(response: &Response) -> Result<::rsip::Response, Untranslatable> {
+        let named = ::rsip::StatusCode::from(response.code);
+        let is_named = !matches!(named, ::rsip::StatusCode::Other(..));
+        let status_code = if is_named && response.reason == reason_phrase(response.code) {
+            named
+        } else {
+            ::rsip::StatusCode::Other(response.code, response.reason.clone())
+        };
+        Ok(::rsip::Response {
+            status_code,
+            version: ::rsip::Version::V2,
+            headers: headers_for_rsip(&response.headers, &response.body)?,
+            body: response.body.clone(),
+        })
+    }
+}
+
+impl TryFrom<&Uri> for ::rsip::Uri {
+    type Error = Untranslatable;
+
+    fn try_from(uri: &Uri) -> Result<::rsip::Uri, Untranslatable> {
+        match uri {
+            Uri::Sip(sip) if sip.headers.is_empty() => Ok(sip_for_rsip(sip)),
+            Uri::Sip(_) => Err(no_place(uri, "it has no headers behind a question mark")),
+            Uri::Tel { .. } | Uri::Other(_) => Err(no_place(uri, "it has no URIs but sip and sips")),
+        }
+    }
+}
+
+impl TryFrom<&::rsip::SipMessage> for Message {
+    type Error = Untranslatable;
+
+    fn try_from(message: &::rsip::SipMessage) -> Result<Message, Untranslatable> {
+        Ok(match message {
+            ::rsip::SipMessage::Request(request) => Message::Request(request.try_into()?),
+            ::rsip::SipMessage::Response(response) => Message::Response(response.try_into()?),
+        })
+    }
+}
+
+impl TryFrom<&::rsip::Request> for Request {
+    type Error = Untranslatable;
+
+    fn try_from(request: &::rsip::Request) -> Result<Request, Untranslatable> {
+        check_version(&request.version)?;
+        let method = request.method.to_string();
+        Ok(Request {
+            method: Method::parse(&method).ok_or(Untranslatable::Method(method))?,
+            uri: (&request.uri).try_into()?,
+            headers: headers_of_rsip(request, &request.body)?,
+            body: request.body.clone(),
+        })
+    }
+}
+
+impl TryFrom<&::rsip::Response> for Response {
+    type Error = Untranslatable;
+
+    fn try_from(response: &::rsip::Response) -> Result<Response, Untranslatable> {
+        check_version(&response.version)?;
+        let code = response.status_code.code();
+        if !(100..700).contains(&code) {
+            return Err(Untranslatable::Code(code));
+        }
+        let reason = match &response.status_code {
+            ::rsip::StatusCode::Other(_, reason) => reason.as_str(),
+            _ => reason_phrase(code),
+        };
+        Ok(Response {
+            code,
+            reason: reason.to_string(),
+            headers: headers_of_rsip(response, &response.body)?,
+            body: response.body.clone(),
+        })
+    }
+}
+
+impl TryFrom<&::rsip::Uri> for Uri {
+    type Error = Untranslatable;
+
+    fn try_from(uri: &::rsip::Uri) -> Result<Uri, Untranslatable> {
+        let no_uri = |why| Untranslatable::NoUri { uri: uri.to_string(), why };
+        let scheme = match &uri.scheme {
+            Some(Scheme::Other(_)) => return uri.to_string().parse().map_err(|bad: super::uri::BadUri| no_uri(bad.0)),
+            Some(scheme) => scheme,
+            None => return Err(no_uri("it has no scheme")),
+        };
+        let auth = uri.auth.as_ref().map_or_else(String::new, |auth| format!("{auth}@"));
+        let host = match &uri.host_with_port.host {
+            ::rsip::Host::IpAddr(IpAddr::V6(ip)) => format!("[{ip}]"),
+            host => host.to_string(),
+        };
+        let port = uri.host_with_port.port.as_ref().map_or_else(String::new, |port| format!(":{port}"));
+        let params: String = uri.params.iter().map(|param| text(&of_rsip(param))).collect();
+        format!("{scheme}:{auth}{host}{port}{params}").parse().map_err(|bad: super::uri::BadUri| no_uri(bad.0))
+    }
+}
+
+/// Why rsip 0.4 cannot read, from bytes, a message that we write; `None`: it must, and must see in it what we do. The one
+/// list of its limits that tests lean on. (Typed headers it reads only when asked for; those are told apart in the tests
+/// that ask.)
+pub fn unreadable(message: &Message) -> Option<&'static str> {
+    match message {
+        Message::Request(request) if method_for_rsip(&request.method).is_err() => {
+            return Some("a method outside its closed set");
+        }
+        Message::Request(request) => match &request.uri {
+            Uri::Sip(sip) => return unreadable_uri(sip),
+            Uri::Tel { .. } | Uri::Other(_) => return Some("a URI other than sip and sips"),
+        },
+        Message::Response(response) if !response.reason.is_ascii() => {
+            return Some("a reason phrase with bytes above ASCII");
+        }
+        Message::Response(_) => {}
+    }
+    None
+}
+
+fn unreadable_uri(sip: &SipUri) -> Option<&'static str> {
+    let plain = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'+'));
+    if matches!(sip.host, Host::Ip(IpAddr::V6(_))) {
+        Some("a host that is an IPv6 address")
+    } else if !sip.user.iter().chain(&sip.password).all(|text| plain(text)) {
+        Some("a user with a dot, or with other signs than letters, digits, '-', '_' and '+'")
+    } else if !sip.params.iter().all(|(name, value)| plain(name) && value.is_none_or(plain)) {
+        Some("URI parameters with other signs than letters, digits, '-', '_' and '+'")
+    } else if sip.params.iter().any(|(name, value)| Param::try_from((name, value)).is_err()) {
+        Some("a transport or method outside its closed sets, in the parameters of a URI")
+    } else if !sip.headers.is_empty() {
+        Some("headers in a URI")
+    } else {
+        None
+    }
+}
+
+fn no_place(uri: &Uri, why: &'static str) -> Untranslatable {
+    Untranslatable::Uri { uri: uri.to_string(), why }
+}
+
+fn method_for_rsip(method: &Method) -> Result<::rsip::Method, Untranslatable> {
+    let name = method.as_str();
+    // rsip reads methods in any case; they are the same only in this one (RFC 3261 §7.1).
+    let read = name.parse::<::rsip::Method>().ok().filter(|read| read.to_string() == name);
+    read.ok_or_else(|| Untranslatable::Method(name.to_string()))
+}
+
+fn sip_for_rsip(sip: &SipUri) -> ::rsip::Uri {
+    // rsip keeps the parts as they stand on the wire, so they are cut out of our writing of the URI.
+    let written = SipUri { params: Default::default(), ..sip.clone() }.to_string();
+    let auth = written.split_once(':').and_then(|(_, rest)| rest.rsplit_once('@')).map(|(auth, _)| {
+        let (user, password) = match auth.split_once(':') {
+            Some((user, password)) => (user, Some(password)),
+            None => (auth, None),
+        };
+        Auth { user: user.to_string(), password: password.map(str::to_string) }
+    });
+    let host = match &sip.host {
+        Host::Ip(IpAddr::V4(ip)) => ::rsip::Host::IpAddr(IpAddr::V4(*ip)),
+        // It would write an address of IPv6 without its brackets.
+        host => ::rsip::Host::Domain(host.to_string().into()),
+    };
+    let params = SipUri { params: sip.params.clone(), ..SipUri::new(None, Host::Name("h".into()), None) }.to_string();
+    ::rsip::Uri {
+        scheme: Some(if sip.secure { Scheme::Sips } else { Scheme::Sip }),
+        auth,
+        host_with_port: HostWithPort { host, port: sip.port.map(Into::into) },
+        params: params.split(';').skip(1).map(param_for_rsip).collect(),
+        headers: Vec::new(),
+    }
+}
+
+/// The named parameter where rsip has one and keeps the value as it is.
+fn param_for_rsip(written: &str) -> Param {
+    let (name, value) = match written.split_once('=') {
+        Some((name, value)) => (name, Some(value)),
+        None => (written, None),
+    };
+    let named = Param::try_from((name, value)).ok();
+    named
+        .filter(|param| of_rsip(param) == (name.to_string(), value.map(str::to_string)))
+        .unwrap_or_else(|| Param::Other(name.into(), value.map(Into::into)))
+}
+
+/// Name and value, as they stand on the wire. Transports are in lower case, as everybody writes them in URIs.
+fn of_rsip(param: &Param) -> (String, Option<String>) {
+    let written = param.to_string();
+    let written = written.trim_start_matches(';');
+    match written.split_once('=') {
+        Some((name, value)) if matches!(param, Param::Transport(_)) => (name.into(), Some(value.to_ascii_lowercase())),
+        Some((name, value)) => (name.into(), Some(value.into())),
+        None => (written.into(), None),
+    }
+}
+
+fn text((name, value): &(String, Option<String>)) -> String {
+    value.as_ref().map_or_else(|| format!(";{name}"), |value| format!(";{name}={value}"))
+}
+
+fn headers_for_rsip(headers: &Headers, body: &[u8]) -> Result<::rsip::Headers, Untranslatable> {
+    let length = body.len().to_string();
+    let lines =
+        headers.iter().map(|header| (&*header.name, header.value.as_str())).chain([("Content-Length", &*length)]);
+    let headers: Result<Vec<::rsip::Header>, Untranslatable> = lines
+        .map(|(name, value)| {
+            let line = Tokenizer { name: name.as_bytes(), value: value.as_bytes() };
+            line.try_into().map_err(|_: ::rsip::Error| Untranslatable::Header(format!("{name}: {value}")))
+        })
+        .collect();
+    Ok(headers?.into())
+}
+
+fn headers_of_rsip(message: &impl HasHeaders, body: &[u8]) -> Result<Headers, Untranslatable> {
+    let mut headers = Headers::new();
+    for header in message.headers().iter() {
+        let line = header.to_string();
+        let no_line = || Untranslatable::Header(line.clone());
+        let (name, value) = line.split_once(':').ok_or_else(no_line)?;
+        let value = value.trim_matches([' ', '\t']);
+        if name.eq_ignore_ascii_case("Content-Length") {
+            if value.parse() != Ok(body.len()) {
+                return Err(Untranslatable::Length { said: value.to_string(), has: body.len() });
+            }
+            continue;
+        }
+        if value.contains(['\r', '\n']) || !super::lex::is_token(name) {
+            return Err(no_line());
+        }
+        headers.push(name, value);
+    }
+    Ok(headers)
+}
+
+fn check_version(version: &::rsip::Version) -> Result<(), Untranslatable> {
+    if *version == ::rsip::Version::V2 { Ok(()) } else { Err(Untranslatable::Version(version.to_string())) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sip::properties::message;
+    use proptest::prelude::*;
+
+    fn request(uri: &str) -> Message {
+        let mut request = Request::new(Method::Options, uri.parse().unwrap());
+        request.headers.push("Call-ID", "a@b");
+        Message::Request(request)
+    }
+
+    fn there_and_back(message: &Message) -> Result<Message, Untranslatable> {
+        Message::try_from(&::rsip::SipMessage::try_from(message)?)
+    }
+
+    #[test]
+    fn what_rsip_has_no_place_for_is_named() {
+        for (message, says) in [
+            (request("tel:+46701"), "rsip has no place for the URI tel:+46701: it has no URIs but sip and sips"),
+            (
+                request("sip:a@b?Subject=x"),
+                "rsip has no place for the URI sip:a@b?Subject=x: it has no headers behind a question mark",
+            ),
+            (
+                Message::Request(Request::new(Method::Other("PING".into()), "sip:a".parse().unwrap())),
+                "rsip has no method PING",
+            ),
+            (
+                Message::Request(Request::new(Method::Other("Invite".into()), "sip:a".parse().unwrap())),
+                "rsip has no method Invite",
+            ),
+        ] {
+            assert_eq!(::rsip::SipMessage::try_from(&message).unwrap_err().to_string(), says);
+        }
+    }
+
+    #[test]
+    fn rsip_users_find_what_they_look_for() {
+        let message = request("sip:anna:secret@pbx.example:5070;transport=tcp;lr;x=1");
+        let theirs = ::rsip::SipMessage::try_from(&message).unwrap();
+        let ::rsip::SipMessage::Request(theirs) = &theirs else { panic!("a request") };
+        assert_eq!(theirs.uri.user(), Some("anna"));
+        assert_eq!(theirs.uri.transport(), Some(&::rsip::Transport::Tcp));
+        assert!(theirs.uri.params.contains(&Param::Lr));
+        use ::rsip::prelude::HeadersExt;
+        assert_eq!(theirs.call_id_header().unwrap().value(), "a@b");
+        assert!(theirs.to_string().ends_with("Content-Length: 0\r\n\r\n"));
+        use ::rsip::prelude::UntypedHeader;
+    }
+
+    #[test]
+    fn codes_keep_their_phrases() {
+        for (code, reason) in
+            [(200, "OK"), (200, "Fine"), (481, "Call/Transaction Does Not Exist"), (299, "Odd"), (202, "Accepted")]
+        {
+            let response = Response { code, reason: reason.into(), headers: Headers::new(), body: Vec::new() };
+            let message = Message::Response(response);
+            assert_eq!(there_and_back(&message).as_ref(), Ok(&message));
+        }
+        let ok = Response { code: 200, reason: "OK".into(), headers: Headers::new(), body: Vec::new() };
+        assert_eq!(::rsip::Response::try_from(&ok).unwrap().status_code, ::rsip::StatusCode::OK);
+    }
+
+    #[test]
+    fn what_is_no_message_is_refused_with_its_reason() {
+        let good = ::rsip::Request::try_from(&Request::new(Method::Options, "sip:a@b".parse().unwrap())).unwrap();
+        let mut other = good.clone();
+        other.version = ::rsip::Version::V1;
+        assert_eq!(Request::try_from(&other).unwrap_err().to_string(), "SIP/1.0 is not SIP/2.0");
+        let mut other = good.clone();
+        other.uri.scheme = None;
+        assert_eq!(Request::try_from(&other).unwrap_err().to_string(), "a@b is no URI: it has no scheme");
+        let mut other = good.clone();
+        other.body = vec![1];
+        let says = "Content-Length says 0, and the body has 1 bytes";
+        assert_eq!(Request::try_from(&other).unwrap_err().to_string(), says);
+        let mut other = good;
+        other.headers.push(::rsip::Header::Other("X".into(), "a\r\nVia: forged".into()));
+        let says = r#""X: a\r\nVia: forged" is no header line"#;
+        assert_eq!(Request::try_from(&other).unwrap_err().to_string(), says);
+        let odd = ::rsip::Response { status_code: ::rsip::StatusCode::Other(99, "x".into()), ..Default::default() };
+        assert_eq!(Response::try_from(&odd).unwrap_err().to_string(), "status code 99 is not between 100 and 699");
+    }
+
+    /// What is left of a message when rsip read it from bytes.
+    fn without_phrase(mut message: Message) -> Message {
+        if let Message::Response(response) = &mut message
+            && !matches!(::rsip::StatusCode::from(response.code), ::rsip::StatusCode::Other(..))
+        {
+            response.reason = reason_phrase(response.code).to_string();
+        }
+        message
+    }
+
+    proptest! {
+        #[test]
+        fn what_goes_over_comes_back_the_same(message in message()) {
+            match there_and_back(&message) {
+                Ok(back) => prop_assert_eq!(back, message),
+                Err(why @ (Untranslatable::Method(_) | Untranslatable::Uri { .. })) => {
+                    prop_assert!(unreadable(&message).is_some(), "{}", why);
+                }
+                Err(why) => return Err(TestCaseError::fail(why.to_string())),
+            }
+        }
+
+        #[test]
+        fn what_rsip_reads_is_what_we_read(message in message()) {
+            match ::rsip::SipMessage::try_from(&message.to_bytes()[..]) {
+                Ok(theirs) if unreadable(&message).is_none() => {
+                    prop_assert_eq!(Message::try_from(&theirs), Ok(without_phrase(message)));
+                }
+                Ok(_) => {}
+                Err(why) => prop_assert!(unreadable(&message).is_some(), "{}: {:?}", why, message),
+            }
+        }
+    }
+}
