@@ -271,7 +271,7 @@ impl Legs {
             sip::Event::Ended { id, cause } => {
                 let end = match cause {
                     EndCause::Bye { reason } => LegEnd::HungUp { reason },
-                    EndCause::NoAck | EndCause::PeerGone => LegEnd::Lost,
+                    EndCause::NoAck | EndCause::PeerGone | EndCause::Expired => LegEnd::Lost,
                 };
                 self.end(id, end);
             }
@@ -302,6 +302,11 @@ impl Legs {
                     && let Ok(stream) = sdp.accept(&answer)
                 {
                     self.agreed(leg, stream);
+                }
+            }
+            sip::Event::RefreshDue { id } => {
+                if let Some((_, Leg { sdp: Some(sdp), .. })) = self.of(id) {
+                    endpoint.reinvite(now, id, sdp.offer(Direction::SendRecv));
                 }
             }
             // A refused re-INVITE leaves the session as it was (RFC 3261 §14.1).

@@ -7,7 +7,7 @@ use super::chance::Chance;
 use crate::media::{Codec, Direction, Stream};
 use crate::sdp::{Answer, Capabilities, Negotiator};
 use crate::sip::digest::{self, Login};
-use crate::sip::endpoint::{EndCause, Failure, Invitation, Settings};
+use crate::sip::endpoint::{Failure, Invitation, Settings};
 use crate::sip::{
     self, ClientId, Endpoint, Headers, Hop, InviteId, Message, Method, Request, Transmit, Transport, Uri,
 };
@@ -311,8 +311,12 @@ impl Phone {
                 self.events.push_back(PhoneEvent::Rings { from: from.unwrap_or_default() });
             }
             sip::Event::Cancelled { id } => self.over(id, PhoneEvent::StoppedRinging),
-            sip::Event::Ended { id, cause: EndCause::Bye { .. } | EndCause::NoAck | EndCause::PeerGone } => {
+            sip::Event::Ended { id, cause: _ } => {
                 self.over(id, PhoneEvent::Ended);
+            }
+            sip::Event::RefreshDue { id } => {
+                let offer = self.sdp.offer(Direction::SendRecv);
+                self.endpoint.reinvite(now, id, offer);
             }
             sip::Event::Challenged { id, response } => self.on_challenged(now, id, &response),
             sip::Event::Progress { id, code, .. } => {

@@ -11,6 +11,7 @@ mod caller;
 mod counters;
 mod inbound;
 mod offers;
+mod refresh;
 mod settings;
 mod writing;
 
@@ -110,6 +111,8 @@ pub enum EndCause {
     NoAck,
     /// A request inside the dialog was answered 408 or 481, or not at all (RFC 3261 §12.2.1.2).
     PeerGone,
+    /// The peer was to refresh the session and did not (RFC 4028 §10); BYE is already sent.
+    Expired,
 }
 
 /// Why an INVITE of ours found nobody.
@@ -152,6 +155,8 @@ pub enum Event {
     OfferWithdrawn { id: InviteId },
     /// The answer to our `reinvite`: the SDP, or the code of the refusal (491 was retried before it comes here).
     OfferAnswered { id: InviteId, result: Result<Vec<u8>, u16> },
+    /// The session must be refreshed by a re-INVITE, because the peer takes no UPDATE: call `reinvite` with what is in force.
+    RefreshDue { id: InviteId },
     /// INFO inside the dialog, already answered 200.
     Info { id: InviteId, content_type: String, body: Vec<u8> },
     /// The usage ended by other than our own `bye`, `reject` or `challenge`; nothing more will be said of it.
@@ -221,6 +226,7 @@ impl Endpoint {
                 Owner::Invite(id) => self.invite_lost(id, Failure::Unreachable),
                 Owner::Reinvite(id) => self.reinvite_unreachable(now, id, hop),
                 Owner::Bye(id) => self.bye_unreachable(now, id, hop),
+                Owner::Refresh(id) => self.refresh_unreachable(now, id, hop),
                 Owner::Request(id) => {
                     self.events.push_back(Event::Response { id, result: Err(Failure::Unreachable) });
                 }
@@ -234,7 +240,7 @@ impl Endpoint {
         while let Some(owner) = self.table.handle_timeout(now) {
             match owner {
                 Owner::Invite(id) => self.invite_lost(id, Failure::Timeout),
-                Owner::Reinvite(id) | Owner::Info(id) => self.peer_gone(now, id),
+                Owner::Reinvite(id) | Owner::Info(id) | Owner::Refresh(id) => self.peer_gone(now, id),
                 Owner::Bye(id) => self.forget_ending(id),
                 Owner::Request(id) => {
                     self.events.push_back(Event::Response { id, result: Err(Failure::Timeout) });
@@ -387,6 +393,7 @@ impl Endpoint {
             Owner::Invite(id) => self.invite_answered(now, hop, passed, id, response),
             Owner::Reinvite(id) => self.reinvite_answered(now, hop, passed, id, response),
             Owner::Info(id) if matches!(response.code, 408 | 481) => self.peer_gone(now, id),
+            Owner::Refresh(id) if response.is_final() => self.refresh_answered(now, hop, id, &response),
             Owner::Bye(id) if response.is_final() => self.forget_ending(id),
             Owner::Request(id) if response.is_final() => {
                 self.events.push_back(Event::Response { id, result: Ok(Box::new(response)) });
@@ -400,6 +407,7 @@ impl Endpoint {
         self.challenge_expired(now, id);
         self.resend_accepted(now, id);
         self.offer_next(now, id);
+        self.session_due(now, id);
         self.arm(id);
     }
 

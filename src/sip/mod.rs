@@ -19,6 +19,7 @@ mod properties;
 pub mod registrar;
 mod schedule;
 mod secrets;
+pub mod session_timer;
 pub mod stream;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -11,7 +11,9 @@
 
 use super::dialog::Dialog;
 use super::endpoint::{Hop, Transmit};
+use super::headers::Headers;
 use super::message::{Request, Response};
+use super::session_timer::SessionTimer;
 use super::transaction::table::{ClientKey, ServerKey};
 use super::transaction::{Expiry, Timings};
 use crate::time::{Duration, Time};
@@ -43,16 +45,28 @@ pub struct Usage {
     pub infos: Vec<(String, Vec<u8>)>,
     pub exchange: Exchange,
     pub wanted: Option<Wanted>,
+    /// When the session must be refreshed, or is over (RFC 4028).
+    pub session: Option<SessionTimer>,
+    /// The peer's Allow names UPDATE.
+    pub peer_updates: bool,
     pub armed: Option<Time>,
 }
 
 #[derive(Debug)]
 pub enum State {
-    Incoming { server: ServerKey, number: u32, ringing: Option<Ringing> },
+    /// `asked`: those headers of the INVITE that its 2xx must heed.
+    Incoming {
+        server: ServerKey,
+        number: u32,
+        ringing: Option<Ringing>,
+        asked: Headers,
+    },
     Calling(Calling),
     Challenged(Box<Challenged>),
     Answered,
-    Leaving { reason: Option<String> },
+    Leaving {
+        reason: Option<String>,
+    },
     Ending,
 }
 
@@ -66,16 +80,18 @@ pub struct Ringing {
 pub struct Calling {
     pub client: ClientKey,
     pub hop: Hop,
-    /// Needed again after a challenge; empty if those are not answered.
+    /// Needed again after a challenge or a 422.
     pub offer: Vec<u8>,
     pub answers_challenges: bool,
+    /// It was sent again because the peer wants longer sessions (422).
+    pub lengthened: bool,
     pub provisional: bool,
     pub cancel: Cancel,
 }
 
 impl Calling {
     pub fn new(client: ClientKey, hop: Hop, offer: Vec<u8>, answers_challenges: bool) -> Calling {
-        Calling { client, hop, offer, answers_challenges, provisional: false, cancel: Cancel::No }
+        Calling { client, hop, offer, answers_challenges, lengthened: false, provisional: false, cancel: Cancel::No }
     }
 }
 
@@ -141,6 +157,8 @@ impl Usage {
             infos: Vec::new(),
             exchange: Exchange::Idle,
             wanted: None,
+            session: None,
+            peer_updates: false,
             armed: None,
         }
     }
@@ -181,8 +199,9 @@ impl Usage {
             _ => None,
         };
         let offer = self.wanted.as_ref().filter(|_| self.may_offer()).map(|wanted| wanted.not_before);
+        let session = self.session.filter(|_| matches!(self.state, State::Answered)).map(|session| session.due());
         let ack = self.unacknowledged.as_ref().map(Unacknowledged::next_timeout);
-        state.into_iter().chain(offer).chain(ack).min()
+        state.into_iter().chain(offer).chain(session).chain(ack).min()
     }
 }
 

@@ -4,6 +4,7 @@ use super::inbound::Arrival;
 use super::writing::{SDP, response};
 use super::{EndCause, Endpoint, Event, Hop, InviteId};
 use crate::sip::dialog::Dialog;
+use crate::sip::headers::Headers;
 use crate::sip::message::{Request, Response};
 use crate::sip::transaction::Expiry;
 use crate::sip::transaction::table::ServerKey;
@@ -21,6 +22,9 @@ impl Endpoint {
         if let Some(refusal) = self.unsupported_body(&request) {
             return self.refuse(arrival, &request, refusal);
         }
+        if let Some(refusal) = self.too_short_session(&request) {
+            return self.refuse(arrival, &request, refusal);
+        }
         if self.usages.len() >= self.settings.usages_max {
             return self.refuse_full(arrival, &request);
         }
@@ -34,8 +38,14 @@ impl Endpoint {
         self.answer(arrival.now, arrival.key, Response::to(&request, 100, None));
         let id = InviteId(self.new_id());
         let number = request.headers.cseq().map_or(0, |(number, _)| number);
-        let state = State::Incoming { server: arrival.key, number, ringing: None };
-        self.usages.insert(id, Usage::new(state, Some(dialog.clone()), false));
+        let mut asked = Headers::new();
+        for name in ["Supported", "Require", "Session-Expires", "Min-SE"] {
+            request.headers.copy(name, &mut asked);
+        }
+        let state = State::Incoming { server: arrival.key, number, ringing: None, asked };
+        let mut usage = Usage::new(state, Some(dialog.clone()), false);
+        usage.peer_updates = super::refresh::allows_update(&request.headers);
+        self.usages.insert(id, usage);
         self.know_dialog(id, dialog.id());
         self.table.set_usage(arrival.key, id);
         self.events.push_back(Event::Invite { id, request: Box::new(request), hop: *arrival.hop });
@@ -72,6 +82,10 @@ impl Endpoint {
         let Some((server, number)) = self.incoming(id) else { return };
         let mut ok = response(200);
         self.complete_answer(id, &mut ok, body);
+        if let Some(Usage { state: State::Incoming { asked, .. }, .. }) = self.usages.get_mut(&id) {
+            let asked = std::mem::take(asked);
+            self.settle_session(now, id, &asked, &mut ok);
+        }
         self.answer(now, server, ok);
         let timings = self.table.timings();
         let (Some(answer), Some(usage)) = (self.table.last_answer(server), self.usages.get_mut(&id)) else { return };

@@ -6,6 +6,7 @@ use crate::sip::dialog::Dialog;
 use crate::sip::headers::{Headers, NameAddr};
 use crate::sip::message::{Request, Response};
 use crate::sip::method::Method;
+use crate::sip::session_timer;
 use crate::sip::transaction::table::{ClientKey, Owner, Passed};
 use crate::sip::usage::{Calling, Cancel, Challenged, FORKS_MAX, State, Usage};
 use crate::time::Time;
@@ -18,7 +19,7 @@ impl Endpoint {
             return id;
         }
         let (hop, answers_challenges) = (invitation.hop, invitation.answers_challenges);
-        let offer = if answers_challenges { invitation.offer.clone() } else { Vec::new() };
+        let offer = invitation.offer.clone();
         let invite = self.write_invite(invitation);
         let client = self.table.start_client(now, hop, invite, Owner::Invite(id));
         let calling = Calling::new(client, hop, offer, answers_challenges);
@@ -40,6 +41,9 @@ impl Endpoint {
         headers.push("Contact", self.contact(&hop, contact_user.as_deref()));
         self.describe(headers);
         self.sign(headers, "User-Agent");
+        if let Some(wish) = self.settings.session {
+            session_timer::ask(wish, None, headers);
+        }
         let ours = ["Via", "Max-Forwards", "From", "To", "Call-ID", "CSeq", "Contact", "Content-Type"];
         for header in further.iter().filter(|h| !ours.iter().any(|name| h.name.eq_ignore_ascii_case(name))) {
             headers.push(&header.name, header.value.clone());
@@ -56,16 +60,38 @@ impl Endpoint {
         // The next state is known only when the request is sent; nothing sees the one between.
         let State::Challenged(challenged) = std::mem::replace(&mut usage.state, State::Ending) else { return };
         let Challenged { mut invite, offer, hop, .. } = *challenged;
+        invite.headers.set(name, value);
+        invite.body = offer.clone();
+        let client = self.restart_invite(now, id, hop, invite);
+        self.call_again(id, Calling::new(client, hop, offer, true));
+    }
+
+    /// The INVITE begins anew: same Call-ID and From tag, next CSeq (RFC 3261 §8.1.3.5).
+    fn restart_invite(&mut self, now: Time, id: InviteId, hop: Hop, mut invite: Request) -> ClientKey {
         let number = invite.headers.cseq().map_or(0, |(number, _)| number) + 1;
         invite.headers.remove_first_item("Via");
         invite.headers.set("CSeq", format!("{number} INVITE"));
-        invite.headers.set(name, value);
-        invite.body = offer.clone();
-        let client = self.table.start_client(now, hop, invite, Owner::Invite(id));
+        self.table.start_client(now, hop, invite, Owner::Invite(id))
+    }
+
+    fn call_again(&mut self, id: InviteId, calling: Calling) {
         if let Some(usage) = self.usages.get_mut(&id) {
-            usage.state = State::Calling(Calling::new(client, hop, offer, true));
+            usage.state = State::Calling(calling);
         }
         self.arm(id);
+    }
+
+    /// The peer wants longer sessions than we asked for (RFC 4028 §7.3).
+    fn invite_too_short(&mut self, now: Time, id: InviteId, mut invite: Request, response: &Response) {
+        self.forget_early(id);
+        let Some(usage) = self.usages.get_mut(&id) else { return };
+        let State::Calling(calling) = std::mem::replace(&mut usage.state, State::Ending) else { return };
+        if let Some(wish) = self.settings.session {
+            session_timer::ask(wish, Some(session_timer::min_se(&response.headers)), &mut invite.headers);
+        }
+        invite.body = calling.offer.clone();
+        let client = self.restart_invite(now, id, calling.hop, invite);
+        self.call_again(id, Calling { client, lengthened: true, provisional: false, ..calling });
     }
 
     pub(super) fn challenge_expired(&mut self, now: Time, id: InviteId) {
@@ -115,10 +141,13 @@ impl Endpoint {
             && let Some(calling) = self.calling(id, passed.key)
         {
             let challenged = matches!(response.code, 401 | 407) && calling.answers_challenges;
+            let too_short = response.code == 422 && !calling.lengthened;
             if calling.cancel != Cancel::No && response.code == 487 {
                 self.invite_failed(id, Failure::Cancelled);
             } else if calling.cancel == Cancel::No && challenged {
                 self.invite_challenged(now, hop, id, invite, response);
+            } else if calling.cancel == Cancel::No && too_short && self.settings.session.is_some() {
+                self.invite_too_short(now, id, invite, &response);
             } else {
                 self.invite_failed(id, Failure::Response(Box::new(response)));
             }
@@ -172,7 +201,10 @@ impl Endpoint {
                 if let Some(usage) = self.usages.get_mut(&id) {
                     usage.dialog = Some(dialog);
                     usage.state = State::Answered;
+                    usage.peer_updates = super::refresh::allows_update(&response.headers);
                 }
+                self.session_settled(now, id, &response);
+                self.arm(id);
                 self.events.push_back(Event::Answered { id, response: Box::new(response) });
                 return;
             }

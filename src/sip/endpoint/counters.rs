@@ -25,6 +25,8 @@ pub struct Counters {
     pub refused_full: u64,
     /// Transactions of ours that nobody answered (Timers B and F).
     pub timeouts: u64,
+    /// Dialogs ended by us because the peer's refresh never came (RFC 4028).
+    pub sessions_expired: u64,
 }
 
 impl Counters {

@@ -19,16 +19,23 @@ impl Endpoint {
             if let Some(dialog) = &mut usage.dialog {
                 dialog.refresh(&request.headers);
             }
+            if let Some(refusal) = self.too_short_session(&request) {
+                return self.refuse(arrival, &request, refusal);
+            }
             let mut ok = response(200);
             self.complete_answer(id, &mut ok, Vec::new());
-            return self.refuse(arrival, &request, ok);
+            self.settle_session(arrival.now, id, &request.headers, &mut ok);
+            self.refuse(arrival, &request, ok);
+            return self.arm(id);
         }
         let ours_pending = matches!(usage.exchange, Exchange::Sent(_)) || usage.unacknowledged.is_some();
         let theirs_pending = matches!(usage.exchange, Exchange::Received { .. });
         let refusal = match usage.state {
             State::Incoming { .. } => Some(self.retry_later()),
             State::Answered if theirs_pending => Some(self.retry_later()),
-            State::Answered if !ours_pending => self.unsupported_body(&request),
+            State::Answered if !ours_pending => {
+                self.unsupported_body(&request).or_else(|| self.too_short_session(&request))
+            }
             _ => Some(response(491)),
         };
         if let Some(refusal) = refusal {
@@ -62,6 +69,7 @@ impl Endpoint {
         }
         let mut ok = response(200);
         self.complete_answer(id, &mut ok, body);
+        self.settle_session(now, id, &request.headers, &mut ok);
         let sent = self.answer(now, server, ok);
         let timings = self.table.timings();
         if sent
@@ -106,6 +114,7 @@ impl Endpoint {
         let hop = dialog.hop();
         self.describe(&mut invite.headers);
         self.sign(&mut invite.headers, "User-Agent");
+        self.ask_session(id, &mut invite.headers);
         invite.set_body(SDP, wanted.offer.clone());
         let client = self.table.start_client(now, hop, invite, Owner::Reinvite(id));
         if let Some(usage) = self.usages.get_mut(&id) {
@@ -137,8 +146,14 @@ impl Endpoint {
                     dialog.refresh(&response.headers);
                     dialog.heard_by(hop);
                 }
+                self.session_settled(now, id, &response);
                 if !superseded {
                     self.events.push_back(Event::OfferAnswered { id, result: Ok(response.body) });
+                }
+            }
+            422 if tries < GLARE_TRIES && self.lengthen_session(id, &response) => {
+                if let Some(usage) = self.usages.get_mut(&id) {
+                    usage.wanted.get_or_insert(Wanted { offer, not_before: now, tries });
                 }
             }
             491 if superseded || tries < GLARE_TRIES => self.back_off(now, id, offer, tries),

@@ -1,6 +1,7 @@
 //! What is set from outside.
 
 use crate::sip::method::Method;
+use crate::sip::session_timer::{TIMER, Wish};
 use crate::time::Duration;
 
 /// What an endpoint writes about itself, its timers and its bounds.
@@ -20,6 +21,9 @@ pub struct Settings {
     pub serves: Vec<Method>,
     /// Option tags that may stand in Require; every other is answered 420.
     pub supported: Vec<String>,
+    /// Session timers that are asked for and accepted; `None`: none, whatever the peer wants (`timer` must not be among
+    /// `supported` then).
+    pub session: Option<Wish>,
     /// Transactions of both kinds that may live at a time. At the bound a new request outside a dialog is answered 503 with
     /// Retry-After and kept no state of; requests inside dialogs and CANCEL may use an eighth more. Our own new requests fail
     /// with [`Failure::Full`](super::Failure::Full).
@@ -39,7 +43,8 @@ impl Default for Settings {
             t2: Duration::from_secs(4),
             t4: Duration::from_secs(5),
             serves: vec![Method::Options, Method::Register],
-            supported: Vec::new(),
+            supported: vec![TIMER.into()],
+            session: Some(Wish::default()),
             transactions_max: 200_000,
             usages_max: 50_000,
             retry_after: Duration::from_secs(10),

@@ -2,4 +2,5 @@
 
 mod races;
 mod refusals;
+mod sessions;
 mod stories;

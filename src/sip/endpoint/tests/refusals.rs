@@ -107,7 +107,7 @@ fn each_fault_has_its_answer_with_what_would_have_been_right() {
     for (request, code, header) in [
         (by_hand("JUMP", 1, "1"), 405, Some(("Allow", allow))),
         (by_hand("SUBSCRIBE", 1, "1"), 405, Some(("Allow", allow))),
-        (with(invite(), "Require", "timer, 100rel"), 420, Some(("Unsupported", "timer, 100rel"))),
+        (with(invite(), "Require", "timer, 100rel, gruu"), 420, Some(("Unsupported", "100rel, gruu"))),
         (with(by_hand("OPTIONS", 1, "1"), "Require", "x"), 420, Some(("Unsupported", "x"))),
         (with(invite(), "Max-Forwards", "0"), 483, None),
         (http, 416, None),

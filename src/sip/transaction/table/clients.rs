@@ -23,6 +23,8 @@ pub enum Owner {
     Invite(InviteId),
     Reinvite(InviteId),
     Info(InviteId),
+    /// An UPDATE that keeps the session alive.
+    Refresh(InviteId),
     Bye(InviteId),
     Request(ClientId),
     /// Nobody waits for the answer: CANCEL, BYE of a fork.
