@@ -76,6 +76,11 @@ impl Dialog {
         })
     }
 
+    /// This is the confirmed dialog of that early one: the count of our requests goes on.
+    pub fn follows(&mut self, early: &Dialog) {
+        self.local_seq = self.local_seq.max(early.local_seq);
+    }
+
     /// Call-ID, local tag, remote tag (§12).
     pub fn id(&self) -> (&str, &str, &str) {
         (&self.call_id, &self.local_tag, &self.remote_tag)

@@ -12,6 +12,7 @@ mod counters;
 mod inbound;
 mod offers;
 mod refresh;
+mod reliable;
 mod settings;
 mod writing;
 
@@ -107,7 +108,7 @@ pub struct Invitation {
 pub enum EndCause {
     /// The peer sent BYE; the Reason header's text if it carried one.
     Bye { reason: Option<String> },
-    /// The peer never acknowledged our 2xx (RFC 3261 §13.3.1.4).
+    /// The peer never acknowledged our 2xx (RFC 3261 §13.3.1.4), or a provisional answer that it wanted to (RFC 3262 §3).
     NoAck,
     /// A request inside the dialog was answered 408 or 481, or not at all (RFC 3261 §12.2.1.2).
     PeerGone,
@@ -405,6 +406,7 @@ impl Endpoint {
     fn usage_timeout(&mut self, now: Time, id: InviteId) {
         self.ring_again(now, id);
         self.challenge_expired(now, id);
+        self.resend_reliable(now, id);
         self.resend_accepted(now, id);
         self.offer_next(now, id);
         self.session_due(now, id);

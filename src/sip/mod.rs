@@ -17,6 +17,7 @@ pub mod parse;
 #[cfg(test)]
 mod properties;
 pub mod registrar;
+pub mod reliable;
 mod schedule;
 mod secrets;
 pub mod session_timer;

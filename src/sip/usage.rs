@@ -13,6 +13,7 @@ use super::dialog::Dialog;
 use super::endpoint::{Hop, Transmit};
 use super::headers::Headers;
 use super::message::{Request, Response};
+use super::reliable::Reliable;
 use super::session_timer::SessionTimer;
 use super::transaction::table::{ClientKey, ServerKey};
 use super::transaction::{Expiry, Timings};
@@ -45,6 +46,8 @@ pub struct Usage {
     pub infos: Vec<(String, Vec<u8>)>,
     pub exchange: Exchange,
     pub wanted: Option<Wanted>,
+    /// The INVITE requires that provisional answers are acknowledged (RFC 3262).
+    pub reliable: Option<Box<Reliable>>,
     /// When the session must be refreshed, or is over (RFC 4028).
     pub session: Option<SessionTimer>,
     /// The peer's Allow names UPDATE.
@@ -87,11 +90,32 @@ pub struct Calling {
     pub lengthened: bool,
     pub provisional: bool,
     pub cancel: Cancel,
+    /// Early dialogs in which we sent PRACKs.
+    pub early: Vec<Early>,
+}
+
+/// An early dialog of our INVITE (RFC 3261 §12.1.2).
+#[derive(Debug)]
+pub struct Early {
+    /// The peer's.
+    pub tag: String,
+    /// Of the last provisional answer that was acknowledged.
+    pub rseq: u32,
+    pub dialog: Dialog,
 }
 
 impl Calling {
     pub fn new(client: ClientKey, hop: Hop, offer: Vec<u8>, answers_challenges: bool) -> Calling {
-        Calling { client, hop, offer, answers_challenges, lengthened: false, provisional: false, cancel: Cancel::No }
+        Calling {
+            client,
+            hop,
+            offer,
+            answers_challenges,
+            lengthened: false,
+            provisional: false,
+            cancel: Cancel::No,
+            early: Vec::new(),
+        }
     }
 }
 
@@ -157,6 +181,7 @@ impl Usage {
             infos: Vec::new(),
             exchange: Exchange::Idle,
             wanted: None,
+            reliable: None,
             session: None,
             peer_updates: false,
             armed: None,
@@ -194,7 +219,10 @@ impl Usage {
 
     pub fn next_timeout(&self) -> Option<Time> {
         let state = match &self.state {
-            State::Incoming { ringing, .. } => ringing.as_ref().map(|ringing| ringing.again),
+            State::Incoming { ringing, .. } => {
+                let again = ringing.as_ref().map(|ringing| ringing.again);
+                again.into_iter().chain(self.reliable.as_ref().and_then(|reliable| reliable.next_timeout())).min()
+            }
             State::Challenged(challenged) => Some(challenged.until),
             _ => None,
         };

@@ -6,6 +6,7 @@ use super::{EndCause, Endpoint, Event, Hop, InviteId};
 use crate::sip::dialog::Dialog;
 use crate::sip::headers::Headers;
 use crate::sip::message::{Request, Response};
+use crate::sip::reliable::{self, Reliable};
 use crate::sip::transaction::Expiry;
 use crate::sip::transaction::table::ServerKey;
 use crate::sip::usage::{Exchange, RING_AGAIN, Ringing, State, Unacknowledged, Usage};
@@ -45,6 +46,9 @@ impl Endpoint {
         let state = State::Incoming { server: arrival.key, number, ringing: None, asked };
         let mut usage = Usage::new(state, Some(dialog.clone()), false);
         usage.peer_updates = super::refresh::allows_update(&request.headers);
+        if reliable::is_required(&request.headers) {
+            usage.reliable = Some(Box::new(Reliable::new(self.table.secrets.next())));
+        }
         self.usages.insert(id, usage);
         self.know_dialog(id, dialog.id());
         self.table.set_usage(arrival.key, id);
@@ -58,7 +62,11 @@ impl Endpoint {
         }
         let mut ringing = response(code);
         self.complete_answer(id, &mut ringing, body);
+        if !self.make_reliable(id, &mut ringing) {
+            return;
+        }
         self.answer(now, server, ringing.clone());
+        self.sent_reliably(now, id, server, !ringing.body.is_empty());
         if let Some(Usage { state: State::Incoming { ringing: slot, .. }, .. }) = self.usages.get_mut(&id) {
             *slot = Some(Ringing { response: ringing, again: now + RING_AGAIN });
         }
@@ -74,12 +82,23 @@ impl Endpoint {
         if ringing.again <= now {
             ringing.again = now + RING_AGAIN;
             let (server, response) = (*server, ringing.response.clone());
-            self.answer(now, server, response);
+            match self.usages.get(&id).and_then(|usage| usage.reliable.as_ref()) {
+                // As a new one, with the next number.
+                Some(reliable) if !reliable.is_waiting() => self.ring_invite(now, id, response.code, response.body),
+                Some(_) => {}
+                None => drop(self.answer(now, server, response)),
+            }
         }
     }
 
     pub(super) fn accept_invite(&mut self, now: Time, id: InviteId, body: Vec<u8>) {
         let Some((server, number)) = self.incoming(id) else { return };
+        if let Some(reliable) = self.usages.get_mut(&id).and_then(|usage| usage.reliable.as_mut())
+            && reliable.holds_accept()
+        {
+            reliable.accept = Some(body);
+            return;
+        }
         let mut ok = response(200);
         self.complete_answer(id, &mut ok, body);
         if let Some(Usage { state: State::Incoming { asked, .. }, .. }) = self.usages.get_mut(&id) {

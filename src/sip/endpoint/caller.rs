@@ -134,7 +134,7 @@ impl Endpoint {
     /// A response to an INVITE that was to begin a usage.
     pub(super) fn invite_answered(&mut self, now: Time, hop: &Hop, passed: Passed, id: InviteId, response: Response) {
         if response.is_provisional() {
-            self.invite_progresses(now, passed.key, id, response);
+            self.invite_progresses(now, hop, passed.key, id, response);
         } else if response.is_success() {
             self.invite_accepted(now, hop, passed.key, id, response);
         } else if let Some(invite) = passed.refused
@@ -154,8 +154,8 @@ impl Endpoint {
         }
     }
 
-    fn invite_progresses(&mut self, now: Time, key: ClientKey, id: InviteId, response: Response) {
-        let Some(invite) = self.table.invite(key) else { return };
+    fn invite_progresses(&mut self, now: Time, hop: &Hop, key: ClientKey, id: InviteId, response: Response) {
+        let Some(invite) = self.table.invite(key).cloned() else { return };
         let name = invite.headers.call_id().ok().zip(invite.headers.from_().ok());
         let name = name.map(|(call_id, from)| (call_id.to_string(), from.tag().unwrap_or_default().to_string()));
         let Some(calling) = self.calling(id, key) else {
@@ -171,9 +171,10 @@ impl Endpoint {
         {
             self.know_dialog(id, (&call_id, &local, &remote));
         }
+        let is_new = response.code > 100 && self.acknowledge_progress(now, hop, id, &invite, &response);
         if cancelled {
             self.send_cancel(now, id);
-        } else if response.code > 100 {
+        } else if is_new {
             self.events.push_back(Event::Progress { id, code: response.code, body: response.body });
         }
     }
@@ -194,6 +195,11 @@ impl Endpoint {
         let mut ack = dialog.ack(number);
         self.sign(&mut ack.headers, "User-Agent");
         self.table.acknowledge(key, &tag, *hop, ack);
+        if let Some(calling) = self.calling(id, key)
+            && let Some(early) = calling.early.iter().find(|early| early.tag == tag)
+        {
+            dialog.follows(&early.dialog);
+        }
         match self.calling(id, key).map(|calling| calling.cancel == Cancel::No) {
             Some(true) => {
                 self.forget_early(id);

@@ -123,8 +123,7 @@ impl Endpoint {
                 let content_type = request.headers.content_type().unwrap_or_default().to_string();
                 self.events.push_back(Event::Info { id, content_type, body: request.body });
             }
-            // We never send a provisional answer that asks for one (RFC 3262 §3).
-            Method::Prack => self.refuse(arrival, &request, response(481)),
+            Method::Prack => self.receive_prack(arrival, id, &request),
             _ => self.refuse_method(arrival, &request),
         }
     }

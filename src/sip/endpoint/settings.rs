@@ -1,6 +1,7 @@
 //! What is set from outside.
 
 use crate::sip::method::Method;
+use crate::sip::reliable::RELIABLE;
 use crate::sip::session_timer::{TIMER, Wish};
 use crate::time::Duration;
 
@@ -43,7 +44,7 @@ impl Default for Settings {
             t2: Duration::from_secs(4),
             t4: Duration::from_secs(5),
             serves: vec![Method::Options, Method::Register],
-            supported: vec![TIMER.into()],
+            supported: vec![TIMER.into(), RELIABLE.into()],
             session: Some(Wish::default()),
             transactions_max: 200_000,
             usages_max: 50_000,

@@ -1,5 +1,6 @@
 //! The whole endpoint: each race, each refusal, and random calls.
 
+mod pracks;
 mod races;
 mod refusals;
 mod sessions;

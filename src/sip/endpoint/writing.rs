@@ -13,8 +13,16 @@ use crate::time::Time;
 pub const SDP: &str = "application/sdp";
 
 /// What is answered inside dialogs, whatever the settings serve outside of them.
-const IN_DIALOG: [Method; 7] =
-    [Method::Invite, Method::Ack, Method::Cancel, Method::Bye, Method::Options, Method::Info, Method::Update];
+const IN_DIALOG: [Method; 8] = [
+    Method::Invite,
+    Method::Ack,
+    Method::Cancel,
+    Method::Bye,
+    Method::Options,
+    Method::Info,
+    Method::Update,
+    Method::Prack,
+];
 
 /// Code and phrase; the rest comes from the request that is answered.
 pub fn response(code: u16) -> Response {

@@ -103,11 +103,11 @@ fn each_fault_has_its_answer_with_what_would_have_been_right() {
     http.uri = "http://example.com".parse().unwrap();
     let mut silent = invite();
     silent.headers.remove("Contact");
-    let allow = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, REGISTER";
+    let allow = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, REGISTER";
     for (request, code, header) in [
         (by_hand("JUMP", 1, "1"), 405, Some(("Allow", allow))),
         (by_hand("SUBSCRIBE", 1, "1"), 405, Some(("Allow", allow))),
-        (with(invite(), "Require", "timer, 100rel, gruu"), 420, Some(("Unsupported", "100rel, gruu"))),
+        (with(invite(), "Require", "timer, gruu, path"), 420, Some(("Unsupported", "gruu, path"))),
         (with(by_hand("OPTIONS", 1, "1"), "Require", "x"), 420, Some(("Unsupported", "x"))),
         (with(invite(), "Max-Forwards", "0"), 483, None),
         (http, 416, None),

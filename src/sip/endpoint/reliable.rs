@@ -1,0 +1,135 @@
+//! Provisional answers and their PRACKs (RFC 3262), both ways.
+
+use super::inbound::Arrival;
+use super::writing::response;
+use super::{EndCause, Endpoint, Event, Hop, InviteId};
+use crate::sip::dialog::Dialog;
+use crate::sip::message::{Request, Response};
+use crate::sip::method::Method;
+use crate::sip::reliable::{self, RAck, RELIABLE};
+use crate::sip::transaction::Expiry;
+use crate::sip::transaction::table::{Owner, ServerKey};
+use crate::sip::usage::{Early, FORKS_MAX, State};
+use crate::time::Time;
+
+impl Endpoint {
+    /// Makes a provisional answer of ours one that is acknowledged, where the INVITE asked for that. False: the one
+    /// before it is not acknowledged yet, so this one waits.
+    pub(super) fn make_reliable(&mut self, id: InviteId, answer: &mut Response) -> bool {
+        let Some(reliable) = self.usages.get_mut(&id).and_then(|usage| usage.reliable.as_mut()) else { return true };
+        if reliable.is_waiting() {
+            reliable.next = Some((answer.code, std::mem::take(&mut answer.body)));
+            return false;
+        }
+        answer.headers.push("Require", RELIABLE);
+        answer.headers.push("RSeq", reliable.number().to_string());
+        true
+    }
+
+    /// The answer that `make_reliable` numbered was sent.
+    pub(super) fn sent_reliably(&mut self, now: Time, id: InviteId, server: ServerKey, has_body: bool) {
+        let (timings, answer) = (self.table.timings(), self.table.last_answer(server));
+        if let Some(reliable) = self.usages.get_mut(&id).and_then(|usage| usage.reliable.as_mut())
+            && let Some(answer) = answer
+        {
+            reliable.sent(now, answer, has_body, timings);
+        }
+    }
+
+    pub(super) fn receive_prack(&mut self, arrival: &Arrival, id: InviteId, request: &Request) {
+        let ack = RAck::of(&request.headers);
+        let Some(usage) = self.usages.get_mut(&id) else { return };
+        let number = match &usage.state {
+            State::Incoming { number, .. } => Some(*number),
+            _ => None,
+        };
+        let known = usage.reliable.as_mut().is_some_and(|reliable| {
+            // After our final answer the number of the INVITE is no longer kept; the RSeq tells enough.
+            ack.is_some_and(|ack| {
+                ack.method == Method::Invite
+                    && number.is_none_or(|number| number == ack.cseq)
+                    && reliable.acknowledge(ack.rseq)
+            })
+        });
+        let code = match known {
+            // None of ours was answered with a session description that a new offer could follow (§5).
+            true if !request.body.is_empty() => 488,
+            true => 200,
+            false => 481,
+        };
+        self.refuse(arrival, request, response(code));
+        if known {
+            self.go_on(arrival.now, id);
+        }
+    }
+
+    /// What waited for the PRACK.
+    fn go_on(&mut self, now: Time, id: InviteId) {
+        let Some(reliable) = self.usages.get_mut(&id).and_then(|usage| usage.reliable.as_mut()) else { return };
+        let (accept, next) = (reliable.accept.take(), reliable.next.take());
+        if let Some(body) = accept {
+            self.accept_invite(now, id, body);
+        } else if let Some((code, body)) = next {
+            self.ring_invite(now, id, code, body);
+        }
+        self.arm(id);
+    }
+
+    pub(super) fn resend_reliable(&mut self, now: Time, id: InviteId) {
+        let Some(usage) = self.usages.get_mut(&id).filter(|usage| matches!(usage.state, State::Incoming { .. })) else {
+            return;
+        };
+        match usage.reliable.as_mut().and_then(|reliable| reliable.handle_timeout(now)) {
+            Some((Expiry::Resend, answer)) => {
+                self.table.counters.retransmissions_sent += 1;
+                self.table.transmits.push_back(answer);
+            }
+            // Who does not acknowledge that it rings would not talk either (§3).
+            Some(_) => {
+                self.events.push_back(Event::Ended { id, cause: EndCause::NoAck });
+                self.refuse_invite(now, id, response(504));
+            }
+            None => {}
+        }
+    }
+
+    /// Acknowledges a provisional answer to our INVITE that asks for it. False: it is one that was heard already, or out
+    /// of order, and says nothing (§4).
+    pub(super) fn acknowledge_progress(
+        &mut self,
+        now: Time,
+        hop: &Hop,
+        id: InviteId,
+        invite: &Request,
+        progress: &Response,
+    ) -> bool {
+        if !reliable::is_required(&progress.headers) {
+            return true;
+        }
+        let tag = progress.headers.to().ok().and_then(|to| to.tag().map(str::to_string)).unwrap_or_default();
+        let (Some(rseq), Ok((number, _))) = (reliable::rseq(&progress.headers), invite.headers.cseq()) else {
+            return false;
+        };
+        let Some(usage) = self.usages.get_mut(&id) else { return false };
+        let State::Calling(calling) = &mut usage.state else { return false };
+        let at = match calling.early.iter().position(|early| early.tag == tag) {
+            Some(at) if calling.early[at].rseq.wrapping_add(1) == rseq => at,
+            Some(_) => return false,
+            None if calling.early.len() >= FORKS_MAX => return false,
+            None => {
+                let contact = invite.headers.get("Contact").unwrap_or_default().to_string();
+                let Some(dialog) = Dialog::of_caller(invite, progress, contact, *hop) else { return false };
+                calling.early.push(Early { tag, rseq, dialog });
+                calling.early.len() - 1
+            }
+        };
+        let early = &mut calling.early[at];
+        early.rseq = rseq;
+        early.dialog.heard_by(hop);
+        let mut prack = early.dialog.request(Method::Prack);
+        prack.headers.push("RAck", format!("{rseq} {number} INVITE"));
+        let hop = early.dialog.hop();
+        self.start_request(now, hop, prack, Owner::Nobody);
+        true
+    }
+}

@@ -1,0 +1,143 @@
+//! Provisional answers that are acknowledged (RFC 3262), between whole endpoints.
+
+use crate::sip::endpoint::{EndCause, Event, Hop, InviteId, Transport};
+use crate::sip::message::Message;
+use crate::sip::testing::{Weather, World, invited, ms, named};
+
+/// Node 0 calls and wants its provisional answers acknowledged; gives both usages.
+fn rings(world: &mut World) -> (InviteId, InviteId) {
+    let mut invitation = world.invitation(0);
+    invitation.headers.push("Require", "100rel");
+    let a = world.act(0, |endpoint, now| endpoint.invite(now, invitation));
+    world.run_for(ms(30));
+    let b = invited(&world.take_events(1)).expect("it rings");
+    (a, b)
+}
+
+fn calm() -> World {
+    World::new(1, Transport::Udp, Weather::CALM)
+}
+
+/// What both sent of these, in order.
+fn order(world: &World, of: &[&str]) -> Vec<String> {
+    world.sent.iter().map(|(_, _, message)| named(message)).filter(|name| of.contains(&name.as_str())).collect()
+}
+
+fn cseqs(world: &World, node: usize) -> Vec<String> {
+    let from = world.nodes[node].address;
+    let requests = world.sent.iter().filter(|(_, at, message)| *at == from && matches!(message, Message::Request(_)));
+    requests.map(|(_, _, message)| message.headers().get("CSeq").unwrap().to_string()).collect()
+}
+
+#[test]
+fn ringing_is_acknowledged_and_the_dialog_goes_on_counting() {
+    let mut world = calm();
+    let (a, b) = rings(&mut world);
+    world.act(1, |endpoint, now| endpoint.ring(now, b, 180, Vec::new()));
+    world.run_for(ms(100));
+    let [Event::Progress { code: 180, .. }] = world.take_events(0)[..] else { panic!("it rings once") };
+    world.act(1, |endpoint, now| endpoint.accept(now, b, b"answer".to_vec()));
+    world.run_for(ms(100));
+    world.act(0, |endpoint, now| endpoint.bye(now, a, None));
+    world.run_out();
+    assert_eq!(cseqs(&world, 0), ["1 INVITE", "2 PRACK", "1 ACK", "3 BYE"]);
+    assert_eq!(world.count(1, "200 PRACK"), 1);
+    world.assert_empty();
+}
+
+#[test]
+fn the_next_answer_waits_for_the_prack_and_a_2xx_for_that_of_a_description() {
+    let mut world = calm();
+    let (a, b) = rings(&mut world);
+    world.act(1, |endpoint, now| endpoint.ring(now, b, 180, Vec::new()));
+    world.act(1, |endpoint, now| endpoint.ring(now, b, 183, b"early".to_vec()));
+    world.run_for(ms(25));
+    world.act(1, |endpoint, now| endpoint.accept(now, b, b"answer".to_vec()));
+    world.run_for(ms(200));
+    let seen = order(&world, &["180 INVITE", "183 INVITE", "PRACK", "200 INVITE"]);
+    assert_eq!(seen, ["180 INVITE", "PRACK", "183 INVITE", "PRACK", "200 INVITE"]);
+    let events = world.take_events(0);
+    assert!(matches!(&events[1], Event::Progress { code: 183, body, .. } if body == b"early"), "{events:?}");
+    world.act(0, |endpoint, now| endpoint.bye(now, a, None));
+    world.run_out();
+    world.assert_empty();
+}
+
+#[test]
+fn a_2xx_does_not_wait_where_nothing_was_described() {
+    let mut world = calm();
+    let (a, b) = rings(&mut world);
+    world.act(1, |endpoint, now| endpoint.ring(now, b, 180, Vec::new()));
+    world.act(1, |endpoint, now| endpoint.accept(now, b, b"answer".to_vec()));
+    world.run_for(ms(200));
+    assert_eq!(order(&world, &["180 INVITE", "PRACK", "200 INVITE"])[..2], ["180 INVITE", "200 INVITE"]);
+    assert_eq!(world.count(1, "200 PRACK"), 1, "a PRACK that crossed the 2xx is answered");
+    world.act(0, |endpoint, now| endpoint.bye(now, a, None));
+    world.run_out();
+    world.assert_empty();
+}
+
+#[test]
+fn who_never_acknowledges_is_given_up() {
+    let mut world = calm();
+    let (a, b) = rings(&mut world);
+    world.cut = true;
+    world.act(1, |endpoint, now| endpoint.ring(now, b, 180, Vec::new()));
+    world.run_for(ms(31_900));
+    assert_eq!((world.count(1, "180 INVITE"), world.take_events(1)), (7, vec![]));
+    world.run_for(ms(200));
+    assert_eq!(world.take_events(1), [Event::Ended { id: b, cause: EndCause::NoAck }]);
+    assert!(world.count(1, "504 INVITE") > 0);
+    world.act(0, |endpoint, now| endpoint.cancel(now, a, None));
+    world.run_out();
+    world.assert_empty();
+}
+
+#[test]
+fn over_a_bad_network_each_answer_is_told_once_and_in_order() {
+    for seed in 0..60 {
+        let mut world = World::new(seed, Transport::Udp, Weather::CALM);
+        let (a, b) = rings(&mut world);
+        world.weather = Weather::ROUGH;
+        for code in [180, 181, 182] {
+            world.act(1, |endpoint, now| endpoint.ring(now, b, code, Vec::new()));
+            world.run_for(ms(12_000));
+        }
+        let told: Vec<u16> = world
+            .take_events(0)
+            .into_iter()
+            .filter_map(|event| match event {
+                Event::Progress { code, .. } => Some(code),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(told, [180, 181, 182], "seed {seed}");
+        world.act(1, |endpoint, now| endpoint.accept(now, b, b"answer".to_vec()));
+        world.run_for(ms(40_000));
+        world.act(0, |endpoint, now| endpoint.bye(now, a, None));
+        world.run_out();
+        world.assert_empty();
+    }
+}
+
+#[test]
+fn a_prack_for_nothing_is_refused() {
+    let mut world = calm();
+    let (_, b) = rings(&mut world);
+    world.act(1, |endpoint, now| endpoint.ring(now, b, 180, Vec::new()));
+    world.run_for(ms(100));
+    let (_, _, prack) = world.sent.iter().find(|(_, _, message)| named(message) == "PRACK").expect("a PRACK").clone();
+    for (rack, branch) in [("1 1 INVITE", "x"), ("nonsense", "y"), ("", "z")] {
+        let mut again = prack.clone();
+        let headers = again.headers_mut();
+        headers.set("RAck", rack);
+        headers.set("CSeq", "9 PRACK");
+        headers.set("Via", format!("SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK{branch}"));
+        let hop = Hop { connection: None, ..world.hop(1) };
+        world.act(1, |endpoint, now| endpoint.handle_message(now, &hop, again));
+    }
+    assert_eq!((world.count(1, "200 PRACK"), world.count(1, "481 PRACK")), (1, 3));
+    world.act(1, |endpoint, now| endpoint.reject(now, b, 486, Default::default()));
+    world.run_out();
+    world.assert_empty();
+}
