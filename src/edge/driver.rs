@@ -36,7 +36,7 @@ pub(super) struct Driver {
 /// Inputs taken before timers are looked at again.
 const BATCH: usize = 256;
 
-/// Even when nothing happens: the media counters are brought to the metrics.
+/// Even when nothing happens: what media and SIP have counted is brought to the metrics.
 const TURN: Duration = Duration::from_secs(1);
 
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
@@ -74,6 +74,8 @@ impl Driver {
             }
             if now.since(measured) >= TURN {
                 self.metrics.media.update(self.workers.counters());
+                let (transactions, usages) = self.engine.sip_load();
+                self.metrics.transactions.update(self.engine.sip_counters(), transactions, usages);
                 measured = now;
             }
         }

@@ -217,6 +217,11 @@ impl Engine {
         self.endpoint.counters()
     }
 
+    /// Transactions and INVITE usages that live.
+    pub fn sip_load(&self) -> (usize, usize) {
+        (self.endpoint.transactions(), self.endpoint.usages())
+    }
+
     /// Read access for invariants, explanations and figures.
     pub fn acd(&self) -> &Acd {
         &self.acd

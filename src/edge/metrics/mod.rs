@@ -6,11 +6,13 @@
 mod calls;
 mod media;
 mod traffic;
+mod transactions;
 
 pub use calls::Calls;
 pub(in crate::edge) use calls::{ender, exit_name};
 pub use media::Media;
 pub use traffic::{SipFault, Traffic};
+pub use transactions::Transactions;
 
 use super::{Clock, log};
 use crate::record::{Board, CallEvent};
@@ -36,6 +38,7 @@ pub struct Metrics {
     /// entries = exits + waiting in every scrape.
     calls: Mutex<Calls>,
     pub traffic: Traffic,
+    pub transactions: Transactions,
     pub media: Media,
     pub store: Store,
     pub engine: Engine,
@@ -77,6 +80,7 @@ impl Metrics {
         Metrics {
             calls: Mutex::new(Calls::new(&registry, clock.now(), names)),
             traffic: Traffic::new(&registry),
+            transactions: Transactions::new(&registry),
             media: Media::new(&registry),
             store: Store::new(&registry),
             engine: Engine::new(&registry),
