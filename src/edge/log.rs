@@ -34,18 +34,19 @@ static STANDARD_ERROR: OnceLock<Arc<Buffer>> = OnceLock::new();
 /// # Errors
 ///
 /// What of the filter cannot be read.
-pub fn filter(log: &config::Log) -> Result<EnvFilter, Problem> {
+pub fn filter(log: &config::Log) -> Result<EnvFilter, Box<Problem>> {
     // Commas inside brackets divide nothing.
+    let bad = |what: &str| Box::new(log.problem(what));
     let parts = if log.filter.contains('[') { vec![&*log.filter] } else { log.filter.split(',').collect() };
     for part in parts.iter().map(|part| part.trim()) {
         // A word alone would be taken for the name of a room, and the log would be empty.
         let is_word = !part.contains(['=', '[', ':']) && part != "vaxel";
         if is_word && part.parse::<LevelFilter>().is_err() {
-            return Err(log.problem(&format!("`{part}` is none of error, warn, info, debug, trace, off")));
+            return Err(bad(&format!("`{part}` is none of error, warn, info, debug, trace, off")));
         }
-        EnvFilter::try_new(part).map_err(|error| log.problem(&format!("`{part}`: {error}")))?;
+        EnvFilter::try_new(part).map_err(|error| bad(&format!("`{part}`: {error}")))?;
     }
-    EnvFilter::try_new(&log.filter).map_err(|error| log.problem(&error.to_string()))
+    EnvFilter::try_new(&log.filter).map_err(|error| bad(&error.to_string()))
 }
 
 /// Takes log lines; for [`tracing_subscriber`], which makes one for each.

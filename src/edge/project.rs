@@ -102,7 +102,7 @@ pub fn check(file: Option<&Path>, also: &[PathBuf]) -> (Findings, Option<BTreeMa
             return (findings, None);
         }
     };
-    findings.settings(log::filter(&config.log).err());
+    findings.settings(log::filter(&config.log).err().map(|problem| *problem));
     let flows = check_flows(&config, also, &mut findings);
     (findings, flows)
 }

@@ -171,7 +171,7 @@ fn a_peer_without_update_is_refreshed_by_reinvite() {
     plain.says(&format!("ACK sip:v@192.0.2.1 SIP/2.0\n{}To: {to}\nCSeq: 1 ACK\n\n", head.replace("NAME", "2")));
     while plain.endpoint.poll_event().is_some() {}
 
-    plain.now = plain.now + Duration::from_secs(100);
+    plain.now += Duration::from_secs(100);
     plain.endpoint.handle_timeout(plain.now);
     assert_eq!(plain.endpoint.poll_event(), Some(Event::RefreshDue { id }));
     plain.endpoint.reinvite(plain.now, id, b"the same".to_vec());
