@@ -51,6 +51,8 @@ pub enum LegEnd {
     Cancelled,
     /// Our answer was never acknowledged, or the peer no longer knows the dialog.
     Lost,
+    /// We neither answered nor refused it for so long that the endpoint did; answered 480.
+    Forgotten,
     /// The session description cannot be served; answered 488.
     BadOffer(Refusal),
     /// No port or no room for its media; answered 503.
@@ -272,6 +274,7 @@ impl Legs {
                 let end = match cause {
                     EndCause::Bye { reason } => LegEnd::HungUp { reason },
                     EndCause::NoAck | EndCause::PeerGone | EndCause::Expired => LegEnd::Lost,
+                    EndCause::Unanswered => LegEnd::Forgotten,
                 };
                 self.end(id, end);
             }

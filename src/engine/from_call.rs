@@ -173,6 +173,7 @@ impl Engine {
                 LegEnd::HungUp { .. } => (EndedBy::Caller, "hung up"),
                 LegEnd::Cancelled => (EndedBy::Caller, "cancelled"),
                 LegEnd::Lost => (EndedBy::System, "the caller's phone is gone"),
+                LegEnd::Forgotten => (EndedBy::System, "nothing answered the call in time"),
                 LegEnd::BadOffer(_) => (EndedBy::System, "no common way to speak"),
                 LegEnd::NoMedia(_) => (EndedBy::System, "no free media port"),
             };

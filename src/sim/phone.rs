@@ -7,7 +7,7 @@ use super::chance::Chance;
 use crate::media::{Codec, Direction, Stream};
 use crate::sdp::{Answer, Capabilities, Negotiator};
 use crate::sip::digest::{self, Login};
-use crate::sip::endpoint::{Failure, Invitation, Settings};
+use crate::sip::endpoint::{EndCause, Failure, Invitation, Settings};
 use crate::sip::{
     self, ClientId, Endpoint, Headers, Hop, InviteId, Message, Method, Request, Transmit, Transport, Uri,
 };
@@ -311,8 +311,9 @@ impl Phone {
                 self.events.push_back(PhoneEvent::Rings { from: from.unwrap_or_default() });
             }
             sip::Event::Cancelled { id } => self.over(id, PhoneEvent::StoppedRinging),
-            sip::Event::Ended { id, cause: _ } => {
-                self.over(id, PhoneEvent::Ended);
+            sip::Event::Ended { id, cause } => {
+                let unanswered = cause == EndCause::Unanswered;
+                self.over(id, if unanswered { PhoneEvent::StoppedRinging } else { PhoneEvent::Ended });
             }
             sip::Event::RefreshDue { id } => {
                 let offer = self.sdp.offer(Direction::SendRecv);

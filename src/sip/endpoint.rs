@@ -114,6 +114,8 @@ pub enum EndCause {
     PeerGone,
     /// The peer was to refresh the session and did not (RFC 4028 §10); BYE is already sent.
     Expired,
+    /// Nobody on our side answered the INVITE within [`Settings::unanswered_max`]; 480 is already sent.
+    Unanswered,
 }
 
 /// Why an INVITE of ours found nobody.
@@ -404,6 +406,7 @@ impl Endpoint {
     }
 
     fn usage_timeout(&mut self, now: Time, id: InviteId) {
+        self.give_up_incoming(now, id);
         self.ring_again(now, id);
         self.challenge_expired(now, id);
         self.resend_reliable(now, id);

@@ -7,7 +7,7 @@
 //!          Challenged       Ending ──BYE answered──▶     gone                 Leaving ──ACK, 64·T1──▶ Ending
 //! ```
 //!
-//! From each state a failure or the peer's BYE leads out at once.
+//! From each state a failure or the peer's BYE leads out at once; from Incoming also our user's silence.
 
 use super::dialog::Dialog;
 use super::endpoint::{Hop, Transmit};
@@ -63,6 +63,8 @@ pub enum State {
         number: u32,
         ringing: Option<Ringing>,
         asked: Headers,
+        /// When it is given up.
+        until: Time,
     },
     Calling(Calling),
     Challenged(Box<Challenged>),
@@ -219,9 +221,10 @@ impl Usage {
 
     pub fn next_timeout(&self) -> Option<Time> {
         let state = match &self.state {
-            State::Incoming { ringing, .. } => {
+            State::Incoming { ringing, until, .. } => {
                 let again = ringing.as_ref().map(|ringing| ringing.again);
-                again.into_iter().chain(self.reliable.as_ref().and_then(|reliable| reliable.next_timeout())).min()
+                let reliable = self.reliable.as_ref().and_then(|reliable| reliable.next_timeout());
+                again.into_iter().chain(reliable).chain([*until]).min()
             }
             State::Challenged(challenged) => Some(challenged.until),
             _ => None,

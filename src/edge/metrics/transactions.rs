@@ -13,6 +13,7 @@ pub struct Transactions {
     timeouts: IntCounter,
     dropped: IntCounter,
     refused_full: IntCounter,
+    unanswered: IntCounter,
     sessions_expired: IntCounter,
     transactions: IntGauge,
     dialogs: IntGauge,
@@ -34,6 +35,10 @@ impl Transactions {
             timeouts: counter("vaxel_sip_transaction_timeouts_total", "SIP requests of ours that nobody answered."),
             dropped: counter("vaxel_sip_stray_messages_total", "SIP responses and ACKs that belong to nothing."),
             refused_full: counter("vaxel_sip_refused_full_total", "SIP requests answered 503: a table was full."),
+            unanswered: counter(
+                "vaxel_sip_invites_unanswered_total",
+                "INVITEs answered 480 because nothing here had answered them for too long: a fault of vaxel's own.",
+            ),
             sessions_expired: counter(
                 "vaxel_sip_sessions_expired_total",
                 "Dialogs ended because the peer did not refresh the session in time (RFC 4028).",
@@ -52,6 +57,7 @@ impl Transactions {
             (&self.timeouts, counted.timeouts, last.timeouts),
             (&self.dropped, counted.dropped, last.dropped),
             (&self.refused_full, counted.refused_full, last.refused_full),
+            (&self.unanswered, counted.unanswered, last.unanswered),
             (&self.sessions_expired, counted.sessions_expired, last.sessions_expired),
         ] {
             counter.inc_by(now.saturating_sub(before));
@@ -72,7 +78,7 @@ mod tests {
     #[test]
     fn counters_grow_by_what_is_new_and_gauges_follow() {
         let metrics = Metrics::new(Clock::start(), &Names::default());
-        let mut counted = Counters { retransmissions_sent: 3, timeouts: 1, ..Counters::default() };
+        let mut counted = Counters { retransmissions_sent: 3, timeouts: 1, unanswered: 2, ..Counters::default() };
         metrics.transactions.update(&counted, 7, 2);
         counted.retransmissions_sent = 5;
         metrics.transactions.update(&counted, 4, 1);
@@ -81,6 +87,7 @@ mod tests {
             (r#"vaxel_sip_retransmissions_total{direction="sent"}"#, 5.0),
             (r#"vaxel_sip_retransmissions_total{direction="received"}"#, 0.0),
             ("vaxel_sip_transaction_timeouts_total", 1.0),
+            ("vaxel_sip_invites_unanswered_total", 2.0),
             ("vaxel_sip_transactions", 4.0),
             ("vaxel_sip_usages", 1.0),
         ] {

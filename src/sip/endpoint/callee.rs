@@ -43,7 +43,8 @@ impl Endpoint {
         for name in ["Supported", "Require", "Session-Expires", "Min-SE"] {
             request.headers.copy(name, &mut asked);
         }
-        let state = State::Incoming { server: arrival.key, number, ringing: None, asked };
+        let until = arrival.now + self.settings.unanswered_max;
+        let state = State::Incoming { server: arrival.key, number, ringing: None, asked, until };
         let mut usage = Usage::new(state, Some(dialog.clone()), false);
         usage.peer_updates = super::refresh::allows_update(&request.headers);
         if reliable::is_required(&request.headers) {
@@ -51,6 +52,7 @@ impl Endpoint {
         }
         self.usages.insert(id, usage);
         self.know_dialog(id, dialog.id());
+        self.arm(id);
         self.table.set_usage(arrival.key, id);
         self.events.push_back(Event::Invite { id, request: Box::new(request), hop: *arrival.hop });
     }
@@ -88,6 +90,20 @@ impl Endpoint {
                 Some(_) => {}
                 None => drop(self.answer(now, server, response)),
             }
+        }
+    }
+
+    /// Our user has forgotten it: its caller does not wait for ever.
+    pub(super) fn give_up_incoming(&mut self, now: Time, id: InviteId) {
+        match self.usages.get(&id).map(|usage| &usage.state) {
+            Some(State::Incoming { server, until, .. }) if *until <= now => {
+                let server = *server;
+                self.table.counters.unanswered += 1;
+                self.answer(now, server, response(480));
+                self.events.push_back(Event::Ended { id, cause: EndCause::Unanswered });
+                self.forget(now, id);
+            }
+            _ => {}
         }
     }
 

@@ -23,6 +23,8 @@ pub struct Counters {
     pub dropped: u64,
     /// Answered 503 because a table was full.
     pub refused_full: u64,
+    /// INVITEs that our user neither accepted nor refused in time; answered 480.
+    pub unanswered: u64,
     /// Transactions of ours that nobody answered (Timers B and F).
     pub timeouts: u64,
     /// Dialogs ended by us because the peer's refresh never came (RFC 4028).

@@ -31,6 +31,8 @@ pub struct Settings {
     pub transactions_max: usize,
     /// INVITE usages that may live at a time; at the bound a new INVITE is answered 503 with Retry-After.
     pub usages_max: usize,
+    /// How long a new INVITE waits for our user to accept or refuse it; then it is answered 480. Longer than anybody rings.
+    pub unanswered_max: Duration,
     /// What a 503 at a bound says in Retry-After.
     pub retry_after: Duration,
 }
@@ -48,6 +50,7 @@ impl Default for Settings {
             session: Some(Wish::default()),
             transactions_max: 200_000,
             usages_max: 50_000,
+            unanswered_max: Duration::from_secs(15 * 60),
             retry_after: Duration::from_secs(10),
         }
     }

@@ -48,6 +48,32 @@ fn a_cancel_waits_for_the_first_provisional_answer() {
 }
 
 #[test]
+fn an_invite_that_our_user_forgets_is_answered_480_in_the_end() {
+    for (rings, transport) in [(false, Transport::Udp), (true, Transport::Udp), (true, Transport::Tcp)] {
+        let (mut world, _, b) = ringing(transport);
+        if rings {
+            world.act(1, |endpoint, now| endpoint.ring(now, b, 180, Vec::new()));
+        }
+        let patience = Settings::default().unanswered_max;
+        world.run_for(patience - ms(200));
+        assert_eq!((world.take_events(1), world.count(1, "480 INVITE")), (Vec::new(), 0));
+        world.run_for(ms(200));
+        assert_eq!(world.take_events(1), [Event::Ended { id: b, cause: EndCause::Unanswered }]);
+        let told = world.take_events(0).pop();
+        assert!(
+            matches!(&told, Some(Event::Failed { failure: Failure::Response(r), .. }) if r.code == 480),
+            "{told:?}"
+        );
+        assert_eq!(world.nodes[1].endpoint.counters().unanswered, 1);
+        // What our user says now comes too late.
+        world.act(1, |endpoint, now| endpoint.accept(now, b, b"answer".to_vec()));
+        world.run_out();
+        assert_eq!(world.count(1, "200 INVITE"), 0);
+        world.assert_empty();
+    }
+}
+
+#[test]
 fn an_invite_that_nobody_answers_times_out_and_a_cancelled_one_as_cancelled() {
     for (cancelled, expected) in [(false, Failure::Timeout), (true, Failure::Cancelled)] {
         let mut world = World::new(1, Transport::Udp, Weather::CALM);
