@@ -20,7 +20,18 @@ fn scratch(name: &str) -> PathBuf {
 
 /// `vaxel` in `folder`, without the variables of whoever runs the tests.
 fn vaxel(folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_vaxel"));
+    own(Command::new(env!("CARGO_BIN_EXE_vaxel")), folder, arguments)
+}
+
+/// The same on a machine of its own, which has no IPv6 and no network but loopback.
+fn vaxel_without_ipv6(folder: &Path, arguments: &[&str]) -> Command {
+    let prepare = "ip link set lo up && echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6 && exec \"$0\" \"$@\"";
+    let mut command = Command::new("unshare");
+    command.args(["--net", "sh", "-c", prepare, env!("CARGO_BIN_EXE_vaxel")]);
+    own(command, folder, arguments)
+}
+
+fn own(mut command: Command, folder: &Path, arguments: &[&str]) -> Command {
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("VAXEL_") {
             command.env_remove(name);
@@ -291,12 +302,8 @@ fn output_that_a_full_disk_does_not_take_is_an_error() {
     assert!(output.status.code() == Some(1) && err.contains("cannot write the output"), "{err}");
 }
 
-#[test]
-fn it_serves_until_it_is_told_to_end() {
-    let folder = scratch("serve");
-    let mut command = vaxel(&folder, &[]);
-    command.env("VAXEL_SIP__LISTEN", "udp:127.0.0.1:0,tcp:127.0.0.1:0").env("VAXEL_HTTP__LISTEN", "127.0.0.1:0");
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().expect("vaxel starts");
+/// What it says until it takes calls.
+fn announcement(child: &mut Child) -> String {
     let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
     let mut said = String::new();
     while !said.contains("records") {
@@ -304,6 +311,47 @@ fn it_serves_until_it_is_told_to_end() {
         let line = lines.next().unwrap_or_else(|| panic!("it ended after saying:\n{said}"));
         said += &(line.expect("UTF-8") + "\n");
     }
+    said
+}
+
+fn terminate(child: &Child) {
+    let id = rustix::process::Pid::from_child(child);
+    rustix::process::kill_process(id, rustix::process::Signal::TERM).expect("it runs");
+}
+
+#[test]
+fn a_machine_without_ipv6_serves_on_what_it_has() {
+    if !rustix::process::geteuid().is_root() {
+        println!("not done: only root can make a network without IPv6");
+        return;
+    }
+    let folder = scratch("no-ipv6");
+    let mut command = vaxel_without_ipv6(&folder, &[]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    let said = announcement(&mut child);
+    assert!(said.contains("udp 127.0.0.1:5060") && said.contains("tcp 127.0.0.1:5060"), "{said}");
+    assert!(!said.contains("[::1]"), "{said}");
+    terminate(&child);
+    let output = child.wait_with_output().expect("it ends");
+    let err = String::from_utf8(output.stderr).expect("UTF-8");
+    let warnings: Vec<_> = err.lines().filter(|line| line.contains("WARN")).collect();
+    assert!(output.status.success() && warnings.len() == 1, "{err}");
+    assert!(warnings[0].contains("not heard on udp [::1]:5060, tcp [::1]:5060"), "{err}");
+
+    // Who asks for it is told that it is not there.
+    let mut command = vaxel_without_ipv6(&folder, &[]);
+    let output = command.env("VAXEL_SIP__LISTEN", "udp:127.0.0.1:5060,tcp:[::1]:5060").output().expect("it starts");
+    let err = String::from_utf8(output.stderr).expect("UTF-8");
+    assert!(!output.status.success() && err.contains("cannot listen for SIP on tcp [::1]:5060: "), "{err}");
+}
+
+#[test]
+fn it_serves_until_it_is_told_to_end() {
+    let folder = scratch("serve");
+    let mut command = vaxel(&folder, &[]);
+    command.env("VAXEL_SIP__LISTEN", "udp:127.0.0.1:0,tcp:127.0.0.1:0").env("VAXEL_HTTP__LISTEN", "127.0.0.1:0");
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().expect("vaxel starts");
+    let said = announcement(&mut child);
     for part in ["takes calls", "100 (flow main)", "anna", "bjorn", "/metrics"] {
         assert!(said.contains(part), "`{part}` is not in:\n{said}");
     }
@@ -311,7 +359,6 @@ fn it_serves_until_it_is_told_to_end() {
     let passwords: Vec<&str> = made_up.lines().filter_map(|line| line.split('"').nth(1)).collect();
     assert!(!passwords.is_empty(), "{made_up}");
     assert!(passwords.iter().all(|password| !said.contains(password)), "a password went into a pipe:\n{said}");
-    let id = rustix::process::Pid::from_child(&child);
-    rustix::process::kill_process(id, rustix::process::Signal::TERM).expect("it runs");
+    terminate(&child);
     assert!(child.wait().expect("it ends").success());
 }

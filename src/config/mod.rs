@@ -66,6 +66,8 @@ pub struct Config {
 pub struct Sip {
     /// At least one; no address and transport twice (port 0 aside).
     pub listen: Vec<Listen>,
+    /// Nobody wrote them: those whose address this machine does not have may be left out.
+    pub listen_is_built_in: bool,
     /// Digest realm.
     pub realm: String,
     /// Best first, at least one.
@@ -283,6 +285,7 @@ impl Config {
         Config {
             sip: section(top, "sip", |sip| Sip {
                 listen: sip.list("listen"),
+                listen_is_built_in: !sip.is_written("listen"),
                 realm: sip.get("realm"),
                 digest: sip.list("digest"),
                 registration_min: seconds(sip, "registration_min", 1, 86_400),

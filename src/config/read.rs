@@ -327,6 +327,11 @@ impl<'a> Table<'a> {
         self.reader.note(Problem::error(self.place(key), message).help(help));
     }
 
+    /// Whether the file or a variable says what `key` is, not only the built-in defaults.
+    pub fn is_written(&self, key: &str) -> bool {
+        self.reader.sources.is_written(&self.at.key(key))
+    }
+
     /// Where the value of `key` stands.
     pub fn place(&self, key: &str) -> Place {
         self.reader.sources.value(&self.at.key(key))

@@ -136,6 +136,12 @@ impl Sources {
         self.locate(at, |key, value| key.or(value))
     }
 
+    /// Whether `at` was set by the file or a variable, and not only by the defaults.
+    pub fn is_written(&self, at: &At) -> bool {
+        let in_file = self.file.as_ref().is_some_and(|(_, document)| walk(document.as_item(), at).is_some());
+        in_file || self.variable(at).is_some()
+    }
+
     /// The folder that relative paths written in the file start from; `None`: `at` was not set by the file.
     pub fn folder(&self, at: &At) -> Option<&Path> {
         if self.variable(at).is_some() {

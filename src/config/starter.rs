@@ -81,6 +81,7 @@ mod tests {
         config.numbers.clear();
         config.sounds.place = crate::config::Place::Settings;
         config.log.place = crate::config::Place::Settings;
+        config.sip.listen_is_built_in = false;
         config
     }
 }

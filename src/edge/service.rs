@@ -91,6 +91,7 @@ impl Service {
             transport: listen.transport,
             bind: listen.address,
             advertise: listen.advertise,
+            is_needed: !config.sip.listen_is_built_in,
         };
         let listen: Vec<_> = config.sip.listen.iter().map(listen).collect();
         let traffic = metrics.traffic.clone();

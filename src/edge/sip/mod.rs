@@ -33,6 +33,9 @@ pub struct Listen {
     /// What peers must be told instead. `None`: `bind`, or for `0.0.0.0` and `::` the address that this machine uses
     /// towards the peer.
     pub advertise: Option<SocketAddr>,
+    /// Without it [`Sip::start`] fails; otherwise it is left out where the machine does not have the address (a machine
+    /// without IPv6).
+    pub is_needed: bool,
 }
 
 /// All listening sockets and all open connections. Its tasks end with the runtime they were started on.
@@ -62,7 +65,7 @@ impl Sip {
     ///
     /// # Errors
     ///
-    /// An address that cannot be bound, named.
+    /// An address that cannot be bound, named; or none was left to bind.
     pub fn start(
         listen: &[Listen],
         limits: StreamLimits,
@@ -77,25 +80,34 @@ impl Sip {
         let streams = Arc::new(Streams::new(limits, runtime.clone(), outside.clone()));
         let mut udp = Vec::new();
         let mut bound = Vec::new();
+        let mut told = Vec::new();
+        let mut left_out = Vec::new();
         for listen in listen {
-            let named = || format!("cannot listen for SIP on {} {}", transport_name(listen.transport), listen.bind);
+            let name = format!("{} {}", transport_name(listen.transport), listen.bind);
             let address = match listen.transport {
-                Transport::Udp => {
-                    let socket = Udp::bind(listen, outside.clone()).with_context(named)?;
+                Transport::Udp => Udp::bind(listen, outside.clone()).map(|socket| {
                     let socket = Arc::new(socket);
                     runtime.spawn(socket.clone().read());
                     udp.push(socket.clone());
                     socket.bound()
-                }
-                Transport::Tcp => streams.listen(listen).with_context(named)?,
+                }),
+                Transport::Tcp => streams.listen(listen),
             };
-            bound.push((listen.transport, address));
+            match address {
+                Ok(address) => {
+                    bound.push((listen.transport, address));
+                    told.push((listen.transport, listen.advertise.unwrap_or(address)));
+                }
+                Err(error) if !listen.is_needed && is_not_ours(&error) => left_out.push(name),
+                Err(error) => return Err(error).with_context(|| format!("cannot listen for SIP on {name}")),
+            }
         }
-        let told = |(listen, (transport, bound)): (&Listen, &(Transport, SocketAddr))| {
-            (*transport, listen.advertise.unwrap_or(*bound))
-        };
-        let listen = listen.iter().zip(&bound).map(told).collect();
-        Ok(Sip { udp, streams, bound, listen, outside })
+        let left_out = left_out.join(", ");
+        anyhow::ensure!(!bound.is_empty(), "cannot listen for SIP: this machine has no address for {left_out}");
+        if !left_out.is_empty() {
+            tracing::warn!("this machine has no such address, so SIP is not heard on {left_out}");
+        }
+        Ok(Sip { udp, streams, bound, listen: told, outside })
     }
 
     /// Where it listens, in the order of the settings, with the ports that the system chose.
@@ -138,6 +150,12 @@ impl Sip {
             .or_else(|| of(&|socket| socket.is_wildcard_for(local)))
             .or_else(|| of(&|socket| socket.bound().is_ipv4() == local.is_ipv4()))
     }
+}
+
+/// The machine has no such address, or not even the family of it.
+fn is_not_ours(error: &std::io::Error) -> bool {
+    let no_family = rustix::io::Errno::AFNOSUPPORT.raw_os_error();
+    error.kind() == std::io::ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(no_family)
 }
 
 impl Outside {
@@ -200,20 +218,45 @@ mod tests {
     }
 
     pub fn bench_with(listen: &[Where], places: usize, limits: StreamLimits) -> anyhow::Result<Bench> {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-        let clock = Clock::start();
-        let metrics = Metrics::new(clock, &Names::default());
-        let (door, entrance) = door(clock, places);
         let listen: Vec<_> = listen
             .iter()
             .map(|(transport, bind, advertise)| Listen {
                 transport: *transport,
                 bind: bind.parse().expect("an address"),
                 advertise: *advertise,
+                is_needed: true,
             })
             .collect();
-        let sip = Sip::start(&listen, limits, runtime.handle(), door, metrics.traffic.clone(), clock)?;
+        bench_on(&listen, places, limits)
+    }
+
+    fn bench_on(listen: &[Listen], places: usize, limits: StreamLimits) -> anyhow::Result<Bench> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        let clock = Clock::start();
+        let metrics = Metrics::new(clock, &Names::default());
+        let (door, entrance) = door(clock, places);
+        let sip = Sip::start(listen, limits, runtime.handle(), door, metrics.traffic.clone(), clock)?;
         Ok(Bench { sip, entrance, metrics, _runtime: runtime })
+    }
+
+    #[test]
+    fn an_address_that_this_machine_lacks_is_left_out_unless_it_is_needed() {
+        // Reserved for documentation (RFC 5737), so nobody's.
+        let (here, nowhere) = ("127.0.0.1:0".parse().unwrap(), "192.0.2.1:0".parse().unwrap());
+        let on = |transport, bind, is_needed| Listen { transport, bind, advertise: None, is_needed };
+        let both = |bind, is_needed| [Transport::Udp, Transport::Tcp].map(|transport| on(transport, bind, is_needed));
+        let bench = |listen: &[Listen]| bench_on(listen, 1, StreamLimits::default());
+        let Bench { sip, _runtime, .. } = bench(&[both(nowhere, false), both(here, false)].concat()).unwrap();
+        let heard: Vec<_> = sip.bound().iter().map(|(transport, at)| (*transport, at.ip())).collect();
+        assert_eq!(heard, [(Transport::Udp, here.ip()), (Transport::Tcp, here.ip())]);
+        assert_eq!(sip.towards(Transport::Tcp, here).unwrap().local, sip.bound()[1].1);
+        let told = |listen: &[Listen]| format!("{:#}", bench(listen).map(|_| ()).unwrap_err());
+        assert!(told(&both(nowhere, true)[1..]).contains("on tcp 192.0.2.1:0: "), "{}", told(&both(nowhere, true)));
+        let none = told(&both(nowhere, false));
+        assert!(none.contains("udp 192.0.2.1:0, tcp 192.0.2.1:0"), "{none}");
+        // Somebody else is there: that is no address we lack.
+        let taken = sip.bound()[0].1;
+        assert!(told(&[on(Transport::Udp, taken, false)]).contains(&format!("on udp {taken}: ")));
     }
 
     #[test]
