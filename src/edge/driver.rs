@@ -7,17 +7,15 @@ use super::Clock;
 use super::door::{Entrance, Knock, What};
 use super::media::Workers;
 use super::metrics::Metrics;
+use super::recorder::Teller;
 use super::sip::Sip;
-use super::throttle::Throttle;
 use crate::engine::{Engine, Input, Output};
 use crate::ids::LegId;
 use crate::media::{Command, Event};
-use crate::record::CallEvent;
 use crate::time::{Duration, Time};
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::mpsc::{SyncSender, TrySendError};
 use tokio::sync::watch;
 
 /// The engine with everything that carries out what it says.
@@ -27,7 +25,7 @@ pub(super) struct Driver {
     pub sip: Arc<Sip>,
     pub workers: Workers,
     pub homes: Homes,
-    pub events: SyncSender<CallEvent>,
+    pub teller: Teller,
     pub metrics: Arc<Metrics>,
     pub clock: Clock,
     pub drained: watch::Sender<bool>,
@@ -36,17 +34,14 @@ pub(super) struct Driver {
 /// Inputs taken before timers are looked at again.
 const BATCH: usize = 256;
 
-/// Even when nothing happens: what media and SIP have counted is brought to the metrics.
+/// Even when nothing happens: what media and SIP have counted is brought to the metrics, and what was lost is made good.
 const TURN: Duration = Duration::from_secs(1);
-
-const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
 impl Driver {
     /// Until [`What::Stop`] comes.
     pub fn run(mut self) {
-        let lost = Throttle::new(LOG_INTERVAL);
         let mut measured = Time::EPOCH;
-        self.carry_out(&lost);
+        self.carry_out();
         loop {
             let due = self.engine.poll_timeout();
             let wait = due.map_or(TURN, |due| self.clock.until(due).min(TURN));
@@ -57,18 +52,18 @@ impl Driver {
             {
                 self.metrics.engine.lag.observe(now.since(due).as_secs_f64());
                 self.engine.handle_timeout(now);
-                self.carry_out(&lost);
+                self.carry_out();
             }
             let mut next = first;
             for _ in 0..BATCH {
                 let Some(knock) = next else { break };
-                if !self.take(knock, &lost) {
+                if !self.take(knock) {
                     return;
                 }
                 next = self.entrance.next();
             }
             if let Some(knock) = next
-                && !self.take(knock, &lost)
+                && !self.take(knock)
             {
                 return;
             }
@@ -76,19 +71,20 @@ impl Driver {
                 self.metrics.media.update(self.workers.counters());
                 let (transactions, usages) = self.engine.sip_load();
                 self.metrics.transactions.update(self.engine.sip_counters(), transactions, usages);
+                self.teller.make_good();
                 measured = now;
             }
         }
     }
 
     /// False: stop.
-    fn take(&mut self, knock: Knock, lost: &Throttle) -> bool {
+    fn take(&mut self, knock: Knock) -> bool {
         match knock.what {
             What::Input(input) => {
                 let now = self.clock.now();
                 self.metrics.engine.lag.observe(now.since(knock.at).as_secs_f64());
                 self.handle(now, input);
-                self.carry_out(lost);
+                self.carry_out();
             }
             What::Ping(answer) => {
                 if answer.send(()).is_err() {
@@ -107,7 +103,7 @@ impl Driver {
         self.engine.handle(now, input);
     }
 
-    fn carry_out(&mut self, lost: &Throttle) {
+    fn carry_out(&mut self) {
         let mut answers = VecDeque::new();
         loop {
             while let Some(output) = self.engine.poll_output() {
@@ -117,7 +113,7 @@ impl Driver {
                         self.homes.outward(&mut command);
                         answers.extend(self.workers.send(command));
                     }
-                    Output::Event(event) => self.tell(event, lost),
+                    Output::Event(event) => self.teller.tell(self.clock.now(), event),
                     Output::Drained => {
                         self.drained.send_replace(true);
                     }
@@ -125,20 +121,6 @@ impl Driver {
             }
             let Some(event) = answers.pop_front() else { return };
             self.handle(self.clock.now(), Input::Media(event));
-        }
-    }
-
-    fn tell(&mut self, event: CallEvent, lost: &Throttle) {
-        match self.events.try_send(event) {
-            Ok(()) => {}
-            Err(TrySendError::Full(_)) => {
-                self.metrics.engine.events_lost.inc();
-                if let Some(held_back) = lost.pass(self.clock.now()) {
-                    tracing::error!(held_back, "the recorder is too slow: events are lost");
-                }
-            }
-            // Its failure has ended the process, or we are stopping.
-            Err(TrySendError::Disconnected(_)) => {}
         }
     }
 }

@@ -1,16 +1,18 @@
 //! The recorder's thread: what happened goes to the metrics, the contact records and the log.
 //!
-//! A thread of its own, so that a scrape or a log that nobody reads never holds up a call.
+//! A thread of its own, so that a scrape or a log that nobody reads never holds up a call. If it cannot keep up, events
+//! are lost and counted, and it is told afterwards what the state is.
 
 use super::metrics::Metrics;
 use super::store::Store;
 use super::throttle::Throttle;
 use crate::ids::CallId;
-use crate::record::{CallEvent, Recorder, What};
-use crate::time::Duration;
+use crate::record::{Board, CallEvent, Recorder, What};
+use crate::time::{Duration, Time};
+use prometheus::IntCounter;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::time::Instant as Stopwatch;
 
 /// Events that may wait for the recorder. A call has some thirty.
@@ -28,20 +30,80 @@ const FAILURES: Duration = Duration::from_secs(1);
 /// Of what a stranger wrote.
 const USER_MAX: usize = 64;
 
+/// Lost events are said in the log no more often than this.
+const LOSSES: Duration = Duration::from_secs(10);
+
+/// What the recorder hears.
+pub(super) enum Told {
+    Event(CallEvent),
+    /// Events before this were lost; so it is now.
+    Board(Box<Board>),
+}
+
+/// The engine's end: tells without waiting, and keeps a board of its own, from which it makes good what was lost.
+pub(super) struct Teller {
+    told: SyncSender<Told>,
+    board: Board,
+    /// Events were lost that nothing has made good yet.
+    is_behind: bool,
+    lost: IntCounter,
+    losses: Throttle,
+}
+
+impl Teller {
+    /// `board`: as it is before the first event. `places`: what may wait for the recorder.
+    pub fn new(board: Board, places: usize, lost: IntCounter) -> (Teller, Receiver<Told>) {
+        let (told, hears) = sync_channel(places);
+        (Teller { told, board, is_behind: false, lost, losses: Throttle::new(LOSSES) }, hears)
+    }
+
+    pub fn tell(&mut self, now: Time, event: CallEvent) {
+        self.board.apply(&event);
+        match self.told.try_send(Told::Event(event)) {
+            Ok(()) => {}
+            Err(TrySendError::Full(_)) => {
+                self.is_behind = true;
+                self.lost.inc();
+                if let Some(held_back) = self.losses.pass(now) {
+                    tracing::error!(held_back, "the recorder is too slow: events are lost");
+                }
+            }
+            // Its failure has ended the process, or we are stopping.
+            Err(TrySendError::Disconnected(_)) => {}
+        }
+    }
+
+    /// Says what the state is, if events were lost. To be called now and then: it costs a copy of the board.
+    pub fn make_good(&mut self) {
+        if self.is_behind && self.told.try_send(Told::Board(Box::new(self.board.clone()))).is_ok() {
+            self.is_behind = false;
+        }
+    }
+}
+
 /// Until the engine is gone; gives back the store, to be closed.
-pub(super) fn run(events: &Receiver<CallEvent>, metrics: &Arc<Metrics>, store: Store) -> Store {
+pub(super) fn run(told: &Receiver<Told>, metrics: &Arc<Metrics>, store: Store) -> Store {
     let mut recorder = Recorder::default();
     let failures = Throttle::new(FAILURES);
     let mut begun: Vec<CallId> = Vec::new();
     let mut changed: BTreeSet<CallId> = BTreeSet::new();
-    let mut told = Stopwatch::now();
+    let mut noted = Stopwatch::now();
     loop {
-        let first = match events.recv_timeout(BEHIND) {
-            Ok(event) => Some(event),
+        let first = match told.recv_timeout(BEHIND) {
+            Ok(first) => Some(first),
             Err(RecvTimeoutError::Timeout) => None,
             Err(RecvTimeoutError::Disconnected) => break,
         };
-        for event in first.into_iter().chain(events.try_iter()) {
+        for told in first.into_iter().chain(told.try_iter()) {
+            let event = match told {
+                Told::Event(event) => event,
+                Told::Board(board) => {
+                    recorder.make_good(&board).into_iter().for_each(|contact| store.keep(contact));
+                    changed.extend(board.calls().keys());
+                    metrics.make_good(*board);
+                    continue;
+                }
+            };
             metrics.apply(&event);
             log(&event, &failures);
             if let Some(contact) = recorder.apply(&event) {
@@ -57,8 +119,8 @@ pub(super) fn run(events: &Receiver<CallEvent>, metrics: &Arc<Metrics>, store: S
         // What finds no room is tried again with the rest.
         let note = |call: &CallId| recorder.get(*call).is_some_and(|contact| !store.note(contact));
         changed.extend(begun.drain(..).filter(note));
-        if recorder.open() > 0 && told.elapsed() >= BEHIND {
-            told = Stopwatch::now();
+        if recorder.open() > 0 && noted.elapsed() >= BEHIND {
+            noted = Stopwatch::now();
             changed.retain(note);
             store.alive();
         }
@@ -98,5 +160,77 @@ fn log(event: &CallEvent, failures: &Throttle) {
         }
         What::LegSilent { call, leg, .. } => tracing::warn!(%call, %leg, "no sound comes from this leg"),
         other => tracing::debug!(event = ?other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::edge::Clock;
+    use crate::edge::metrics::Names;
+    use crate::edge::testing::Folder;
+    use crate::ids::EntryId;
+    use crate::record::AgentPhase;
+
+    fn started(call: u64) -> What {
+        What::CallStarted { call: CallId(call), from: "1".into(), to: "2".into(), trunk: "carrier".into() }
+    }
+
+    fn queued(call: u64) -> What {
+        What::Queued { call: CallId(call), entry: EntryId(call), queue: "sales".into(), priority: 0 }
+    }
+
+    #[test]
+    fn what_is_shown_is_right_again_after_events_were_lost() {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let (folder, clock) = (Folder::new(), Clock::start());
+        let names = Names {
+            queues: vec![("sales".into(), Duration::from_secs(20))],
+            agents: vec!["anna".into()],
+            trunks: vec!["carrier".into()],
+        };
+        let metrics = Arc::new(Metrics::new(clock, &names));
+        let store = runtime.block_on(Store::open(folder.path(), clock, metrics.store.clone())).unwrap();
+        let (mut teller, hears) = Teller::new(metrics.board(), 4, metrics.engine.events_lost.clone());
+        let tell = |teller: &mut Teller, what| teller.tell(clock.now(), CallEvent { at: clock.now(), what });
+        // The recorder does not listen yet, and there is room for four.
+        for call in 1..=3 {
+            tell(&mut teller, started(call));
+        }
+        tell(&mut teller, queued(1));
+        assert!(!teller.is_behind);
+        let ready = What::Agent { agent: "anna".into(), phase: AgentPhase::Ready, reason: None, until: None };
+        for lost in [queued(2), started(4), queued(4), ready] {
+            tell(&mut teller, lost);
+        }
+        let end = What::CallEnded { call: CallId(3), by: crate::record::EndedBy::Caller, cause: String::new() };
+        tell(&mut teller, end);
+        assert_eq!(metrics.engine.events_lost.get(), 5);
+        teller.make_good();
+        assert!(teller.is_behind, "there is no room to say it yet");
+
+        let recorder = {
+            let metrics = metrics.clone();
+            std::thread::spawn(move || run(&hears, &metrics, store))
+        };
+        let catch_up = |teller: &mut Teller| {
+            let began = Stopwatch::now();
+            while teller.is_behind || metrics.board() != teller.board {
+                assert!(began.elapsed() < Duration::from_secs(10), "{:?}", metrics.board());
+                teller.make_good();
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        };
+        catch_up(&mut teller);
+        let board = metrics.board();
+        assert_eq!(board.calls().keys().copied().collect::<Vec<_>>(), [1, 2, 4].map(CallId));
+        assert_eq!((board.queues()["sales"].waiting.len(), board.agents_in(AgentPhase::Ready)), (3, 1));
+        // What comes afterwards counts from there.
+        tell(&mut teller, started(5));
+        catch_up(&mut teller);
+        assert_eq!(metrics.board().calls().len(), 4);
+        drop(teller);
+        runtime.block_on(recorder.join().unwrap().close(Duration::from_secs(10)));
+        assert_eq!(metrics.store.written.get(), 1, "the call whose end was lost has its record");
     }
 }

@@ -6,6 +6,7 @@ use super::door::{Door, door};
 use super::driver::{Driver, Homes};
 use super::media::{self, Workers};
 use super::metrics::{Metrics, Names};
+use super::recorder::Teller;
 use super::sip::{Listen, Sip, StreamLimits, transport_name};
 use super::store::{self, Store};
 use super::{flows, http, log, recorder, sounds};
@@ -24,7 +25,6 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::sync_channel;
 use std::thread::JoinHandle;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
@@ -120,7 +120,7 @@ impl Service {
         };
         let workers =
             Workers::start(&settings, Arc::new(library), clock, tell).context("cannot start the media workers")?;
-        let (events, happened) = sync_channel(recorder::EVENTS_MAX);
+        let (teller, happened) = Teller::new(metrics.board(), recorder::EVENTS_MAX, metrics.engine.events_lost.clone());
         let (drained_tx, drained) = watch::channel(false);
         let homes = Homes::new(listen.iter().filter_map(|l| Some((l.advertise?.ip(), l.bind.ip()))));
         let driver = Driver {
@@ -129,7 +129,7 @@ impl Service {
             sip: sip.clone(),
             workers,
             homes,
-            events,
+            teller,
             metrics: metrics.clone(),
             clock,
             drained: drained_tx,

@@ -1,5 +1,6 @@
 //! One contact record per call: who, through which steps, which waits and offers, who talked how long, how it ended.
 
+use super::board::Board;
 use super::event::{CallEvent, EndedBy, What};
 use crate::acd::{Exit, Outcome};
 use crate::ids::{CallId, EntryId, LegId, OfferId};
@@ -146,6 +147,29 @@ impl Recorder {
             }
         }
         None
+    }
+
+    /// Events were lost, and `board` shows what is up now. Gives out the records of calls that are over by now, as far as
+    /// they are known, and begins those of calls whose beginning was lost. All of them are `truncated`, as are those of
+    /// calls that were up meanwhile: something may be missing in any.
+    pub fn make_good(&mut self, board: &Board) -> Vec<Contact> {
+        let (up, over): (HashMap<_, _>, HashMap<_, _>) =
+            self.open.drain().partition(|(call, _)| board.calls().contains_key(call));
+        self.open = up;
+        for (id, call) in board.calls() {
+            let (from, to, trunk) = (call.from.clone(), call.to.clone(), call.trunk.clone());
+            let begin = || Contact { answered: call.answered, ..Contact::new(*id, call.started, from, to, trunk) };
+            self.open.entry(*id).or_insert_with(begin).truncated = true;
+        }
+        let mut over: Vec<Contact> = over.into_values().collect();
+        over.sort_by_key(|contact| contact.id);
+        for contact in &mut over {
+            contact.interrupt(contact.ended);
+            contact.ended_by = EndedBy::System;
+            contact.cause = "its end was lost: the recorder was too slow".to_owned();
+            contact.truncated = true;
+        }
+        over
     }
 
     /// What is known until now of a call that is up.
@@ -442,6 +466,29 @@ mod tests {
         assert_eq!(until(11, 0).ended, Time::from_secs(20));
         let after = until(13, 59_700);
         assert_eq!((after.talked_ms(), after.ended), (50_000, Time::from_micros(59_700_000)));
+    }
+
+    #[test]
+    fn after_events_were_lost_records_begin_and_end_as_the_board_says() {
+        let mut recorder = Recorder::default();
+        let mut board = Board::default();
+        // Of the first call the end was lost, of the second the beginning.
+        let story = story();
+        assert!(story[..11].iter().all(|event| recorder.apply(event).is_none()));
+        let started = What::CallStarted { call: CallId(2), from: "2".into(), to: "100".into(), trunk: "t".into() };
+        let answered = What::CallAnswered { call: CallId(2) };
+        for (second, what) in [(70, started), (71, answered)] {
+            board.apply(&CallEvent { at: Time::from_secs(second), what });
+        }
+        let over = recorder.make_good(&board);
+        let [first] = &over[..] else { panic!("{over:?}") };
+        assert_eq!((first.id, first.ended_by, first.truncated), (CALL, EndedBy::System, true));
+        assert_eq!((first.ended, first.talked_ms()), (Time::from_secs(20), 11_000), "as far as is known");
+        let second = recorder.get(CallId(2)).unwrap();
+        assert_eq!((second.from.as_str(), second.started, second.truncated), ("2", Time::from_secs(70), true));
+        assert_eq!(second.answered, Some(Time::from_secs(71)));
+        assert_eq!(recorder.open(), 1);
+        assert_eq!(recorder.make_good(&board), []);
     }
 
     #[test]

@@ -167,6 +167,10 @@ impl Calls {
         }
     }
 
+    pub fn make_good(&mut self, board: Board) {
+        self.board = board;
+    }
+
     pub fn board(&self) -> &Board {
         &self.board
     }

@@ -61,7 +61,8 @@ pub struct Store {
 pub struct Engine {
     /// How late it came to what had to be done.
     pub lag: Histogram,
-    /// Events that the recorder was too slow for; numbers and records are wrong from the first one on.
+    /// Events that the recorder was too slow for. Counters and records lack them for good; what is a state (who waits,
+    /// who talks) is made good within seconds.
     pub events_lost: IntCounter,
 }
 
@@ -97,6 +98,11 @@ impl Metrics {
     /// Counts what happened.
     pub fn apply(&self, event: &CallEvent) {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner).apply(event);
+    }
+
+    /// Events were lost; this is what the state is nevertheless. Counters do not get back what they missed.
+    pub fn make_good(&self, board: Board) {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner).make_good(board);
     }
 
     /// What is shown now.
