@@ -80,7 +80,7 @@ impl Sipp {
         let errors = folder.path().join(format!("{name}.err"));
         let child = Command::new("sipp")
             .arg(server.to_string())
-            .args(["-sf", file, "-m", "1", "-nostdin", "-timeout", "60", "-timeout_error"])
+            .args(["-sf", file, "-m", "1", "-nostdin", "-timeout", "120", "-timeout_error"])
             .args(["-i", &home.ip().to_string(), "-p", &home.port().to_string(), "-t", if *tcp { "t1" } else { "u1" }])
             .arg("-trace_err")
             .arg("-error_file")
