@@ -147,6 +147,11 @@ impl Lines {
         self.by_skills.len() - self.spare
     }
 
+    /// Lines with somebody in them.
+    pub fn in_use(&self) -> usize {
+        self.lines.len()
+    }
+
     pub fn need(&self, id: NeedId) -> &Need {
         self.needs[id].as_ref().expect("a need lives as long as it has entries")
     }

@@ -204,6 +204,21 @@ impl Acd {
         Some(now.since(*since))
     }
 
+    /// Everything the entry needs, its queue's needs included; `None` if it does not wait.
+    pub fn needs(&self, entry: EntryId) -> Option<&Skills> {
+        self.entries.get(&entry).map(|entry| &self.lines.need(entry.need).skills)
+    }
+
+    /// Sizes of the tables that are empty when nobody waits, is rung or talks. For tests that hunt leaks.
+    pub fn tables(&self) -> [(&'static str, usize); 4] {
+        [
+            ("acd entries", self.entries.len()),
+            ("acd lines", self.lines.in_use()),
+            ("acd offers", self.offers.len()),
+            ("acd talks", self.talks.len()),
+        ]
+    }
+
     /// Counts of a queue; `None` if there is no such queue.
     pub fn queue_counts(&self, queue: QueueId) -> Option<&QueueCounts> {
         self.queues.get(&queue).map(|queue| &queue.counts)

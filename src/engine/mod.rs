@@ -241,6 +241,7 @@ impl Engine {
             ("transactions", self.endpoint.transactions()),
         ]
         .into_iter()
+        .chain(self.acd.tables())
         .filter(|(_, n)| *n > 0)
         .collect()
     }
