@@ -1,32 +1,116 @@
-//! What must hold at every instant of every day, checked from what the switchboard tells.
+//! What must hold at every instant of every day, checked from what the switchboard tells and against what it has.
+//!
+//! | checked | what |
+//! |---|---|
+//! | with each event | calls and entries begin and end once; offers and talks one at a time; who is rung, and before whom |
+//! | after each step that told something | counts of the distributor and of the board equal those of the events; nobody idles; calls that are up |
+//! | every [`SELDOM`] steps | that too; each agent's state; the reasons why one entry (another each time) is not with an agent |
+//! | with each record, at the end | records have no loose ends, and add up to the same counts |
+//!
+//! What people saw of it is compared in `witness`.
 
-use crate::acd::{Exit, Outcome};
-use crate::ids::{CallId, EntryId, OfferId};
-use crate::record::{CallEvent, What};
+use super::fairness::Fairness;
+use crate::acd::{AgentSettings, AgentState, Exit, Outcome, QueueCounts, QueueSettings, Skills, WhyNot};
+use crate::engine::Engine;
+use crate::ids::{AgentId, CallId, EntryId, OfferId, QueueId};
+use crate::record::{AgentPhase, Board, CallEvent, Contact, Recorder, What};
 use crate::time::{Duration, Time};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::Arc;
 
-/// Follows the events and panics with the story when a promise is broken.
-#[derive(Default)]
+/// What looks at everybody is done once in so many steps.
+pub const SELDOM: u64 = 256;
+
+/// What the switchboard promises.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Promise {
+    CallsBeginAndEndOnce,
+    EntriesJoinAndLeaveOnce,
+    /// Who leaves as answered was accepted by an agent, and nobody else was.
+    AnsweredIsAccepted,
+    /// No agent is rung twice at once, or while talking.
+    OneOfferPerAgent,
+    /// No two agents are rung for one entry, and nobody for an entry that does not wait.
+    OneOfferPerEntry,
+    OffersEndOnce,
+    OffersGoToTheReady,
+    OffersGoToTheSkilled,
+    NobodyIsOvertaken,
+    /// No agent is ready while somebody waits for whom they could be rung.
+    NobodyIdles,
+    OneTalkPerAgent,
+    /// offered = exits + waiting, and events, distributor and board agree on each of the three.
+    CountsAgree,
+    /// Agents are in the states, and calls are up, that were told.
+    StatesAgree,
+    OneRecordPerCall,
+    /// Records have no loose ends, and their sums are those of the day.
+    RecordsAddUp,
+    /// Records say what callers and agents saw.
+    RecordsAreTrue,
+    NothingIsLeft,
+}
+
+/// A promise was not kept.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Broken {
+    pub promise: Promise,
+    /// Who and what.
+    pub story: String,
+}
+
+impl Promise {
+    pub fn broken(self, story: String) -> Result<(), Broken> {
+        Err(Broken { promise: self, story })
+    }
+
+    pub fn holds(self, condition: bool, story: impl FnOnce() -> String) -> Result<(), Broken> {
+        if condition { Ok(()) } else { self.broken(story()) }
+    }
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {}", self.promise, self.story)
+    }
+}
+
+/// Follows one switchboard through its day.
 pub struct Checker {
-    calls: BTreeMap<CallId, Time>,
+    calls: BTreeSet<CallId>,
+    /// By place in the settings, which is their id.
+    names: Vec<Arc<str>>,
     agents: BTreeMap<Arc<str>, Agent>,
+    queues: Vec<Arc<str>>,
     waiting: BTreeMap<EntryId, Waiting>,
+    left: BTreeSet<EntryId>,
+    fairness: Fairness,
+    board: Board,
+    recorder: Recorder,
+    recorded: BTreeMap<Arc<str>, Sums>,
+    recorded_offers: BTreeMap<Outcome, u64>,
+    settled: u64,
+    /// Something was told since the last settled step.
+    told: bool,
+    /// The entry whose reasons were looked at last.
+    explained_last: EntryId,
+    pub contacts: Vec<Contact>,
     pub sums: BTreeMap<Arc<str>, Sums>,
     pub calls_started: u64,
     pub calls_ended: u64,
     pub offers: BTreeMap<Outcome, u64>,
 }
 
-#[derive(Default)]
 struct Agent {
+    phase: AgentPhase,
     offer: Option<OfferId>,
     talk: Option<CallId>,
 }
 
 struct Waiting {
     queue: Arc<str>,
+    ringing: Option<OfferId>,
     accepted: bool,
 }
 
@@ -48,88 +132,283 @@ impl Sums {
     pub fn of(&self, exit: Exit) -> u64 {
         self.exits.get(&exit).copied().unwrap_or(0)
     }
+
+    fn left(&mut self, exit: Exit, waited: Duration, in_service_level: bool) {
+        *self.exits.entry(exit).or_default() += 1;
+        if exit == Exit::Answered {
+            self.answered_wait += waited;
+        }
+        self.in_service_level += u64::from(in_service_level);
+    }
 }
 
 impl Checker {
-    pub fn handle(&mut self, event: &CallEvent) {
+    pub fn new(start: Time, queues: &[QueueSettings], agents: &[AgentSettings]) -> Checker {
+        let queue_names: Vec<Arc<str>> = queues.iter().map(|queue| queue.name.as_str().into()).collect();
+        let names: Vec<Arc<str>> = agents.iter().map(|agent| agent.name.as_str().into()).collect();
+        let offline = || Agent { phase: AgentPhase::Offline, offer: None, talk: None };
+        Checker {
+            calls: BTreeSet::new(),
+            agents: names.iter().map(|name| (name.clone(), offline())).collect(),
+            waiting: BTreeMap::new(),
+            left: BTreeSet::new(),
+            fairness: Fairness::new(queues, agents),
+            board: Board::new(start, queue_names.iter().map(|name| &**name), names.iter().map(|name| &**name)),
+            names,
+            recorder: Recorder::default(),
+            recorded: BTreeMap::new(),
+            recorded_offers: BTreeMap::new(),
+            settled: 0,
+            told: false,
+            explained_last: EntryId(0),
+            contacts: Vec::new(),
+            sums: queue_names.iter().map(|name| (name.clone(), Sums::default())).collect(),
+            queues: queue_names,
+            calls_started: 0,
+            calls_ended: 0,
+            offers: BTreeMap::new(),
+        }
+    }
+
+    /// `needs`: of an entry that joins a line, everything it needs; `None` if it is gone already.
+    ///
+    /// # Errors
+    ///
+    /// The event breaks a promise.
+    pub fn handle(&mut self, event: &CallEvent, needs: Option<&Skills>) -> Result<(), Broken> {
         let at = event.at;
+        self.told = true;
+        self.board.apply(event);
         match &event.what {
             What::CallStarted { call, .. } => {
                 self.calls_started += 1;
-                assert!(self.calls.insert(*call, at).is_none(), "{call} started twice");
+                let new = self.calls.insert(*call);
+                Promise::CallsBeginAndEndOnce.holds(new, || format!("{call} began twice"))?;
             }
             What::CallEnded { call, .. } => {
                 self.calls_ended += 1;
-                assert!(self.calls.remove(call).is_some(), "{at}: {call} ended, but was not there");
+                let known = self.calls.remove(call);
+                Promise::CallsBeginAndEndOnce.holds(known, || format!("{call} ended, but was not there"))?;
             }
-            What::Queued { entry, queue, .. } => {
-                let waiting = Waiting { queue: queue.clone(), accepted: false };
-                assert!(self.waiting.insert(*entry, waiting).is_none(), "{at}: {entry} queued twice");
+            What::Queued { entry, queue, priority, .. } => {
+                let waiting = Waiting { queue: queue.clone(), ringing: None, accepted: false };
+                let new = self.waiting.insert(*entry, waiting).is_none() && !self.left.contains(entry);
+                Promise::EntriesJoinAndLeaveOnce.holds(new, || format!("{entry} joined twice"))?;
+                if let Some(needs) = needs {
+                    self.fairness.arrives(at, *entry, queue, *priority, needs.clone());
+                }
                 let sums = self.sums.entry(queue.clone()).or_default();
                 sums.offered += 1;
                 sums.waiting += 1;
             }
             What::Dequeued { entry, queue, exit, waited, in_service_level, .. } => {
-                let gone = self.waiting.remove(entry);
-                assert!(
-                    gone.as_ref().is_some_and(|w| w.queue == *queue),
-                    "{at}: {entry} left {queue} twice or never came"
-                );
-                assert_eq!(gone.is_some_and(|w| w.accepted), *exit == Exit::Answered, "{at}: {entry} left by {exit:?}");
+                let gone = self.waiting.remove(entry).filter(|w| w.queue == *queue);
+                let Some(gone) = gone else {
+                    return Promise::EntriesJoinAndLeaveOnce.broken(format!("{entry} left {queue}, but was not there"));
+                };
+                self.left.insert(*entry);
+                self.fairness.leaves(*entry);
+                let answered = *exit == Exit::Answered;
+                Promise::AnsweredIsAccepted
+                    .holds(gone.accepted == answered, || format!("{entry} left by {exit:?}, {}", gone.accepted))?;
+                Promise::OffersEndOnce
+                    .holds(gone.ringing.is_none(), || format!("{entry} left while {:?} rings", gone.ringing))?;
                 let sums = self.sums.entry(queue.clone()).or_default();
                 sums.waiting -= 1;
-                *sums.exits.entry(*exit).or_default() += 1;
-                if *exit == Exit::Answered {
-                    sums.answered_wait += *waited;
-                }
-                sums.in_service_level += u64::from(*in_service_level);
+                sums.left(*exit, *waited, *in_service_level);
             }
             What::Offered { entry, offer, agent, .. } => {
-                assert!(self.waiting.contains_key(entry), "{at}: {offer} for {entry}, which does not wait");
-                let a = self.agents.entry(agent.clone()).or_default();
-                assert!(a.offer.is_none(), "{at}: {agent} got {offer} while {:?} rings", a.offer);
-                assert!(a.talk.is_none(), "{at}: {agent} got {offer} while talking in {:?}", a.talk);
+                let a = known(&mut self.agents, agent)?;
+                Promise::OneOfferPerAgent.holds(a.offer.is_none() && a.talk.is_none(), || {
+                    format!("{agent} got {offer} while {:?} rings, or talking in {:?}", a.offer, a.talk)
+                })?;
                 a.offer = Some(*offer);
+                let waiting = self.waiting.get_mut(entry).filter(|w| w.ringing.is_none() && !w.accepted);
+                let Some(waiting) = waiting else {
+                    return Promise::OneOfferPerEntry
+                        .broken(format!("{offer} for {entry}, which does not wait for one"));
+                };
+                waiting.ringing = Some(*offer);
+                self.fairness.rings(at, agent, *entry)?;
             }
             What::OfferEnded { entry, offer, agent, outcome, .. } => {
-                let a = self.agents.entry(agent.clone()).or_default();
-                assert_eq!(a.offer.take(), Some(*offer), "{at}: {agent}'s offer ended twice");
+                let a = known(&mut self.agents, agent)?;
+                let waiting = self.waiting.get_mut(entry);
+                let rang = a.offer.take() == Some(*offer)
+                    && waiting.as_ref().is_some_and(|waiting| waiting.ringing == Some(*offer));
+                Promise::OffersEndOnce.holds(rang, || format!("{offer} for {entry} to {agent} did not ring"))?;
                 *self.offers.entry(*outcome).or_default() += 1;
-                if *outcome == Outcome::Accepted {
-                    let waiting = self.waiting.get_mut(entry);
-                    let waiting = waiting.unwrap_or_else(|| panic!("{at}: {entry} was accepted, but does not wait"));
-                    assert!(!waiting.accepted, "{at}: two agents for {entry}");
-                    waiting.accepted = true;
+                if let Some(waiting) = waiting {
+                    waiting.ringing = None;
+                    waiting.accepted |= *outcome == Outcome::Accepted;
                 }
+                self.fairness.stops_ringing(at, agent, *entry, *outcome);
             }
             What::Connected { call, with, .. } => {
-                assert!(self.calls.contains_key(call), "{at}: {call} connected, but is not there");
-                let a = self.agents.entry(with.clone()).or_default();
-                assert_eq!(a.talk.replace(*call), None, "{at}: {with} talks in two calls");
+                let up = self.calls.contains(call);
+                Promise::CallsBeginAndEndOnce.holds(up, || format!("{with} talks in {call}, which is not up"))?;
+                // A number outside may be in many talks.
+                if let Some(a) = self.agents.get_mut(with) {
+                    let free = a.talk.replace(*call).is_none();
+                    Promise::OneTalkPerAgent.holds(free, || format!("{with} talks in two calls"))?;
+                }
             }
             What::Disconnected { call, with, .. } => {
-                let a = self.agents.entry(with.clone()).or_default();
-                assert_eq!(a.talk.take(), Some(*call), "{at}: {with} was disconnected from what was no talk");
+                if let Some(a) = self.agents.get_mut(with) {
+                    let talked = a.talk.take() == Some(*call);
+                    Promise::OneTalkPerAgent.holds(talked, || format!("{with} did not talk in {call}"))?;
+                }
+            }
+            What::Agent { agent, phase, .. } => {
+                known(&mut self.agents, agent)?.phase = *phase;
+                self.fairness.is_in(agent, *phase);
             }
             _ => {}
         }
+        let record = self.recorder.apply(event);
+        if let What::CallEnded { call, .. } = event.what {
+            self.recorded(call, record)?;
+        }
+        Ok(())
     }
 
-    /// At every instant, for each queue.
-    pub fn conserved(&self) {
-        for (queue, sums) in &self.sums {
-            assert_eq!(sums.offered, sums.exited() + sums.waiting, "{queue}: offered = exits + waiting");
+    fn recorded(&mut self, call: CallId, record: Option<Contact>) -> Result<(), Broken> {
+        let Some(record) = record.filter(|record| record.id == call) else {
+            return Promise::OneRecordPerCall.broken(format!("{call} ended without a record"));
+        };
+        Promise::RecordsAddUp.holds(!record.truncated, || format!("the record of {call} is not whole"))?;
+        for wait in &record.waits {
+            let Some(exit) = wait.exit else {
+                return Promise::RecordsAddUp.broken(format!("{call} is over, but {} waits", wait.entry));
+            };
+            let sums = self.recorded.entry(wait.queue.clone()).or_default();
+            sums.offered += 1;
+            sums.left(exit, Duration::from_millis(wait.waited_ms), wait.in_service_level);
         }
+        for offer in &record.offers {
+            let Some(outcome) = offer.outcome else {
+                return Promise::RecordsAddUp.broken(format!("{call} is over, but {} rings", offer.offer));
+            };
+            *self.recorded_offers.entry(outcome).or_default() += 1;
+        }
+        self.contacts.push(record);
+        Ok(())
+    }
+
+    /// When the switchboard has done all that follows from an input.
+    ///
+    /// # Errors
+    ///
+    /// What it has is not what it told, or it should have done more.
+    pub fn settled(&mut self, now: Time, engine: &Engine) -> Result<(), Broken> {
+        let acd = engine.acd();
+        self.settled += 1;
+        let seldom = self.settled.is_multiple_of(SELDOM);
+        if !std::mem::take(&mut self.told) && !seldom {
+            return Ok(());
+        }
+        for (index, queue) in self.queues.iter().enumerate() {
+            let id = QueueId(u32::try_from(index).expect("fewer queues than 2^32"));
+            let counts = acd.queue_counts(id).expect("the queues are those of the settings");
+            self.counted(queue, counts)?;
+        }
+        self.up(engine.calls())?;
+        self.fairness.nobody_idles(now)?;
+        if !seldom {
+            return Ok(());
+        }
+        for (index, name) in self.names.iter().enumerate() {
+            let id = AgentId(u32::try_from(index).expect("fewer agents than 2^32"));
+            self.in_state(name, acd.agent_state(id).expect("the agents are those of the settings"))?;
+        }
+        let after = self.waiting.range(EntryId(self.explained_last.0 + 1)..).next();
+        if let Some((&entry, _)) = after.or_else(|| self.waiting.first_key_value()) {
+            self.explained_last = entry;
+            self.explained(entry, &acd.explain(entry))?;
+        }
+        Ok(())
+    }
+
+    /// What the distributor and the board counted.
+    fn counted(&self, queue: &Arc<str>, counts: &QueueCounts) -> Result<(), Broken> {
+        let sums = &self.sums[queue];
+        let line = self.board.queues().get(queue);
+        let conserved = counts.offered == counts.exits_total() + counts.waiting;
+        let same = (counts.offered, counts.waiting, counts.answered_in_level, &counts.exits)
+            == (sums.offered, sums.waiting, sums.in_service_level, &sums.exits);
+        let shown = line.is_some_and(|line| {
+            (line.entries, line.exits, line.waiting.len() as u64) == (sums.offered, sums.exited(), sums.waiting)
+        });
+        Promise::CountsAgree
+            .holds(conserved && same && shown, || format!("{queue}: {counts:?}, told {sums:?}, shown {line:?}"))
+    }
+
+    /// How many calls are up.
+    fn up(&self, calls: usize) -> Result<(), Broken> {
+        let told = (self.calls.len(), self.board.calls().len(), self.recorder.open());
+        Promise::StatesAgree.holds(told == (calls, calls, calls), || format!("{calls} calls are up, told {told:?}"))
+    }
+
+    fn in_state(&self, agent: &Arc<str>, state: &AgentState) -> Result<(), Broken> {
+        let told = self.agents[agent].phase;
+        let shown = self.board.agents().get(agent).map(|desk| desk.phase);
+        let same = told.name() == state.label() && shown == Some(told);
+        Promise::StatesAgree.holds(same, || format!("{agent} is {state:?}, told {told:?}, shown {shown:?}"))
+    }
+
+    /// Somebody who could be rung and is not, although nobody is rung for the entry, is idle without reason: also where
+    /// the agent refused it and is asked again because nobody else is left.
+    fn explained(&self, entry: EntryId, reasons: &[(AgentId, WhyNot)]) -> Result<(), Broken> {
+        let Some(waiting) = self.waiting.get(&entry) else { return Ok(()) };
+        let ringing = reasons.iter().filter(|(_, why)| matches!(why, WhyNot::Ringing { .. })).count();
+        Promise::OneOfferPerEntry.holds(ringing == usize::from(waiting.ringing.is_some()), || {
+            format!("{ringing} agents are rung for {entry}, told {:?}", waiting.ringing)
+        })?;
+        let idle = reasons.iter().find(|(_, why)| *why == WhyNot::RankedLower);
+        Promise::NobodyIdles
+            .holds(ringing > 0 || idle.is_none(), || format!("{idle:?} could be rung for {entry}, but nobody is"))
     }
 
     /// When everybody has gone home.
-    pub fn nothing_left(&self) {
-        assert!(self.calls.is_empty(), "calls that never ended: {:?}", self.calls);
-        assert!(self.waiting.is_empty(), "{} entries never left", self.waiting.len());
+    ///
+    /// # Errors
+    ///
+    /// Something goes on for ever, or the records do not add up to the day.
+    pub fn at_the_end(&self, leftovers: &[(&'static str, usize)], media_legs: usize) -> Result<(), Broken> {
+        let left = Promise::NothingIsLeft;
+        left.holds(leftovers.is_empty() && media_legs == 0, || format!("{leftovers:?}, {media_legs} media legs"))?;
+        left.holds(self.calls.is_empty(), || format!("calls that never ended: {:?}", self.calls))?;
+        left.holds(self.waiting.is_empty(), || format!("{} entries never left", self.waiting.len()))?;
         for (name, agent) in &self.agents {
-            assert!(agent.offer.is_none(), "{name} still has {:?}", agent.offer);
-            assert!(agent.talk.is_none(), "{name} still talks in {:?}", agent.talk);
+            let free = agent.offer.is_none() && agent.talk.is_none();
+            left.holds(free, || format!("{name} still has {:?} or talks in {:?}", agent.offer, agent.talk))?;
         }
-        assert_eq!(self.calls_started, self.calls_ended);
+        let records = self.contacts.len() as u64;
+        Promise::OneRecordPerCall.holds(records == self.calls_started && records == self.calls_ended, || {
+            format!("{} calls, {} ended, {records} records", self.calls_started, self.calls_ended)
+        })?;
+        let sums = Promise::RecordsAddUp;
+        sums.holds(self.recorded_offers == self.offers, || {
+            format!("{:?}, told {:?}", self.recorded_offers, self.offers)
+        })?;
+        for (queue, told) in &self.sums {
+            let recorded = self.recorded.get(queue).cloned().unwrap_or_default();
+            // Each wait is cut to whole milliseconds.
+            let cut = told.answered_wait.saturating_sub(recorded.answered_wait);
+            let cut_max = Duration::from_millis(told.of(Exit::Answered));
+            let same = Sums { answered_wait: told.answered_wait, ..recorded.clone() } == *told
+                && recorded.answered_wait <= told.answered_wait
+                && cut <= cut_max;
+            sums.holds(same, || format!("{queue}: {recorded:?}, told {told:?}"))?;
+        }
+        Ok(())
     }
 }
+
+fn known<'a>(agents: &'a mut BTreeMap<Arc<str>, Agent>, name: &Arc<str>) -> Result<&'a mut Agent, Broken> {
+    let stranger = || Broken { promise: Promise::StatesAgree, story: format!("{name} is no agent") };
+    agents.get_mut(name).ok_or_else(stranger)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,12 +1,14 @@
 //! A working day: agents who come, work and go, callers who come, wait, talk or give up.
 
+use super::check::Broken;
 use super::check::Sums;
 use super::phone::PhoneEvent;
+use super::witness::Witness;
 use super::world::{Act, Happening, Network, PhoneId, World};
 use crate::acd::Outcome;
 use crate::engine::{Input, Settings};
 use crate::ids::CallId;
-use crate::record::{AgentPhase, What};
+use crate::record::{AgentPhase, Contact, What};
 use crate::time::{Duration, Time};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,7 +26,7 @@ pub struct Day {
     pub between_calls: (Duration, Duration),
     /// What callers dial, drawn evenly.
     pub numbers: Vec<String>,
-    /// Keys that a caller presses, one by one, drawn evenly; empty: none.
+    /// Keys that a caller presses, one by one, drawn evenly; empty: none. Who joins a line does so by a key.
     pub keys: Vec<String>,
     /// Mean patience of a caller, exponential, from being answered by the menu.
     pub patience: Duration,
@@ -107,9 +109,32 @@ struct Caller {
 }
 
 struct Worker {
+    name: String,
     number: String,
     called_in_vain: Option<Time>,
 }
+
+/// A day that is over, and kept its promises while it ran.
+pub struct Played {
+    pub report: Report,
+    /// One for each call.
+    pub contacts: Vec<Contact>,
+    witness: Witness,
+}
+
+impl Played {
+    /// Compares the contact records with what people saw.
+    ///
+    /// # Errors
+    ///
+    /// They do not tell the same.
+    pub fn records_are_true(&self) -> Result<(), Broken> {
+        self.witness.agrees_with(&self.contacts)
+    }
+}
+
+/// On networks that lose packets: for what is sent again after half a second, one and two.
+const RESENT: Duration = Duration::from_secs(8);
 
 const NEXT_CALLER: u64 = 0;
 /// Notes above this are callers who look at their watch.
@@ -118,6 +143,15 @@ const PATIENCE: u64 = 1 << 32;
 impl Day {
     /// Plays the day; panics with the moment and the story if anything that must hold does not.
     pub fn run(&self, seed: u64) -> Report {
+        let played = self.play(seed);
+        if let Err(broken) = played.records_are_true() {
+            panic!("seed {seed}: {broken}");
+        }
+        played.report
+    }
+
+    /// As [`Day::run`], without the look at whether the records are true.
+    pub fn play(&self, seed: u64) -> Played {
         let mut world = World::new(self.settings.clone(), self.network, seed, self.start);
         let mut workers: BTreeMap<PhoneId, Worker> = BTreeMap::new();
         let mut by_name: BTreeMap<String, PhoneId> = BTreeMap::new();
@@ -127,10 +161,17 @@ impl Day {
             let within = world.chance().between(Duration::ZERO, Duration::from_secs(10));
             world.act_in(within, id, Act::Register { expires: Duration::from_secs(300) });
             by_name.insert(agent.settings.name.clone(), id);
-            workers.insert(id, Worker { number: agent.number.clone(), called_in_vain: None });
+            let (name, number) = (agent.settings.name.clone(), agent.number.clone());
+            workers.insert(id, Worker { name, number, called_in_vain: None });
         }
+        let Network { delay_max, loss, .. } = self.network;
+        let Habits { unplugs, pauses, calls_colleague, hides, .. } = self.habits;
+        // Where every packet arrives, and every phone is there and not in use when it is rung, people see everything.
+        let sees_all = loss == 0.0 && [unplugs, pauses, calls_colleague, hides] == [0.0; 4];
+        let slack = if loss == 0.0 { delay_max * 2 + Duration::from_millis(1) } else { RESENT };
         let mut day = Running {
             day: self,
+            witness: Witness::new(slack, sees_all),
             end: self.start + self.length,
             workers,
             by_name,
@@ -166,10 +207,8 @@ impl Day {
         while let Some(happening) = world.next(last) {
             day.handle(&mut world, happening);
         }
-        world.checker.nothing_left();
-        assert_eq!(world.engine.leftovers(), [], "left in the engine at the end of the day, seed {seed}");
-        assert_eq!(world.media.open_legs(), 0, "media legs left at the end of the day, seed {seed}");
-        Report {
+        world.must_be_over();
+        let report = Report {
             calls: world.checker.calls_ended,
             queues: world.checker.sums.clone(),
             offers: world.checker.offers.clone(),
@@ -178,12 +217,14 @@ impl Day {
             called_in_vain: day.called_in_vain,
             in_vain_again_after: day.in_vain_again_after,
             talks: day.talks,
-        }
+        };
+        Played { report, contacts: std::mem::take(&mut world.checker.contacts), witness: day.witness }
     }
 }
 
 struct Running<'a> {
     day: &'a Day,
+    witness: Witness,
     end: Time,
     workers: BTreeMap<PhoneId, Worker>,
     by_name: BTreeMap<String, PhoneId>,
@@ -202,8 +243,20 @@ impl Running<'_> {
         match happening {
             Happening::Note(NEXT_CALLER) => self.next_caller(world),
             Happening::Note(note) => self.out_of_patience(world, note),
-            Happening::Phone(id, event) if self.workers.contains_key(&id) => self.at_work(world, id, &event),
-            Happening::Phone(id, event) => self.on_the_line(world, id, &event),
+            Happening::Phone(id, event) => match self.workers.get(&id) {
+                Some(worker) => {
+                    self.witness.agent_sees(world.now(), &worker.name, &event);
+                    self.at_work(world, id, &event);
+                }
+                None => {
+                    self.witness.caller_sees(world.now(), &caller_number(id), &event);
+                    self.on_the_line(world, id, &event);
+                }
+            },
+            Happening::Did(id, act) => match self.workers.get(&id) {
+                Some(worker) => self.witness.agent_does(world.now(), &worker.name, &act),
+                None => self.witness.caller_does(world.now(), &caller_number(id), &act),
+            },
             Happening::Event(event) => self.told(world, &event.what),
         }
     }
@@ -222,7 +275,7 @@ impl Running<'_> {
         self.next_phone += 1;
         let number = pick(world, &day.numbers);
         let keys = pick(world, &day.keys);
-        world.add_phone(id, &format!("+4670{:07}", id.0), None);
+        world.add_phone(id, &caller_number(id), None);
         let keys = keys.chars().rev().collect();
         self.callers.insert(id, Caller { keys, call: None, answered: false });
         world.act_in(Duration::ZERO, id, Act::Call(number));
@@ -359,6 +412,10 @@ impl Running<'_> {
             world.act_in(soon + Duration::from_secs(300), id, Act::DoNotDisturb(false));
         }
     }
+}
+
+fn caller_number(id: PhoneId) -> String {
+    format!("+4670{:07}", id.0)
 }
 
 fn pick(world: &mut World, from: &[String]) -> String {

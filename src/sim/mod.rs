@@ -6,8 +6,10 @@
 pub mod chance;
 pub mod check;
 pub mod day;
+mod fairness;
 pub mod media;
 pub mod phone;
+pub mod witness;
 pub mod world;
 
 pub use day::{Day, Report};

@@ -1,13 +1,13 @@
 //! The real engine among simulated phones on a network that loses, doubles and delays, in virtual time.
 
 use super::chance::Chance;
-use super::check::Checker;
+use super::check::{Broken, Checker};
 use super::media::{FakeMedia, SILENCE, switchboard};
 use super::phone::{Phone, PhoneEvent, PhoneSettings};
 use crate::engine::{Engine, Input, Output, Settings};
 use crate::ids::LegId;
 use crate::media;
-use crate::record::CallEvent;
+use crate::record::{CallEvent, What};
 use crate::sip::{Hop, Message, Transport};
 use crate::time::{Duration, Time};
 use std::collections::{BTreeMap, VecDeque};
@@ -69,6 +69,8 @@ pub enum Act {
 #[derive(Debug)]
 pub enum Happening {
     Phone(PhoneId, PhoneEvent),
+    /// Somebody did this with a phone; what came of it follows.
+    Did(PhoneId, Act),
     Event(CallEvent),
     /// A note that the day left for itself.
     Note(u64),
@@ -101,6 +103,7 @@ pub struct World {
     pub media: FakeMedia,
     pub checker: Checker,
     network: Network,
+    seed: u64,
     chance: Chance,
     phones: BTreeMap<PhoneId, Desk>,
     agenda: BTreeMap<(Time, u64), Item>,
@@ -115,13 +118,16 @@ pub struct World {
 impl World {
     pub fn new(settings: Settings, network: Network, seed: u64, start: Time) -> World {
         let mut chance = Chance::new(seed);
+        let agents: Vec<_> = settings.agents.iter().map(|agent| agent.settings.clone()).collect();
+        let checker = Checker::new(start, &settings.queues, &agents);
         let engine = Engine::new(settings, chance.bits().into(), start);
         let mut world = World {
             now: start,
             engine,
             media: FakeMedia::default(),
-            checker: Checker::default(),
+            checker,
             network,
+            seed,
             chance,
             phones: BTreeMap::new(),
             agenda: BTreeMap::new(),
@@ -286,6 +292,7 @@ impl World {
     fn act(&mut self, id: PhoneId, act: Act) {
         let now = self.now;
         let Some(desk) = self.phones.get_mut(&id) else { return };
+        self.happenings.push_back(Happening::Did(id, act.clone()));
         match act {
             Act::Register { expires } => desk.phone.register(now, expires),
             Act::Unregister => desk.phone.unregister(now),
@@ -333,19 +340,43 @@ impl World {
                     }
                 }
                 Output::Event(event) => {
-                    self.checker.handle(&event);
+                    let needs = match event.what {
+                        What::Queued { entry, .. } => self.engine.acd().needs(entry),
+                        _ => None,
+                    };
+                    let kept = self.checker.handle(&event, needs);
+                    self.must(kept);
                     self.happenings.push_back(Happening::Event(event));
                 }
                 Output::Drained => {}
             }
         }
-        self.checker.conserved();
+        let kept = self.checker.settled(self.now, &self.engine);
+        self.must(kept);
         if let Some(due) = self.engine.poll_timeout().map(|due| due.max(self.now))
             && self.engine_wake.is_none_or(|set| due < set)
         {
             self.engine_wake = Some(due);
             self.at(due, Item::EngineWake);
         }
+    }
+
+    /// # Panics
+    ///
+    /// A promise is broken; the message has the moment and the seed.
+    pub fn must(&self, kept: Result<(), Broken>) {
+        if let Err(broken) = kept {
+            panic!("{}, seed {}: {broken}", self.now, self.seed);
+        }
+    }
+
+    /// Nobody may be in a call any more, and nothing of one remembered.
+    ///
+    /// # Panics
+    ///
+    /// Something is left, or the records do not add up.
+    pub fn must_be_over(&self) {
+        self.must(self.checker.at_the_end(&self.engine.leftovers(), self.media.open_legs()));
     }
 
     fn drain_phone(&mut self, id: PhoneId) {
