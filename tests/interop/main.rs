@@ -6,6 +6,8 @@
 
 mod baresip;
 mod races;
+mod refusals;
+mod restart;
 mod script;
 mod server;
 mod sipp;
@@ -146,53 +148,6 @@ fn an_agent_who_does_not_answer_is_paused_and_the_next_one_is_rung() {
     caller.finish(Duration::from_secs(30));
     let record = &server.contacts(1)[0];
     assert_eq!(outcomes(record), [("anna".into(), "no_answer".into()), ("bjorn".into(), "accepted".into())]);
-}
-
-#[test]
-fn an_agent_who_declines_is_passed_over_for_the_next_one() {
-    let folder = Folder::new("decline");
-    let server = Server::start(&folder);
-    let mut anna = agent(&folder, &server, "anna", "manual", "udp");
-    server.wait_for_metric("vaxel_agents{state=\"ready\"}", 1.0, SOON);
-    let mut bjorn = agent(&folder, &server, "bjorn", "auto", "udp");
-    server.wait_for_metric("vaxel_agents{state=\"ready\"}", 2.0, SOON);
-    let sound = Sound::new(CALLER);
-    let caller = Sipp::start(&folder, server.sip, "stays_info", "100", &sound);
-    anna.wait_for("CALL_INCOMING", SOON);
-    anna.command("hangup");
-    bjorn.wait_for("CALL_ESTABLISHED", SOON);
-    sound.wait_for_tone(BJORN, 1000);
-    bjorn.command("hangup");
-    caller.finish(Duration::from_secs(30));
-    let record = &server.contacts(1)[0];
-    let outcomes = outcomes(record);
-    assert_eq!(outcomes.len(), 2, "{outcomes:?}");
-    assert_eq!(outcomes[0].0, "anna");
-    assert!(["declined", "busy"].contains(&outcomes[0].1.as_str()), "baresip says busy or decline: {outcomes:?}");
-    assert_eq!(outcomes[1], ("bjorn".into(), "accepted".into()));
-}
-
-#[test]
-fn killed_and_started_again_it_takes_calls_and_kept_its_records() {
-    let folder = Folder::new("restart");
-    let mut server = Server::start(&folder);
-    let (sip, http) = (server.sip.port(), server.http.port());
-    let sound = Sound::new(CALLER);
-    let caller = Sipp::start_for(&folder, server.sip, "hangs_up_info", "100", &sound, Duration::from_secs(2));
-    caller.finish(Duration::from_secs(30));
-    server.contacts(1);
-    server.kill();
-    let server = Server::restart(&folder, sip, http);
-    let mut anna = agent(&folder, &server, "anna", "auto", "udp");
-    let sound = Sound::new(CALLER);
-    let caller = Sipp::start(&folder, server.sip, "stays_info", "100", &sound);
-    anna.wait_for("CALL_ESTABLISHED", SOON);
-    sound.wait_for_tone(ANNA, 1000);
-    anna.command("hangup");
-    caller.finish(Duration::from_secs(30));
-    let records = server.contacts(2);
-    assert_eq!(list(&records[0], "waits")[0]["exit"], "abandoned");
-    assert_eq!(list(&records[1], "waits")[0]["exit"], "answered");
 }
 
 #[test]

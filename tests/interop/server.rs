@@ -133,9 +133,9 @@ impl Server {
         Server::run(folder, sip, http, more)
     }
 
-    /// Starts it again with the settings of before.
-    pub fn restart(folder: &Folder, sip: u16, http: u16) -> Server {
-        Server::run(folder, sip, http, &[])
+    /// Starts it again with the settings of before. `more`: as then.
+    pub fn restart(folder: &Folder, sip: u16, http: u16, more: &[(&str, &str)]) -> Server {
+        Server::run(folder, sip, http, more)
     }
 
     fn run(folder: &Folder, sip: u16, http: u16, more: &[(&str, &str)]) -> Server {
@@ -190,18 +190,23 @@ impl Server {
     /// The contact records, oldest first, once there are `n`.
     pub fn contacts(&self, n: usize) -> Vec<serde_json::Value> {
         wait_for(&format!("{n} contact records"), Duration::from_secs(10), || {
-            let found = self.read_contacts();
+            let found = self.records("select record from contacts order by started, id");
             (found.len() >= n).then_some(found)
         })
     }
 
-    fn read_contacts(&self) -> Vec<serde_json::Value> {
+    /// What the disk knows of calls that are up, in the order in which they began.
+    pub fn open_calls(&self) -> Vec<serde_json::Value> {
+        self.records("select record from open_calls order by id")
+    }
+
+    fn records(&self, query: &'static str) -> Vec<serde_json::Value> {
         use sqlx::{Connection, Row, sqlite::SqliteConnectOptions, sqlite::SqliteConnection};
         let options = SqliteConnectOptions::new().filename(self.folder.join("data/vaxel.db")).read_only(true);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
             let Ok(mut db) = SqliteConnection::connect_with(&options).await else { return Vec::new() };
-            let rows = sqlx::query("select record from contacts order by started, id").fetch_all(&mut db).await;
+            let rows = sqlx::query(query).fetch_all(&mut db).await;
             rows.unwrap_or_default()
                 .iter()
                 .map(|row| serde_json::from_str(row.get::<&str, _>(0)).expect("a record is JSON"))

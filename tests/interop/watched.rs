@@ -105,6 +105,57 @@ impl Drop for Prometheus {
 }
 
 #[test]
+fn prometheus_sees_the_call_of_the_demonstration() {
+    let folder = Folder::new("demo-watched");
+    let (http, rtp) = (free_port(), free_ports(20));
+    let http = format!("127.0.0.1:{http}");
+    // It is there first, so that it sees the call while it waits.
+    let prometheus = Prometheus::start(&folder, &http);
+    wait_for("Prometheus to be ready", Duration::from_secs(30), || {
+        prometheus.get("/api/v1/targets")?["data"]["activeTargets"].as_array()?.first().map(|_| ())
+    });
+    let log = std::fs::File::create(folder.path().join("demo.log")).expect("a log");
+    let demo = Command::new(env!("CARGO_BIN_EXE_vaxel"))
+        .args(["demo", "--keep", "--wav", "heard.wav"])
+        .current_dir(folder.path())
+        .env("VAXEL_SIP__LISTEN", "udp:127.0.0.1:0,tcp:127.0.0.1:0")
+        .env("VAXEL_HTTP__LISTEN", &http)
+        .env("VAXEL_MEDIA__PORTS", format!("{rtp}-{}", rtp + 19))
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().expect("the log can be shared"))
+        .stderr(log)
+        .spawn()
+        .expect("the program starts");
+    let mut demo = Demo(demo);
+    for (query, value) in [
+        ("vaxel_queue_exits_total{queue=\"sales\",exit=\"answered\"}", 1.0),
+        ("vaxel_queue_wait_seconds_count{queue=\"sales\",outcome=\"answered\"}", 1.0),
+        ("max_over_time(vaxel_queue_waiting{queue=\"sales\"}[5m])", 1.0),
+        ("vaxel_offers_total{queue=\"sales\",outcome=\"declined\"}", 1.0),
+        ("vaxel_offers_total{queue=\"sales\",outcome=\"accepted\"}", 1.0),
+        ("sum(vaxel_calls_total)", 1.0),
+        ("vaxel_store_records_total", 1.0),
+        ("vaxel_calls", 0.0),
+    ] {
+        prometheus.wait_for_value(query, value);
+    }
+    let pid = rustix::process::Pid::from_child(&demo.0);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("a process of ours");
+    let status =
+        wait_for("the demonstration to end", Duration::from_secs(20), || demo.0.try_wait().expect("a process of ours"));
+    assert!(status.success(), "{status}");
+}
+
+struct Demo(Child);
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+#[test]
 fn prometheus_scrapes_what_happened_and_the_rules_of_deploy_hold() {
     let folder = Folder::new("prometheus");
     let server = Server::start(&folder);

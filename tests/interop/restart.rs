@@ -1,0 +1,64 @@
+//! The service is killed while calls are up, and started again.
+
+use crate::server::{Folder, Server, wait_for};
+use crate::sipp::Sipp;
+use crate::sound::{Ear, Sound};
+use crate::{ANNA, CALLER, SOON, agent, list, outcomes};
+use std::time::{Duration, Instant};
+
+/// What the caller after the restart speaks.
+const LATER: f64 = 550.0;
+/// A phone has to register again within this time, so it takes no longer until it is back.
+const SHORT: [(&str, &str); 2] = [("VAXEL_SIP__REGISTRATION_MIN", "1s"), ("VAXEL_SIP__REGISTRATION_MAX", "4s")];
+
+#[test]
+fn killed_while_calls_are_up_it_is_soon_back_with_all_records_and_its_phones() {
+    let folder = Folder::new("restart");
+    let mut server = Server::start_with(&folder, &SHORT);
+    let (sip, http) = (server.sip.port(), server.http.port());
+    let mut anna = agent(&folder, &server, "anna", "auto", "udp");
+    server.wait_for_metric("vaxel_agents{state=\"ready\"}", 1.0, SOON);
+    let (talks, waits) = (Sound::new(CALLER), Sound::new(CALLER));
+    let talking = Sipp::start(&folder, server.sip, "stays_info", "100", &talks);
+    anna.wait_for("CALL_ESTABLISHED", SOON);
+    let waiting = Sipp::start(&folder, server.sip, "stays", "101", &waits);
+    server.wait_for_metric("vaxel_queue_waiting{queue=\"sales\"}", 1.0, SOON);
+    talks.wait_for_tone(ANNA, 2000);
+    wait_for("the disk to know of the talk and of the wait", SOON, || {
+        let up = server.open_calls();
+        (up.len() == 2 && !list(&up[0], "talks").is_empty() && !list(&up[1], "waits").is_empty()).then_some(())
+    });
+
+    let killed = Instant::now();
+    server.kill();
+    let server = Server::restart(&folder, sip, http, &SHORT);
+    let back = killed.elapsed();
+    assert!(back < Duration::from_secs(5), "it took {back:?} to be back");
+    drop((talking, waiting));
+
+    let records = server.contacts(2);
+    for record in &records {
+        assert_eq!(record["ended_by"], "system_fault");
+        assert_eq!(record["cause"], "the service stopped while the call was up");
+    }
+    assert_eq!(outcomes(&records[0]), [("anna".into(), "accepted".into())]);
+    assert_eq!(list(&records[0], "waits")[0]["exit"], "answered");
+    assert!(list(&records[0], "talks")[0]["talked_ms"].as_u64() >= Some(1000), "{}", records[0]);
+    assert_eq!(list(&records[1], "waits")[0]["exit"], "system_fault");
+    assert!(list(&records[1], "offers").is_empty());
+    assert!(server.open_calls().is_empty());
+
+    // Her phone has no way to know that nobody is there any more, so she hangs up; it registers by itself.
+    anna.command("hangup");
+    anna.wait_for("CALL_CLOSED", SOON);
+    server.wait_for_metric("vaxel_agents{state=\"ready\"}", 1.0, Duration::from_secs(30));
+    let later = Sound::new(LATER);
+    let caller = Sipp::start(&folder, server.sip, "stays_info", "100", &later);
+    anna.wait_for("CALL_ESTABLISHED", SOON);
+    later.wait_for_tone(ANNA, 1000);
+    anna.wait_for_tone(LATER, 1000);
+    anna.command("hangup");
+    caller.finish(Duration::from_secs(30));
+    let record = &server.contacts(3)[2];
+    assert_eq!((&record["ended_by"], outcomes(record)), (&"flow".into(), vec![("anna".into(), "accepted".into())]));
+}
