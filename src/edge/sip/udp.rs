@@ -14,12 +14,13 @@ use std::io::{self, ErrorKind, IoSliceMut};
 use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
-use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::io::{Interest, Ready};
 
 pub(super) struct Udp {
-    reader: tokio::net::UdpSocket,
-    /// The same socket for the engine thread, which asks the system directly and never waits.
-    writer: UdpSocket,
+    /// Watched for what comes in alone: tokio's own socket would wake the reader for each datagram that has left.
+    /// The engine thread sends by it directly and never waits.
+    socket: AsyncFd<UdpSocket>,
     bound: SocketAddr,
     advertise: Option<SocketAddr>,
     outside: Outside,
@@ -55,10 +56,10 @@ impl Udp {
         if let Err(error) = icmp {
             tracing::warn!(%error, "phones that are gone are found by time-out only");
         }
-        let writer: UdpSocket = socket.into();
-        let bound = writer.local_addr()?;
-        let reader = tokio::net::UdpSocket::from_std(writer.try_clone()?)?;
-        Ok(Udp { reader, writer, bound, advertise: listen.advertise, outside })
+        let socket: UdpSocket = socket.into();
+        let bound = socket.local_addr()?;
+        let socket = AsyncFd::with_interest(socket, Interest::READABLE | Interest::ERROR)?;
+        Ok(Udp { socket, bound, advertise: listen.advertise, outside })
     }
 
     pub fn bound(&self) -> SocketAddr {
@@ -81,17 +82,19 @@ impl Udp {
     pub async fn read(self: Arc<Udp>) {
         let mut buffer = vec![0; 1 << 16];
         let mut locals = Locals::default();
-        loop {
-            match self.reader.ready(Interest::READABLE | Interest::ERROR).await {
-                Ok(ready) if ready.is_error() => self.read_errors(),
-                Ok(_) => {}
-                // The runtime is shutting down.
-                Err(_) => return,
+        // Ends with the runtime.
+        while let Ok(mut ready) = self.socket.ready(Interest::READABLE | Interest::ERROR).await {
+            if ready.ready().is_error() {
+                self.read_errors();
+                ready.clear_ready_matching(Ready::ERROR);
             }
             for _ in 0..BATCH {
-                match self.reader.try_recv_from(&mut buffer) {
+                match self.socket.get_ref().recv_from(&mut buffer) {
                     Ok((length, remote)) => self.datagram(&buffer[..length], remote, &mut locals),
-                    Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                        ready.clear_ready_matching(Ready::READABLE);
+                        break;
+                    }
                     // The error of a datagram that went before; the error queue says which.
                     Err(_) => self.read_errors(),
                 }
@@ -130,7 +133,7 @@ impl Udp {
 
     pub fn send(&self, transmit: &Transmit) {
         let hop = transmit.hop;
-        let send = || self.writer.send_to(&transmit.bytes, hop.remote);
+        let send = || self.socket.get_ref().send_to(&transmit.bytes, hop.remote);
         // The first error may be that of a datagram that went before, to somebody else: the system reports it once.
         let sent = send().or_else(|error| if error.kind() == ErrorKind::WouldBlock { Err(error) } else { send() });
         match sent {
@@ -148,8 +151,7 @@ impl Udp {
     /// Takes what ICMP said about our datagrams (RFC 3261 §18.4) from the socket's error queue.
     fn read_errors(&self) {
         loop {
-            // `try_io` forgets that there was an error when the queue is empty, so that the next one wakes us again.
-            match self.reader.try_io(Interest::ERROR, || read_error(&self.writer)) {
+            match read_error(self.socket.get_ref()) {
                 Ok(Some((remote, quoted))) if is_request(&quoted) => {
                     self.outside.traffic.fault(SipFault::Unreachable);
                     let face = self.face();
