@@ -32,7 +32,7 @@ class Bare:
     def read(self):
         line = self.process.stdout.readline()
         if not line:
-            raise Failed(f"{' '.join(self.process.args)} ended")
+            raise Failed(f"{' '.join(self.process.args)} ended with {self.process.wait()}")
         return line
 
     def numbers(self):
