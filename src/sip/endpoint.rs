@@ -10,6 +10,7 @@ mod callee;
 mod caller;
 mod counters;
 mod inbound;
+mod login;
 mod offers;
 mod refresh;
 mod reliable;

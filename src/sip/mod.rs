@@ -4,6 +4,7 @@
 //! messages with the [`Hop`] they came by, and gives back messages with the hop they go to and [`Event`]s for its user.
 //! A peer can make it refuse, never panic, and every table in it has a bound with a stated answer at the bound.
 
+pub mod account;
 pub mod auth;
 pub mod dialog;
 pub mod digest;
@@ -17,6 +18,7 @@ pub mod parse;
 #[cfg(test)]
 mod properties;
 pub mod registrar;
+pub mod registration;
 pub mod reliable;
 mod schedule;
 mod secrets;
@@ -32,6 +34,7 @@ mod usage;
 pub mod vocabulary;
 mod write;
 
+pub use account::Account;
 pub use auth::{Authenticator, Verdict};
 pub use endpoint::{
     ClientId, Counters, EndCause, Endpoint, Event, Failure, Hop, Invitation, InviteId, Settings, TransactionId,

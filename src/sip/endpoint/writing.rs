@@ -60,10 +60,16 @@ impl Endpoint {
         let user = user.filter(|user| !user.is_empty()).unwrap_or(&self.settings.contact_user);
         let mut uri =
             SipUri::new(Some(user).filter(|u| !u.is_empty()), Host::Ip(hop.local.ip()), Some(hop.local.port()));
-        if hop.transport != Transport::Udp {
-            uri.params = Params(vec![("transport".into(), Some(hop.transport.name().to_ascii_lowercase()))]);
-        }
+        uri.params = self.contact_params(hop);
         format!("<{}>", Uri::Sip(uri))
+    }
+
+    /// The parameters that our Contact must have to be reached the same way.
+    pub fn contact_params(&self, hop: &Hop) -> Params {
+        match hop.transport {
+            Transport::Udp => Params::default(),
+            other => Params(vec![("transport".into(), Some(other.name().to_ascii_lowercase()))]),
+        }
     }
 
     pub(super) fn allow(&self) -> String {

@@ -192,6 +192,13 @@ impl Headers {
         lex::number(self.get("Expires")?, u32::MAX.into()).map(|n| n as u32)
     }
 
+    /// Retry-After as a length of time; `None`: missing, or no number of seconds (RFC 3261 §20.33).
+    pub fn retry_after(&self) -> Option<crate::time::Duration> {
+        let value = self.get("Retry-After")?;
+        let seconds = value.split([';', '(', ' ', '\t']).next().unwrap_or_default();
+        lex::number(seconds, u32::MAX.into()).map(crate::time::Duration::from_secs)
+    }
+
     pub fn routes(&self) -> Result<Vec<NameAddr>, BadHeader> {
         self.addresses("Route")
     }
