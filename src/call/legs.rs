@@ -21,10 +21,12 @@ use super::digits;
 use crate::ids::{CallId, LegId};
 use crate::media::{self, Codec, Command, Direction, OpenFailure, PlayId, Quality, Sound};
 use crate::sdp::{Answer, Capabilities, Negotiator, Refusal};
+use crate::sip::account::{Account, Unanswered};
 use crate::sip::endpoint::{EndCause, Failure, Invitation};
 use crate::sip::{self, Endpoint, Headers, Hop, InviteId, Request, Uri};
 use crate::time::Time;
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 /// What we offer, best first.
 const CODECS: [Codec; 2] = [Codec::Pcmu, Codec::Pcma];
@@ -40,6 +42,8 @@ pub struct Dial {
     pub from: (Option<String>, Uri),
     pub to: Uri,
     pub headers: Headers,
+    /// What a challenge is answered with; `None`: none is answered.
+    pub account: Option<Arc<Account>>,
 }
 
 /// Why a leg that was up, or had arrived, is over.
@@ -82,6 +86,11 @@ pub enum Event {
     /// The phone that we dialled rings. Said once.
     Ringing {
         leg: LegId,
+    },
+    /// Who we dialled asked for a password in this realm, for which the leg's account is not; `Failed` follows.
+    OtherRealm {
+        leg: LegId,
+        realm: String,
     },
     /// Somebody answered the leg that we dialled; media is set up.
     Answered {
@@ -138,6 +147,7 @@ enum State {
     Opening(Box<Dial>),
     Inviting {
         rings: bool,
+        account: Option<Arc<Account>>,
     },
     Up,
     Closing,
@@ -281,7 +291,7 @@ impl Legs {
             sip::Event::Confirmed { id, body } => self.confirmed(now, id, &body, endpoint),
             sip::Event::Progress { id, .. } => {
                 if let Some((leg, l)) = self.of(id)
-                    && let State::Inviting { rings } = &mut l.state
+                    && let State::Inviting { rings, .. } = &mut l.state
                     && !std::mem::replace(rings, true)
                 {
                     self.events.push_back(Event::Ringing { leg });
@@ -329,8 +339,7 @@ impl Legs {
             }
             // Not of a leg: the switchboard reads these itself.
             sip::Event::Invite { .. } | sip::Event::Request { .. } | sip::Event::Response { .. } => {}
-            // We answer no challenges, so none is said.
-            sip::Event::Challenged { .. } => {}
+            sip::Event::Challenged { id, response } => self.challenged(now, id, response.code, endpoint),
         }
     }
 
@@ -388,13 +397,14 @@ impl Legs {
                 }
             },
             State::Opening(dial) => {
-                let Dial { target, hop, from, to, headers } = *dial;
+                let Dial { target, hop, from, to, headers, account } = *dial;
                 let offer = sdp.offer(Direction::SendRecv);
-                let invitation =
-                    Invitation { target, hop, from, to, contact_user: None, headers, offer, answers_challenges: false };
+                let contact_user = account.as_ref().map(|account| account.user.clone());
+                let answers_challenges = account.is_some();
+                let invitation = Invitation { target, hop, from, to, contact_user, headers, offer, answers_challenges };
                 let id = endpoint.invite(now, invitation);
                 l.invite = Some(id);
-                l.state = State::Inviting { rings: false };
+                l.state = State::Inviting { rings: false, account };
                 self.by_invite.insert(id, leg);
             }
             // Hung up meanwhile: `Close` is on its way.
@@ -485,6 +495,21 @@ impl Legs {
             (false, true) => self.events.push_back(Event::Held { leg }),
             (true, false) => self.events.push_back(Event::Resumed { leg }),
             _ => {}
+        }
+    }
+
+    /// The one we dialled asks for a password.
+    fn challenged(&mut self, now: Time, id: InviteId, code: u16, endpoint: &mut Endpoint) {
+        let Some((leg, Leg { state: State::Inviting { account: Some(account), .. }, .. })) = self.of(id) else {
+            // Hung up meanwhile.
+            return endpoint.cancel(now, id, None);
+        };
+        if let Err(why) = endpoint.log_in(now, id, account) {
+            if let Unanswered::OtherRealm(realm) = why {
+                self.events.push_back(Event::OtherRealm { leg, realm });
+            }
+            self.fail(leg, LegFailure::Refused(code));
+            endpoint.cancel(now, id, None);
         }
     }
 

@@ -3,7 +3,7 @@
 use super::problem::{Place, Problem, nearest};
 use super::read::Table;
 use super::source::At;
-use super::{Codes, Config};
+use super::{Codes, Config, Secret};
 use crate::acd::event::Skills;
 use crate::engine::settings::Network;
 use std::collections::BTreeMap;
@@ -16,6 +16,7 @@ pub(super) fn check(config: &Config, top: &Table) {
     check.registrations();
     check.names("queues", config.queues.iter().map(|queue| queue.name.as_str()));
     check.names("agents", config.agents.iter().map(|agent| agent.settings.name.as_str()));
+    check.logins();
     check.names("trunks", config.trunks.iter().map(|trunk| trunk.name.as_str()));
     check.numbers();
     check.trunks();
@@ -66,6 +67,28 @@ impl Check<'_> {
         for (i, name) in names.enumerate().filter(|(_, name)| !name.is_empty()) {
             let place = self.place(list, i, "name");
             self.once(&mut seen, name, place);
+        }
+    }
+
+    /// Who shows a password is one agent or one trunk.
+    fn logins(&self) {
+        let agents = self.config.agents.iter().enumerate();
+        let mut seen: BTreeMap<_, _> =
+            agents.map(|(i, agent)| (agent.settings.name.as_str(), self.place("agents", i, "name"))).collect();
+        for (i, trunk) in self.config.trunks.iter().enumerate() {
+            if let Some(login) = &trunk.login {
+                let at = At::default().key("trunks").index(i).key("login");
+                self.once(&mut seen, &login.user, self.top.reader.sources.value(&at.key("user")));
+                self.short_password(&login.password, &login.user, &at);
+            }
+        }
+    }
+
+    fn short_password(&self, password: &Secret, user: &str, at: &At) {
+        if password.expose().chars().count() < 8 {
+            let place = self.top.reader.sources.value(&at.key("password"));
+            let problem = Problem::warning(place, format!("the password of `{user}` is short"));
+            self.top.reader.note(problem.help("take at least 8 characters"));
         }
     }
 
@@ -128,7 +151,12 @@ impl Check<'_> {
                     self.top.reader.note(Problem::error(place.clone(), message).help(help));
                 }
             }
-            if trunk.from.is_empty() && trunk.to.is_none() {
+            if trunk.register.is_some() && trunk.from.is_empty() {
+                let problem =
+                    Problem::warning(place.clone(), format!("trunk `{}` registers but brings no calls", trunk.name));
+                self.top.reader.note(problem.help("add `from`: the addresses that the carrier's calls come from"));
+            }
+            if trunk.from.is_empty() && trunk.to.is_none() && trunk.login.is_none() {
                 let problem = Problem::warning(place, format!("trunk `{}` neither brings nor takes calls", trunk.name));
                 self.top.reader.note(problem.help("add `from`, or `to` and `takes`"));
             }

@@ -2,7 +2,7 @@
 
 use super::Config;
 use crate::acd::QueueSettings;
-use crate::engine::settings::{Agent, Codes, Limits, Number, Settings, Trunk};
+use crate::engine::settings::{Agent, Codes, Limits, Login, Number, Settings, Trunk};
 use crate::flow::Flow;
 use crate::{media, sip};
 use std::collections::BTreeMap;
@@ -40,8 +40,21 @@ impl Config {
         let trunks = self.trunks.iter().map(|trunk| Trunk {
             name: trunk.name.clone(),
             from: trunk.from.clone(),
+            login: trunk
+                .login
+                .as_ref()
+                .map(|login| Login { user: login.user.clone(), password: login.password.expose().to_owned() }),
             hop: given.hops.get(&trunk.name).copied(),
+            domain: trunk.domain.clone().map(|domain| domain.0),
             takes: trunk.takes.clone(),
+            account: trunk.account.as_ref().map(|account| {
+                Arc::new(sip::Account {
+                    user: account.user.clone(),
+                    password: account.password.expose().to_owned(),
+                    realm: account.realm.clone(),
+                })
+            }),
+            register: trunk.register,
         });
         let numbers = self.numbers.iter().map(|n| Number { number: n.number.clone(), flow: n.flow.clone() });
         Settings {

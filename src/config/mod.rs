@@ -11,12 +11,13 @@ mod problem;
 mod read;
 mod source;
 mod starter;
+mod trunk;
 mod values;
 
 pub use fill::Given;
 pub use problem::{Place, Problem, Severity, nearest};
 pub use starter::starter;
-pub use values::{Hop, Listen, Ports, Secret};
+pub use values::{Domain, Hop, Listen, Ports, Secret};
 
 use crate::acd::{AgentSettings, QueueSettings};
 use crate::engine::settings::Network;
@@ -30,7 +31,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use values::{Beginning, Dialled, Limit, Name};
+use values::{Dialled, Limit, Name};
 
 /// Every setting that has a built-in value, explained.
 pub const DEFAULTS: &str = include_str!("defaults.toml");
@@ -180,10 +181,34 @@ pub struct Trunk {
     pub name: String,
     /// Calls from these addresses are this trunk's; no address is in two trunks.
     pub from: Vec<Network>,
+    /// Who shows this is this trunk as well; no agent has that name.
+    pub login: Option<Login>,
     /// Where our calls to it are sent; `None`: it only brings calls.
     pub to: Option<Hop>,
     /// Beginnings of the numbers that are sent there, longest first; `+` alone is every international one.
     pub takes: Vec<String>,
+    /// The carrier's name, where it wants to be called by one.
+    pub domain: Option<Domain>,
+    /// What its challenges are answered with.
+    pub account: Option<Account>,
+    /// For how long we register there; only with `to` and an account.
+    pub register: Option<Duration>,
+}
+
+/// What a trunk shows us.
+#[derive(Clone, Debug)]
+pub struct Login {
+    pub user: String,
+    pub password: Secret,
+}
+
+/// What we show a carrier.
+#[derive(Clone, Debug)]
+pub struct Account {
+    pub user: String,
+    pub password: Secret,
+    /// Challenges in other realms are not answered.
+    pub realm: String,
 }
 
 /// What [`load`] gives when nothing stands in the way.
@@ -341,7 +366,7 @@ impl Config {
                 number: table.optional::<Dialled>("number").map(|number| number.0),
                 password: password(table, read),
             }),
-            trunks: each(top, "trunks", trunk),
+            trunks: each(top, "trunks", |table| trunk::trunk(table, read)),
         }
     }
 }
@@ -447,16 +472,6 @@ fn password(agent: &Table, read: &dyn Fn(&Path) -> io::Result<String>) -> Option
             }
         },
     }
-}
-
-fn trunk(table: &Table) -> Trunk {
-    let to = table.optional("to");
-    let mut takes: Vec<String> = table.list::<Beginning>("takes").into_iter().map(|beginning| beginning.0).collect();
-    takes.sort_by_key(|beginning| std::cmp::Reverse(beginning.len()));
-    if to.is_none() && !takes.is_empty() {
-        table.wrong("takes", "numbers are to be sent there, but `to` does not say where".into(), "add `to`".into());
-    }
-    Trunk { name: table.get::<Name>("name").0, from: table.list("from"), to, takes }
 }
 
 #[cfg(test)]

@@ -74,6 +74,7 @@ quoted! {
     super::values::Limit: r#"a length of time such as "5m", or "none""#,
     super::values::Name: "a name of up to 64 letters a-z, digits, `-`, `_` and `.`",
     super::values::Dialled: r#"a number as dialled, such as "100" or "+46701234567""#,
+    super::Domain: r#"the name of a carrier such as "sip.example.com""#,
     super::values::Beginning: r#"the beginning of a number, such as "00" or "+46"; "+" is every international one"#,
 }
 
@@ -325,6 +326,11 @@ impl<'a> Table<'a> {
     /// Notes that `key` of this table is wrong.
     pub fn wrong(&self, key: &str, message: String, help: String) {
         self.reader.note(Problem::error(self.place(key), message).help(help));
+    }
+
+    /// Whether anything says what `key` is.
+    pub fn has(&self, key: &str) -> bool {
+        self.values.get(key).is_some_and(|value| !matches!(value.kind, ValueKind::Nil))
     }
 
     /// Whether the file or a variable says what `key` is, not only the built-in defaults.

@@ -258,3 +258,51 @@ fn trunk_numbers_are_tried_longest_first() {
     let config = load_with(Some(&file), &[], &[]).unwrap().config;
     assert_eq!(config.trunks[0].takes, ["0046", "00", "0"]);
 }
+
+#[test]
+fn a_trunk_has_its_account_and_its_login() {
+    let trunk = r#"
+        [[trunks]]
+        name = "carrier"
+        from = ["203.0.113.1"]
+        to = "udp:203.0.113.1:5060"
+        domain = "SIP.carrier.example"
+        account = { user = "46850000", password_file = "carrier", realm = "carrier.example" }
+        register = "10m"
+        [[trunks]]
+        name = "branch"
+        login = { user = "branch", password = "open sesame" }
+    "#;
+    let loaded = load_with(Some(&format!("{CLEAN}{trunk}")), &[], &[("/etc/vaxel/carrier", "hidden here\n")]).unwrap();
+    assert_eq!(shown(&loaded.warnings), "");
+    let [carrier, branch] = &loaded.config.trunks[..] else { panic!("two trunks") };
+    let account = carrier.account.as_ref().unwrap();
+    assert_eq!((account.password.expose(), account.realm.as_str()), ("hidden here", "carrier.example"));
+    assert_eq!((carrier.register, carrier.login.is_none()), (Some(Duration::from_secs(600)), true));
+    assert_eq!(carrier.domain.as_ref().unwrap().0.to_string(), "sip.carrier.example");
+    assert_eq!(branch.login.as_ref().unwrap().user, "branch");
+    assert!(!format!("{:?}", loaded.config).contains("hidden"));
+}
+
+#[test]
+fn what_a_trunk_lacks_is_said_where_it_is_missing() {
+    insta::assert_snapshot!(
+        "trunks",
+        problems(
+            r#"[[trunks]]
+name = "nowhere"
+account = { user = "a", password = "long enough", realm = "r" }
+register = "10m"
+[[trunks]]
+name = "nobody"
+to = "udp:203.0.113.1:5060"
+register = "1s"
+domain = "no name"
+[[trunks]]
+name = "no-secret"
+to = "udp:203.0.113.2:5060"
+account = { user = "a", relm = "r" }
+login = { user = "anna", password = "short" }"#
+        )
+    );
+}

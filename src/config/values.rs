@@ -2,7 +2,7 @@
 
 use crate::engine::settings::Network;
 use crate::media::Ringback;
-use crate::sip::Transport;
+use crate::sip::{Host, SipUri, Transport, Uri};
 use crate::time::{Duration, parse_duration};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -198,6 +198,20 @@ impl FromStr for Beginning {
         match text {
             "+" => Ok(Beginning(text.to_owned())),
             _ => text.parse().map(|Dialled(number)| Beginning(number)),
+        }
+    }
+}
+
+/// The name by which a carrier is called in SIP URIs; an address is one too.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Domain(pub Host);
+
+impl FromStr for Domain {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Domain, String> {
+        match format!("sip:{text}").parse() {
+            Ok(Uri::Sip(uri)) if uri == SipUri::new(None, uri.host.clone(), None) => Ok(Domain(uri.host)),
+            _ => Err(format!("`{text}` is no host name")),
         }
     }
 }

@@ -71,6 +71,7 @@ impl Driver {
                 self.metrics.media.update(self.workers.counters());
                 let (transactions, usages) = self.engine.sip_load();
                 self.metrics.transactions.update(self.engine.sip_counters(), transactions, usages);
+                self.metrics.trunks.update(self.engine.trunk_figures(now));
                 self.teller.make_good();
                 measured = now;
             }

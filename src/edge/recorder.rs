@@ -7,7 +7,7 @@ use super::metrics::Metrics;
 use super::store::Store;
 use super::throttle::Throttle;
 use crate::ids::CallId;
-use crate::record::{Board, CallEvent, Recorder, What};
+use crate::record::{Board, CallEvent, Recorder, TrunkNews, What};
 use crate::time::{Duration, Time};
 use prometheus::IntCounter;
 use std::collections::BTreeSet;
@@ -24,10 +24,10 @@ const REST: Duration = Duration::from_millis(2);
 /// How far the disk may be behind in what it knows of calls that are up; that they are, it is told at once.
 const BEHIND: Duration = Duration::from_secs(1);
 
-/// Wrong passwords are said in the log no more often than this; all of them are counted.
+/// Wrong passwords, and challenges that are not for us, are said in the log no more often than this; all of them are counted.
 const FAILURES: Duration = Duration::from_secs(1);
 
-/// Of what a stranger wrote.
+/// Of what a stranger or a carrier wrote.
 const USER_MAX: usize = 64;
 
 /// Lost events are said in the log no more often than this.
@@ -84,7 +84,7 @@ impl Teller {
 /// Until the engine is gone; gives back the store, to be closed.
 pub(super) fn run(told: &Receiver<Told>, metrics: &Arc<Metrics>, store: Store) -> Store {
     let mut recorder = Recorder::default();
-    let failures = Throttle::new(FAILURES);
+    let (failures, foreign) = (Throttle::new(FAILURES), Throttle::new(FAILURES));
     let mut begun: Vec<CallId> = Vec::new();
     let mut changed: BTreeSet<CallId> = BTreeSet::new();
     let mut noted = Stopwatch::now();
@@ -105,7 +105,7 @@ pub(super) fn run(told: &Receiver<Told>, metrics: &Arc<Metrics>, store: Store) -
                 }
             };
             metrics.apply(&event);
-            log(&event, &failures);
+            log(&event, &failures, &foreign);
             if let Some(contact) = recorder.apply(&event) {
                 store.keep(contact);
             } else if let Some(call) = event.what.call() {
@@ -141,7 +141,7 @@ pub(super) fn run(told: &Receiver<Told>, metrics: &Arc<Metrics>, store: Store) -
 }
 
 /// Numbers of callers are in the records, not in the log.
-fn log(event: &CallEvent, failures: &Throttle) {
+fn log(event: &CallEvent, failures: &Throttle, foreign: &Throttle) {
     match &event.what {
         What::CallStarted { call, to, trunk, .. } => tracing::info!(%call, to, trunk = &**trunk, "call started"),
         What::Dequeued { call, queue, exit, waited, .. } => {
@@ -159,7 +159,29 @@ fn log(event: &CallEvent, failures: &Throttle) {
             }
         }
         What::LegSilent { call, leg, .. } => tracing::warn!(%call, %leg, "no sound comes from this leg"),
+        What::Trunk { trunk, news } => log_trunk(trunk, news, event.at, foreign),
         other => tracing::debug!(event = ?other),
+    }
+}
+
+fn log_trunk(trunk: &str, news: &TrunkNews, at: Time, foreign: &Throttle) {
+    match news {
+        TrunkNews::Registered { granted } => {
+            tracing::info!(trunk, granted_s = granted.as_secs(), "registered at the carrier");
+        }
+        TrunkNews::Unregistered => tracing::info!(trunk, "no longer registered at the carrier"),
+        TrunkNews::RegistrationFailed { code: Some(code), again } => {
+            tracing::warn!(trunk, code, again_s = again.as_secs(), "the carrier refused our registration");
+        }
+        TrunkNews::RegistrationFailed { code: None, again } => {
+            tracing::warn!(trunk, again_s = again.as_secs(), "the carrier did not answer our registration");
+        }
+        TrunkNews::OtherRealm { realm } => {
+            if let Some(held_back) = foreign.pass(at) {
+                let realm: String = realm.chars().take(USER_MAX).collect();
+                tracing::warn!(trunk, realm, held_back, "asked for a password in a realm that `account` is not for");
+            }
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use crate::flow::{Input as FlowInput, Run};
 use crate::ids::{AgentId, CallId, EntryId, LegId};
 use crate::media::PlayId;
 use crate::record::{EndedBy, What};
-use crate::sip::{Headers, Hop, Uri};
+use crate::sip::{Headers, Uri};
 use crate::time::Time;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -174,6 +174,7 @@ impl Engine {
                 from: (Some(display.clone()), Uri::sip(Some(&from_user), hop.local)),
                 to: Uri::sip(Some(&name), hop.local),
                 headers: headers.clone(),
+                account: None,
             };
             self.dial(call_id, leg, dial);
             legs.push(leg);
@@ -181,20 +182,29 @@ impl Engine {
         legs
     }
 
-    /// Rings a number outside by way of a trunk that calls can be sent to.
-    pub(super) fn ring_outside(&mut self, call_id: CallId, hop: Hop, number: &str) -> Option<LegId> {
+    /// Rings a number outside by way of the trunk of this place in the settings, if calls can be sent to it.
+    pub(super) fn ring_outside(&mut self, call_id: CallId, at: usize, number: &str) -> Option<LegId> {
         let call = self.calls.get(&call_id)?;
+        let trunk = self.settings.trunks.get(at)?;
+        let hop = trunk.hop?;
         let from_user = if call.from.is_empty() { "anonymous" } else { &call.from };
         let name = (!call.name.is_empty()).then(|| call.name.clone());
-        let target = Uri::sip(Some(number), hop.remote);
+        let target = trunk.uri(Some(number), hop.remote);
+        let from = match trunk.domain {
+            Some(_) => trunk.uri(Some(from_user), hop.remote),
+            None => Uri::sip(Some(from_user), hop.local),
+        };
         let dial = Dial {
             target: target.clone(),
             hop,
-            from: (name, Uri::sip(Some(from_user), hop.local)),
+            from: (name, from),
             to: target,
             headers: Headers::default(),
+            account: trunk.account.clone(),
         };
         let leg = LegId(self.ids.next());
+        self.trunks.leg_began(leg, at);
+        self.trunks.state_mut(at).counts.calls_out += 1;
         self.dial(call_id, leg, dial);
         Some(leg)
     }

@@ -15,6 +15,7 @@ impl Engine {
         match event {
             call::Event::Arrived { leg } => self.on_arrived(now, leg),
             call::Event::Ringing { leg } => self.on_ringing(now, leg),
+            call::Event::OtherRealm { leg, realm } => self.on_other_realm(now, leg, realm),
             call::Event::Answered { leg } => self.on_answered(now, leg),
             call::Event::Failed { leg, failure } => self.on_failed(now, leg, failure),
             call::Event::Ended { leg, end } => self.on_ended(now, leg, end),
@@ -42,6 +43,7 @@ impl Engine {
             call::Event::Closed { leg, quality } => {
                 let Some(id) = self.leg_calls.remove(&leg) else { return };
                 self.leg_offers.remove(&leg);
+                self.trunks.leg_closed(leg);
                 self.say(now, What::LegClosed { call: id, leg, quality });
                 if let Some(call) = self.calls.get_mut(&id) {
                     call.legs.remove(&leg);

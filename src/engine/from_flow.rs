@@ -114,10 +114,7 @@ impl Engine {
                 self.own_call_began(now, agent, id);
                 self.ring_agent(id, agent, name, Headers::default())
             }
-            Plan::Outside { trunk, number } => {
-                let hop = self.settings.trunks.get(trunk).and_then(|t| t.hop);
-                hop.and_then(|hop| self.ring_outside(id, hop, &number)).into_iter().collect()
-            }
+            Plan::Outside { trunk, number } => self.ring_outside(id, trunk, &number).into_iter().collect(),
             Plan::Flow(_) | Plan::Ready | Plan::Pause(_) | Plan::EndWrapUp => return,
         };
         let nobody = rung.is_empty();

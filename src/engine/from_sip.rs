@@ -17,7 +17,8 @@ const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, REG
 
 /// Who sent a request.
 enum Sender {
-    Trunk(Arc<str>),
+    /// By its place in the settings.
+    Trunk(usize),
     Agent(AgentId),
     /// Nobody we know (yet): answer with this.
     Stranger(Box<Response>),
@@ -28,8 +29,7 @@ impl Engine {
         match event {
             sip::Event::Invite { id, request, hop } => self.on_invite(now, id, &request, &hop),
             sip::Event::Request { id, request, hop } => self.on_request(now, id, &request, &hop),
-            // The switchboard sends no requests outside dialogs.
-            sip::Event::Response { .. } => {}
+            sip::Event::Response { id, result } => self.on_answer(now, id, result),
             of_a_leg => self.legs.handle_sip(now, of_a_leg, &mut self.endpoint),
         }
     }
@@ -41,9 +41,9 @@ impl Engine {
             headers.push("Retry-After", self.settings.limits.retry_after.as_secs().max(1).to_string());
             return self.refuse(now, id, 503, headers, reason);
         }
-        let (trunk, caller_agent) = match self.sender(now, request, hop) {
-            Sender::Trunk(name) => (name, None),
-            Sender::Agent(agent) => ("agent".into(), Some(agent)),
+        let (by_trunk, caller_agent) = match self.sender(now, request, hop) {
+            Sender::Trunk(trunk) => (Some(trunk), None),
+            Sender::Agent(agent) => (None, Some(agent)),
             Sender::Stranger(response) => {
                 if response.code == 403 {
                     self.say(now, What::CallRefused { code: 403, reason: "forbidden".into() });
@@ -51,7 +51,8 @@ impl Engine {
                 return self.endpoint.challenge(now, id, *response);
             }
         };
-        let dialled = request.uri.user().unwrap_or_default().to_owned();
+        let trunk: Arc<str> = by_trunk.map_or_else(|| "agent".into(), |trunk| self.trunks.name(trunk));
+        let dialled = self.dialled(by_trunk, request);
         let plan = match self.plan_for(&dialled) {
             // Numbers of agents and codes are for those inside.
             Some(plan) if caller_agent.is_some() || matches!(plan, Plan::Flow(_)) => plan,
@@ -97,8 +98,23 @@ impl Engine {
         if let Some(agent) = caller_agent {
             self.own_call_began(now, agent, call);
         }
+        if let Some(trunk) = by_trunk {
+            self.trunks.leg_began(leg, trunk);
+        }
         self.legs.incoming(call, leg, id, request, hop);
         self.schedule(call);
+    }
+
+    /// The number that is called. A carrier at which we register calls our Contact, and names the number in To.
+    fn dialled(&self, by_trunk: Option<usize>, request: &Request) -> String {
+        let dialled = request.uri.user().unwrap_or_default();
+        let account = by_trunk.and_then(|trunk| self.settings.trunks[trunk].account.as_ref());
+        match request.headers.to() {
+            Ok(to) if account.is_some_and(|account| account.user == dialled) => {
+                to.uri.user().unwrap_or(dialled).to_owned()
+            }
+            _ => dialled.to_owned(),
+        }
     }
 
     fn refuse(&mut self, now: Time, id: InviteId, code: u16, headers: Headers, reason: &str) {
@@ -159,11 +175,17 @@ impl Engine {
         if !is_phone && let Some(trunk) = self.trunk_of(hop) {
             return Sender::Trunk(trunk);
         }
-        let agents = &self.agents;
-        match self.auth.check(now, request, |user| agents.password(user)) {
-            Verdict::Accepted { user } => match self.agents.named(&user) {
-                Some(agent) => Sender::Agent(agent),
-                None => Sender::Stranger(Box::new(Response::to(request, 403, None))),
+        let (agents, trunks) = (&self.agents, &self.settings.trunks);
+        let login = |user: &str| trunks.iter().position(|t| t.login.as_ref().is_some_and(|login| login.user == user));
+        let password = |user: &str| {
+            let of_trunk = || trunks[login(user)?].login.as_ref().map(|login| login.password.clone());
+            agents.password(user).or_else(of_trunk)
+        };
+        match self.auth.check(now, request, password) {
+            Verdict::Accepted { user } => match (self.agents.named(&user), login(&user)) {
+                (Some(agent), _) => Sender::Agent(agent),
+                (None, Some(trunk)) => Sender::Trunk(trunk),
+                (None, None) => Sender::Stranger(Box::new(Response::to(request, 403, None))),
             },
             Verdict::Challenge { stale } => Sender::Stranger(Box::new(self.auth.challenge(now, request, stale))),
             Verdict::Wrong { old_nonce, user } => {
@@ -177,10 +199,11 @@ impl Engine {
         }
     }
 
-    fn trunk_of(&self, hop: &Hop) -> Option<Arc<str>> {
+    /// The trunk that this address is one of. A trunk that proves itself by its certificate belongs here too: the name
+    /// that the TLS listener has verified would come with the hop.
+    fn trunk_of(&self, hop: &Hop) -> Option<usize> {
         let ip = hop.remote.ip();
-        let trunk = self.settings.trunks.iter().find(|t| t.from.iter().any(|net| net.contains(ip)))?;
-        Some(trunk.name.as_str().into())
+        self.settings.trunks.iter().position(|t| t.from.iter().any(|net| net.contains(ip)))
     }
 
     /// What a dialled number stands for.

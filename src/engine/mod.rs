@@ -12,9 +12,11 @@ mod from_acd;
 mod from_call;
 mod from_flow;
 mod from_sip;
+mod from_trunks;
 pub mod settings;
+pub mod trunks;
 
-pub use settings::{Agent, Codes, Limits, Network, Number, Settings, Trunk};
+pub use settings::{Agent, Codes, Limits, Login, Network, Number, Settings, Trunk};
 
 use crate::acd::{Acd, AcdEvent, Change};
 use crate::call::Legs;
@@ -29,6 +31,7 @@ use agents::Agents;
 use calls::{Call, Offer};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+use trunks::Trunks;
 
 /// What the switchboard is told.
 #[derive(Debug)]
@@ -48,8 +51,8 @@ pub enum Input {
         hop: Hop,
     },
     Media(media::Event),
-    /// Take no new calls from now on; end what still runs at `until` (a later one replaces it). `Output::Drained` follows
-    /// when no call is left.
+    /// Take no new calls from now on, and take registrations at carriers back; end what still runs at `until` (a later one replaces it). `Output::Drained` follows
+    /// when no call and no registration is left.
     Drain {
         until: Time,
     },
@@ -77,6 +80,7 @@ pub struct Engine {
     legs: Legs,
     acd: Acd,
     agents: Agents,
+    trunks: Trunks,
     queues: Vec<Queue>,
     queue_ids: BTreeMap<String, QueueId>,
     calls: BTreeMap<CallId, Call>,
@@ -107,8 +111,10 @@ struct Drain {
 impl Engine {
     /// All randomness (branches, tags, Call-IDs) comes from `seed`, and nothing else of it is ever shown.
     pub fn new(settings: Settings, seed: u128, now: Time) -> Engine {
+        let mut endpoint = Endpoint::new(settings.sip.clone(), seed);
         let mut engine = Engine {
-            endpoint: Endpoint::new(settings.sip.clone(), seed),
+            trunks: Trunks::new(now, &settings.trunks, &mut endpoint),
+            endpoint,
             registrar: Registrar::new(settings.registrar),
             auth: Authenticator::new(&settings.realm, settings.auth_key, NONCE_LIFETIME)
                 .asking_for(settings.digest.clone()),
@@ -159,6 +165,7 @@ impl Engine {
             Input::Drain { until } => {
                 let drain = self.drain.get_or_insert(Drain { until: None, told: false });
                 drain.until = Some(until);
+                self.leave_carriers(now);
             }
         }
         self.settle(now);
@@ -166,6 +173,7 @@ impl Engine {
 
     pub fn handle_timeout(&mut self, now: Time) {
         self.endpoint.handle_timeout(now);
+        self.trunks_due(now);
         let gone = self.registrar.handle_timeout(now);
         self.registrations_changed(now, gone.into_iter().map(|binding| binding.user));
         if self.acd.poll_timeout().is_some_and(|due| due <= now) {
@@ -199,6 +207,7 @@ impl Engine {
             self.endpoint.poll_timeout(),
             self.registrar.poll_timeout(),
             self.acd.poll_timeout(),
+            self.trunks.poll_timeout(),
             self.wakes.first().map(|&(due, _)| due),
             drain,
         ]
@@ -222,6 +231,11 @@ impl Engine {
         (self.endpoint.transactions(), self.endpoint.usages())
     }
 
+    /// How each trunk does, by its name, in the order of the settings.
+    pub fn trunk_figures(&self, now: Time) -> impl Iterator<Item = (&Arc<str>, trunks::Figures)> {
+        self.trunks.figures(now)
+    }
+
     /// Read access for invariants, explanations and figures.
     pub fn acd(&self) -> &Acd {
         &self.acd
@@ -241,6 +255,7 @@ impl Engine {
             ("transactions", self.endpoint.transactions()),
         ]
         .into_iter()
+        .chain(self.trunks.tables())
         .chain(self.acd.tables())
         .filter(|(_, n)| *n > 0)
         .collect()
@@ -264,6 +279,7 @@ impl Engine {
         if let Some(drain) = &mut self.drain
             && !drain.told
             && self.calls.is_empty()
+            && self.trunks.is_gone()
         {
             drain.told = true;
             self.out.push_back(Output::Drained);

@@ -6,7 +6,7 @@ use crate::sip;
 use crate::time::Duration;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 /// A number that can be dialled from a trunk or by an agent, and the flow that answers it.
@@ -32,16 +32,49 @@ impl fmt::Debug for Agent {
     }
 }
 
-/// A carrier's link, known by where it sends from.
-#[derive(Clone, Debug, PartialEq)]
+/// A carrier's link, known by where it sends from, or by a password.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Trunk {
     pub name: String,
     /// Calls from there come in.
     pub from: Vec<Network>,
+    /// Who shows this user and password comes in as well, wherever from.
+    pub login: Option<Login>,
     /// Where calls out are sent; `None`: none are.
     pub hop: Option<sip::Hop>,
+    /// The carrier's name in what we ask of it; `None`: its address stands there.
+    pub domain: Option<sip::Host>,
     /// Beginnings of the numbers that this trunk takes.
     pub takes: Vec<String>,
+    /// What the carrier's challenges are answered with.
+    pub account: Option<Arc<sip::Account>>,
+    /// For how long we register at the carrier, again and again; `None`: we do not. Needs an account.
+    pub register: Option<Duration>,
+}
+
+impl Trunk {
+    /// `user` at the carrier.
+    pub fn uri(&self, user: Option<&str>, remote: SocketAddr) -> sip::Uri {
+        match &self.domain {
+            Some(domain) => sip::Uri::Sip(sip::SipUri::new(user, domain.clone(), None)),
+            None => sip::Uri::sip(user, remote),
+        }
+    }
+}
+
+/// What a trunk shows us.
+#[derive(Clone, PartialEq)]
+pub struct Login {
+    /// No agent's name.
+    pub user: String,
+    pub password: String,
+}
+
+/// Shows no password.
+impl fmt::Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Login").field("user", &self.user).finish_non_exhaustive()
+    }
 }
 
 /// An address and how many of its leading bits count.

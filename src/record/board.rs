@@ -116,7 +116,8 @@ impl Board {
             | What::LegClosed { .. }
             | What::LegSilent { .. }
             | What::CallRefused { .. }
-            | What::AuthenticationFailed { .. } => {}
+            | What::AuthenticationFailed { .. }
+            | What::Trunk { .. } => {}
         }
     }
 

@@ -126,12 +126,37 @@ pub enum What {
         user: String,
         from: IpAddr,
     },
+    /// A trunk is in another state, or something about it needs an operator.
+    Trunk {
+        trunk: Arc<str>,
+        news: TrunkNews,
+    },
     /// An agent's state is now this.
     Agent {
         agent: Arc<str>,
         phase: AgentPhase,
         reason: Option<String>,
         until: Option<Time>,
+    },
+}
+
+/// What a trunk does besides bringing and taking calls.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TrunkNews {
+    /// The carrier knows us for so long.
+    Registered {
+        granted: Duration,
+    },
+    /// `code`: the carrier's answer, `None` if there was none. Tried again after that time.
+    RegistrationFailed {
+        code: Option<u16>,
+        again: Duration,
+    },
+    Unregistered,
+    /// It asked for a password in this realm, and the account of the settings is for another: nothing was shown.
+    OtherRealm {
+        realm: String,
     },
 }
 
@@ -168,7 +193,9 @@ impl What {
             | What::LegClosed { call, .. }
             | What::LegSilent { call, .. }
             | What::CallEnded { call, .. } => Some(*call),
-            What::CallRefused { .. } | What::AuthenticationFailed { .. } | What::Agent { .. } => None,
+            What::CallRefused { .. } | What::AuthenticationFailed { .. } | What::Trunk { .. } | What::Agent { .. } => {
+                None
+            }
         }
     }
 }

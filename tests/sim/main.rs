@@ -2,9 +2,11 @@
 //! event and after each step, what costs a look at everybody once in some hundred steps, and at the end of each day the
 //! contact records are compared with what callers and agents saw; a failure names its seed.
 
+mod carriers;
 mod records;
 mod refusals;
 mod switchboard;
+mod trunks;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -108,8 +110,7 @@ fn settings(agents: u32, queue: QueueSettings) -> Settings {
         trunks: vec![Trunk {
             name: "carrier".into(),
             from: vec![Net { address: [0, 0, 0, 0].into(), prefix: 0 }],
-            hop: None,
-            takes: vec![],
+            ..Trunk::default()
         }],
         codes: Codes {
             ready: "*1".into(),

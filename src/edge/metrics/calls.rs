@@ -163,6 +163,7 @@ impl Calls {
             | What::Disconnected { .. }
             | What::Held { .. }
             | What::Resumed { .. }
+            | What::Trunk { .. }
             | What::Agent { .. } => {}
         }
     }

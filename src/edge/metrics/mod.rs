@@ -7,12 +7,14 @@ mod calls;
 mod media;
 mod traffic;
 mod transactions;
+mod trunks;
 
 pub use calls::Calls;
 pub(in crate::edge) use calls::{ender, exit_name};
 pub use media::Media;
 pub use traffic::{SipFault, Traffic};
 pub use transactions::Transactions;
+pub use trunks::Trunks;
 
 use super::{Clock, log};
 use crate::record::{Board, CallEvent};
@@ -39,6 +41,7 @@ pub struct Metrics {
     calls: Mutex<Calls>,
     pub traffic: Traffic,
     pub transactions: Transactions,
+    pub trunks: Trunks,
     pub media: Media,
     pub store: Store,
     pub engine: Engine,
@@ -82,6 +85,7 @@ impl Metrics {
             calls: Mutex::new(Calls::new(&registry, clock.now(), names)),
             traffic: Traffic::new(&registry),
             transactions: Transactions::new(&registry),
+            trunks: Trunks::new(&registry, &names.trunks),
             media: Media::new(&registry),
             store: Store::new(&registry),
             engine: Engine::new(&registry),

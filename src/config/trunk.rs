@@ -1,0 +1,59 @@
+//! One `[[trunks]]`: what it brings, what it takes, and who is who by password.
+
+use super::read::Table;
+use super::values::{Beginning, Name};
+use super::{Account, Login, Trunk, password};
+use crate::time::Duration;
+use std::io;
+use std::path::Path;
+
+const REGISTER: std::ops::RangeInclusive<Duration> = Duration::from_secs(60)..=Duration::from_secs(86_400);
+
+pub(super) fn trunk(table: &Table, read: &dyn Fn(&Path) -> io::Result<String>) -> Trunk {
+    let to = table.optional("to");
+    let mut takes: Vec<String> = table.list::<Beginning>("takes").into_iter().map(|beginning| beginning.0).collect();
+    takes.sort_by_key(|beginning| std::cmp::Reverse(beginning.len()));
+    if to.is_none() && !takes.is_empty() {
+        table.wrong("takes", "numbers are to be sent there, but `to` does not say where".into(), "add `to`".into());
+    }
+    let account = part(table, "account", |account| {
+        let (user, realm) = (account.get("user"), account.get("realm"));
+        Some(Account { user, realm, password: secret(account, read)? })
+    });
+    let login = part(table, "login", |login| {
+        let user = login.get::<Name>("user").0;
+        Some(Login { user, password: secret(login, read)? })
+    });
+    let register = table.within("register", REGISTER);
+    for key in ["account", "register"] {
+        if to.is_none() && table.has(key) {
+            table.wrong(key, "it is for the carrier, but `to` does not say where that is".into(), "add `to`".into());
+        }
+    }
+    if table.has("register") && !table.has("account") {
+        let help = r#"add `account = { user = "…", password_file = "…", realm = "…" }`"#.into();
+        table.wrong("register", "nobody can register without an account".into(), help);
+    }
+    let name = table.get::<Name>("name").0;
+    Trunk { name, from: table.list("from"), login, to, takes, domain: table.optional("domain"), account, register }
+}
+
+/// A table of a trunk that may be absent, read to its end.
+fn part<T>(table: &Table, key: &'static str, read: impl Fn(&Table) -> Option<T>) -> Option<T> {
+    let there = table.has(key);
+    let part = table.table(key);
+    let read = if there { read(&part) } else { None };
+    if there {
+        part.finish();
+    }
+    read
+}
+
+fn secret(table: &Table, read: &dyn Fn(&Path) -> io::Result<String>) -> Option<super::Secret> {
+    let found = password(table, read);
+    if found.is_none() && !table.has("password") && !table.has("password_file") {
+        let help = "add `password_file`, a file of one line beside the settings".into();
+        table.wrong("user", "there is no password for it".into(), help);
+    }
+    found
+}

@@ -1,0 +1,336 @@
+//! The real engine between an agent's phone and carriers, each a SIP endpoint with manners of its own, in virtual time.
+
+use crate::{MORNING, settings};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use vaxel::acd::QueueSettings;
+use vaxel::engine::{Engine, Input, Output, Settings, Trunk};
+use vaxel::media;
+use vaxel::record::What;
+use vaxel::sim::media::{FakeMedia, switchboard};
+use vaxel::sip::{
+    self, Account, Authenticator, Endpoint, Event, Failure, Headers, Hop, Invitation, InviteId, Message, Method,
+    Request, Response, Transmit, Transport, Uri, Verdict,
+};
+use vaxel::time::{Duration, Time};
+
+/// The realm of every carrier that asks for a password, and what it wants to hear.
+pub const REALM: &str = "carrier.example";
+pub const USER: &str = "46850000";
+pub const PASSWORD: &str = "between us";
+
+/// What a carrier does with a call.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Manner {
+    Answers,
+    /// Nothing arrives there.
+    Silent,
+}
+
+pub struct Peer {
+    pub address: SocketAddr,
+    pub endpoint: Endpoint,
+    pub manner: Manner,
+    /// Asks for the password above.
+    pub auth: Option<Authenticator>,
+    /// Answers to its own requests and INVITEs, latest last.
+    pub heard: Vec<Result<u16, Failure>>,
+    /// INVITEs that came, after any challenge, and what became of REGISTERs: for how long, or the code.
+    pub invites: Vec<(Time, Request)>,
+    pub registers: Vec<Result<u32, u16>>,
+    pub options: usize,
+    /// What it shows when it is asked for a password.
+    account: Option<Account>,
+    up: Option<InviteId>,
+}
+
+enum Item {
+    Packet(Transmit),
+    Media(media::Event),
+}
+
+pub struct House {
+    pub now: Time,
+    pub engine: Engine,
+    media: FakeMedia,
+    /// The agent's phone first.
+    pub peers: Vec<Peer>,
+    pub told: Vec<What>,
+    agenda: BTreeMap<(Time, u64), Item>,
+    sequence: u64,
+}
+
+const DELAY: Duration = Duration::from_millis(5);
+
+pub fn address(peer: usize) -> SocketAddr {
+    SocketAddr::from(([192, 0, 2, 10 + u8::try_from(peer).expect("a few peers")], 5060))
+}
+
+pub fn hop(peer: usize) -> Hop {
+    Hop { transport: Transport::Udp, local: switchboard(), remote: address(peer), connection: None }
+}
+
+/// A trunk to the carrier of this place, that takes everything international.
+pub fn trunk(peer: usize) -> Trunk {
+    Trunk { name: format!("carrier{peer}"), hop: Some(hop(peer)), takes: vec!["+".into()], ..Trunk::default() }
+}
+
+pub fn account() -> Account {
+    Account { user: USER.into(), password: PASSWORD.into(), realm: REALM.into() }
+}
+
+impl House {
+    /// Carriers are counted from one.
+    pub fn new(trunks: Vec<Trunk>, manners: &[Manner]) -> House {
+        House::with(trunks, manners, |_| {})
+    }
+
+    pub fn with(trunks: Vec<Trunk>, manners: &[Manner], change: impl FnOnce(&mut Settings)) -> House {
+        let mut settings = settings(2, QueueSettings::default());
+        settings.trunks = trunks;
+        change(&mut settings);
+        let agent = Account { user: "agent0".into(), password: "secret0".into(), realm: settings.realm.clone() };
+        let peer = |at: usize, manner: Manner, account| Peer {
+            address: address(at),
+            endpoint: Endpoint::new(sip::Settings::default(), 100 + at as u128),
+            manner,
+            auth: None,
+            heard: Vec::new(),
+            invites: Vec::new(),
+            registers: Vec::new(),
+            options: 0,
+            account,
+            up: None,
+        };
+        let mut peers = vec![peer(0, Manner::Answers, Some(agent))];
+        peers.extend(manners.iter().enumerate().map(|(at, manner)| peer(at + 1, manner.clone(), None)));
+        let engine = Engine::new(settings, 7, MORNING);
+        House {
+            now: MORNING,
+            engine,
+            media: FakeMedia::default(),
+            peers,
+            told: Vec::new(),
+            agenda: BTreeMap::new(),
+            sequence: 0,
+        }
+    }
+
+    /// The carrier wants a password from now on.
+    pub fn asks_for_password(&mut self, peer: usize) {
+        self.peers[peer].auth = Some(Authenticator::new(REALM, [9; 32], Duration::from_secs(300)));
+    }
+
+    pub fn shows(&mut self, peer: usize, account: Account) {
+        self.peers[peer].account = Some(account);
+    }
+
+    /// A peer calls a number of the house.
+    pub fn calls(&mut self, peer: usize, number: &str) {
+        self.calls_at(peer, number, number);
+    }
+
+    /// A peer calls a number by way of `user`, which its request is sent to.
+    pub fn calls_at(&mut self, peer: usize, user: &str, number: &str) {
+        let from = address(peer);
+        let to = Uri::sip(Some(number), switchboard());
+        let invitation = Invitation {
+            target: Uri::sip(Some(user), switchboard()),
+            hop: Hop { transport: Transport::Udp, local: from, remote: switchboard(), connection: None },
+            from: (None, Uri::sip(Some(if peer == 0 { "agent0" } else { "+46701" }), from)),
+            to,
+            contact_user: None,
+            headers: Headers::default(),
+            offer: sdp(from),
+            answers_challenges: true,
+        };
+        let now = self.now;
+        self.peers[peer].up = Some(self.peers[peer].endpoint.invite(now, invitation));
+        self.drain(peer);
+    }
+
+    pub fn hangs_up(&mut self, peer: usize) {
+        let now = self.now;
+        if let Some(up) = self.peers[peer].up {
+            self.peers[peer].endpoint.cancel(now, up, None);
+            self.peers[peer].endpoint.bye(now, up, None);
+        }
+        self.drain(peer);
+    }
+
+    pub fn drain_house(&mut self, limit: Duration) {
+        let until = self.now + limit;
+        self.tell(Input::Drain { until });
+    }
+
+    pub fn tell(&mut self, input: Input) {
+        let now = self.now;
+        self.engine.handle(now, input);
+        self.drain_engine();
+    }
+
+    pub fn pass(&mut self, time: Duration) {
+        let limit = self.now + time;
+        loop {
+            let wakes = self.peers.iter().filter_map(|peer| peer.endpoint.poll_timeout());
+            let next = self.agenda.keys().next().map(|(at, _)| *at);
+            let Some(at) = wakes.chain(self.engine.poll_timeout()).chain(next).min().filter(|at| *at <= limit) else {
+                break;
+            };
+            self.now = self.now.max(at);
+            while let Some(entry) = self.agenda.first_entry().filter(|entry| entry.key().0 <= self.now) {
+                let item = entry.remove();
+                self.happens(item);
+            }
+            for peer in 0..self.peers.len() {
+                let now = self.now;
+                if self.peers[peer].endpoint.poll_timeout().is_some_and(|at| at <= now) {
+                    self.peers[peer].endpoint.handle_timeout(now);
+                    self.drain(peer);
+                }
+            }
+            if self.engine.poll_timeout().is_some_and(|at| at <= self.now) {
+                self.engine.handle_timeout(self.now);
+                self.drain_engine();
+            }
+        }
+        self.now = limit;
+    }
+
+    /// The last thing the peer heard of its call: the code.
+    pub fn heard(&self, peer: usize) -> Option<u16> {
+        self.peers[peer].heard.last().and_then(|heard| heard.as_ref().ok().copied())
+    }
+
+    pub fn called(&self, peer: usize) -> usize {
+        self.peers[peer].invites.len()
+    }
+
+    /// Everybody hangs up, and nothing may be remembered.
+    pub fn over(mut self) {
+        for peer in 0..self.peers.len() {
+            self.hangs_up(peer);
+        }
+        self.pass(Duration::from_secs(120));
+        let left: Vec<_> = self.engine.leftovers().into_iter().filter(|(table, _)| *table != "transactions").collect();
+        assert_eq!(left, []);
+    }
+
+    fn happens(&mut self, item: Item) {
+        let now = self.now;
+        match item {
+            Item::Media(event) if self.media.still_true(&event) => self.tell(Input::Media(event)),
+            Item::Media(_) => {}
+            Item::Packet(Transmit { hop, bytes }) => {
+                let message = Message::parse(&bytes).expect("what an endpoint writes can be read");
+                let hop = Hop { local: hop.remote, remote: hop.local, ..hop };
+                if hop.local == switchboard() {
+                    return self.tell(Input::Sip { hop, message: Box::new(message) });
+                }
+                let Some(peer) = self.peers.iter().position(|peer| peer.address == hop.local) else { return };
+                match self.peers[peer].manner {
+                    Manner::Silent => {}
+                    Manner::Answers => {
+                        self.peers[peer].endpoint.handle_message(now, &hop, message);
+                        self.drain(peer);
+                    }
+                }
+            }
+        }
+    }
+
+    fn at(&mut self, at: Time, item: Item) {
+        self.sequence += 1;
+        self.agenda.insert((at, self.sequence), item);
+    }
+
+    fn drain_engine(&mut self) {
+        let now = self.now;
+        while let Some(output) = self.engine.poll_output() {
+            match output {
+                Output::Sip(transmit) => self.at(now + DELAY, Item::Packet(transmit)),
+                Output::Media(command) => {
+                    if let Some((at, event)) = self.media.command(now, command) {
+                        self.at(at, Item::Media(event));
+                    }
+                }
+                Output::Event(event) => self.told.push(event.what),
+                Output::Drained => self.told.push(What::CallRefused { code: 0, reason: "drained".into() }),
+            }
+        }
+    }
+
+    fn drain(&mut self, peer: usize) {
+        while let Some(event) = self.peers[peer].endpoint.poll_event() {
+            self.peer_event(peer, event);
+        }
+        while let Some(transmit) = self.peers[peer].endpoint.poll_transmit() {
+            self.at(self.now + DELAY, Item::Packet(transmit));
+        }
+    }
+
+    fn peer_event(&mut self, at: usize, event: Event) {
+        let now = self.now;
+        let peer = &mut self.peers[at];
+        match event {
+            Event::Invite { id, request, .. } => {
+                if let Some(challenge) = peer.challenge(now, &request) {
+                    return peer.endpoint.challenge(now, id, challenge);
+                }
+                peer.invites.push((now, *request));
+                peer.up = Some(id);
+                peer.endpoint.ring(now, id, 180, Vec::new());
+                peer.endpoint.accept(now, id, sdp(peer.address));
+            }
+            Event::Request { id, request, .. } => {
+                let response = match (peer.challenge(now, &request), &request.method) {
+                    (_, Method::Options) => {
+                        peer.options += 1;
+                        Response::to(&request, 200, None)
+                    }
+                    (Some(challenge), _) => {
+                        peer.registers.push(Err(challenge.code));
+                        challenge
+                    }
+                    (None, _) => {
+                        let expires = request.headers.expires().unwrap_or(0);
+                        peer.registers.push(Ok(expires));
+                        let mut response = Response::to(&request, 200, None);
+                        response.headers.push("Expires", expires.to_string());
+                        response
+                    }
+                };
+                peer.endpoint.respond(now, id, response);
+            }
+            Event::Challenged { id, response } => {
+                let account = peer.account.clone();
+                if account.is_none_or(|account| peer.endpoint.log_in(now, id, &account).is_err()) {
+                    peer.heard.push(Ok(response.code));
+                    peer.endpoint.cancel(now, id, None);
+                }
+            }
+            Event::Progress { code, .. } => peer.heard.push(Ok(code)),
+            Event::Answered { response, .. } => peer.heard.push(Ok(response.code)),
+            Event::Failed { failure: Failure::Response(response), .. } => peer.heard.push(Ok(response.code)),
+            Event::Failed { failure: Failure::Cancelled, .. } => {}
+            Event::Failed { failure, .. } => peer.heard.push(Err(failure)),
+            _ => {}
+        }
+    }
+}
+
+impl Peer {
+    fn challenge(&mut self, now: Time, request: &Request) -> Option<Response> {
+        let auth = self.auth.as_mut()?;
+        match auth.check(now, request, |user| (user == USER).then(|| PASSWORD.to_owned())) {
+            Verdict::Accepted { .. } => None,
+            Verdict::Challenge { stale } => Some(auth.challenge(now, request, stale)),
+            Verdict::Wrong { .. } => Some(Response::to(request, 403, None)),
+        }
+    }
+}
+
+fn sdp(at: SocketAddr) -> Vec<u8> {
+    let ip = at.ip();
+    format!("v=0\r\no=- 1 1 IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n").into_bytes()
+}
