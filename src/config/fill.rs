@@ -71,6 +71,7 @@ impl Config {
                 min_expires: self.sip.registration_min,
                 max_expires: self.sip.registration_max,
                 default_expires: self.sip.registration_max,
+                keep_alive: self.sip.keep_alive,
                 ..sip::registrar::Settings::default()
             },
             numbers: numbers.collect(),
@@ -183,6 +184,10 @@ mod tests {
         let (ours, theirs) = (config.engine(Given::default()).limits, Limits::default());
         assert_eq!((ours.call_duration, ours.ring_time), (theirs.call_duration, theirs.ring_time));
         assert_eq!(ours.instant_refusal, theirs.instant_refusal);
+        assert_eq!(
+            config.engine(Given::default()).registrar.keep_alive,
+            sip::registrar::Settings::default().keep_alive
+        );
         assert_eq!(config.media(), media::Settings::default());
     }
 }

@@ -76,6 +76,8 @@ pub struct Sip {
     /// Shortest and longest time for which a phone may register.
     pub registration_min: Duration,
     pub registration_max: Duration,
+    /// How often a phone behind NAT is asked whether it is there; zero: never.
+    pub keep_alive: Duration,
 }
 
 #[derive(Clone, Debug)]
@@ -315,6 +317,7 @@ impl Config {
                 digest: sip.list("digest"),
                 registration_min: seconds(sip, "registration_min", 1, 86_400),
                 registration_max: seconds(sip, "registration_max", 1, 7 * 86_400),
+                keep_alive: seconds(sip, "keep_alive", 0, 600),
             }),
             media: section(top, "media", |media| Media {
                 ports: media.optional("ports").unwrap_or(Ports(20_000..=29_999)),

@@ -115,6 +115,7 @@ impl Driver {
                         answers.extend(self.workers.send(command));
                     }
                     Output::Event(event) => self.teller.tell(self.clock.now(), event),
+                    Output::Registration(change) => self.teller.tell_registration(self.clock.now(), change),
                     Output::Drained => {
                         self.drained.send_replace(true);
                     }

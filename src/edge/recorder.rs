@@ -8,6 +8,7 @@ use super::store::Store;
 use super::throttle::Throttle;
 use crate::ids::CallId;
 use crate::record::{Board, CallEvent, Recorder, TrunkNews, What};
+use crate::sip::registrar;
 use crate::time::{Duration, Time};
 use prometheus::IntCounter;
 use std::collections::BTreeSet;
@@ -36,6 +37,8 @@ const LOSSES: Duration = Duration::from_secs(10);
 /// What the recorder hears.
 pub(super) enum Told {
     Event(CallEvent),
+    /// To be kept for the next run.
+    Registration(Box<registrar::Change>),
     /// Events before this were lost; so it is now.
     Board(Box<Board>),
 }
@@ -59,7 +62,16 @@ impl Teller {
 
     pub fn tell(&mut self, now: Time, event: CallEvent) {
         self.board.apply(&event);
-        match self.told.try_send(Told::Event(event)) {
+        self.send(now, Told::Event(event));
+    }
+
+    /// One that is lost is made good by the phone's next REGISTER, or by its time being over.
+    pub fn tell_registration(&mut self, now: Time, change: Box<registrar::Change>) {
+        self.send(now, Told::Registration(change));
+    }
+
+    fn send(&mut self, now: Time, told: Told) {
+        match self.told.try_send(told) {
             Ok(()) => {}
             Err(TrySendError::Full(_)) => {
                 self.is_behind = true;
@@ -97,6 +109,10 @@ pub(super) fn run(told: &Receiver<Told>, metrics: &Arc<Metrics>, store: Store) -
         for told in first.into_iter().chain(told.try_iter()) {
             let event = match told {
                 Told::Event(event) => event,
+                Told::Registration(change) => {
+                    store.registration(&change);
+                    continue;
+                }
                 Told::Board(board) => {
                     recorder.make_good(&board).into_iter().for_each(|contact| store.keep(contact));
                     changed.extend(board.calls().keys());

@@ -86,7 +86,7 @@ impl Service {
         let runtime = tokio::runtime::Builder::new_multi_thread().thread_name("io").enable_all().build()?;
         let metrics = Arc::new(Metrics::new(clock, &names(config)));
         let (door, entrance) = door(clock, DOOR_PLACES);
-        let store = runtime.block_on(Store::open(folder.path(), clock, metrics.store.clone()))?;
+        let mut store = runtime.block_on(Store::open(folder.path(), clock, metrics.store.clone()))?;
         let listen = |listen: &config::Listen| Listen {
             transport: listen.transport,
             bind: listen.address,
@@ -107,7 +107,8 @@ impl Service {
             passwords: accounts.iter().map(|a| (a.agent.clone(), a.password.expose().to_owned())).collect(),
             hops: trunk_hops(config, &sip)?,
         };
-        let engine = Engine::new(config.engine(given), u128::from_be_bytes(random()?), clock.now());
+        let mut engine = Engine::new(config.engine(given), u128::from_be_bytes(random()?), clock.now());
+        engine.restore(clock.now(), store.registrations());
         let settings = media::Settings {
             workers: config.media.workers.unwrap_or(0),
             ports: media::PortRange { first: *config.media.ports.0.start(), last: *config.media.ports.0.end() },

@@ -7,11 +7,16 @@
 //! A call that is up has a row in `open_calls`, with what is known of it; and once in a while the time is written. At
 //! the next start, rows that are still there are of calls that were up when the service was killed or lost its power:
 //! they become contact records that say so. Which calls have a row is the recorder's business.
+//!
+//! `registrations` has who could be reached where, so that the next run need not wait for the phones.
+
+mod registrations;
 
 use super::Clock;
 use super::metrics::{Store as Metrics, ender, exit_name};
 use crate::ids::CallId;
 use crate::record::Contact;
+use crate::sip::registrar::{self, Binding, Name, Saved};
 use crate::time::{Duration, Time};
 use anyhow::{Context, bail};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
@@ -38,7 +43,7 @@ const RETRY: Duration = Duration::from_millis(100);
 const RETRY_MAX: Duration = Duration::from_secs(5);
 
 /// What brings a database from the version of its place in this list to the next. Only ever added to.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     "
     CREATE TABLE contacts (
         id INTEGER PRIMARY KEY,
@@ -67,6 +72,11 @@ const MIGRATIONS: [&str; 2] = [
     CREATE TABLE open_calls (id INTEGER PRIMARY KEY, record TEXT NOT NULL) STRICT;
     CREATE TABLE alive (id INTEGER PRIMARY KEY CHECK (id = 1), at INTEGER NOT NULL) STRICT;
 ",
+    "
+    CREATE TABLE registrations (
+        user TEXT NOT NULL, contact TEXT NOT NULL, binding TEXT NOT NULL, PRIMARY KEY (user, contact)
+    ) STRICT;
+",
 ];
 
 /// The store as the recorder sees it.
@@ -76,6 +86,8 @@ pub struct Store {
     closing: watch::Sender<Option<Instant>>,
     writer: JoinHandle<()>,
     metrics: Metrics,
+    /// As they were at the start.
+    registrations: Vec<Binding>,
 }
 
 /// What is to be written.
@@ -84,6 +96,8 @@ enum Row {
     Open(Box<Contact>),
     /// Of a call that is over.
     Done(Box<Contact>),
+    /// Of a phone that can be reached also after a restart; without a binding, of one that cannot.
+    Registration(Box<(Name, Option<Saved>)>),
     /// Nothing but the time, which is written with everything.
     Alive,
 }
@@ -92,7 +106,7 @@ impl Row {
     fn call(&self) -> Option<CallId> {
         match self {
             Row::Open(contact) | Row::Done(contact) => Some(contact.id),
-            Row::Alive => None,
+            Row::Registration(_) | Row::Alive => None,
         }
     }
 }
@@ -114,10 +128,11 @@ impl Store {
         let mut database = connect(&file).await.with_context(named)?;
         migrate(&mut database, clock).await.with_context(named)?;
         let interrupted = interrupted(&mut database).await.with_context(named)?;
+        let registrations = registrations::read(&mut database).await.with_context(named)?;
         let (rows, waiting) = mpsc::channel(waiting_max);
         let (closing, deadline) = watch::channel(None);
         let writer = Writer { file, database: Some(database), waiting, deadline, clock, metrics: metrics.clone() };
-        let store = Store { rows, closing, writer: tokio::spawn(writer.run()), metrics };
+        let store = Store { rows, closing, writer: tokio::spawn(writer.run()), metrics, registrations };
         if !interrupted.is_empty() {
             tracing::warn!(calls = interrupted.len(), "calls were up when the service stopped; their records say so");
         }
@@ -130,6 +145,24 @@ impl Store {
     pub fn note(&self, contact: &Contact) -> bool {
         let room = self.rows.capacity() > self.rows.max_capacity() / 2;
         room && self.rows.try_send(Row::Open(Box::new(contact.clone()))).is_ok()
+    }
+
+    /// Who could be reached where when the service last stopped. Empty the second time.
+    pub fn registrations(&mut self) -> Vec<Binding> {
+        std::mem::take(&mut self.registrations)
+    }
+
+    /// Keeps who can be reached where. Never waits.
+    pub fn registration(&self, change: &registrar::Change) {
+        let row = match change {
+            registrar::Change::Added(binding) | registrar::Change::Refreshed(binding) => {
+                (binding.name(), binding.save())
+            }
+            registrar::Change::Removed(binding) => (binding.name(), None),
+        };
+        if self.rows.try_send(Row::Registration(Box::new(row))).is_err() {
+            tracing::warn!("the disk is too slow: a registration is not kept for the next start");
+        }
     }
 
     /// Has the time written. Never waits.
@@ -234,6 +267,7 @@ impl Writer {
             match row {
                 Row::Done(contact) => insert(&mut transaction, contact).await?,
                 Row::Open(contact) if last[&row.call()] == n => insert_open(&mut transaction, contact).await?,
+                Row::Registration(row) => registrations::insert(&mut transaction, &row.0, row.1.as_ref()).await?,
                 Row::Open(_) | Row::Alive => {}
             }
         }
@@ -519,7 +553,8 @@ mod tests {
         assert_eq!((ids, open_calls(&folder).await), (vec![1, 2], vec![3]));
         let mut database = connect(&file(folder.path())).await.unwrap();
         let versions = sqlx::query("SELECT version FROM schema_versions").fetch_all(&mut database).await.unwrap();
-        assert_eq!(versions.iter().map(|row| row.get::<i64, _>(0)).collect::<Vec<_>>(), [1, 2]);
+        let versions: Vec<i64> = versions.iter().map(|row| row.get(0)).collect();
+        assert_eq!(versions, (1..=MIGRATIONS.len() as i64).collect::<Vec<_>>());
     }
 
     #[tokio::test]

@@ -164,16 +164,18 @@ impl Engine {
         let name = self.agents.seat(agent).name.clone();
         let Some(call) = self.calls.get(&call_id) else { return Vec::new() };
         let from_user = if call.from.is_empty() { "anonymous".to_owned() } else { call.from.clone() };
-        let phones: Vec<_> = self.registrar.lookup(&name).map(|binding| (binding.uri.clone(), binding.hop)).collect();
+        let phones: Vec<_> = self.registrar.phones(&name).map(|b| (b.uri.clone(), b.hop, b.path.clone())).collect();
         let mut legs = Vec::with_capacity(phones.len());
-        for (target, hop) in phones {
+        for (target, hop, path) in phones {
             let leg = LegId(self.ids.next());
+            let mut headers = headers.clone();
+            path.into_iter().for_each(|proxy| headers.push("Route", proxy));
             let dial = Dial {
                 target,
                 hop,
                 from: (Some(display.clone()), Uri::sip(Some(&from_user), hop.local)),
                 to: Uri::sip(Some(&name), hop.local),
-                headers: headers.clone(),
+                headers,
                 account: None,
             };
             self.dial(call_id, leg, dial);

@@ -2,11 +2,9 @@
 
 use super::Engine;
 use super::calls::{Call, Plan, Stage};
-use crate::acd::Change;
 use crate::ids::{AgentId, CallId, LegId};
 use crate::record::What;
 use crate::sip::auth::Verdict;
-use crate::sip::registrar;
 use crate::sip::{self, Headers, Hop, InviteId, Method, Request, Response, TransactionId};
 use crate::time::Time;
 use std::collections::BTreeSet;
@@ -151,20 +149,7 @@ impl Engine {
         }
         let (response, changes) = self.registrar.register(now, &name, request, hop);
         self.endpoint.respond(now, id, response);
-        let changed = changes.into_iter().filter_map(|change| match change {
-            registrar::Change::Added(binding) | registrar::Change::Removed(binding) => Some(binding.user),
-            registrar::Change::Refreshed(_) => None,
-        });
-        self.registrations_changed(now, changed.collect::<Vec<_>>());
-    }
-
-    /// Agents are logged in while they have a phone.
-    pub(super) fn registrations_changed(&mut self, now: Time, users: impl IntoIterator<Item = String>) {
-        for user in users {
-            let Some(agent) = self.agents.named(&user) else { continue };
-            let reachable = self.registrar.is_registered(&user);
-            self.acd_apply(now, if reachable { Change::LoggedIn { agent } } else { Change::LoggedOut { agent } });
-        }
+        self.phones_changed(now, changes);
     }
 
     fn sender(&mut self, now: Time, request: &Request, hop: &Hop) -> Sender {

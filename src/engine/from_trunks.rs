@@ -41,7 +41,8 @@ impl Engine {
     pub(super) fn on_answer(&mut self, now: Time, client: ClientId, result: Result<Box<Response>, Failure>) {
         match self.trunks.take_asked(client) {
             Some(Asked::Register { trunk, number }) => self.on_registration(now, trunk, number, result.ok().as_deref()),
-            None => {}
+            // A phone.
+            None => self.on_ping_answer(now, client, result),
         }
     }
 

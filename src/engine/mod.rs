@@ -13,6 +13,7 @@ mod from_call;
 mod from_flow;
 mod from_sip;
 mod from_trunks;
+mod phones;
 pub mod settings;
 pub mod trunks;
 
@@ -24,12 +25,12 @@ use crate::ids::{AgentId, CallId, EntryId, IdSource, LegId, OfferId, QueueId};
 use crate::media;
 use crate::record::{CallEvent, What};
 use crate::sip::auth::Authenticator;
-use crate::sip::registrar::Registrar;
-use crate::sip::{BadMessage, Endpoint, Hop, Message, Transmit, Transport};
+use crate::sip::registrar::{self, Binding, Registrar};
+use crate::sip::{BadMessage, ClientId, Endpoint, Hop, Message, Transmit, Transport};
 use crate::time::{Duration, Time};
 use agents::Agents;
 use calls::{Call, Offer};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use trunks::Trunks;
 
@@ -64,6 +65,8 @@ pub enum Output {
     Sip(Transmit),
     Media(media::Command),
     Event(CallEvent),
+    /// Who can be reached where: to be kept for [`Engine::restore`] in the next run.
+    Registration(Box<registrar::Change>),
     /// Said once after `Input::Drain`, when the last call is over.
     Drained,
 }
@@ -77,6 +80,8 @@ pub struct Engine {
     endpoint: Endpoint,
     registrar: Registrar,
     auth: Authenticator,
+    /// Phones that were asked whether they are there.
+    pings: HashMap<ClientId, registrar::Name>,
     legs: Legs,
     acd: Acd,
     agents: Agents,
@@ -118,6 +123,7 @@ impl Engine {
             registrar: Registrar::new(settings.registrar),
             auth: Authenticator::new(&settings.realm, settings.auth_key, NONCE_LIFETIME)
                 .asking_for(settings.digest.clone()),
+            pings: HashMap::new(),
             legs: Legs::default(),
             acd: Acd::new(now.as_micros()),
             agents: Agents::new(&settings.agents),
@@ -149,6 +155,12 @@ impl Engine {
         engine
     }
 
+    /// Takes registrations of an earlier run, before anything else: who is still an agent is logged in.
+    pub fn restore(&mut self, now: Time, bindings: Vec<Binding>) {
+        self.restore_phones(now, bindings);
+        self.settle(now);
+    }
+
     pub fn handle(&mut self, now: Time, input: Input) {
         match input {
             Input::Sip { hop, message } => self.endpoint.handle_message(now, &hop, *message),
@@ -156,8 +168,8 @@ impl Engine {
             Input::HopFailed { hop } => {
                 // One datagram that was refused says little about a phone; a lost connection says it is gone.
                 if hop.transport != Transport::Udp {
-                    let gone = self.registrar.remove_hop(&hop);
-                    self.registrations_changed(now, gone.into_iter().map(|binding| binding.user));
+                    let gone = self.registrar.remove_hop(now, &hop);
+                    self.phones_gone(now, gone);
                 }
                 self.endpoint.handle_hop_failed(now, &hop);
             }
@@ -175,7 +187,8 @@ impl Engine {
         self.endpoint.handle_timeout(now);
         self.trunks_due(now);
         let gone = self.registrar.handle_timeout(now);
-        self.registrations_changed(now, gone.into_iter().map(|binding| binding.user));
+        self.phones_gone(now, gone);
+        self.ping_phones(now);
         if self.acd.poll_timeout().is_some_and(|due| due <= now) {
             self.acd_apply(now, Change::Tick);
         }
@@ -251,6 +264,7 @@ impl Engine {
             ("entries", self.entries.len()),
             ("offers", self.offers.len()),
             ("wakes", self.wakes.len()),
+            ("pings", self.pings.len()),
             ("INVITE usages", self.endpoint.usages()),
             ("transactions", self.endpoint.transactions()),
         ]

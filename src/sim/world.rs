@@ -155,9 +155,18 @@ impl World {
     }
 
     pub fn add_phone(&mut self, id: PhoneId, user: &str, password: Option<&str>) {
+        self.add_phone_at(World::address(id, 5060), id, user, password);
+    }
+
+    /// One whose own address is not the one that others see.
+    pub fn add_phone_behind_nat(&mut self, id: PhoneId, user: &str, password: Option<&str>) {
+        self.add_phone_at(SocketAddr::from(([192, 168, 0, 7], 5060)), id, user, password);
+    }
+
+    fn add_phone_at(&mut self, local: SocketAddr, id: PhoneId, user: &str, password: Option<&str>) {
         let settings = PhoneSettings {
             transport: Transport::Udp,
-            local: World::address(id, 5060),
+            local,
             server: switchboard(),
             rtp: World::address(id, 4000),
             user: user.to_owned(),
@@ -255,7 +264,7 @@ impl World {
                 if desk.plugged {
                     let hop = Hop {
                         transport: Transport::Udp,
-                        local: World::address(id, 5060),
+                        local: desk.phone.settings().local,
                         remote: switchboard(),
                         connection: None,
                     };
@@ -339,6 +348,8 @@ impl World {
                         self.at(at, Item::Media(event));
                     }
                 }
+                // For the next run, of which there is none.
+                Output::Registration(_) => {}
                 Output::Event(event) => {
                     let needs = match event.what {
                         What::Queued { entry, .. } => self.engine.acd().needs(entry),

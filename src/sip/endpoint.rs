@@ -49,6 +49,11 @@ impl Transport {
         }
     }
 
+    /// `None`: none that we speak. In any case of letters.
+    pub fn named(name: &str) -> Option<Transport> {
+        [Transport::Udp, Transport::Tcp].into_iter().find(|known| known.name().eq_ignore_ascii_case(name))
+    }
+
     /// The transport itself repeats what is lost, so transactions do not (RFC 3261 §17).
     pub fn is_reliable(self) -> bool {
         self != Transport::Udp

@@ -16,6 +16,7 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 const SETTINGS: &str = r#"
     [sip]
     listen = ["udp:127.0.0.1:0", "tcp:127.0.0.1:0", "udp:[::1]:0", "tcp:[::1]:0"]
+    keep_alive = "1s"
     [http]
     listen = "127.0.0.1:0"
     [data]
@@ -112,6 +113,12 @@ impl House {
         let service = self.service.take().expect("closed once");
         service.drain();
         service.wait();
+    }
+
+    /// Ends it in good order and starts it again on the same data, with new ports.
+    pub fn restart(&mut self) {
+        self.close();
+        self.service = Some(Service::start(&settings(&self.folder.0, "")).expect("the service starts again"));
     }
 
     /// The stored contact records, oldest first.

@@ -5,6 +5,7 @@
 
 mod house;
 mod log;
+mod nat;
 mod person;
 mod program;
 mod ringing;

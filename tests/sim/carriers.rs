@@ -255,6 +255,7 @@ impl House {
                     }
                 }
                 Output::Event(event) => self.told.push(event.what),
+                Output::Registration(_) => {}
                 Output::Drained => self.told.push(What::CallRefused { code: 0, reason: "drained".into() }),
             }
         }

@@ -222,6 +222,24 @@ fn a_registered_phone_that_asks_is_answered_and_a_stranger_is_challenged() {
 }
 
 #[test]
+fn a_phone_behind_nat_that_vanishes_is_noticed_long_before_its_registration_ends() {
+    let mut story = Story::new(office());
+    let home = PhoneId(60);
+    story.world.add_phone_behind_nat(home, "agent0", Some("secret0"));
+    story.act(home, Act::Register { expires: Duration::from_secs(300) });
+    story.act(BJORN, Act::Register { expires: Duration::from_secs(300) });
+    story.pass(Duration::from_secs(60));
+    assert_eq!((story.phase("agent0"), story.phase("agent1")), (Some(AgentPhase::Ready), Some(AgentPhase::Ready)));
+    story.act(home, Act::Unplug);
+    story.act(BJORN, Act::Unplug);
+    // Asked after 25 s at the latest, and given 32 s to answer (RFC 3261 timer F).
+    story.pass(Duration::from_secs(58));
+    assert_eq!((story.phase("agent0"), story.phase("agent1")), (Some(AgentPhase::Offline), Some(AgentPhase::Ready)));
+    story.pass(Duration::from_secs(300));
+    story.over();
+}
+
+#[test]
 fn codes_pause_and_resume() {
     let mut story = Story::new(office());
     story.register_both();

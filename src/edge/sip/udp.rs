@@ -58,6 +58,10 @@ impl Udp {
         }
         let socket: UdpSocket = socket.into();
         let bound = socket.local_addr()?;
+        #[expect(
+            deprecated,
+            reason = "unsound only for what may change its descriptor; std's socket keeps it for life"
+        )]
         let socket = AsyncFd::with_interest(socket, Interest::READABLE | Interest::ERROR)?;
         Ok(Udp { socket, bound, advertise: listen.advertise, outside })
     }

@@ -5,6 +5,7 @@ use crate::sip::headers::Headers;
 use crate::sip::message::{Request, Response, reason_phrase};
 use crate::sip::method::Method;
 use crate::sip::params::Params;
+use crate::sip::registrar;
 use crate::sip::transaction::table::{Owner, ServerKey};
 use crate::sip::uri::{Host, SipUri, Uri};
 use crate::time::Time;
@@ -120,7 +121,11 @@ impl Endpoint {
 
     /// 420 with the option tags we do not know, if there are any (RFC 3261 §8.2.2.3).
     pub(super) fn unsupported_options(&self, request: &Request) -> Option<Response> {
-        let known = |tag: &str| self.settings.supported.iter().any(|known| known.eq_ignore_ascii_case(tag));
+        let further = if request.method == Method::Register { &registrar::OPTION_TAGS[..] } else { &[] };
+        let known = |tag: &str| {
+            let mut all = self.settings.supported.iter().map(String::as_str).chain(further.iter().copied());
+            all.any(|known| known.eq_ignore_ascii_case(tag))
+        };
         let unknown: Vec<&str> = request.headers.require().filter(|tag| !known(tag)).collect();
         if unknown.is_empty() {
             return None;

@@ -1,0 +1,89 @@
+//! Registrations from one run to the next.
+
+use crate::sip::registrar::{Binding, Name, Saved};
+use sqlx::Row as _;
+use sqlx::sqlite::SqliteConnection;
+
+/// Keeps a registration, or forgets it.
+pub(super) async fn insert(database: &mut SqliteConnection, name: &Name, binding: Option<&Saved>) -> sqlx::Result<()> {
+    let statement = match binding {
+        Some(_) => "INSERT OR REPLACE INTO registrations (user, contact, binding) VALUES (?, ?, ?)",
+        None => "DELETE FROM registrations WHERE user = ? AND contact = ?",
+    };
+    let query = sqlx::query(statement).bind(&name.user).bind(&name.contact);
+    let query = match binding {
+        Some(binding) => query.bind(serde_json::to_string(binding).expect("a binding has only plain keys and values")),
+        None => query,
+    };
+    query.execute(database).await?;
+    Ok(())
+}
+
+/// Rows that cannot be used are left out, with a word in the log; the phone's next REGISTER writes them anew.
+pub(super) async fn read(database: &mut SqliteConnection) -> sqlx::Result<Vec<Binding>> {
+    let rows = sqlx::query("SELECT binding FROM registrations ORDER BY user, contact").fetch_all(database).await?;
+    let mut bindings = Vec::with_capacity(rows.len());
+    for row in rows {
+        let text: String = row.try_get(0)?;
+        let binding = serde_json::from_str::<Saved>(&text).map_err(anyhow::Error::from);
+        match binding.and_then(|saved| Ok(Binding::try_from(saved)?)) {
+            Ok(binding) => bindings.push(binding),
+            Err(error) => tracing::warn!(%error, "a registration of the last run cannot be used"),
+        }
+    }
+    Ok(bindings)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Store, connect, file};
+    use crate::edge::Clock;
+    use crate::edge::metrics::{Metrics, Names};
+    use crate::edge::testing::Folder;
+    use crate::sip::{Change, Hop, Message, Registrar, Transport, registrar};
+    use crate::time::{Duration, Time};
+    use sqlx::raw_sql;
+
+    const LIMIT: Duration = Duration::from_secs(10);
+
+    async fn open(folder: &Folder) -> Store {
+        let clock = Clock::start();
+        Store::open(folder.path(), clock, Metrics::new(clock, &Names::default()).store.clone()).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn who_could_be_reached_is_known_at_the_next_start() {
+        let folder = Folder::new();
+        let now = Time::from_secs(1_795_424_400);
+        let mut registrar = Registrar::new(registrar::Settings::default());
+        let mut register = |cseq: u32, contacts: &str| -> Vec<Change> {
+            let text = format!(
+                "REGISTER sip:h SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nFrom: <sip:anna@h>;tag=1\r\n\
+                 To: <sip:anna@h>\r\nCall-ID: 1\r\nCSeq: {cseq} REGISTER\r\nContact: {contacts}\r\n\r\n"
+            );
+            let Ok(Message::Request(request)) = Message::parse(text.as_bytes()) else { panic!("no request") };
+            let (local, remote) = ("192.0.2.1:5060".parse().unwrap(), "198.51.100.7:5060".parse().unwrap());
+            let hop = Hop { transport: Transport::Udp, local, remote, connection: None };
+            registrar.register(now, "anna", &request, &hop).1
+        };
+        let known = |store: &mut Store| -> Vec<String> {
+            store.registrations().iter().map(|b| b.uri.user().unwrap().to_owned()).collect()
+        };
+        let mut store = open(&folder).await;
+        assert_eq!(known(&mut store), Vec::<String>::new());
+        register(1, "<sip:a@h>, <sip:b@h>").iter().for_each(|change| store.registration(change));
+        store.close(LIMIT).await;
+        let mut store = open(&folder).await;
+        assert_eq!(known(&mut store), ["a", "b"]);
+        let changes = register(2, "<sip:a@h>;expires=0, <sip:c@h>");
+        assert_eq!(changes.len(), 2);
+        changes.iter().for_each(|change| store.registration(change));
+        store.close(LIMIT).await;
+        // One that nobody can read does not stand in the way of the others.
+        let mut other = connect(&file(folder.path())).await.unwrap();
+        raw_sql("INSERT INTO registrations VALUES ('anna', 'x', '{}')").execute(&mut other).await.unwrap();
+        let mut store = open(&folder).await;
+        assert_eq!(known(&mut store), ["b", "c"]);
+        store.close(LIMIT).await;
+    }
+}
