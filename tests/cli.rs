@@ -346,6 +346,26 @@ fn a_machine_without_ipv6_serves_on_what_it_has() {
 }
 
 #[test]
+fn the_demonstration_makes_itself_a_certificate_and_the_service_does_not() {
+    if !rustix::process::getuid().is_root() {
+        println!("not done: only root can make a network where the usual ports are free");
+        return;
+    }
+    let folder = scratch("demo-tls");
+    let Output { status, stdout, .. } = vaxel_without_ipv6(&folder, &["demo"]).output().expect("it starts");
+    let said = String::from_utf8_lossy(&stdout);
+    assert!(status.success() && said.contains("tls 127.0.0.1:5061"), "{said}");
+    let made = |name: &str| std::fs::read_to_string(folder.join("data").join(name)).expect("a file was made");
+    assert!(made("self-signed.pem").starts_with("-----BEGIN CERTIFICATE-----"));
+    assert!(made("self-signed.key").starts_with("-----BEGIN PRIVATE KEY-----"));
+
+    let mut command = vaxel_without_ipv6(&folder, &[]);
+    let output = command.env("VAXEL_SIP__LISTEN", "tls:127.0.0.1:5061").output().expect("it starts");
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && err.contains("tls needs a certificate"), "{err}");
+}
+
+#[test]
 fn it_serves_until_it_is_told_to_end() {
     let folder = scratch("serve");
     let mut command = vaxel(&folder, &[]);

@@ -13,6 +13,7 @@ use std::collections::btree_map::Entry;
 pub(super) fn check(config: &Config, top: &Table) {
     let check = Check { config, top };
     check.listens();
+    check.certificates();
     check.registrations();
     check.names("queues", config.queues.iter().map(|queue| queue.name.as_str()));
     check.names("agents", config.agents.iter().map(|agent| agent.settings.name.as_str()));
@@ -46,6 +47,34 @@ impl Check<'_> {
                 let place = self.top.reader.sources.value(&at.index(i));
                 self.top.reader.note(Problem::error(place, "vaxel would listen there twice"));
             }
+        }
+    }
+
+    fn certificates(&self) {
+        let tls = &self.config.sip.tls;
+        let at = At::default().key("sip");
+        let place = |at: &At| self.top.reader.sources.value(at);
+        let is_written = |key| self.top.reader.sources.is_written(&at.key("tls").key(key));
+        for (key, other) in [("certificate", "key"), ("key", "certificate")] {
+            if is_written(key) && !is_written(other) {
+                let problem =
+                    Problem::error(place(&at.key("tls").key(key)), format!("`{key}` is there without `{other}`"));
+                self.top.reader.note(problem.help("each is the half of the other: name both files"));
+            }
+        }
+        if is_written("client_certificate") && !is_written("client_ca") {
+            let place = place(&at.key("tls").key("client_certificate"));
+            let problem = Problem::error(place, "nobody is named who could vouch for the certificates of clients");
+            self.top.reader.note(problem.help("name a file with authorities as `client_ca`"));
+        }
+        if tls.certificate.is_some() || is_written("certificate") || is_written("key") {
+            return;
+        }
+        let secure = |listen: &super::Listen| listen.transport.is_secure();
+        if let Some(i) = self.config.sip.listen.iter().position(secure) {
+            let transport = self.config.sip.listen[i].transport.word();
+            let problem = Problem::error(place(&at.key("listen").index(i)), format!("{transport} needs a certificate"));
+            self.top.reader.note(problem.help("name `certificate` and `key` in [sip.tls]"));
         }
     }
 

@@ -17,7 +17,7 @@ mod values;
 pub use fill::Given;
 pub use problem::{Place, Problem, Severity, nearest};
 pub use starter::starter;
-pub use values::{Domain, Hop, Listen, Ports, Secret};
+pub use values::{ClientCertificate, Domain, Hop, Listen, Ports, Secret};
 
 use crate::acd::{AgentSettings, QueueSettings};
 use crate::engine::settings::Network;
@@ -78,6 +78,20 @@ pub struct Sip {
     pub registration_max: Duration,
     /// How often a phone behind NAT is asked whether it is there; zero: never.
     pub keep_alive: Duration,
+    pub tls: Tls,
+}
+
+/// PEM files that could be read. Whether they hold what they should is known to whoever uses them.
+#[derive(Clone, Debug, Default)]
+pub struct Tls {
+    /// There with `key` or not at all; there when `listen` has a transport that needs it.
+    pub certificate: Option<PathBuf>,
+    pub key: Option<PathBuf>,
+    /// Authorities of those we connect to; `None`: those that browsers trust.
+    pub ca: Option<PathBuf>,
+    /// Authorities of those who connect to us; `None`: they are not asked for a certificate.
+    pub client_ca: Option<PathBuf>,
+    pub client_certificate: ClientCertificate,
 }
 
 #[derive(Clone, Debug)]
@@ -189,7 +203,7 @@ pub struct Trunk {
     pub to: Option<Hop>,
     /// Beginnings of the numbers that are sent there, longest first; `+` alone is every international one.
     pub takes: Vec<String>,
-    /// The carrier's name, where it wants to be called by one.
+    /// The carrier's name, where it wants to be called by one; by TLS its certificate must have it.
     pub domain: Option<Domain>,
     /// What its challenges are answered with.
     pub account: Option<Account>,
@@ -318,6 +332,13 @@ impl Config {
                 registration_min: seconds(sip, "registration_min", 1, 86_400),
                 registration_max: seconds(sip, "registration_max", 1, 7 * 86_400),
                 keep_alive: seconds(sip, "keep_alive", 0, 600),
+                tls: section(sip, "tls", |tls| Tls {
+                    certificate: pem(tls, "certificate", read),
+                    key: pem(tls, "key", read),
+                    ca: pem(tls, "ca", read),
+                    client_ca: pem(tls, "client_ca", read),
+                    client_certificate: tls.optional("client_certificate").unwrap_or_default(),
+                }),
             }),
             media: section(top, "media", |media| Media {
                 ports: media.optional("ports").unwrap_or(Ports(20_000..=29_999)),
@@ -475,6 +496,23 @@ fn password(agent: &Table, read: &dyn Fn(&Path) -> io::Result<String>) -> Option
             }
         },
     }
+}
+
+/// A PEM file that can be read.
+fn pem(table: &Table, key: &'static str, read: &dyn Fn(&Path) -> io::Result<String>) -> Option<PathBuf> {
+    let file = table.path(key)?;
+    match read(&file) {
+        Ok(text) if text.contains("-----BEGIN ") => return Some(file),
+        Ok(_) => {
+            let message = format!("{} is no PEM file", file.display());
+            table.wrong(key, message, "it must have a line that begins with -----BEGIN".into());
+        }
+        Err(e) => {
+            let message = format!("{} cannot be read: {e}", file.display());
+            table.wrong(key, message, "name a PEM file that the user that vaxel runs as can read".into());
+        }
+    }
+    None
 }
 
 #[cfg(test)]

@@ -67,6 +67,7 @@ macro_rules! quoted {
 
 quoted! {
     super::Listen: r#"transport, address and port such as "udp:192.0.2.1:5060""#,
+    super::ClientCertificate: r#""required" or "optional""#,
     super::Hop: r#"transport, address and port such as "udp:192.0.2.1:5060""#,
     Network: r#"an address or network such as "203.0.113.0/24""#,
     crate::media::Ringback: r#"tones in hertz and seconds of tone and silence, such as "425 1/4" or "440+480 2/4""#,

@@ -91,7 +91,7 @@ fn everything_wrong_is_said_at_once_with_its_place() {
         problems(
             r#"[sip]
 relm = "vaxel"
-listen = ["udp:127.0.0.1:5060", "tls:127.0.0.1:5061", 5060]
+listen = ["udp:127.0.0.1:5060", "sctp:127.0.0.1:5061", 5060]
 [media]
 ports = "80-90"
 silence_limit = 30
@@ -141,6 +141,48 @@ name = "b"
 from = ["198.51.100.1", "203.0.113.7"]"#
         )
     );
+}
+
+const PEM: &str = "-----BEGIN CERTIFICATE-----\n";
+
+#[test]
+fn certificates_are_named_by_files_that_can_be_read() {
+    let files = [("/etc/vaxel/tls/a.pem", PEM), ("/keys/a.key", PEM), ("/etc/vaxel/ca.pem", PEM)];
+    let toml = r#"
+        [sip]
+        listen = ["TLS:192.0.2.1:5061 as 203.0.113.7"]
+        [sip.tls]
+        certificate = "tls/a.pem"
+        key = "/keys/a.key"
+        client_ca = "ca.pem"
+        client_certificate = "optional"
+        [[trunks]]
+        name = "carrier"
+        to = "tls:203.0.113.1:5061"
+        domain = "sip.carrier.example"
+    "#;
+    let config = load_with(Some(&format!("{CLEAN}\n{toml}")), &[], &files).unwrap().config;
+    assert_eq!(config.sip.listen[0].transport.word(), "tls");
+    let tls = config.sip.tls;
+    assert_eq!((tls.certificate, tls.key), (Some("/etc/vaxel/tls/a.pem".into()), Some("/keys/a.key".into())));
+    assert_eq!((tls.ca, tls.client_ca), (None, Some("/etc/vaxel/ca.pem".into())));
+    assert_eq!(tls.client_certificate, ClientCertificate::Optional);
+}
+
+#[test]
+fn a_certificate_that_is_missing_or_halved_is_an_error() {
+    insta::assert_snapshot!(
+        "no_certificate",
+        problems("[sip]\nlisten = [\"udp:127.0.0.1:5060\", \"tls:127.0.0.1:5061\"]")
+    );
+    let files = [("/etc/vaxel/a.pem", PEM), ("/etc/vaxel/a.der", "0\u{1}"), ("/etc/vaxel/vaxel.toml", "")];
+    let toml = r#"[sip.tls]
+certificate = "a.pem"
+ca = "a.der"
+client_ca = "gone.pem"
+client_certificate = "maybe""#;
+    let problems = load_with(Some(&format!("{CLEAN}\n{toml}")), &[], &files).unwrap_err();
+    insta::assert_snapshot!("half_a_certificate", shown(&problems));
 }
 
 #[test]

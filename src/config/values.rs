@@ -42,11 +42,9 @@ impl FromStr for Hop {
     type Err = String;
     fn from_str(text: &str) -> Result<Hop, String> {
         let (transport, address) = text.split_once(':').ok_or("there is no transport in it")?;
-        let transport = match transport.to_ascii_lowercase().as_str() {
-            "udp" => Transport::Udp,
-            "tcp" => Transport::Tcp,
-            other => return Err(format!("`{other}` is no transport that vaxel speaks")),
-        };
+        let transport = transport.to_ascii_lowercase();
+        let known = Transport::ALL.into_iter().find(|known| known.word() == transport);
+        let transport = known.ok_or_else(|| format!("`{transport}` is no transport that vaxel speaks"))?;
         let address = address.parse().map_err(|_| format!("`{address}` is no address and port"))?;
         Ok(Hop { transport, address })
     }
@@ -54,11 +52,7 @@ impl FromStr for Hop {
 
 impl fmt::Display for Hop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let transport = match self.transport {
-            Transport::Udp => "udp",
-            Transport::Tcp => "tcp",
-        };
-        write!(f, "{transport}:{}", self.address)
+        write!(f, "{}:{}", self.transport.word(), self.address)
     }
 }
 
@@ -97,6 +91,26 @@ impl FromStr for Listen {
             }
         };
         Ok(Listen { transport, address, advertise })
+    }
+}
+
+/// Whether who connects to us by TLS must show a certificate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ClientCertificate {
+    #[default]
+    Required,
+    /// One that is shown must be good.
+    Optional,
+}
+
+impl FromStr for ClientCertificate {
+    type Err = String;
+    fn from_str(text: &str) -> Result<ClientCertificate, String> {
+        match text {
+            "required" => Ok(ClientCertificate::Required),
+            "optional" => Ok(ClientCertificate::Optional),
+            _ => Err(String::new()),
+        }
     }
 }
 

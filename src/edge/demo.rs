@@ -2,23 +2,30 @@
 //! and RTP over loopback.
 
 use super::clock::Clock;
-use super::output;
+use super::data::Folder;
 use super::service::Service;
 use super::softphone::{Do, SoftPhone};
+use super::{output, sip};
 use crate::audio::{measure, tone};
-use crate::config::Config;
+use crate::config::{Config, Listen};
 use crate::sim::PhoneEvent;
 use crate::sip::Transport;
 use crate::time::{Duration, Time};
 use anyhow::{Context, Result, bail, ensure};
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 
 /// The tones that the three speak, in hertz: far enough apart to be told from each other, and none a DTMF tone.
 const CALLER: f64 = 440.0;
 const FIRST_AGENT: f64 = 550.0;
 const SECOND_AGENT: f64 = 660.0;
+/// Where the demonstration listens besides.
+const SECURE: [Listen; 1] = [Listen {
+    transport: Transport::Tls,
+    address: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5061),
+    advertise: None,
+}];
 /// How long anything may take before the demonstration has failed.
 const LIMIT: Duration = Duration::from_secs(15);
 /// A tone is heard when it is louder than this, in dBFS, for this long without a hole.
@@ -42,7 +49,7 @@ pub fn run(config: &Config, options: &Options) -> Result<()> {
     let wav = options.wav.clone().unwrap_or_else(|| config.data.folder.join("demo-caller.wav"));
     let number = config.numbers.first().context("the demonstration needs a number that can be dialled")?.number.clone();
     ensure!(config.agents.len() >= 2, "the demonstration needs two agents in the settings");
-    let service = Service::start(config)?;
+    let service = Service::start(&with_tls(config)?)?;
     show(&service.announcement(true));
     let story = Story::new(&service, &number)?;
     let outcome = story.play(&wav);
@@ -62,6 +69,19 @@ pub fn run(config: &Config, options: &Options) -> Result<()> {
         drop(service);
     }
     outcome
+}
+
+/// With the built-in settings TLS can be tried as well, by a certificate that nobody but itself vouches for.
+fn with_tls(config: &Config) -> Result<Config> {
+    let mut config = config.clone();
+    if config.sip.listen_is_built_in {
+        // The lock is given back: the service takes it.
+        let folder = Folder::open(&config.data.folder)?;
+        let own = sip::self_signed(folder.path())?;
+        (config.sip.tls.certificate, config.sip.tls.key) = (Some(own.certificate), Some(own.key));
+        config.sip.listen.extend(SECURE);
+    }
+    Ok(config)
 }
 
 struct Story<'a> {

@@ -7,10 +7,10 @@ use super::driver::{Driver, Homes};
 use super::media::{self, Workers};
 use super::metrics::{Metrics, Names};
 use super::recorder::Teller;
-use super::sip::{Listen, Sip, StreamLimits, transport_name};
+use super::sip::{Clients, Listen, OwnFiles, Sip, StreamLimits, Tls, TlsSettings};
 use super::store::{self, Store};
 use super::{flows, http, log, recorder, sounds};
-use crate::config::{self, Config, Given};
+use crate::config::{self, ClientCertificate, Config, Given};
 use crate::engine::{Engine, Input};
 use crate::flow::RINGBACK;
 use crate::media::Sound;
@@ -95,7 +95,8 @@ impl Service {
         };
         let listen: Vec<_> = config.sip.listen.iter().map(listen).collect();
         let traffic = metrics.traffic.clone();
-        let sip = Sip::start(&listen, StreamLimits::default(), runtime.handle(), door.clone(), traffic, clock)?;
+        let tls = Arc::new(Tls::load(tls_settings(config), metrics.certificates.clone())?);
+        let sip = Sip::start(&listen, StreamLimits::default(), tls, runtime.handle(), door.clone(), traffic, clock)?;
         let sip = Arc::new(sip);
         let draining = Arc::new(AtomicBool::new(false));
         let sources = http::Sources { metrics: metrics.clone(), door: door.clone(), draining: draining.clone() };
@@ -214,7 +215,7 @@ impl Service {
             writeln!(text, "  {what:<9} {rest}").expect("writing to memory cannot fail");
         };
         for (n, (transport, address)) in self.sip().iter().enumerate() {
-            line(if n == 0 { "SIP" } else { "" }, format!("{} {address}", transport_name(*transport)));
+            line(if n == 0 { "SIP" } else { "" }, format!("{} {address}", transport.word()));
         }
         for (n, (number, flow)) in self.numbers.iter().enumerate() {
             line(if n == 0 { "dial" } else { "" }, format!("{number} (flow {flow})"));
@@ -232,7 +233,7 @@ impl Service {
         text
     }
 
-    /// Runs until SIGTERM or SIGINT, which drains; a second one ends at once. `ready` is called when signals are heard,
+    /// Runs until SIGTERM or SIGINT, which drains; a second one ends at once. SIGHUP reads the certificates again. `ready` is called when signals are heard,
     /// not before: whoever reads what it says may send one at once.
     ///
     /// # Errors
@@ -242,10 +243,14 @@ impl Service {
         let ended = self.runtime().block_on(async {
             let mut terminate = signal(SignalKind::terminate())?;
             let mut interrupt = signal(SignalKind::interrupt())?;
+            let mut hangup = signal(SignalKind::hangup())?;
             ready(&self);
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
+            loop {
+                tokio::select! {
+                    _ = terminate.recv() => break,
+                    _ = interrupt.recv() => break,
+                    Some(()) = hangup.recv() => self.sip.reload_certificates(),
+                }
             }
             tracing::info!("no new calls are taken; waiting for those that run");
             self.drain();
@@ -369,12 +374,25 @@ fn trunk_hops(config: &Config, sip: &Sip) -> anyhow::Result<std::collections::BT
     outgoing
         .map(|(trunk, to)| {
             let hop = sip.towards(to.transport, to.address).with_context(|| {
-                let transport = transport_name(to.transport);
+                let transport = to.transport.word();
                 format!("trunk {}: vaxel listens nowhere from where {transport} reaches {}", trunk.name, to.address)
             })?;
             Ok((trunk.name.clone(), hop))
         })
         .collect()
+}
+
+fn tls_settings(config: &Config) -> TlsSettings {
+    let config::Tls { certificate, key, ca, client_ca, client_certificate } = config.sip.tls.clone();
+    let clients = match (client_ca, client_certificate) {
+        (None, _) => Clients::Unasked,
+        (Some(ca), ClientCertificate::Required) => Clients::Required { ca },
+        (Some(ca), ClientCertificate::Optional) => Clients::Optional { ca },
+    };
+    let own = certificate.zip(key).map(|(certificate, key)| OwnFiles { certificate, key, clients });
+    let names =
+        config.trunks.iter().filter_map(|trunk| Some((trunk.to?.address, trunk.domain.as_ref()?.0.to_string())));
+    TlsSettings { own, ca, names: names.collect() }
 }
 
 fn said<T: ToString>(problems: &[T]) -> String {

@@ -4,7 +4,7 @@
 //! leads back, and peers that record a route are exactly the ones whose messages come from it, so the route set decides
 //! what is written and never where it is sent. Strict routers (RFC 2543) are not supported.
 
-use super::endpoint::{Hop, Transport};
+use super::endpoint::Hop;
 use super::headers::{Headers, NameAddr};
 use super::message::{Request, Response};
 use super::method::Method;
@@ -135,13 +135,13 @@ impl Dialog {
     /// Another way when the connection of `hop` is lost: to open one to the peer's own address (§12.2.1.1). `None` for
     /// UDP, after it was tried, and when that address is a name.
     pub fn fallback(&mut self) -> Option<Hop> {
-        if self.hop.transport == Transport::Udp || self.hop.connection.is_none() {
+        if !self.hop.transport.is_reliable() || self.hop.connection.is_none() {
             return None;
         }
         let first = self.routes.first().and_then(|route| NameAddr::parse(route).ok()).map(|route| route.uri);
         let uri = first.as_ref().unwrap_or(&self.target).as_sip()?;
         let Host::Ip(ip) = &uri.host else { return None };
-        self.hop.remote = SocketAddr::new(*ip, uri.port.unwrap_or(5060));
+        self.hop.remote = SocketAddr::new(*ip, uri.port.unwrap_or(self.hop.transport.default_port()));
         self.hop.connection = None;
         Some(self.hop)
     }
@@ -169,6 +169,7 @@ fn contact_of(headers: &Headers) -> Option<Uri> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sip::endpoint::Transport;
 
     fn hop(transport: Transport) -> Hop {
         let connection = (transport == Transport::Tcp).then_some(7);

@@ -38,20 +38,56 @@ use std::net::SocketAddr;
 pub enum Transport {
     Udp,
     Tcp,
+    /// TLS over TCP (RFC 3261 §26.2).
+    Tls,
 }
 
 impl Transport {
+    pub const ALL: [Transport; 3] = [Transport::Udp, Transport::Tcp, Transport::Tls];
+
     /// As written in Via.
     pub fn name(self) -> &'static str {
         match self {
             Transport::Udp => "UDP",
             Transport::Tcp => "TCP",
+            Transport::Tls => "TLS",
         }
     }
 
     /// `None`: none that we speak. In any case of letters.
     pub fn named(name: &str) -> Option<Transport> {
-        [Transport::Udp, Transport::Tcp].into_iter().find(|known| known.name().eq_ignore_ascii_case(name))
+        Transport::ALL.into_iter().find(|known| known.name().eq_ignore_ascii_case(name))
+    }
+
+    /// As written in settings and logs.
+    pub fn word(self) -> &'static str {
+        match self {
+            Transport::Udp => "udp",
+            Transport::Tcp => "tcp",
+            Transport::Tls => "tls",
+        }
+    }
+
+    /// The value of a URI's `transport` parameter; `None`: it is what is meant without one.
+    pub fn parameter(self) -> Option<&'static str> {
+        match self {
+            Transport::Udp => None,
+            Transport::Tcp => Some("tcp"),
+            Transport::Tls => Some("tls"),
+        }
+    }
+
+    /// The port of an address that names none (RFC 3261 §19.1.2).
+    pub fn default_port(self) -> u16 {
+        match self {
+            Transport::Udp | Transport::Tcp => 5060,
+            Transport::Tls => 5061,
+        }
+    }
+
+    /// Others cannot read it, and the certificate says who is there.
+    pub fn is_secure(self) -> bool {
+        self == Transport::Tls
     }
 
     /// The transport itself repeats what is lost, so transactions do not (RFC 3261 §17).

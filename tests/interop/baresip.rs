@@ -22,7 +22,7 @@ pub struct Options<'a> {
     pub answers: &'a str,
     /// The tone it speaks, in hertz; `None`: it repeats what it hears.
     pub tone: Option<f64>,
-    /// `udp` or `tcp`.
+    /// `udp`, `tcp` or `tls`; for that the authority is `ca.pem` in the test's folder.
     pub transport: &'a str,
 }
 
@@ -45,6 +45,7 @@ impl Baresip {
         let config = format!(
             "poll_method epoll\nsip_listen {}\nnet_interface {home}\naudio_srate 8000\naudio_channels 1\n\
              rtp_ports {rtp}-{}\nsnd_path {place}\nmodule_path /usr/lib/baresip/modules\n{sound}\
+             sip_cafile {place}/../ca.pem\nsip_verify_server yes\n\
              module g711.so\nmodule sndfile.so\n\
              module account.so\nmodule_app menu.so\nmodule_app ctrl_tcp.so\nctrl_tcp_listen 127.0.0.1:{control}\n",
             SocketAddr::new(home, sip),

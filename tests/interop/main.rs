@@ -9,6 +9,7 @@ mod races;
 mod refusals;
 mod restart;
 mod script;
+mod secure;
 mod server;
 mod sipp;
 mod sound;

@@ -45,6 +45,7 @@ fn exchange(transport: Transport, home: IpAddr, server: SocketAddr, bytes: &[u8]
             stream.write_all(bytes).unwrap();
             Box::new(move |buffer| stream.read(buffer).expect("an answer comes"))
         }
+        other => panic!("these tests do not speak {}", other.word()),
     };
     loop {
         let mut buffer = [0; 4096];

@@ -32,6 +32,7 @@ impl Person {
         let wire = match transport {
             Transport::Udp => Wire::Udp(UdpSocket::bind((home, 0)).expect("a port")),
             Transport::Tcp => Wire::Tcp(connect(home, server), Box::default()),
+            other => panic!("these people do not speak {}", other.word()),
         };
         let local = match &wire {
             Wire::Udp(socket) => socket.local_addr(),

@@ -4,6 +4,7 @@
 //! counted for a configured name exists from the start with 0, so that rates are true from the first event on.
 
 mod calls;
+mod certificates;
 mod media;
 mod traffic;
 mod transactions;
@@ -11,6 +12,7 @@ mod trunks;
 
 pub use calls::Calls;
 pub(in crate::edge) use calls::{ender, exit_name};
+pub use certificates::Certificates;
 pub use media::Media;
 pub use traffic::{SipFault, Traffic};
 pub use transactions::Transactions;
@@ -42,6 +44,7 @@ pub struct Metrics {
     pub traffic: Traffic,
     pub transactions: Transactions,
     pub trunks: Trunks,
+    pub certificates: Certificates,
     pub media: Media,
     pub store: Store,
     pub engine: Engine,
@@ -86,6 +89,7 @@ impl Metrics {
             traffic: Traffic::new(&registry),
             transactions: Transactions::new(&registry),
             trunks: Trunks::new(&registry, &names.trunks),
+            certificates: Certificates::new(&registry),
             media: Media::new(&registry),
             store: Store::new(&registry),
             engine: Engine::new(&registry),

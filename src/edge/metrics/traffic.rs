@@ -38,10 +38,20 @@ pub enum SipFault {
     BadFraming,
     /// A stream ended by an error.
     ConnectionLost,
+    /// A stream was cut: its TLS handshake took too long.
+    HandshakeTimeout,
+    /// A stream was refused: too many handshakes are under way.
+    TooManyHandshakes,
+    /// A stream was cut: what came for TLS was something else.
+    NotTls,
+    /// A stream was cut: the peer and we could not agree on TLS, or it went away meanwhile.
+    TlsFailed,
+    /// A stream was cut: the peer's certificate was refused or missing, or the peer refused ours.
+    Untrusted,
 }
 
 impl SipFault {
-    pub const ALL: [SipFault; 11] = [
+    pub const ALL: [SipFault; 16] = [
         SipFault::Malformed,
         SipFault::Overload,
         SipFault::SendBusy,
@@ -53,6 +63,11 @@ impl SipFault {
         SipFault::SlowReader,
         SipFault::BadFraming,
         SipFault::ConnectionLost,
+        SipFault::HandshakeTimeout,
+        SipFault::TooManyHandshakes,
+        SipFault::NotTls,
+        SipFault::TlsFailed,
+        SipFault::Untrusted,
     ];
 
     pub fn name(self) -> &'static str {
@@ -68,6 +83,11 @@ impl SipFault {
             SipFault::SlowReader => "slow_reader",
             SipFault::BadFraming => "bad_framing",
             SipFault::ConnectionLost => "connection_lost",
+            SipFault::HandshakeTimeout => "handshake_timeout",
+            SipFault::TooManyHandshakes => "too_many_handshakes",
+            SipFault::NotTls => "not_tls",
+            SipFault::TlsFailed => "tls_failed",
+            SipFault::Untrusted => "untrusted_certificate",
         }
     }
 }

@@ -6,9 +6,11 @@
 mod local;
 mod stream;
 mod table;
+mod tls;
 mod udp;
 
 pub use stream::StreamLimits;
+pub use tls::{Clients, OwnFiles, Tls, TlsSettings, self_signed};
 
 use super::door::Door;
 use super::metrics::Traffic;
@@ -42,6 +44,7 @@ pub struct Listen {
 pub struct Sip {
     udp: Vec<Arc<Udp>>,
     streams: Arc<Streams>,
+    tls: Arc<Tls>,
     bound: Vec<(Transport, SocketAddr)>,
     /// What peers are told of each.
     listen: Vec<(Transport, SocketAddr)>,
@@ -56,6 +59,7 @@ struct Outside {
     clock: Clock,
     /// For lines that peers can cause.
     overload: Arc<Throttle>,
+    handshakes: Arc<Throttle>,
 }
 
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
@@ -69,21 +73,23 @@ impl Sip {
     pub fn start(
         listen: &[Listen],
         limits: StreamLimits,
+        tls: Arc<Tls>,
         runtime: &Handle,
         door: Door,
         traffic: Traffic,
         clock: Clock,
     ) -> anyhow::Result<Sip> {
-        let outside = Outside { door, traffic, clock, overload: Arc::new(Throttle::new(LOG_INTERVAL)) };
+        let throttle = || Arc::new(Throttle::new(LOG_INTERVAL));
+        let outside = Outside { door, traffic, clock, overload: throttle(), handshakes: throttle() };
         // Sockets register with the runtime that is current when they are made.
         let _current = runtime.enter();
-        let streams = Arc::new(Streams::new(limits, runtime.clone(), outside.clone()));
+        let streams = Arc::new(Streams::new(limits, tls.clone(), runtime.clone(), outside.clone()));
         let mut udp = Vec::new();
         let mut bound = Vec::new();
         let mut told = Vec::new();
         let mut left_out = Vec::new();
         for listen in listen {
-            let name = format!("{} {}", transport_name(listen.transport), listen.bind);
+            let name = format!("{} {}", listen.transport.word(), listen.bind);
             let address = match listen.transport {
                 Transport::Udp => Udp::bind(listen, outside.clone()).map(|socket| {
                     let socket = Arc::new(socket);
@@ -91,7 +97,7 @@ impl Sip {
                     udp.push(socket.clone());
                     socket.bound()
                 }),
-                Transport::Tcp => streams.listen(listen),
+                Transport::Tcp | Transport::Tls => streams.listen(listen),
             };
             match address {
                 Ok(address) => {
@@ -107,7 +113,8 @@ impl Sip {
         if !left_out.is_empty() {
             tracing::warn!("this machine has no such address, so SIP is not heard on {left_out}");
         }
-        Ok(Sip { udp, streams, bound, listen: told, outside })
+        runtime.spawn(tls.clone().watch());
+        Ok(Sip { udp, streams, tls, bound, listen: told, outside })
     }
 
     /// Where it listens, in the order of the settings, with the ports that the system chose.
@@ -126,8 +133,13 @@ impl Sip {
                     self.outside.hop_failed(transmit.hop);
                 }
             },
-            Transport::Tcp => self.streams.send(transmit),
+            Transport::Tcp | Transport::Tls => self.streams.send(transmit),
         }
+    }
+
+    /// Reads the certificates again, as at the start.
+    pub fn reload_certificates(&self) {
+        self.tls.reload();
     }
 
     /// The way to a peer that has not spoken first; `None`: nothing listens from where it could be reached.
@@ -184,14 +196,6 @@ impl Outside {
     }
 }
 
-/// As it stands in settings and logs.
-pub fn transport_name(transport: Transport) -> &'static str {
-    match transport {
-        Transport::Udp => "udp",
-        Transport::Tcp => "tcp",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -218,6 +222,10 @@ mod tests {
     }
 
     pub fn bench_with(listen: &[Where], places: usize, limits: StreamLimits) -> anyhow::Result<Bench> {
+        bench_tls(listen, places, limits, TlsSettings::default())
+    }
+
+    pub fn bench_tls(listen: &[Where], places: usize, limits: StreamLimits, tls: TlsSettings) -> anyhow::Result<Bench> {
         let listen: Vec<_> = listen
             .iter()
             .map(|(transport, bind, advertise)| Listen {
@@ -227,15 +235,16 @@ mod tests {
                 is_needed: true,
             })
             .collect();
-        bench_on(&listen, places, limits)
+        bench_on(&listen, places, limits, tls)
     }
 
-    fn bench_on(listen: &[Listen], places: usize, limits: StreamLimits) -> anyhow::Result<Bench> {
+    fn bench_on(listen: &[Listen], places: usize, limits: StreamLimits, tls: TlsSettings) -> anyhow::Result<Bench> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         let clock = Clock::start();
         let metrics = Metrics::new(clock, &Names::default());
         let (door, entrance) = door(clock, places);
-        let sip = Sip::start(listen, limits, runtime.handle(), door, metrics.traffic.clone(), clock)?;
+        let tls = Arc::new(Tls::load(tls, metrics.certificates.clone())?);
+        let sip = Sip::start(listen, limits, tls, runtime.handle(), door, metrics.traffic.clone(), clock)?;
         Ok(Bench { sip, entrance, metrics, _runtime: runtime })
     }
 
@@ -245,7 +254,7 @@ mod tests {
         let (here, nowhere) = ("127.0.0.1:0".parse().unwrap(), "192.0.2.1:0".parse().unwrap());
         let on = |transport, bind, is_needed| Listen { transport, bind, advertise: None, is_needed };
         let both = |bind, is_needed| [Transport::Udp, Transport::Tcp].map(|transport| on(transport, bind, is_needed));
-        let bench = |listen: &[Listen]| bench_on(listen, 1, StreamLimits::default());
+        let bench = |listen: &[Listen]| bench_on(listen, 1, StreamLimits::default(), TlsSettings::default());
         let Bench { sip, _runtime, .. } = bench(&[both(nowhere, false), both(here, false)].concat()).unwrap();
         let heard: Vec<_> = sip.bound().iter().map(|(transport, at)| (*transport, at.ip())).collect();
         assert_eq!(heard, [(Transport::Udp, here.ip()), (Transport::Tcp, here.ip())]);

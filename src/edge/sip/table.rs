@@ -1,7 +1,7 @@
 //! Which stream connections are open, to whom, and what waits to be written to each.
 
 use super::stream::StreamLimits;
-use crate::sip::Hop;
+use crate::sip::{Hop, Transport};
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use tokio::sync::mpsc;
@@ -12,13 +12,14 @@ pub(super) struct Table {
     limits: StreamLimits,
     next: u64,
     open: HashMap<u64, Entry>,
-    /// The newest connection to each peer.
-    by_remote: HashMap<SocketAddr, u64>,
+    /// The newest connection to each peer that may be used by who does not name it.
+    by_remote: HashMap<(Transport, SocketAddr), u64>,
     by_source: HashMap<IpAddr, usize>,
 }
 
 #[derive(Debug)]
 struct Entry {
+    transport: Transport,
     remote: SocketAddr,
     writes: mpsc::Sender<Vec<u8>>,
 }
@@ -51,8 +52,8 @@ impl Table {
         Table { limits, next: 1, open: HashMap::new(), by_remote: HashMap::new(), by_source: HashMap::new() }
     }
 
-    /// A new connection with `remote`. Ids are not used twice.
-    pub fn add(&mut self, remote: SocketAddr) -> Result<Place, Full> {
+    /// A new connection with `remote`. Ids are not used twice. `findable`: also used for what names the peer alone.
+    pub fn add(&mut self, transport: Transport, remote: SocketAddr, findable: bool) -> Result<Place, Full> {
         if self.open.len() >= self.limits.total {
             return Err(Full::Total);
         }
@@ -64,15 +65,18 @@ impl Table {
         let id = self.next;
         self.next += 1;
         let (sender, writes) = mpsc::channel(self.limits.queued.max(1));
-        self.open.insert(id, Entry { remote, writes: sender });
-        self.by_remote.insert(remote, id);
+        self.open.insert(id, Entry { transport, remote, writes: sender });
+        if findable {
+            self.by_remote.insert((transport, remote), id);
+        }
         Ok(Place { id, writes })
     }
 
     pub fn remove(&mut self, id: u64) {
         let Some(entry) = self.open.remove(&id) else { return };
-        if self.by_remote.get(&entry.remote) == Some(&id) {
-            self.by_remote.remove(&entry.remote);
+        let peer = (entry.transport, entry.remote);
+        if self.by_remote.get(&peer) == Some(&id) {
+            self.by_remote.remove(&peer);
         }
         if let Some(from_one) = self.by_source.get_mut(&entry.remote.ip()) {
             *from_one -= 1;
@@ -84,7 +88,7 @@ impl Table {
 
     /// Puts bytes into the queue of the connection that `hop` names, or of the newest one to its peer.
     pub fn write(&mut self, hop: &Hop, bytes: Vec<u8>) -> Result<(), (NotWritten, Vec<u8>)> {
-        let id = hop.connection.or_else(|| self.by_remote.get(&hop.remote).copied());
+        let id = hop.connection.or_else(|| self.by_remote.get(&(hop.transport, hop.remote)).copied());
         let Some((id, entry)) = id.and_then(|id| self.open.get(&id).map(|entry| (id, entry))) else {
             return Err((NotWritten::Unknown, bytes));
         };
@@ -107,7 +111,6 @@ impl Table {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sip::Transport;
 
     fn table(total: usize, per_source: usize) -> Table {
         Table::new(StreamLimits { total, per_source, queued: 2, ..StreamLimits::default() })
@@ -124,14 +127,14 @@ mod tests {
     #[test]
     fn bounds_hold_and_removal_makes_room() {
         let mut table = table(3, 2);
-        let first = table.add(peer(7, 1)).unwrap();
-        let _second = table.add(peer(7, 2)).unwrap();
-        assert_eq!(table.add(peer(7, 3)).err(), Some(Full::FromOne));
-        let _third = table.add(peer(8, 1)).unwrap();
-        assert_eq!(table.add(peer(9, 1)).err(), Some(Full::Total));
+        let first = table.add(Transport::Tcp, peer(7, 1), true).unwrap();
+        let _second = table.add(Transport::Tcp, peer(7, 2), true).unwrap();
+        assert_eq!(table.add(Transport::Tcp, peer(7, 3), true).err(), Some(Full::FromOne));
+        let _third = table.add(Transport::Tcp, peer(8, 1), true).unwrap();
+        assert_eq!(table.add(Transport::Tcp, peer(9, 1), true).err(), Some(Full::Total));
         table.remove(first.id);
         table.remove(first.id);
-        let again = table.add(peer(7, 3)).unwrap();
+        let again = table.add(Transport::Tcp, peer(7, 3), true).unwrap();
         assert_ne!(again.id, first.id);
         assert_eq!(table.len(), 3);
     }
@@ -139,7 +142,7 @@ mod tests {
     #[test]
     fn nothing_is_left_when_all_are_gone() {
         let mut table = table(10, 10);
-        let places: Vec<_> = (0..5).map(|n| table.add(peer(n % 2, 1)).unwrap()).collect();
+        let places: Vec<_> = (0..5).map(|n| table.add(Transport::Tcp, peer(n % 2, 1), true).unwrap()).collect();
         for place in places {
             table.remove(place.id);
         }
@@ -149,8 +152,8 @@ mod tests {
     #[test]
     fn a_peer_is_reached_by_its_newest_connection_or_by_the_one_named() {
         let mut table = table(10, 10);
-        let mut old = table.add(peer(7, 1)).unwrap();
-        let mut new = table.add(peer(7, 1)).unwrap();
+        let mut old = table.add(Transport::Tcp, peer(7, 1), true).unwrap();
+        let mut new = table.add(Transport::Tcp, peer(7, 1), true).unwrap();
         table.write(&hop(peer(7, 1), None), b"to the newest".to_vec()).unwrap();
         table.write(&hop(peer(7, 1), Some(old.id)), b"to the old".to_vec()).unwrap();
         assert_eq!(new.writes.try_recv().unwrap(), b"to the newest");
@@ -165,7 +168,7 @@ mod tests {
     #[test]
     fn a_peer_that_does_not_read_is_forgotten() {
         let mut table = table(10, 10);
-        let mut place = table.add(peer(7, 1)).unwrap();
+        let mut place = table.add(Transport::Tcp, peer(7, 1), true).unwrap();
         let to = hop(peer(7, 1), Some(place.id));
         table.write(&to, vec![1]).unwrap();
         table.write(&to, vec![2]).unwrap();

@@ -1,7 +1,7 @@
 //! INVITEs we receive, to their end or to their ACK (RFC 3261 §13.3).
 
 use super::inbound::Arrival;
-use super::writing::{SDP, response};
+use super::writing::{SDP, response, wants_secure};
 use super::{EndCause, Endpoint, Event, Hop, InviteId};
 use crate::sip::dialog::Dialog;
 use crate::sip::headers::Headers;
@@ -30,7 +30,7 @@ impl Endpoint {
             return self.refuse_full(arrival, &request);
         }
         let tag = self.start_server(arrival, &request);
-        let contact = self.contact(arrival.hop, request.uri.user());
+        let contact = self.contact(arrival.hop, request.uri.user(), wants_secure(&request));
         let Some(dialog) = Dialog::of_callee(&request, &tag, contact, *arrival.hop) else {
             let refusal = Response { reason: "Missing or Bad Contact header".into(), ..response(400) };
             self.answer(arrival.now, arrival.key, refusal);

@@ -1,6 +1,6 @@
 //! INVITEs we send, to their end or to our ACK (RFC 3261 §13.2, §9.1).
 
-use super::writing::SDP;
+use super::writing::{SDP, is_secure};
 use super::{Endpoint, Event, Failure, Hop, Invitation, InviteId};
 use crate::sip::dialog::Dialog;
 use crate::sip::headers::{Headers, NameAddr};
@@ -30,6 +30,7 @@ impl Endpoint {
     fn write_invite(&mut self, invitation: Invitation) -> Request {
         let Invitation { target, hop, from: (display, from), to, contact_user, headers: further, offer, .. } =
             invitation;
+        let contact = self.contact(&hop, contact_user.as_deref(), is_secure(&target));
         let from = NameAddr::new(display.as_deref(), from).with_tag(&self.table.secrets.tag());
         let mut invite = Request::new(Method::Invite, target);
         let headers = &mut invite.headers;
@@ -38,7 +39,7 @@ impl Endpoint {
         headers.push("To", NameAddr::new(None, to).to_string());
         headers.push("Call-ID", self.table.secrets.call_id());
         headers.push("CSeq", "1 INVITE");
-        headers.push("Contact", self.contact(&hop, contact_user.as_deref()));
+        headers.push("Contact", contact);
         self.describe(headers);
         self.sign(headers, "User-Agent");
         if let Some(wish) = self.settings.session {

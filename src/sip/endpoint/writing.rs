@@ -1,7 +1,7 @@
 //! What an endpoint writes into its own messages.
 
 use super::{Counters, Endpoint, Hop, Transmit, Transport};
-use crate::sip::headers::Headers;
+use crate::sip::headers::{Headers, NameAddr};
 use crate::sip::message::{Request, Response, reason_phrase};
 use crate::sip::method::Method;
 use crate::sip::params::Params;
@@ -30,6 +30,21 @@ pub fn response(code: u16) -> Response {
     Response { code, reason: reason_phrase(code).to_string(), headers: Headers::new(), body: Vec::new() }
 }
 
+/// A `sips:` URI: every hop to it is to be TLS.
+pub fn is_secure(uri: &Uri) -> bool {
+    uri.as_sip().is_some_and(|uri| uri.secure)
+}
+
+/// Whether our Contact in the dialog of this INVITE must be `sips:` (RFC 3261 §12.1.1).
+pub fn wants_secure(invite: &Request) -> bool {
+    let headers = &invite.headers;
+    let previous = match headers.items("Record-Route").next() {
+        Some(route) => NameAddr::parse(route).ok(),
+        None => headers.contacts().ok().and_then(|contacts| contacts.into_iter().next()),
+    };
+    is_secure(&invite.uri) || previous.is_some_and(|previous| is_secure(&previous.uri))
+}
+
 impl Endpoint {
     /// Answers by a server transaction.
     pub(super) fn answer(&mut self, now: Time, key: ServerKey, mut response: Response) -> bool {
@@ -56,21 +71,23 @@ impl Endpoint {
         }
     }
 
-    /// Our Contact: `<sip:USER@LOCAL>`, with the transport where it is not UDP.
-    pub(super) fn contact(&self, hop: &Hop, user: Option<&str>) -> String {
+    /// Our Contact: `<sip:USER@LOCAL>`, with the transport where it is not UDP; `sips:` when `secure`.
+    pub(super) fn contact(&self, hop: &Hop, user: Option<&str>, secure: bool) -> String {
         let user = user.filter(|user| !user.is_empty()).unwrap_or(&self.settings.contact_user);
         let mut uri =
             SipUri::new(Some(user).filter(|u| !u.is_empty()), Host::Ip(hop.local.ip()), Some(hop.local.port()));
-        uri.params = self.contact_params(hop);
+        uri.secure = secure;
+        // `sips:` says TLS by itself, and `tls` beside it is deprecated (RFC 3261 §26.2.2).
+        if !secure || hop.transport != Transport::Tls {
+            uri.params = self.contact_params(hop);
+        }
         format!("<{}>", Uri::Sip(uri))
     }
 
     /// The parameters that our Contact must have to be reached the same way.
     pub fn contact_params(&self, hop: &Hop) -> Params {
-        match hop.transport {
-            Transport::Udp => Params::default(),
-            other => Params(vec![("transport".into(), Some(other.name().to_ascii_lowercase()))]),
-        }
+        let transport = hop.transport.parameter().map(|transport| ("transport".into(), Some(transport.into())));
+        Params(transport.into_iter().collect())
     }
 
     pub(super) fn allow(&self) -> String {
@@ -88,7 +105,7 @@ impl Endpoint {
 
     /// Fills in what a request outside any dialog must have (RFC 3261 §8.1.1).
     pub(super) fn complete_request(&mut self, hop: &Hop, mut request: Request) -> Request {
-        let contact = self.contact(hop, None);
+        let contact = self.contact(hop, None, is_secure(&request.uri));
         let defaults = [
             ("Max-Forwards", "70".to_string()),
             ("From", format!("{contact};tag={}", self.table.secrets.tag())),

@@ -151,7 +151,8 @@ fn way_back(hop: &Hop, path: &[String]) -> Hop {
     let nearest = path.first().and_then(|value| NameAddr::parse(value).ok());
     match nearest.as_ref().and_then(|proxy| proxy.uri.as_sip()) {
         Some(SipUri { host: Host::Ip(ip), port, .. }) if *ip == hop.remote.ip() => {
-            let default = if hop.transport == Transport::Udp { hop.remote.port() } else { 5060 };
+            let default =
+                if hop.transport == Transport::Udp { hop.remote.port() } else { hop.transport.default_port() };
             Hop { remote: (*ip, port.unwrap_or(default)).into(), connection: None, ..*hop }
         }
         _ => *hop,

@@ -228,6 +228,35 @@ fn on_a_stream_answers_go_back_by_its_connection() {
 }
 
 #[test]
+fn our_contact_says_how_we_are_reached_and_is_sips_where_the_caller_wants_it() {
+    let tcp = "<sip:100@192.0.2.1:5060;transport=tcp>";
+    let cases = [
+        (Transport::Udp, "sip:100@x", "<sip:a@h>", "", "<sip:100@192.0.2.1:5060>"),
+        (Transport::Tcp, "sip:100@x", "<sip:a@h>", "", tcp),
+        (Transport::Tls, "sip:100@x", "<sip:a@h>", "", "<sip:100@192.0.2.1:5060;transport=tls>"),
+        (Transport::Tls, "sips:100@x", "<sip:a@h>", "", "<sips:100@192.0.2.1:5060>"),
+        (Transport::Tls, "sip:100@x", "<sips:a@h>", "", "<sips:100@192.0.2.1:5060>"),
+        (Transport::Tcp, "sip:100@x", "<sip:a@h>", "<sips:p;lr>", "<sips:100@192.0.2.1:5060;transport=tcp>"),
+        (Transport::Tcp, "sip:100@x", "<sips:a@h>", "<sip:p;lr>", tcp),
+    ];
+    for (transport, dialled, contact, route, ours) in cases {
+        let mut peer = Peer::new(Settings::default());
+        peer.hop.transport = transport;
+        let mut invite = by_hand("INVITE", 1, "1");
+        invite.uri = dialled.parse().unwrap();
+        invite.headers.set("Contact", contact);
+        if !route.is_empty() {
+            invite.headers.push("Record-Route", route);
+        }
+        peer.receive(&invite);
+        let Some(Event::Invite { id, .. }) = peer.events.pop() else { panic!("no INVITE") };
+        peer.endpoint.ring(peer.now, id, 180, Vec::new());
+        peer.drain();
+        assert_eq!(peer.responses()[0].headers.get("Contact"), Some(ours), "{dialled} {contact} {route}");
+    }
+}
+
+#[test]
 fn a_full_table_refuses_new_requests_without_keeping_them_and_still_ends_calls() {
     let mut peer = Peer::new(Settings { transactions_max: 8, ..Settings::default() });
     peer.receive(&by_hand("INVITE", 1, "call"));

@@ -1,0 +1,198 @@
+//! Streams on loopback.
+
+use super::super::tests::{Bench, bench, bench_with};
+use super::*;
+use crate::engine::Input;
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream as Peer;
+
+pub const OPTIONS: &[u8] = b"OPTIONS sip:a@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/TCP 127.0.0.1:9;branch=z9hG4bK1\r\n\
+    From: <sip:a@b>;tag=1\r\nTo: <sip:a@b>\r\nCall-ID: 1\r\nCSeq: 1 OPTIONS\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n";
+
+fn read_some(peer: &mut Peer) -> Vec<u8> {
+    peer.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let mut buffer = [0; 1000];
+    let length = peer.read(&mut buffer).unwrap();
+    buffer[..length].to_vec()
+}
+
+/// True: the connection was ended by the other side.
+fn is_cut(peer: &mut Peer) -> bool {
+    peer.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    match peer.read(&mut [0; 1000]) {
+        Ok(length) => length == 0,
+        Err(error) => error.kind() == ErrorKind::ConnectionReset,
+    }
+}
+
+fn tcp(limits: StreamLimits) -> Bench {
+    bench_with(&[(Transport::Tcp, "127.0.0.1:0", None)], 100, limits).unwrap()
+}
+
+#[test]
+fn messages_come_with_their_connection_and_answers_go_back_on_it() {
+    for bind in ["127.0.0.1:0", "[::1]:0", "0.0.0.0:0", "[::]:0"] {
+        let Bench { sip, entrance, _runtime, .. } = bench(&[(Transport::Tcp, bind, None)], 10);
+        let bound = sip.bound()[0].1;
+        let host = if bound.is_ipv4() { "127.0.0.1" } else { "::1" };
+        let mut peer = Peer::connect((host, bound.port())).unwrap();
+        // Two messages, cut in the middle of the first.
+        peer.write_all(&OPTIONS[..50]).unwrap();
+        peer.write_all(&[&OPTIONS[50..], OPTIONS].concat()).unwrap();
+        for _ in 0..2 {
+            let Input::Sip { hop, .. } = entrance.input() else { panic!("no message") };
+            assert_eq!(hop.remote, peer.local_addr().unwrap());
+            assert_eq!(hop.local, peer.peer_addr().unwrap(), "a wildcard is no address");
+            assert!(hop.connection.is_some());
+            sip.send(Transmit { hop, bytes: b"SIP/2.0 200 OK\r\n\r\n".to_vec() });
+            assert_eq!(read_some(&mut peer), b"SIP/2.0 200 OK\r\n\r\n");
+        }
+    }
+}
+
+#[test]
+fn the_loss_of_a_connection_is_told() {
+    let Bench { sip, entrance, _runtime, .. } = tcp(StreamLimits::default());
+    let mut peer = Peer::connect(sip.bound()[0].1).unwrap();
+    peer.write_all(OPTIONS).unwrap();
+    let Input::Sip { hop, .. } = entrance.input() else { panic!("no message") };
+    drop(peer);
+    let Input::HopFailed { hop: failed } = entrance.input() else { panic!("nothing was said") };
+    assert_eq!(failed, hop);
+    // What comes too late is told again, so that nobody waits for it.
+    sip.send(Transmit { hop, bytes: OPTIONS.to_vec() });
+    assert!(matches!(entrance.input(), Input::HopFailed { hop: failed } if failed == hop));
+}
+
+#[test]
+fn a_connection_is_opened_where_there_is_none_and_used_again() {
+    let Bench { sip, entrance, _runtime, .. } = tcp(StreamLimits::default());
+    let phone = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let local = sip.bound()[0].1;
+    let hop = Hop { transport: Transport::Tcp, local, remote: phone.local_addr().unwrap(), connection: None };
+    sip.send(Transmit { hop, bytes: b"first ".to_vec() });
+    let (mut peer, from) = phone.accept().unwrap();
+    assert_eq!(from.ip(), local.ip());
+    sip.send(Transmit { hop, bytes: b"second".to_vec() });
+    let mut both = [0; 12];
+    peer.read_exact(&mut both).unwrap();
+    assert_eq!(&both, b"first second");
+    // What the phone says on it names the connection and our listening address.
+    peer.write_all(OPTIONS).unwrap();
+    let Input::Sip { hop: named, .. } = entrance.input() else { panic!("no message") };
+    assert_eq!(Hop { connection: None, ..named }, hop);
+    assert!(named.connection.is_some());
+    drop(peer);
+    assert!(matches!(entrance.input(), Input::HopFailed { hop } if hop == named));
+    assert!(matches!(entrance.input(), Input::HopFailed { hop: wanted } if wanted == hop));
+}
+
+#[test]
+fn a_phone_that_cannot_be_connected_is_reported() {
+    let Bench { sip, entrance, _runtime, .. } = tcp(StreamLimits::default());
+    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let hop = Hop { transport: Transport::Tcp, local: sip.bound()[0].1, remote: gone, connection: None };
+    sip.send(Transmit { hop, bytes: OPTIONS.to_vec() });
+    assert!(matches!(entrance.input(), Input::HopFailed { hop: failed } if failed == hop));
+}
+
+#[test]
+fn a_ping_is_answered_by_a_pong() {
+    let Bench { sip, entrance, _runtime, .. } = tcp(StreamLimits::default());
+    let mut peer = Peer::connect(sip.bound()[0].1).unwrap();
+    peer.write_all(b"\r\n\r\n").unwrap();
+    assert_eq!(read_some(&mut peer), b"\r\n");
+    assert!(entrance.quiet());
+}
+
+#[test]
+fn a_slow_sender_is_cut_and_a_silent_one_too() {
+    let limits = StreamLimits { message: Duration::from_millis(200), ..StreamLimits::default() };
+    let Bench { sip, metrics, _runtime, .. } = tcp(limits);
+    let mut silent = Peer::connect(sip.bound()[0].1).unwrap();
+    assert!(is_cut(&mut silent));
+    // A byte now and then does not help.
+    let mut slow = Peer::connect(sip.bound()[0].1).unwrap();
+    let mut drip = slow.try_clone().unwrap();
+    let dripping = std::thread::spawn(move || {
+        for byte in OPTIONS {
+            std::thread::sleep(Duration::from_millis(20));
+            if drip.write_all(&[*byte]).is_err() {
+                break;
+            }
+        }
+    });
+    assert!(is_cut(&mut slow));
+    metrics.wait_for(r#"vaxel_sip_errors_total{reason="slow_sender"} 2"#);
+    dripping.join().unwrap();
+}
+
+#[test]
+fn a_connection_at_rest_lives_until_its_idle_time_is_over() {
+    let limits =
+        StreamLimits { message: Duration::from_millis(300), idle: Duration::from_secs(2), ..StreamLimits::default() };
+    let Bench { sip, entrance, metrics, _runtime, .. } = tcp(limits);
+    let mut peer = Peer::connect(sip.bound()[0].1).unwrap();
+    let began = std::time::Instant::now();
+    // The lone CRLF behind it is half a ping, not half a message.
+    peer.write_all(&[OPTIONS, b"\r\n"].concat()).unwrap();
+    assert!(matches!(entrance.input(), Input::Sip { .. }));
+    assert!(is_cut(&mut peer));
+    assert!(began.elapsed() >= Duration::from_millis(1900), "{:?}", began.elapsed());
+    metrics.wait_for(r#"vaxel_sip_errors_total{reason="slow_sender"} 0"#);
+    assert!(matches!(entrance.input(), Input::HopFailed { .. }));
+}
+
+#[test]
+fn what_cannot_be_cut_into_messages_is_answered_and_then_cut() {
+    let Bench { sip, entrance, _runtime, .. } = tcp(StreamLimits::default());
+    let mut peer = Peer::connect(sip.bound()[0].1).unwrap();
+    let text = String::from_utf8_lossy(OPTIONS).replace("Content-Length: 0", "Content-Length: many");
+    peer.write_all(text.as_bytes()).unwrap();
+    peer.write_all(&[b'x'; 5000]).unwrap();
+    let Input::Malformed { hop, .. } = entrance.input() else { panic!("nothing was said") };
+    sip.send(Transmit { hop, bytes: b"SIP/2.0 400 Bad\r\n\r\n".to_vec() });
+    assert_eq!(read_some(&mut peer), b"SIP/2.0 400 Bad\r\n\r\n");
+    assert!(is_cut(&mut peer));
+}
+
+#[test]
+fn connections_are_bounded_in_all_and_per_source() {
+    let limits = StreamLimits { total: 3, per_source: 2, ..StreamLimits::default() };
+    let Bench { sip, metrics, _runtime, .. } = tcp(limits);
+    let bound = sip.bound()[0].1;
+    let _two = [Peer::connect(bound).unwrap(), Peer::connect(bound).unwrap()];
+    metrics.wait_for("vaxel_sip_connections 2");
+    assert!(is_cut(&mut Peer::connect(bound).unwrap()));
+    metrics.wait_for(r#"vaxel_sip_errors_total{reason="too_many_from_one"} 1"#);
+}
+
+#[test]
+fn a_busy_engine_makes_streams_wait_and_loses_nothing() {
+    let Bench { sip, entrance, metrics, _runtime, .. } =
+        bench_with(&[(Transport::Tcp, "127.0.0.1:0", None)], 2, StreamLimits::default()).unwrap();
+    let mut peer = Peer::connect(sip.bound()[0].1).unwrap();
+    for _ in 0..50 {
+        peer.write_all(OPTIONS).unwrap();
+    }
+    for _ in 0..50 {
+        assert!(matches!(entrance.input(), Input::Sip { .. }));
+    }
+    metrics.wait_for(r#"vaxel_sip_errors_total{reason="overload"} 0"#);
+}
+
+#[test]
+fn a_peer_that_does_not_read_is_cut() {
+    let limits = StreamLimits { write: Duration::from_millis(200), queued: 4, ..StreamLimits::default() };
+    let Bench { sip, entrance, metrics, _runtime, .. } = tcp(limits);
+    let mut peer = Peer::connect(sip.bound()[0].1).unwrap();
+    peer.write_all(OPTIONS).unwrap();
+    let Input::Sip { hop, .. } = entrance.input() else { panic!("no message") };
+    // More than the system's buffers hold.
+    for _ in 0..200 {
+        sip.send(Transmit { hop, bytes: vec![b'x'; 60_000] });
+    }
+    while !matches!(entrance.input(), Input::HopFailed { hop: failed } if failed == hop) {}
+    let text = metrics.text();
+    assert!(!text.contains(r#"vaxel_sip_errors_total{reason="slow_reader"} 0"#), "{text}");
+}

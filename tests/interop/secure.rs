@@ -1,0 +1,102 @@
+//! SIP over TLS with real programs: baresip, openssl.
+
+use crate::baresip::{Baresip, Options};
+use crate::server::{self, Folder, Server, free_port};
+use crate::sound::Ear;
+use crate::{ANNA, BJORN, SOON, heard_tone};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use std::io::Write;
+use std::net::SocketAddr;
+use std::process::{Command, Stdio};
+
+/// Certificates for 127.0.0.1 and localhost from an authority of the test's own: `ca.pem`, `own.pem`, `own.key`.
+pub fn certify(folder: &Folder) {
+    let mut params = CertificateParams::new([]).expect("no names");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.distinguished_name.push(DnType::CommonName, "authority of a test");
+    let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("an authority");
+    let params = CertificateParams::new(["127.0.0.1", "localhost"].map(String::from)).expect("names");
+    let key = KeyPair::generate().expect("a key");
+    let own = params.signed_by(&key, &ca).expect("a certificate");
+    for (name, text) in [("ca.pem", ca.pem()), ("own.pem", own.pem()), ("own.key", key.serialize_pem())] {
+        std::fs::write(folder.path().join(name), text).expect("a file can be written");
+    }
+}
+
+/// The service with a listener more, `transport` on a free port of 127.0.0.1.
+pub fn start(folder: &Folder, transport: &str) -> (Server, SocketAddr) {
+    certify(folder);
+    let (udp, port) = (free_port(), free_port());
+    let listen = format!("udp:127.0.0.1:{udp},{transport}:127.0.0.1:{port}");
+    let variables = [
+        ("VAXEL_SIP__LISTEN", listen.as_str()),
+        ("VAXEL_SIP__TLS__CERTIFICATE", "own.pem"),
+        ("VAXEL_SIP__TLS__KEY", "own.key"),
+    ];
+    (Server::start_with(folder, &variables), SocketAddr::from(([127, 0, 0, 1], port)))
+}
+
+fn phone(folder: &Folder, server: SocketAddr, user: &str, answers: &str, tone: f64) -> Baresip {
+    let password = format!("{user}-secret");
+    let options = Options { user, password: &password, answers, tone: Some(tone), transport: "tls" };
+    let phone = Baresip::start(folder, server, &options);
+    phone.wait_until_registered();
+    phone
+}
+
+#[test]
+fn phones_register_call_and_talk_over_tls() {
+    let folder = Folder::new("tls");
+    let (server, tls) = start(&folder, "tls");
+    let mut anna = phone(&folder, tls, "anna", "auto", ANNA);
+    let mut bjorn = phone(&folder, tls, "bjorn", "manual", BJORN);
+    server.wait_for_metric("vaxel_agents{state=\"ready\"}", 2.0, SOON);
+    server.wait_for_metric("vaxel_sip_connections", 2.0, SOON);
+    bjorn.dial("201");
+    anna.wait_for("CALL_ESTABLISHED", SOON);
+    server::wait_for("both to hear each other", SOON, || {
+        let (a, b) = (heard_tone(&anna.heard(), BJORN), heard_tone(&bjorn.heard(), ANNA));
+        (a >= 1000 && b >= 1000).then_some(())
+    });
+    anna.command("hangup");
+    bjorn.wait_for("CALL_CLOSED", SOON);
+    server.wait_for_metric("vaxel_agents{state=\"ready\"}", 2.0, SOON);
+    assert_eq!(server.metric("vaxel_sip_connections"), Some(2.0), "nobody opened another connection");
+    // A phone whose connection is lost is not rung any more.
+    drop(anna);
+    server.wait_for_metric("vaxel_agents{state=\"ready\"}", 1.0, SOON);
+}
+
+#[test]
+fn openssl_believes_us_and_is_answered() {
+    let folder = Folder::new("openssl");
+    let (server, tls) = start(&folder, "tls");
+    let request = "OPTIONS sip:vaxel SIP/2.0\r\nVia: SIP/2.0/TLS 127.0.0.1:9;branch=z9hG4bK1;rport\r\n\
+        From: <sip:x@localhost>;tag=1\r\nTo: <sip:vaxel>\r\nCall-ID: openssl\r\nCSeq: 1 OPTIONS\r\nMax-Forwards: 70\r\n\
+        Content-Length: 0\r\n\r\n";
+    for version in ["-tls1_2", "-tls1_3"] {
+        let mut openssl = Command::new("openssl")
+            .args(["s_client", "-connect", &tls.to_string(), "-quiet", "-verify_return_error", version])
+            .args(["-CAfile", "ca.pem", "-verify_ip", "127.0.0.1"])
+            .current_dir(folder.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("openssl is not installed: tests/run installs it (Debian: openssl)");
+        let mut input = openssl.stdin.take().expect("a pipe");
+        input.write_all(request.as_bytes()).expect("openssl takes what it is given");
+        let mut output = openssl.stdout.take().expect("a pipe");
+        let mut answer = [0; 4096];
+        let length = std::io::Read::read(&mut output, &mut answer).expect("openssl says what it hears");
+        let answer = String::from_utf8_lossy(&answer[..length]);
+        // The trunk's address is this machine's.
+        assert!(answer.starts_with("SIP/2.0 200 OK\r\n"), "{version}: {answer}");
+        assert!(answer.contains("Via: SIP/2.0/TLS 127.0.0.1:9"), "{answer}");
+        drop(openssl.kill());
+        drop(openssl.wait());
+    }
+    server.wait_for_metric("vaxel_sip_connections", 0.0, SOON);
+    let end = server.metric("vaxel_tls_certificate_expiry_timestamp_seconds");
+    assert!(end.is_some_and(|end| end > 1e9), "{end:?}");
+}
