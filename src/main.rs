@@ -35,7 +35,7 @@ enum Command {
     ///
     /// Does what `serve` does; then a scripted caller and two scripted agents register, dial, press a key, wait, talk and
     /// hang up over real SIP and RTP on loopback. Prints what happens as it happens, leaves a WAV of what the caller
-    /// heard, and exits with 1 if a step did not happen.
+    /// heard and a contact record in the data folder, and exits with 1 if a step did not happen.
     #[command(after_help = "Examples:\n  vaxel demo\n  vaxel demo --keep --wav heard.wav")]
     Demo {
         /// Leave the service running afterwards, until Ctrl-C.
@@ -125,7 +125,8 @@ fn serve(config: Option<PathBuf>) -> Result<(), Failure> {
 
 fn demo(config: Option<PathBuf>, keep: bool, wav: Option<PathBuf>) -> Result<(), Failure> {
     let config = settings(project::settings_file(config).as_deref())?;
-    edge::demo::run(&config, &edge::demo::Options { keep, wav })?;
+    let show_passwords = io::stdout().is_terminal();
+    edge::demo::run(&config, &edge::demo::Options { keep, wav, show_passwords })?;
     Ok(())
 }
 

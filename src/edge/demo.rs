@@ -38,6 +38,8 @@ pub struct Options {
     pub keep: bool,
     /// Where the WAV of what the caller heard is written; `None`: `demo-caller.wav` in the data folder.
     pub wav: Option<PathBuf>,
+    /// Made-up passwords may stand in the announcement.
+    pub show_passwords: bool,
 }
 
 /// Starts the service, plays the story, and says whether each step happened.
@@ -50,7 +52,7 @@ pub fn run(config: &Config, options: &Options) -> Result<()> {
     let number = config.numbers.first().context("the demonstration needs a number that can be dialled")?.number.clone();
     ensure!(config.agents.len() >= 2, "the demonstration needs two agents in the settings");
     let service = Service::start(&with_tls(config)?)?;
-    show(&service.announcement(true));
+    show(&service.announcement(options.show_passwords));
     let story = Story::new(&service, &number)?;
     let outcome = story.play(&wav);
     match &outcome {

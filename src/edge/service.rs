@@ -252,7 +252,7 @@ impl Service {
                     Some(()) = hangup.recv() => self.sip.reload_certificates(),
                 }
             }
-            tracing::info!("no new calls are taken; waiting for those that run");
+            tracing::info!("no new calls are taken; waiting for those that run (a second signal ends them)");
             self.drain();
             let mut drained = self.drained.clone();
             let in_order = tokio::select! {

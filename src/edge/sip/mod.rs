@@ -105,7 +105,11 @@ impl Sip {
                     told.push((listen.transport, listen.advertise.unwrap_or(address)));
                 }
                 Err(error) if !listen.is_needed && is_not_ours(&error) => left_out.push(name),
-                Err(error) => return Err(error).with_context(|| format!("cannot listen for SIP on {name}")),
+                Err(error) => {
+                    let hint =
+                        if is_not_ours(&error) { " (`listen` in `[sip]`: not an address of this machine)" } else { "" };
+                    return Err(error).with_context(|| format!("cannot listen for SIP on {name}{hint}"));
+                }
             }
         }
         let left_out = left_out.join(", ");
@@ -260,7 +264,12 @@ mod tests {
         assert_eq!(heard, [(Transport::Udp, here.ip()), (Transport::Tcp, here.ip())]);
         assert_eq!(sip.towards(Transport::Tcp, here).unwrap().local, sip.bound()[1].1);
         let told = |listen: &[Listen]| format!("{:#}", bench(listen).map(|_| ()).unwrap_err());
-        assert!(told(&both(nowhere, true)[1..]).contains("on tcp 192.0.2.1:0: "), "{}", told(&both(nowhere, true)));
+        assert!(
+            told(&both(nowhere, true)[1..])
+                .contains("on tcp 192.0.2.1:0 (`listen` in `[sip]`: not an address of this machine): "),
+            "{}",
+            told(&both(nowhere, true))
+        );
         let none = told(&both(nowhere, false));
         assert!(none.contains("udp 192.0.2.1:0, tcp 192.0.2.1:0"), "{none}");
         // Somebody else is there: that is no address we lack.
