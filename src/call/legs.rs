@@ -24,7 +24,7 @@ use crate::sdp::{Answer, Capabilities, Negotiator, Refusal};
 use crate::sip::account::{Account, Unanswered};
 use crate::sip::endpoint::{EndCause, Failure, Invitation};
 use crate::sip::{self, Endpoint, Headers, Hop, InviteId, Request, Uri};
-use crate::time::Time;
+use crate::time::{Duration, Time};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -66,8 +66,13 @@ pub enum LegEnd {
 /// Why a leg that we dialled was not answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LegFailure {
-    /// The final answer's code.
+    /// The final answer's code, other than 5xx.
     Refused(u16),
+    /// The peer, or something on the way, cannot do it now (5xx).
+    Unavailable {
+        code: u16,
+        retry_after: Option<Duration>,
+    },
     /// Nobody answered the INVITE at all.
     Timeout,
     /// The hop cannot be reached.
@@ -75,6 +80,8 @@ pub enum LegFailure {
     /// It answered with a session description that cannot be served.
     BadAnswer(Refusal),
     NoMedia(OpenFailure),
+    /// A table of ours is at its bound.
+    Full,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -264,6 +271,14 @@ impl Legs {
         matches!(self.legs.get(&leg), Some(Leg { state: State::Up, .. }))
     }
 
+    /// Whether anything at all was heard from who was dialled; true while nothing was sent.
+    pub fn is_heard(&self, leg: LegId, endpoint: &Endpoint) -> bool {
+        match self.legs.get(&leg) {
+            Some(Leg { state: State::Inviting { .. }, invite: Some(invite), .. }) => endpoint.is_heard(*invite),
+            _ => true,
+        }
+    }
+
     pub fn is_held(&self, leg: LegId) -> bool {
         self.legs.get(&leg).is_some_and(|l| l.held)
     }
@@ -300,9 +315,14 @@ impl Legs {
             sip::Event::Answered { id, response } => self.answered(now, id, &response.body, endpoint),
             sip::Event::Failed { id, failure } => {
                 let failure = match failure {
+                    Failure::Response(response) if response.code / 100 == 5 => {
+                        let retry_after = response.headers.retry_after().filter(|_| response.code == 503);
+                        LegFailure::Unavailable { code: response.code, retry_after }
+                    }
                     Failure::Response(response) => LegFailure::Refused(response.code),
                     Failure::Timeout => LegFailure::Timeout,
-                    Failure::Unreachable | Failure::Full => LegFailure::Unreachable,
+                    Failure::Unreachable => LegFailure::Unreachable,
+                    Failure::Full => LegFailure::Full,
                     Failure::Cancelled => LegFailure::Refused(487),
                 };
                 if let Some(leg) = self.by_invite.get(&id).copied() {

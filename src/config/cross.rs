@@ -180,11 +180,6 @@ impl Check<'_> {
                     self.top.reader.note(Problem::error(place.clone(), message).help(help));
                 }
             }
-            if trunk.register.is_some() && trunk.from.is_empty() {
-                let problem =
-                    Problem::warning(place.clone(), format!("trunk `{}` registers but brings no calls", trunk.name));
-                self.top.reader.note(problem.help("add `from`: the addresses that the carrier's calls come from"));
-            }
             if trunk.from.is_empty() && trunk.to.is_none() && trunk.login.is_none() {
                 let problem = Problem::warning(place, format!("trunk `{}` neither brings nor takes calls", trunk.name));
                 self.top.reader.note(problem.help("add `from`, or `to` and `takes`"));

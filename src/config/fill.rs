@@ -2,7 +2,7 @@
 
 use super::Config;
 use crate::acd::QueueSettings;
-use crate::engine::settings::{Agent, Codes, Limits, Login, Number, Settings, Trunk};
+use crate::engine::settings::{Agent, Codes, Limits, Login, Number, Settings, Target, Trunk};
 use crate::flow::Flow;
 use crate::{media, sip};
 use std::collections::BTreeMap;
@@ -21,8 +21,8 @@ pub struct Given {
     /// Passwords that were made up, by the name of the agent. An agent with neither this nor a written one cannot
     /// register.
     pub passwords: BTreeMap<String, String>,
-    /// The way to each trunk that calls are sent to, by its name.
-    pub hops: BTreeMap<String, sip::Hop>,
+    /// The ways to each trunk that calls are sent to, by its name.
+    pub targets: BTreeMap<String, Vec<Target>>,
 }
 
 impl Config {
@@ -44,7 +44,13 @@ impl Config {
                 .login
                 .as_ref()
                 .map(|login| Login { user: login.user.clone(), password: login.password.expose().to_owned() }),
-            hop: given.hops.get(&trunk.name).copied(),
+            sends: trunk.to.is_some(),
+            targets: given.targets.get(&trunk.name).cloned().unwrap_or_default(),
+            priority: trunk.priority,
+            weight: trunk.weight,
+            calls: trunk.calls,
+            calls_per_second: trunk.calls_per_second,
+            probe: trunk.probe,
             domain: trunk.domain.clone().map(|domain| domain.0),
             takes: trunk.takes.clone(),
             account: trunk.account.as_ref().map(|account| {
@@ -164,7 +170,7 @@ mod tests {
         let engine = config.engine(Given {
             auth_key: [7; 32],
             passwords: [("bo", "made up"), ("anna", "not this one")].map(|(n, p)| (n.to_owned(), p.to_owned())).into(),
-            hops: [("carrier".to_owned(), hop)].into(),
+            targets: [("carrier".to_owned(), vec![Target { hop, priority: 0, weight: 0 }])].into(),
             ..Given::default()
         });
         assert_eq!((engine.realm.as_str(), engine.auth_key), ("example", [7; 32]));
@@ -174,7 +180,7 @@ mod tests {
         assert_eq!((engine.codes.ready.as_str(), engine.codes.wrap_up_done.as_str()), ("", "*3"));
         let agents: Vec<_> = engine.agents.iter().map(|a| (a.number.as_str(), a.password.as_str())).collect();
         assert_eq!(agents, [("201", "correct horse"), ("", "made up")]);
-        assert_eq!(engine.trunks[0].hop, Some(hop));
+        assert_eq!(engine.trunks[0].targets[0].hop, hop);
         assert!(engine.trunks[0].from[0].contains("203.0.113.9".parse().unwrap()));
     }
 

@@ -203,6 +203,16 @@ pub struct Trunk {
     pub to: Option<Hop>,
     /// Beginnings of the numbers that are sent there, longest first; `+` alone is every international one.
     pub takes: Vec<String>,
+    /// Lowest first among those that take a number.
+    pub priority: u16,
+    /// How often it is first among those of its priority.
+    pub weight: u16,
+    /// At a time, both ways; at least 1. `None`: no limit.
+    pub calls: Option<u32>,
+    /// Out; from 0.1 to 1000. `None`: no limit.
+    pub calls_per_second: Option<f64>,
+    /// From 5 s to 1 h; `None`: it is not probed.
+    pub probe: Option<Duration>,
     /// The carrier's name, where it wants to be called by one; by TLS its certificate must have it.
     pub domain: Option<Domain>,
     /// What its challenges are answered with.

@@ -142,7 +142,7 @@ macro_rules! whole {
     )*};
 }
 
-whole!(u8, u32, i32, usize);
+whole!(u8, u16, u32, i32, usize);
 
 impl Setting for f64 {
     const EXPECTED: &'static str = "a number";

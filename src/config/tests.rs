@@ -311,6 +311,10 @@ fn a_trunk_has_its_account_and_its_login() {
         domain = "SIP.carrier.example"
         account = { user = "46850000", password_file = "carrier", realm = "carrier.example" }
         register = "10m"
+        priority = 2
+        calls = 30
+        calls_per_second = 0.5
+        probe = "30s"
         [[trunks]]
         name = "branch"
         login = { user = "branch", password = "open sesame" }
@@ -322,6 +326,9 @@ fn a_trunk_has_its_account_and_its_login() {
     assert_eq!((account.password.expose(), account.realm.as_str()), ("hidden here", "carrier.example"));
     assert_eq!((carrier.register, carrier.login.is_none()), (Some(Duration::from_secs(600)), true));
     assert_eq!(carrier.domain.as_ref().unwrap().0.to_string(), "sip.carrier.example");
+    assert_eq!((carrier.priority, carrier.weight, carrier.calls), (2, 1, Some(30)));
+    assert_eq!((carrier.calls_per_second, carrier.probe), (Some(0.5), Some(Duration::from_secs(30))));
+    assert_eq!((branch.calls, branch.calls_per_second, branch.probe), (None, None, None));
     assert_eq!(branch.login.as_ref().unwrap().user, "branch");
     assert!(!format!("{:?}", loaded.config).contains("hidden"));
 }
@@ -340,6 +347,10 @@ name = "nobody"
 to = "udp:203.0.113.1:5060"
 register = "1s"
 domain = "no name"
+calls = 0
+calls_per_second = 0
+probe = "1s"
+weight = 70000
 [[trunks]]
 name = "no-secret"
 to = "udp:203.0.113.2:5060"

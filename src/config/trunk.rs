@@ -9,6 +9,9 @@ use std::path::Path;
 
 const REGISTER: std::ops::RangeInclusive<Duration> = Duration::from_secs(60)..=Duration::from_secs(86_400);
 
+/// OPTIONS more often than that is what carriers block for.
+const PROBE: std::ops::RangeInclusive<Duration> = Duration::from_secs(5)..=Duration::from_secs(3600);
+
 pub(super) fn trunk(table: &Table, read: &dyn Fn(&Path) -> io::Result<String>) -> Trunk {
     let to = table.optional("to");
     let mut takes: Vec<String> = table.list::<Beginning>("takes").into_iter().map(|beginning| beginning.0).collect();
@@ -35,7 +38,21 @@ pub(super) fn trunk(table: &Table, read: &dyn Fn(&Path) -> io::Result<String>) -
         table.wrong("register", "nobody can register without an account".into(), help);
     }
     let name = table.get::<Name>("name").0;
-    Trunk { name, from: table.list("from"), login, to, takes, domain: table.optional("domain"), account, register }
+    Trunk {
+        name,
+        from: table.list("from"),
+        login,
+        to,
+        takes,
+        priority: table.within("priority", 0..=u16::MAX).unwrap_or(0),
+        weight: table.within("weight", 0..=u16::MAX).unwrap_or(1),
+        calls: table.within("calls", 1..=1_000_000),
+        calls_per_second: table.within("calls_per_second", 0.1..=1000.0),
+        probe: table.within("probe", PROBE),
+        domain: table.optional("domain"),
+        account,
+        register,
+    }
 }
 
 /// A table of a trunk that may be absent, read to its end.

@@ -175,6 +175,7 @@ fn log(event: &CallEvent, failures: &Throttle, foreign: &Throttle) {
             }
         }
         What::LegSilent { call, leg, .. } => tracing::warn!(%call, %leg, "no sound comes from this leg"),
+        What::NoWayOut { call, reason } => tracing::warn!(%call, reason = &**reason, "no trunk could take the call"),
         What::Trunk { trunk, news } => log_trunk(trunk, news, event.at, foreign),
         other => tracing::debug!(event = ?other),
     }
@@ -189,6 +190,8 @@ fn log_trunk(trunk: &str, news: &TrunkNews, at: Time, foreign: &Throttle) {
         TrunkNews::RegistrationFailed { code: Some(code), again } => {
             tracing::warn!(trunk, code, again_s = again.as_secs(), "the carrier refused our registration");
         }
+        TrunkNews::Down { target } => tracing::warn!(trunk, %target, "does not answer; it gets no calls"),
+        TrunkNews::Up { target } => tracing::info!(trunk, %target, "answers again"),
         TrunkNews::RegistrationFailed { code: None, again } => {
             tracing::warn!(trunk, again_s = again.as_secs(), "the carrier did not answer our registration");
         }

@@ -11,14 +11,15 @@ use super::sip::{Clients, Listen, OwnFiles, Sip, StreamLimits, Tls, TlsSettings}
 use super::store::{self, Store};
 use super::{flows, http, log, recorder, sounds};
 use crate::config::{self, ClientCertificate, Config, Given};
-use crate::engine::{Engine, Input};
+use crate::engine::{Engine, Input, Target};
 use crate::flow::RINGBACK;
 use crate::media::Sound;
 use crate::record::Board;
-use crate::sip::{Hop, Transport};
+use crate::sip::Transport;
 use crate::time::Duration;
 use anyhow::{Context, bail};
 use std::backtrace::{Backtrace, BacktraceStatus};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -106,7 +107,7 @@ impl Service {
             auth_key: random()?,
             flows,
             passwords: accounts.iter().map(|a| (a.agent.clone(), a.password.expose().to_owned())).collect(),
-            hops: trunk_hops(config, &sip)?,
+            targets: trunk_targets(config, &sip)?,
         };
         let mut engine = Engine::new(config.engine(given), u128::from_be_bytes(random()?), clock.now());
         engine.restore(clock.now(), store.registrations());
@@ -369,7 +370,7 @@ fn names(config: &Config) -> Names {
 }
 
 /// The way to each trunk that calls are sent to.
-fn trunk_hops(config: &Config, sip: &Sip) -> anyhow::Result<std::collections::BTreeMap<String, Hop>> {
+fn trunk_targets(config: &Config, sip: &Sip) -> anyhow::Result<BTreeMap<String, Vec<Target>>> {
     let outgoing = config.trunks.iter().filter_map(|trunk| Some((trunk, trunk.to?)));
     outgoing
         .map(|(trunk, to)| {
@@ -377,7 +378,7 @@ fn trunk_hops(config: &Config, sip: &Sip) -> anyhow::Result<std::collections::BT
                 let transport = to.transport.word();
                 format!("trunk {}: vaxel listens nowhere from where {transport} reaches {}", trunk.name, to.address)
             })?;
-            Ok((trunk.name.clone(), hop))
+            Ok((trunk.name.clone(), vec![Target { hop, priority: 0, weight: 0 }]))
         })
         .collect()
 }

@@ -1,6 +1,7 @@
 //! A call from the INVITE that made it to the end of its last leg.
 
 use super::Engine;
+use super::trunks::Way;
 use crate::acd::{Change, Exit, Outcome};
 use crate::call::Dial;
 use crate::flow::{Input as FlowInput, Run};
@@ -81,9 +82,8 @@ pub(super) struct Talk {
 pub(super) enum Plan {
     Flow(String),
     Agent(AgentId),
-    /// A number outside, by the trunk of this place in the settings.
+    /// A number outside that some trunk takes.
     Outside {
-        trunk: usize,
         number: String,
     },
     Ready,
@@ -184,11 +184,11 @@ impl Engine {
         legs
     }
 
-    /// Rings a number outside by way of the trunk of this place in the settings, if calls can be sent to it.
-    pub(super) fn ring_outside(&mut self, call_id: CallId, at: usize, number: &str) -> Option<LegId> {
+    /// Rings a number outside by this way.
+    pub(super) fn ring_outside(&mut self, call_id: CallId, way: Way, number: &str) -> Option<LegId> {
         let call = self.calls.get(&call_id)?;
-        let trunk = self.settings.trunks.get(at)?;
-        let hop = trunk.hop?;
+        let trunk = self.settings.trunks.get(way.trunk)?;
+        let hop = way.hop;
         let from_user = if call.from.is_empty() { "anonymous" } else { &call.from };
         let name = (!call.name.is_empty()).then(|| call.name.clone());
         let target = trunk.uri(Some(number), hop.remote);
@@ -205,8 +205,8 @@ impl Engine {
             account: trunk.account.clone(),
         };
         let leg = LegId(self.ids.next());
-        self.trunks.leg_began(leg, at);
-        self.trunks.state_mut(at).counts.calls_out += 1;
+        self.trunks.leg_began(leg, way.trunk);
+        self.trunks.state_mut(way.trunk).counts.calls_out += 1;
         self.dial(call_id, leg, dial);
         Some(leg)
     }

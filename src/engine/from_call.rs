@@ -44,6 +44,7 @@ impl Engine {
                 let Some(id) = self.leg_calls.remove(&leg) else { return };
                 self.leg_offers.remove(&leg);
                 self.trunks.leg_closed(leg);
+                self.hunts.remove(leg);
                 self.say(now, What::LegClosed { call: id, leg, quality });
                 if let Some(call) = self.calls.get_mut(&id) {
                     call.legs.remove(&leg);
@@ -101,6 +102,7 @@ impl Engine {
     }
 
     fn on_ringing(&mut self, now: Time, leg: LegId) {
+        self.hunts.rings(leg);
         // The caller of a direct call hears ringing; in a flow or a queue there is something better to hear.
         if let Some((id, false)) = self.call_of(leg)
             && let Some(call) = self.calls.get(&id)
@@ -112,6 +114,7 @@ impl Engine {
     }
 
     fn on_answered(&mut self, now: Time, leg: LegId) {
+        self.hunt_answered(leg);
         let Some((id, _)) = self.call_of(leg) else {
             return self.legs.hang_up(now, leg, 487, None, &mut self.endpoint);
         };
@@ -154,6 +157,9 @@ impl Engine {
                 let outcome = offer.outcome;
                 self.acd_apply(now, Change::OfferEnded { offer: offer_id, outcome });
             }
+            return;
+        }
+        if self.hunt_failed(now, id, leg, &failure) {
             return;
         }
         let Some(call) = self.calls.get_mut(&id) else { return };
@@ -251,7 +257,7 @@ fn code_of(failure: &LegFailure) -> u16 {
         LegFailure::Refused(_) | LegFailure::Unreachable => 480,
         LegFailure::Timeout => 408,
         LegFailure::BadAnswer(_) => 488,
-        LegFailure::NoMedia(_) => 503,
+        LegFailure::Unavailable { .. } | LegFailure::Full | LegFailure::NoMedia(_) => 503,
     }
 }
 

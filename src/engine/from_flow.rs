@@ -2,6 +2,7 @@
 
 use super::Engine;
 use super::calls::{Call, Plan, Stage};
+use super::hunt::EXHAUSTED;
 use crate::acd::{AgentState, Change, Exit};
 use crate::flow::{Action, Facts, Input as FlowInput, Prompt, QueueRequest, QueueResult, Target};
 use crate::ids::{AgentId, CallId, EntryId};
@@ -99,7 +100,7 @@ impl Engine {
     pub(super) fn ring_directly(&mut self, now: Time, id: CallId, plan: Plan, ring: Duration) {
         let (callee, with) = match &plan {
             Plan::Agent(agent) => (Some(*agent), self.agents.seat(*agent).name.clone()),
-            Plan::Outside { number, .. } => (None, number.as_str().into()),
+            Plan::Outside { number } => (None, number.as_str().into()),
             Plan::Flow(_) | Plan::Ready | Plan::Pause(_) | Plan::EndWrapUp => return,
         };
         let Some(call) = self.calls.get_mut(&id) else { return };
@@ -114,16 +115,16 @@ impl Engine {
                 self.own_call_began(now, agent, id);
                 self.ring_agent(id, agent, name, Headers::default())
             }
-            Plan::Outside { trunk, number } => self.ring_outside(id, trunk, &number).into_iter().collect(),
+            Plan::Outside { number } => self.hunt(now, id, number).into_iter().collect(),
             Plan::Flow(_) | Plan::Ready | Plan::Pause(_) | Plan::EndWrapUp => return,
         };
-        let nobody = rung.is_empty();
+        let nobody = rung.is_empty().then_some(if callee.is_some() { 480 } else { EXHAUSTED });
         if let Some(Call { stage: Stage::Ringing { legs, callee: c, .. }, .. }) = self.calls.get_mut(&id) {
             *legs = rung;
             *c = callee;
         }
-        if nobody {
-            return self.ringing_failed(now, id, 480);
+        if let Some(code) = nobody {
+            return self.ringing_failed(now, id, code);
         }
         self.schedule(id);
     }

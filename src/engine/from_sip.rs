@@ -35,9 +35,7 @@ impl Engine {
     fn on_invite(&mut self, now: Time, id: InviteId, request: &Request, hop: &Hop) {
         if self.drain.is_some() || self.calls.len() >= self.settings.limits.calls {
             let reason = if self.drain.is_some() { "draining" } else { "too_many_calls" };
-            let mut headers = Headers::default();
-            headers.push("Retry-After", self.settings.limits.retry_after.as_secs().max(1).to_string());
-            return self.refuse(now, id, 503, headers, reason);
+            return self.refuse(now, id, 503, self.retry_later(), reason);
         }
         let (by_trunk, caller_agent) = match self.sender(now, request, hop) {
             Sender::Trunk(trunk) => (Some(trunk), None),
@@ -60,6 +58,10 @@ impl Engine {
             && *callee == caller
         {
             return self.refuse(now, id, 486, Headers::default(), "own_number");
+        }
+        if let Some(at) = by_trunk.filter(|at| self.trunks.is_full(*at, &self.settings.trunks[*at])) {
+            self.trunks.state_mut(at).counts.full += 1;
+            return self.refuse(now, id, 503, self.retry_later(), "trunk_full");
         }
         let (from, name) = match caller_agent {
             Some(agent) => {
@@ -101,6 +103,12 @@ impl Engine {
         }
         self.legs.incoming(call, leg, id, request, hop);
         self.schedule(call);
+    }
+
+    fn retry_later(&self) -> Headers {
+        let mut headers = Headers::default();
+        headers.push("Retry-After", self.settings.limits.retry_after.as_secs().max(1).to_string());
+        headers
     }
 
     /// The number that is called. A carrier at which we register calls our Contact, and names the number in To.
@@ -188,7 +196,14 @@ impl Engine {
     /// that the TLS listener has verified would come with the hop.
     fn trunk_of(&self, hop: &Hop) -> Option<usize> {
         let ip = hop.remote.ip();
-        self.settings.trunks.iter().position(|t| t.from.iter().any(|net| net.contains(ip)))
+        let known = |t: &super::Trunk| t.from.iter().any(|net| net.contains(ip));
+        let by_address = self.settings.trunks.iter().position(known);
+        // Where we are registered knows us, and calls come from there.
+        let registers = |at: &usize| {
+            let state = self.trunks.state(*at);
+            state.registration.is_some() && state.targets.iter().any(|target| target.hop.remote.ip() == ip)
+        };
+        by_address.or_else(|| (0..self.trunks.len()).find(registers))
     }
 
     /// What a dialled number stands for.
@@ -207,15 +222,8 @@ impl Engine {
         } else if number == codes.wrap_up_done {
             Some(Plan::EndWrapUp)
         } else {
-            let trunks = self.settings.trunks.iter().enumerate().filter(|(_, t)| t.hop.is_some());
-            let longest = |t: &super::Trunk| {
-                t.takes.iter().filter(|start| number.starts_with(start.as_str())).map(String::len).max()
-            };
-            // The trunk that names the longest beginning takes it; of equals the first.
-            let (trunk, _) = trunks
-                .filter_map(|(i, t)| longest(t).map(|len| (i, len)))
-                .max_by(|a, b| a.1.cmp(&b.1).then(b.0.cmp(&a.0)))?;
-            Some(Plan::Outside { trunk, number: number.to_owned() })
+            // Whoever is not taken by a trunk goes nowhere.
+            (!self.takers(number).is_empty()).then(|| Plan::Outside { number: number.to_owned() })
         }
     }
 }

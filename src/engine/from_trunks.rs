@@ -1,16 +1,17 @@
 //! What carriers answer outside calls, and what is asked of them when it is time.
 
 use super::Engine;
-use super::trunks::Asked;
+use super::trunks::{Asked, Way};
 use crate::ids::LegId;
 use crate::record::{TrunkNews, What};
 use crate::sip::registration::{News, Step};
-use crate::sip::{ClientId, Failure, Request, Response};
+use crate::sip::{ClientId, Failure, Method, Request, Response};
 use crate::time::Time;
 
 impl Engine {
     pub(super) fn trunks_due(&mut self, now: Time) {
         for trunk in 0..self.trunks.len() {
+            self.probes_due(now, trunk);
             let Some(registration) = &mut self.trunks.state_mut(trunk).registration else { continue };
             if registration.poll_timeout().is_some_and(|due| due <= now)
                 && let Some(request) = registration.handle_timeout(now)
@@ -30,17 +31,59 @@ impl Engine {
         }
     }
 
+    /// To the best place that is known to be good, or to the first.
     fn send_register(&mut self, now: Time, trunk: usize, request: Request) {
+        let targets = &self.trunks.state(trunk).targets;
         // Only a trunk with a way to it has a registration.
-        let Some(hop) = self.settings.trunks[trunk].hop else { return };
+        let Some(best) = targets.iter().min_by_key(|target| (target.usable(now), target.priority)) else { return };
+        let hop = best.hop;
         let number = request.headers.cseq().map_or(0, |(number, _)| number);
         let client = self.endpoint.request(now, hop, request);
-        self.trunks.ask(client, Asked::Register { trunk, number });
+        self.trunks.ask(client, Asked::Register { trunk, number, hop });
+    }
+
+    fn probes_due(&mut self, now: Time, trunk: usize) {
+        let Some(interval) = self.settings.trunks[trunk].probe else { return };
+        for place in 0..self.trunks.state(trunk).targets.len() {
+            let target = &mut self.trunks.state_mut(trunk).targets[place];
+            if target.probe_at.is_none_or(|at| at > now) {
+                continue;
+            }
+            let (hop, fell) = (target.hop, target.probe(now, interval));
+            if fell {
+                self.trunk_news(now, trunk, TrunkNews::Down { target: hop.remote });
+            }
+            let uri = self.settings.trunks[trunk].uri(None, hop.remote);
+            let client = self.endpoint.request(now, hop, Request::new(Method::Options, uri));
+            self.trunks.ask(client, Asked::Probe { trunk, hop });
+        }
     }
 
     pub(super) fn on_answer(&mut self, now: Time, client: ClientId, result: Result<Box<Response>, Failure>) {
         match self.trunks.take_asked(client) {
-            Some(Asked::Register { trunk, number }) => self.on_registration(now, trunk, number, result.ok().as_deref()),
+            Some(Asked::Register { trunk, number, hop }) => {
+                // Another place, if there is one, is asked the next time.
+                if result.as_ref().map_or(true, |response| response.code / 100 == 5) {
+                    let way = Way { trunk, hop };
+                    self.trunks.target_mut(way).into_iter().for_each(|target| target.failed(now, None));
+                }
+                self.on_registration(now, trunk, number, result.ok().as_deref());
+            }
+            Some(Asked::Probe { trunk, hop }) => {
+                // Whoever refuses OPTIONS is there; 408 and 5xx come from the way, or say that calls are not wanted.
+                let alive = match &result {
+                    Ok(response) => response.code != 408 && response.code / 100 != 5,
+                    Err(Failure::Full) => return,
+                    Err(_) => false,
+                };
+                let changed =
+                    self.trunks.target_mut(Way { trunk, hop }).is_some_and(|target| target.probed(now, alive));
+                if changed {
+                    let target = hop.remote;
+                    let news = if alive { TrunkNews::Up { target } } else { TrunkNews::Down { target } };
+                    self.trunk_news(now, trunk, news);
+                }
+            }
             // A phone.
             None => self.on_ping_answer(now, client, result),
         }

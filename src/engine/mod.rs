@@ -13,11 +13,12 @@ mod from_call;
 mod from_flow;
 mod from_sip;
 mod from_trunks;
+mod hunt;
 mod phones;
 pub mod settings;
 pub mod trunks;
 
-pub use settings::{Agent, Codes, Limits, Login, Network, Number, Settings, Trunk};
+pub use settings::{Agent, Codes, Limits, Login, Network, Number, Settings, Target, Trunk};
 
 use crate::acd::{Acd, AcdEvent, Change};
 use crate::call::Legs;
@@ -30,6 +31,7 @@ use crate::sip::{BadMessage, ClientId, Endpoint, Hop, Message, Transmit, Transpo
 use crate::time::{Duration, Time};
 use agents::Agents;
 use calls::{Call, Offer};
+use hunt::Hunts;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use trunks::Trunks;
@@ -52,6 +54,11 @@ pub enum Input {
         hop: Hop,
     },
     Media(media::Event),
+    /// Where the trunk of this place in the settings is to be found from now on; never empty.
+    Targets {
+        trunk: usize,
+        targets: Vec<Target>,
+    },
     /// Take no new calls from now on, and take registrations at carriers back; end what still runs at `until` (a later one replaces it). `Output::Drained` follows
     /// when no call and no registration is left.
     Drain {
@@ -86,6 +93,7 @@ pub struct Engine {
     acd: Acd,
     agents: Agents,
     trunks: Trunks,
+    hunts: Hunts,
     queues: Vec<Queue>,
     queue_ids: BTreeMap<String, QueueId>,
     calls: BTreeMap<CallId, Call>,
@@ -119,6 +127,7 @@ impl Engine {
         let mut endpoint = Endpoint::new(settings.sip.clone(), seed);
         let mut engine = Engine {
             trunks: Trunks::new(now, &settings.trunks, &mut endpoint),
+            hunts: Hunts::default(),
             endpoint,
             registrar: Registrar::new(settings.registrar),
             auth: Authenticator::new(&settings.realm, settings.auth_key, NONCE_LIFETIME)
@@ -174,6 +183,14 @@ impl Engine {
                 self.endpoint.handle_hop_failed(now, &hop);
             }
             Input::Media(event) => self.legs.handle_media(now, event, &mut self.endpoint),
+            Input::Targets { trunk, targets } => {
+                if let Some(settings) = self.settings.trunks.get(trunk).filter(|_| !targets.is_empty()) {
+                    self.trunks.set_targets(now, trunk, settings, &targets, &mut self.endpoint);
+                    if self.drain.is_some() {
+                        self.leave_carriers(now);
+                    }
+                }
+            }
             Input::Drain { until } => {
                 let drain = self.drain.get_or_insert(Drain { until: None, told: false });
                 drain.until = Some(until);
@@ -186,6 +203,7 @@ impl Engine {
     pub fn handle_timeout(&mut self, now: Time) {
         self.endpoint.handle_timeout(now);
         self.trunks_due(now);
+        self.hunts_due(now);
         let gone = self.registrar.handle_timeout(now);
         self.phones_gone(now, gone);
         self.ping_phones(now);
@@ -221,6 +239,7 @@ impl Engine {
             self.registrar.poll_timeout(),
             self.acd.poll_timeout(),
             self.trunks.poll_timeout(),
+            self.hunts.poll_timeout(),
             self.wakes.first().map(|&(due, _)| due),
             drain,
         ]
@@ -265,6 +284,7 @@ impl Engine {
             ("offers", self.offers.len()),
             ("wakes", self.wakes.len()),
             ("pings", self.pings.len()),
+            ("hunts", self.hunts.len()),
             ("INVITE usages", self.endpoint.usages()),
             ("transactions", self.endpoint.transactions()),
         ]

@@ -40,8 +40,19 @@ pub struct Trunk {
     pub from: Vec<Network>,
     /// Who shows this user and password comes in as well, wherever from.
     pub login: Option<Login>,
-    /// Where calls out are sent; `None`: none are.
-    pub hop: Option<sip::Hop>,
+    /// Calls out can be sent to it. Where, `targets` says, or [`Input::Targets`](super::Input::Targets) will.
+    pub sends: bool,
+    pub targets: Vec<Target>,
+    /// Of trunks that name an equally long beginning the one with the lowest is tried first.
+    pub priority: u16,
+    /// Of those with one priority this says how often each is the first.
+    pub weight: u16,
+    /// Calls that it carries at a time, both ways; one more is sent elsewhere or refused with 503. `None`: no limit.
+    pub calls: Option<u32>,
+    /// Calls that are sent to it in a second; above 0. `None`: no limit.
+    pub calls_per_second: Option<f64>,
+    /// How often OPTIONS asks whether it is there; `None`: never.
+    pub probe: Option<Duration>,
     /// The carrier's name in what we ask of it; `None`: its address stands there.
     pub domain: Option<sip::Host>,
     /// Beginnings of the numbers that this trunk takes.
@@ -60,6 +71,14 @@ impl Trunk {
             None => sip::Uri::sip(user, remote),
         }
     }
+}
+
+/// One place of a trunk, as DNS SRV ranks them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Target {
+    pub hop: sip::Hop,
+    pub priority: u16,
+    pub weight: u16,
 }
 
 /// What a trunk shows us.

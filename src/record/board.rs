@@ -117,6 +117,7 @@ impl Board {
             | What::LegSilent { .. }
             | What::CallRefused { .. }
             | What::AuthenticationFailed { .. }
+            | What::NoWayOut { .. }
             | What::Trunk { .. } => {}
         }
     }

@@ -277,6 +277,7 @@ impl Contact {
             | What::CallEnded { .. }
             | What::CallRefused { .. }
             | What::AuthenticationFailed { .. }
+            | What::NoWayOut { .. }
             | What::Trunk { .. }
             | What::Agent { .. } => false,
         };

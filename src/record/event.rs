@@ -5,7 +5,7 @@ use crate::ids::{CallId, EntryId, LegId, OfferId};
 use crate::media::Quality;
 use crate::time::{Duration, Time};
 use serde::{Deserialize, Serialize};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 /// One thing that happened.
@@ -131,6 +131,11 @@ pub enum What {
         trunk: Arc<str>,
         news: TrunkNews,
     },
+    /// A call out found no trunk that could take it. `reason` is one of a closed set, fit for a metric's label.
+    NoWayOut {
+        call: CallId,
+        reason: Arc<str>,
+    },
     /// An agent's state is now this.
     Agent {
         agent: Arc<str>,
@@ -157,6 +162,14 @@ pub enum TrunkNews {
     /// It asked for a password in this realm, and the account of the settings is for another: nothing was shown.
     OtherRealm {
         realm: String,
+    },
+    /// This place of it has not answered OPTIONS for too long: it gets no calls.
+    Down {
+        target: SocketAddr,
+    },
+    /// It answers again.
+    Up {
+        target: SocketAddr,
     },
 }
 
@@ -192,6 +205,7 @@ impl What {
             | What::Resumed { call, .. }
             | What::LegClosed { call, .. }
             | What::LegSilent { call, .. }
+            | What::NoWayOut { call, .. }
             | What::CallEnded { call, .. } => Some(*call),
             What::CallRefused { .. } | What::AuthenticationFailed { .. } | What::Trunk { .. } | What::Agent { .. } => {
                 None

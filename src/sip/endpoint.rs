@@ -359,6 +359,11 @@ impl Endpoint {
         self.send_invite(now, invitation)
     }
 
+    /// Whether our INVITE was answered in any way, provisionally (100) included.
+    pub fn is_heard(&self, id: InviteId) -> bool {
+        !matches!(self.usages.get(&id), Some(Usage { state: State::Calling(calling), .. }) if !calling.provisional)
+    }
+
     /// Sends a challenged INVITE again with this header more (`Authorization`, `Proxy-Authorization`): same Call-ID, next CSeq.
     pub fn authorize(&mut self, now: Time, id: InviteId, name: &str, value: String) {
         self.send_invite_again(now, id, name, value);

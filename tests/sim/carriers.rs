@@ -4,7 +4,7 @@ use crate::{MORNING, settings};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use vaxel::acd::QueueSettings;
-use vaxel::engine::{Engine, Input, Output, Settings, Trunk};
+use vaxel::engine::{Engine, Input, Output, Settings, Target, Trunk};
 use vaxel::media;
 use vaxel::record::What;
 use vaxel::sim::media::{FakeMedia, switchboard};
@@ -23,8 +23,16 @@ pub const PASSWORD: &str = "between us";
 #[derive(Clone, Debug, PartialEq)]
 pub enum Manner {
     Answers,
+    /// Rings, and refuses after two seconds.
+    RingsThen(u16),
+    /// With Retry-After in seconds, if there is one.
+    Refuses(u16, Option<u32>),
+    /// Says 100 and nothing else.
+    Tries,
     /// Nothing arrives there.
     Silent,
+    /// The network says so.
+    Unreachable,
 }
 
 pub struct Peer {
@@ -47,6 +55,7 @@ pub struct Peer {
 enum Item {
     Packet(Transmit),
     Media(media::Event),
+    Refuse(usize, InviteId, u16),
 }
 
 pub struct House {
@@ -70,9 +79,14 @@ pub fn hop(peer: usize) -> Hop {
     Hop { transport: Transport::Udp, local: switchboard(), remote: address(peer), connection: None }
 }
 
+pub fn target(peer: usize) -> Target {
+    Target { hop: hop(peer), priority: 0, weight: 0 }
+}
+
 /// A trunk to the carrier of this place, that takes everything international.
 pub fn trunk(peer: usize) -> Trunk {
-    Trunk { name: format!("carrier{peer}"), hop: Some(hop(peer)), takes: vec!["+".into()], ..Trunk::default() }
+    let targets = vec![target(peer)];
+    Trunk { name: format!("carrier{peer}"), sends: true, targets, takes: vec!["+".into()], ..Trunk::default() }
 }
 
 pub fn account() -> Account {
@@ -221,6 +235,10 @@ impl House {
         match item {
             Item::Media(event) if self.media.still_true(&event) => self.tell(Input::Media(event)),
             Item::Media(_) => {}
+            Item::Refuse(peer, id, code) => {
+                self.peers[peer].endpoint.reject(now, id, code, Headers::default());
+                self.drain(peer);
+            }
             Item::Packet(Transmit { hop, bytes }) => {
                 let message = Message::parse(&bytes).expect("what an endpoint writes can be read");
                 let hop = Hop { local: hop.remote, remote: hop.local, ..hop };
@@ -230,7 +248,11 @@ impl House {
                 let Some(peer) = self.peers.iter().position(|peer| peer.address == hop.local) else { return };
                 match self.peers[peer].manner {
                     Manner::Silent => {}
-                    Manner::Answers => {
+                    Manner::Unreachable => {
+                        let failed = Hop { local: hop.remote, remote: hop.local, ..hop };
+                        self.tell(Input::HopFailed { hop: failed });
+                    }
+                    _ => {
                         self.peers[peer].endpoint.handle_message(now, &hop, message);
                         self.drain(peer);
                     }
@@ -280,8 +302,24 @@ impl House {
                 }
                 peer.invites.push((now, *request));
                 peer.up = Some(id);
-                peer.endpoint.ring(now, id, 180, Vec::new());
-                peer.endpoint.accept(now, id, sdp(peer.address));
+                match peer.manner {
+                    Manner::Answers => {
+                        peer.endpoint.ring(now, id, 180, Vec::new());
+                        peer.endpoint.accept(now, id, sdp(peer.address));
+                    }
+                    Manner::RingsThen(code) => {
+                        peer.endpoint.ring(now, id, 180, Vec::new());
+                        self.at(now + Duration::from_secs(2), Item::Refuse(at, id, code));
+                    }
+                    Manner::Refuses(code, retry_after) => {
+                        let mut headers = Headers::default();
+                        if let Some(seconds) = retry_after {
+                            headers.push("Retry-After", seconds.to_string());
+                        }
+                        peer.endpoint.reject(now, id, code, headers);
+                    }
+                    Manner::Tries | Manner::Silent | Manner::Unreachable => {}
+                }
             }
             Event::Request { id, request, .. } => {
                 let response = match (peer.challenge(now, &request), &request.method) {

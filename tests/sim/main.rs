@@ -3,6 +3,7 @@
 //! contact records are compared with what callers and agents saw; a failure names its seed.
 
 mod carriers;
+mod hunts;
 mod records;
 mod refusals;
 mod switchboard;

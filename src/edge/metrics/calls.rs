@@ -20,6 +20,7 @@ pub struct Calls {
     up: IntGauge,
     started: IntCounterVec,
     refused: IntCounterVec,
+    out_refused: IntCounterVec,
     ended: IntCounterVec,
     silent: IntCounter,
     faults: IntCounter,
@@ -57,7 +58,10 @@ pub(super) const OUTCOMES: [Outcome; 6] =
 const ENDERS: [EndedBy; 4] = [EndedBy::Caller, EndedBy::Agent, EndedBy::Flow, EndedBy::System];
 
 /// What the engine says today; a new reason gets its child when it first comes.
-const REFUSALS: [&str; 5] = ["draining", "too_many_calls", "forbidden", "unknown_number", "own_number"];
+const REFUSALS: [&str; 6] = ["draining", "too_many_calls", "forbidden", "unknown_number", "own_number", "trunk_full"];
+
+/// Why a call out finds no trunk.
+const NO_WAYS: [&str; 2] = ["exhausted", "trunk_full"];
 
 /// Beside these stand the service levels of all queues. The same bounds for every queue, so that they can be summed.
 const WAIT_SECONDS: [f64; 14] =
@@ -92,6 +96,11 @@ impl Calls {
         let started = vec("vaxel_calls_total", "Calls that came in, by the trunk they came by.", &["trunk"]);
         let refused = vec("vaxel_calls_refused_total", "INVITEs that became no call.", &["reason"]);
         let ended = vec("vaxel_calls_ended_total", "Calls that ended, by who ended them.", &["by"]);
+        let out_refused =
+            vec("vaxel_calls_out_refused_total", "Calls out that no trunk could take, by why.", &["reason"]);
+        for reason in NO_WAYS {
+            out_refused.with_label_values(&[reason]);
+        }
         for reason in REFUSALS {
             refused.with_label_values(&[reason]);
         }
@@ -109,6 +118,7 @@ impl Calls {
             up: gauge(registry, "vaxel_calls", "Calls that are up."),
             started,
             refused,
+            out_refused,
             ended,
             authentication_failures: counter(
                 registry,
@@ -153,6 +163,7 @@ impl Calls {
                     counter.inc();
                 }
             }),
+            What::NoWayOut { reason, .. } => self.out_refused.with_label_values(&[reason]).inc(),
             What::LegSilent { .. } => self.silent.inc(),
             What::FlowFault { .. } => self.faults.inc(),
             What::CallAnswered { .. }

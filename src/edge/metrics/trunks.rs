@@ -14,6 +14,10 @@ pub struct Trunks {
     legs: IntGaugeVec,
     calls_out: IntCounterVec,
     other_realm: IntCounterVec,
+    failed: IntCounterVec,
+    full: IntCounterVec,
+    targets: IntGaugeVec,
+    targets_usable: IntGaugeVec,
 }
 
 impl Trunks {
@@ -41,22 +45,33 @@ impl Trunks {
                 "vaxel_trunk_foreign_challenges_total",
                 "Times the carrier asked for a password in a realm that the trunk's account is not for.",
             ),
+            failed: counter(
+                "vaxel_trunk_failures_total",
+                "Calls out that failed there before anybody was rung: 5xx, silence, out of reach.",
+            ),
+            full: counter("vaxel_trunk_full_total", "Calls, both ways, that the trunk's own limits did not allow."),
+            targets: gauge("vaxel_trunk_targets", "Places of the carrier that are known."),
+            targets_usable: gauge("vaxel_trunk_targets_usable", "Those of them that calls may be sent to now."),
         }
     }
 
     pub fn update<'a>(&self, figures: impl Iterator<Item = (&'a Arc<str>, Figures)>) {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        for (trunk, Figures { registered, legs, counts }) in figures {
+        for (trunk, Figures { registered, legs, targets, targets_usable, counts }) in figures {
             let label = [&**trunk];
             if let Some(registered) = registered {
                 self.registered.with_label_values(&label).set(registered.into());
             }
-            self.legs.with_label_values(&label).set(i64::try_from(legs).unwrap_or(i64::MAX));
+            for (gauge, now) in [(&self.legs, legs), (&self.targets, targets), (&self.targets_usable, targets_usable)] {
+                gauge.with_label_values(&label).set(i64::try_from(now).unwrap_or(i64::MAX));
+            }
             let before = last.insert(trunk.clone(), counts).unwrap_or_default();
             for (counter, now, before) in [
                 (&self.registrations_failed, counts.registrations_failed, before.registrations_failed),
                 (&self.calls_out, counts.calls_out, before.calls_out),
                 (&self.other_realm, counts.other_realm, before.other_realm),
+                (&self.failed, counts.failed, before.failed),
+                (&self.full, counts.full, before.full),
             ] {
                 counter.with_label_values(&label).inc_by(now.saturating_sub(before));
             }
@@ -76,8 +91,12 @@ mod tests {
         let names = Names { trunks: vec!["a".into(), "b".into()], ..Names::default() };
         let metrics = Metrics::new(Clock::start(), &names);
         let (a, b): (Arc<str>, Arc<str>) = ("a".into(), "b".into());
-        let figures =
-            |calls_out, registered| Figures { registered, legs: 2, counts: Counts { calls_out, ..Counts::default() } };
+        let figures = |calls_out, registered| Figures {
+            registered,
+            legs: 2,
+            counts: Counts { calls_out, ..Counts::default() },
+            ..Figures::default()
+        };
         metrics.trunks.update([(&a, figures(3, Some(false))), (&b, figures(0, None))].into_iter());
         metrics.trunks.update([(&a, figures(5, Some(true))), (&b, figures(0, None))].into_iter());
         let seen = scrape(&metrics);

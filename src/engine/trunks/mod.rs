@@ -1,12 +1,19 @@
-//! What the switchboard knows of each trunk while it runs: whether the carrier knows us, what was asked of it.
+//! What the switchboard knows of each trunk while it runs: where calls can be sent, whether the carrier knows us, what was
+//! asked of it, how much it carries.
 
-use super::settings::Trunk;
+pub(super) mod bucket;
+pub(super) mod order;
+pub(super) mod target;
+
+use super::settings::{self, Trunk};
 use crate::ids::LegId;
 use crate::sip::registration::{self, Registration};
-use crate::sip::{ClientId, Endpoint, SipUri, Uri};
-use crate::time::Time;
-use std::collections::BTreeMap;
+use crate::sip::{ClientId, Endpoint, Hop, SipUri, Uri};
+use crate::time::{Duration, Time};
+use bucket::Bucket;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use target::{Target, Usable};
 
 /// In the order of the settings.
 pub(super) struct Trunks {
@@ -20,13 +27,24 @@ pub(super) struct Trunks {
 /// What a request was about; the trunk by its place.
 #[derive(Clone, Copy)]
 pub(super) enum Asked {
-    Register { trunk: usize, number: u32 },
+    Register { trunk: usize, number: u32, hop: Hop },
+    Probe { trunk: usize, hop: Hop },
 }
 
 pub(super) struct State {
     pub name: Arc<str>,
     pub registration: Option<Registration>,
+    pub targets: Vec<Target>,
     pub counts: Counts,
+    bucket: Option<Bucket>,
+    legs: usize,
+}
+
+/// One way that a call can be tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Way {
+    pub trunk: usize,
+    pub hop: Hop,
 }
 
 /// What is counted of one trunk since the start, and how it is now.
@@ -36,6 +54,9 @@ pub struct Figures {
     pub registered: Option<bool>,
     /// Legs that it carries, either way.
     pub legs: usize,
+    pub targets: usize,
+    /// Those that calls may be sent to.
+    pub targets_usable: usize,
     pub counts: Counts,
 }
 
@@ -47,20 +68,58 @@ pub struct Counts {
     pub calls_out: u64,
     /// Challenges in a realm that the account is not for.
     pub other_realm: u64,
+    /// Calls that failed there before anybody was rung.
+    pub failed: u64,
+    /// Calls that were not sent there, or not taken from there, because of its own limits.
+    pub full: u64,
 }
 
 impl Trunks {
     pub fn new(now: Time, trunks: &[Trunk], endpoint: &mut Endpoint) -> Trunks {
         let list = trunks.iter().map(|trunk| State {
             name: trunk.name.as_str().into(),
-            registration: registration(now, trunk, endpoint),
+            registration: None,
+            targets: Vec::new(),
             counts: Counts::default(),
+            bucket: trunk.calls_per_second.map(|rate| Bucket::new(rate, now)),
+            legs: 0,
         });
-        Trunks { list: list.collect(), asked: BTreeMap::new(), legs: BTreeMap::new() }
+        let mut all = Trunks { list: list.collect(), asked: BTreeMap::new(), legs: BTreeMap::new() };
+        for (at, trunk) in trunks.iter().enumerate() {
+            all.set_targets(now, at, trunk, &trunk.targets, endpoint);
+        }
+        all
+    }
+
+    /// The places of a carrier are these from now on; what is known of those that stay is kept.
+    pub fn set_targets(
+        &mut self,
+        now: Time,
+        at: usize,
+        trunk: &Trunk,
+        targets: &[settings::Target],
+        endpoint: &mut Endpoint,
+    ) {
+        let state = &mut self.list[at];
+        let mut before = std::mem::take(&mut state.targets);
+        for new in targets {
+            let known = before.iter().position(|old| old.hop == new.hop);
+            state.targets.push(match known.map(|known| before.swap_remove(known)) {
+                Some(old) => old.ranked(new.priority, new.weight),
+                None => Target::new(*new, trunk.probe.map(|interval| now + spread(interval, endpoint.draw()))),
+            });
+        }
+        if state.registration.is_none() {
+            state.registration = registration(now, trunk, state.targets.first().map(|target| target.hop), endpoint);
+        }
     }
 
     pub fn name(&self, trunk: usize) -> Arc<str> {
         self.list[trunk].name.clone()
+    }
+
+    pub fn state(&self, trunk: usize) -> &State {
+        &self.list[trunk]
     }
 
     pub fn state_mut(&mut self, trunk: usize) -> &mut State {
@@ -81,19 +140,56 @@ impl Trunks {
 
     pub fn leg_began(&mut self, leg: LegId, trunk: usize) {
         self.legs.insert(leg, trunk);
+        self.list[trunk].legs += 1;
     }
 
     pub fn leg_closed(&mut self, leg: LegId) {
-        self.legs.remove(&leg);
+        if let Some(trunk) = self.legs.remove(&leg) {
+            self.list[trunk].legs -= 1;
+        }
     }
 
     pub fn of_leg(&self, leg: LegId) -> Option<usize> {
         self.legs.get(&leg).copied()
     }
 
-    /// Legs that this trunk carries.
-    pub fn legs_of(&self, trunk: usize) -> usize {
-        self.legs.values().filter(|of| **of == trunk).count()
+    /// Whether it carries as many calls as it may.
+    pub fn is_full(&self, trunk: usize, settings: &Trunk) -> bool {
+        settings.calls.is_some_and(|calls| self.list[trunk].legs >= calls as usize)
+    }
+
+    /// All ways to a number that these trunks take, best first, those that failed lately last.
+    pub fn ways(&self, now: Time, trunks: &[(usize, &Trunk)], mut draw: impl FnMut() -> u64) -> VecDeque<Way> {
+        let (mut good, mut doubtful) = (VecDeque::new(), VecDeque::new());
+        let rank: Vec<(u16, u16)> = trunks.iter().map(|(_, trunk)| (trunk.priority, trunk.weight)).collect();
+        for place in order::order(&rank, &mut draw) {
+            let trunk = trunks[place].0;
+            let targets = &self.list[trunk].targets;
+            let rank: Vec<(u16, u16)> = targets.iter().map(|target| (target.priority, target.weight)).collect();
+            for target in order::order(&rank, &mut draw) {
+                let way = Way { trunk, hop: targets[target].hop };
+                match targets[target].usable(now) {
+                    Usable::Now => good.push_back(way),
+                    Usable::Last => doubtful.push_back(way),
+                    Usable::No => {}
+                }
+            }
+        }
+        good.append(&mut doubtful);
+        good
+    }
+
+    /// Whether the trunk's own limits allow one call more now; if so, it is counted as made.
+    pub fn admit(&mut self, now: Time, trunk: usize, settings: &Trunk) -> bool {
+        let full = self.is_full(trunk, settings);
+        let state = &mut self.list[trunk];
+        let admitted = !full && state.bucket.as_mut().is_none_or(|bucket| bucket.take(now));
+        state.counts.full += u64::from(!admitted);
+        admitted
+    }
+
+    pub fn target_mut(&mut self, way: Way) -> Option<&mut Target> {
+        self.list[way.trunk].targets.iter_mut().find(|target| target.hop == way.hop)
     }
 
     /// Whether no carrier waits for us any more.
@@ -102,13 +198,23 @@ impl Trunks {
     }
 
     pub fn poll_timeout(&self) -> Option<Time> {
-        self.list.iter().filter_map(|trunk| trunk.registration.as_ref()?.poll_timeout()).min()
+        let due = |state: &State| {
+            let registration = state.registration.as_ref().and_then(Registration::poll_timeout);
+            state.targets.iter().filter_map(|target| target.probe_at).chain(registration).min()
+        };
+        self.list.iter().filter_map(due).min()
     }
 
     pub fn figures(&self, now: Time) -> impl Iterator<Item = (&Arc<str>, Figures)> {
-        self.list.iter().enumerate().map(move |(at, trunk)| {
-            let registered = trunk.registration.as_ref().map(|registration| registration.is_registered(now));
-            (&trunk.name, Figures { registered, legs: self.legs_of(at), counts: trunk.counts })
+        self.list.iter().map(move |trunk| {
+            let figures = Figures {
+                registered: trunk.registration.as_ref().map(|registration| registration.is_registered(now)),
+                legs: trunk.legs,
+                targets: trunk.targets.len(),
+                targets_usable: trunk.targets.iter().filter(|target| target.usable(now) != Usable::No).count(),
+                counts: trunk.counts,
+            };
+            (&trunk.name, figures)
         })
     }
 
@@ -118,8 +224,13 @@ impl Trunks {
     }
 }
 
-fn registration(now: Time, trunk: &Trunk, endpoint: &mut Endpoint) -> Option<Registration> {
-    let (expires, account, hop) = (trunk.register?, trunk.account.as_ref()?, trunk.hop?);
+/// A part of the interval, so that not all are probed in one moment.
+fn spread(interval: Duration, draw: u64) -> Duration {
+    interval * (draw % 1000) as u32 / 1000
+}
+
+fn registration(now: Time, trunk: &Trunk, hop: Option<Hop>, endpoint: &mut Endpoint) -> Option<Registration> {
+    let (expires, account, hop) = (trunk.register?, trunk.account.as_ref()?, hop?);
     let Uri::Sip(domain) = trunk.uri(None, hop.remote) else { return None };
     let Uri::Sip(contact) = Uri::sip(Some(&account.user), hop.local) else { return None };
     let contact = Uri::Sip(SipUri { params: endpoint.contact_params(&hop), ..contact });

@@ -1,0 +1,175 @@
+//! A call out that is tried by one way after the other, until somebody is rung.
+
+use super::Engine;
+use super::calls::Stage;
+use super::settings::Trunk;
+use super::trunks::Way;
+use crate::call::LegFailure;
+use crate::ids::{CallId, LegId};
+use crate::record::What;
+use crate::time::{Duration, Time};
+use std::collections::{BTreeMap, VecDeque};
+
+/// A carrier that has said nothing at all for so long is given up, if there is another.
+pub const SILENCE: Duration = Duration::from_secs(4);
+
+/// What a caller is told when no way is left.
+pub const EXHAUSTED: u16 = 503;
+
+/// The leg that is being tried, and what could be tried after it.
+pub(super) struct Hunt {
+    number: String,
+    way: Way,
+    left: VecDeque<Way>,
+    /// Somebody is rung, or more was heard than that our INVITE came: the call is there, and nowhere else.
+    rings: bool,
+}
+
+/// The hunts that go on, by the leg that is tried.
+#[derive(Default)]
+pub(super) struct Hunts {
+    by_leg: BTreeMap<LegId, Hunt>,
+    /// When each leg should have been heard; in order, since all have the same time.
+    silent: VecDeque<(Time, LegId)>,
+}
+
+impl Hunts {
+    pub fn remove(&mut self, leg: LegId) {
+        self.by_leg.remove(&leg);
+    }
+
+    pub fn rings(&mut self, leg: LegId) {
+        if let Some(hunt) = self.by_leg.get_mut(&leg) {
+            hunt.rings = true;
+        }
+    }
+
+    pub fn poll_timeout(&self) -> Option<Time> {
+        self.silent.front().map(|(at, _)| *at)
+    }
+
+    fn take_due(&mut self, now: Time) -> Option<LegId> {
+        self.silent.pop_front_if(|(at, _)| *at <= now).map(|(_, leg)| leg)
+    }
+
+    pub fn len(&self) -> usize {
+        self.by_leg.len()
+    }
+}
+
+/// Nobody can be reached by a trunk, and why: the label of `vaxel_calls_out_refused_total`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NoWay {
+    /// Every way failed, or rests.
+    Exhausted,
+    /// Those that are left carry as much as they may.
+    Full,
+}
+
+impl NoWay {
+    pub fn name(self) -> &'static str {
+        match self {
+            NoWay::Exhausted => "exhausted",
+            NoWay::Full => "trunk_full",
+        }
+    }
+}
+
+impl Engine {
+    /// The trunks that take this number: those that name its longest beginning.
+    pub(super) fn takers(&self, number: &str) -> Vec<(usize, &Trunk)> {
+        let longest =
+            |t: &Trunk| t.takes.iter().filter(|start| number.starts_with(start.as_str())).map(String::len).max();
+        let trunks = self.settings.trunks.iter().enumerate().filter(|(_, trunk)| trunk.sends);
+        let takers: Vec<_> = trunks.filter_map(|(at, trunk)| Some((at, trunk, longest(trunk)?))).collect();
+        let best = takers.iter().map(|(.., length)| *length).max();
+        takers.into_iter().filter(|(.., length)| Some(*length) == best).map(|(at, trunk, _)| (at, trunk)).collect()
+    }
+
+    /// Rings a number outside by the best way; the leg that is tried now. `None`: there is none, which is told.
+    pub(super) fn hunt(&mut self, now: Time, call: CallId, number: String) -> Option<LegId> {
+        let mut draws = std::iter::repeat_with(|| self.endpoint.draw()).take(32).collect::<Vec<_>>();
+        let ways = self.trunks.ways(now, &self.takers(&number), || draws.pop().unwrap_or(0));
+        self.try_next(now, call, number, ways)
+    }
+
+    fn try_next(&mut self, now: Time, call: CallId, number: String, mut left: VecDeque<Way>) -> Option<LegId> {
+        let mut why = NoWay::Exhausted;
+        while let Some(way) = left.pop_front() {
+            if !self.trunks.admit(now, way.trunk, &self.settings.trunks[way.trunk]) {
+                why = NoWay::Full;
+                continue;
+            }
+            let leg = self.ring_outside(call, way, &number)?;
+            self.hunts.silent.push_back((now + SILENCE, leg));
+            self.hunts.by_leg.insert(leg, Hunt { number, way, left, rings: false });
+            return Some(leg);
+        }
+        self.say(now, What::NoWayOut { call, reason: why.name().into() });
+        None
+    }
+
+    /// A leg of a call out failed. True: another way is tried, or the caller was told that there is none.
+    pub(super) fn hunt_failed(&mut self, now: Time, id: CallId, leg: LegId, failure: &LegFailure) -> bool {
+        let Some(hunt) = self.hunts.by_leg.remove(&leg) else { return false };
+        // What is refused for another reason is refused by who was called (4xx, 6xx), or for one of ours.
+        let retry_after = match failure {
+            LegFailure::Unavailable { retry_after, .. } => *retry_after,
+            LegFailure::Timeout | LegFailure::Unreachable => None,
+            _ => return false,
+        };
+        if hunt.rings {
+            return false;
+        }
+        self.go_elsewhere(now, id, leg, hunt, retry_after);
+        true
+    }
+
+    fn go_elsewhere(&mut self, now: Time, id: CallId, leg: LegId, hunt: Hunt, retry_after: Option<Duration>) {
+        let Hunt { number, way, left, .. } = hunt;
+        self.trunks.state_mut(way.trunk).counts.failed += 1;
+        if let Some(target) = self.trunks.target_mut(way) {
+            target.failed(now, retry_after);
+        }
+        let is_ringing = |stage: &Stage| matches!(stage, Stage::Ringing { legs, .. } if legs.contains(&leg));
+        if !self.calls.get(&id).is_some_and(|call| is_ringing(&call.stage)) {
+            return;
+        }
+        let next = self.try_next(now, id, number, left);
+        if let Some(Stage::Ringing { legs, .. }) = self.calls.get_mut(&id).map(|call| &mut call.stage) {
+            legs.retain(|l| *l != leg);
+            legs.extend(next);
+        }
+        if next.is_none() {
+            self.ringing_failed(now, id, EXHAUSTED);
+        }
+        self.schedule(id);
+    }
+
+    /// Gives up who should have been heard by now.
+    pub(super) fn hunts_due(&mut self, now: Time) {
+        while let Some(leg) = self.hunts.take_due(now) {
+            let Some(hunt) = self.hunts.by_leg.get(&leg) else { continue };
+            if hunt.rings || self.legs.is_heard(leg, &self.endpoint) {
+                continue;
+            }
+            // Who is the last goes on being tried: one lost datagram more may be all that was wrong.
+            let (left, id) = (!hunt.left.is_empty(), self.leg_calls.get(&leg).copied());
+            if let (true, Some(id)) = (left, id)
+                && let Some(hunt) = self.hunts.by_leg.remove(&leg)
+            {
+                self.legs.hang_up(now, leg, 487, None, &mut self.endpoint);
+                self.go_elsewhere(now, id, leg, hunt, None);
+            }
+        }
+    }
+
+    /// Somebody answered.
+    pub(super) fn hunt_answered(&mut self, leg: LegId) {
+        if let Some(hunt) = self.hunts.by_leg.remove(&leg)
+            && let Some(target) = self.trunks.target_mut(hunt.way)
+        {
+            target.took();
+        }
+    }
+}

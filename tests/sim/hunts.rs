@@ -1,0 +1,232 @@
+//! Calls out that one carrier does not take go to the next, soon, and never when somebody was rung.
+
+use crate::carriers::{House, Manner, address, hop, target, trunk};
+use vaxel::engine::trunks::Figures;
+use vaxel::engine::{Input, Target, Trunk};
+use vaxel::record::{TrunkNews, What};
+use vaxel::time::Duration;
+
+const SECOND: Duration = Duration::from_secs(1);
+const NUMBER: &str = "+4687000";
+
+/// Carrier 1 before carrier 2.
+fn two() -> Vec<Trunk> {
+    vec![Trunk { priority: 1, ..trunk(1) }, Trunk { priority: 2, ..trunk(2) }]
+}
+
+fn house(first: Manner) -> House {
+    House::new(two(), &[first, Manner::Answers])
+}
+
+fn figures(house: &House, trunk: usize) -> Figures {
+    house.engine.trunk_figures(house.now).nth(trunk).expect("a trunk").1
+}
+
+fn no_way(house: &House) -> Vec<&str> {
+    let mut reasons = Vec::new();
+    for what in &house.told {
+        if let What::NoWayOut { reason, .. } = what {
+            reasons.push(&**reason);
+        }
+    }
+    reasons
+}
+
+/// How long after the call the second carrier was called.
+fn took(house: &mut House) -> Duration {
+    let began = house.now;
+    house.calls(0, NUMBER);
+    house.pass(Duration::from_secs(10));
+    assert_eq!(house.heard(0), Some(200));
+    house.peers[2].invites[0].0.since(began)
+}
+
+#[test]
+fn a_carrier_that_is_not_able_is_left_within_a_second() {
+    for manner in
+        [Manner::Refuses(503, None), Manner::Refuses(503, Some(20)), Manner::Refuses(500, None), Manner::Unreachable]
+    {
+        let mut house = house(manner.clone());
+        let after = took(&mut house);
+        assert!(after < SECOND, "{manner:?}: {after:?}");
+        assert_eq!(figures(&house, 0).counts.failed, 1, "{manner:?}");
+        house.over();
+    }
+}
+
+#[test]
+fn a_silent_carrier_is_left_after_four_seconds_and_the_next_call_goes_past_it_at_once() {
+    let mut house = house(Manner::Silent);
+    let after = took(&mut house);
+    assert!(after >= 4 * SECOND && after < 5 * SECOND, "{after:?}");
+    house.hangs_up(0);
+    house.pass(SECOND);
+    let began = house.now;
+    house.calls(0, NUMBER);
+    house.pass(SECOND);
+    assert!(house.peers[2].invites[1].0.since(began) < SECOND);
+    house.over();
+}
+
+#[test]
+fn a_carrier_that_says_100_is_heard_and_not_left() {
+    let mut house = house(Manner::Tries);
+    house.calls(0, NUMBER);
+    house.pass(Duration::from_secs(20));
+    assert_eq!((house.called(1), house.called(2), house.heard(0)), (1, 0, None));
+    house.pass(Duration::from_secs(20));
+    assert_eq!((house.called(2), house.heard(0)), (0, Some(408)), "the ring time ends it");
+    house.over();
+}
+
+#[test]
+fn what_the_callee_says_is_the_answer_whichever_code() {
+    for (manner, code) in [
+        (Manner::Refuses(486, None), 486),
+        (Manner::Refuses(404, None), 404),
+        (Manner::Refuses(603, None), 603),
+        (Manner::RingsThen(486), 486),
+        (Manner::RingsThen(503), 503),
+    ] {
+        let mut house = house(manner.clone());
+        house.calls(0, NUMBER);
+        house.pass(Duration::from_secs(10));
+        assert_eq!((house.called(2), house.heard(0)), (0, Some(code)), "{manner:?}");
+        house.over();
+    }
+}
+
+#[test]
+fn retry_after_is_honoured_to_the_second() {
+    let mut house = House::new(vec![trunk(1)], &[Manner::Refuses(503, Some(20))]);
+    for (wait, called, reason) in [(0, 1, 1), (18, 1, 2), (2, 2, 3)] {
+        house.pass(wait * SECOND);
+        house.calls(0, NUMBER);
+        house.pass(SECOND / 2);
+        assert_eq!((house.called(1), house.heard(0)), (called, Some(503)));
+        assert_eq!(no_way(&house), vec!["exhausted"; reason]);
+    }
+    assert_eq!((figures(&house, 0).targets, figures(&house, 0).targets_usable), (1, 0));
+    house.over();
+}
+
+#[test]
+fn when_all_carriers_are_silent_the_caller_is_told_within_the_ring_time() {
+    let mut house = House::new(two(), &[Manner::Silent, Manner::Silent]);
+    house.calls(0, NUMBER);
+    house.pass(Duration::from_secs(31));
+    assert_eq!(house.heard(0), Some(408));
+    house.over();
+}
+
+#[test]
+fn a_failed_carrier_is_tried_again_when_there_is_no_other() {
+    let mut house = House::new(vec![trunk(1)], &[Manner::Refuses(500, None)]);
+    house.calls(0, NUMBER);
+    house.pass(SECOND);
+    house.peers[1].manner = Manner::Answers;
+    house.calls(0, NUMBER);
+    house.pass(SECOND);
+    assert_eq!((house.called(1), house.heard(0)), (2, Some(200)));
+    house.over();
+}
+
+#[test]
+fn the_longest_beginning_decides_and_no_other_trunk_is_tried() {
+    let national = Trunk { takes: vec!["+46".into()], ..trunk(2) };
+    let mut house = House::new(vec![trunk(1), national], &[Manner::Answers, Manner::Refuses(503, None)]);
+    house.calls(0, NUMBER);
+    house.pass(SECOND);
+    assert_eq!((house.called(1), house.called(2), house.heard(0)), (0, 1, Some(503)));
+    house.over();
+}
+
+#[test]
+fn weights_share_the_calls_of_one_priority() {
+    let weighted = |at: usize, weight| Trunk { weight, ..trunk(at) };
+    let mut house = House::new(vec![weighted(1, 3), weighted(2, 1)], &[Manner::Answers, Manner::Answers]);
+    for _ in 0..100 {
+        house.calls(0, NUMBER);
+        house.pass(SECOND / 2);
+        house.hangs_up(0);
+        house.pass(SECOND / 2);
+    }
+    assert_eq!(house.called(1) + house.called(2), 100);
+    assert!((60..90).contains(&house.called(1)), "{}", house.called(1));
+    house.over();
+}
+
+#[test]
+fn a_full_trunk_is_passed_over_and_refuses_its_own_callers() {
+    let mut trunks = two();
+    trunks[0].calls = Some(1);
+    trunks[0].from = vec![vaxel::engine::Network { address: address(1).ip(), prefix: 32 }];
+    trunks[1].calls = Some(1);
+    let mut house = House::new(trunks, &[Manner::Answers, Manner::Answers]);
+    for (first, second, code) in [(1, 0, 200), (1, 1, 200), (1, 1, 503)] {
+        house.calls(0, NUMBER);
+        house.pass(SECOND);
+        assert_eq!((house.called(1), house.called(2), house.heard(0)), (first, second, Some(code)));
+    }
+    assert_eq!(no_way(&house), ["trunk_full"]);
+    house.calls(1, "100");
+    house.pass(SECOND);
+    assert_eq!((house.heard(1), figures(&house, 0).counts.full), (Some(503), 3));
+}
+
+#[test]
+fn calls_per_second_are_kept_and_the_rest_goes_elsewhere() {
+    let mut trunks = two();
+    trunks[0].calls_per_second = Some(2.0);
+    let mut house = House::new(trunks, &[Manner::Answers, Manner::Answers]);
+    for _ in 0..5 {
+        house.calls(0, NUMBER);
+        house.pass(Duration::from_millis(20));
+    }
+    house.pass(SECOND / 10);
+    assert_eq!((house.called(1), house.called(2)), (2, 3));
+    house.pass(SECOND);
+    house.calls(0, NUMBER);
+    house.pass(SECOND);
+    assert_eq!(house.called(1), 3);
+}
+
+#[test]
+fn a_place_that_misses_its_probes_gets_no_calls_until_it_answers_one() {
+    let probed = |trunk: Trunk| Trunk { probe: Some(10 * SECOND), ..trunk };
+    let mut house = House::new(two().into_iter().map(probed).collect(), &[Manner::Silent, Manner::Answers]);
+    house.pass(Duration::from_secs(45));
+    let news = |house: &House, wanted: &TrunkNews| {
+        house.told.iter().filter(|what| matches!(what, What::Trunk { news, .. } if news == wanted)).count()
+    };
+    assert_eq!(news(&house, &TrunkNews::Down { target: address(1) }), 1);
+    assert_eq!((figures(&house, 0).targets_usable, figures(&house, 1).targets_usable), (0, 1));
+    assert!((3..=5).contains(&house.peers[2].options), "{}", house.peers[2].options);
+    let after = took(&mut house);
+    assert!(after < SECOND, "nobody waits for who is known to be down: {after:?}");
+    house.peers[1].manner = Manner::Answers;
+    house.pass(Duration::from_secs(40));
+    assert_eq!(news(&house, &TrunkNews::Up { target: address(1) }), 1);
+    house.hangs_up(0);
+    house.calls(0, NUMBER);
+    house.pass(SECOND);
+    assert_eq!(house.called(1), 1);
+    house.over();
+}
+
+#[test]
+fn the_places_of_one_trunk_are_tried_in_their_order_and_may_be_others_later() {
+    let places = vec![Target { priority: 2, ..target(1) }, Target { priority: 1, ..target(2) }];
+    let mut house =
+        House::new(vec![Trunk { targets: places, ..trunk(1) }], &[Manner::Answers, Manner::Refuses(503, Some(600))]);
+    house.calls(0, NUMBER);
+    house.pass(SECOND);
+    assert_eq!((house.called(1), house.called(2), house.heard(0)), (1, 1, Some(200)));
+    house.hangs_up(0);
+    // What is known of one that stays is kept: it still rests.
+    house.tell(Input::Targets { trunk: 0, targets: vec![Target { hop: hop(2), priority: 0, weight: 0 }] });
+    house.calls(0, NUMBER);
+    house.pass(SECOND);
+    assert_eq!((house.called(1), house.called(2), house.heard(0)), (1, 1, Some(503)));
+    house.over();
+}
