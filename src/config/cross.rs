@@ -73,7 +73,8 @@ impl Check<'_> {
         let secure = |listen: &super::Listen| listen.transport.is_secure();
         if let Some(i) = self.config.sip.listen.iter().position(secure) {
             let transport = self.config.sip.listen[i].transport.word();
-            let problem = Problem::error(place(&at.key("listen").index(i)), format!("{transport} needs a certificate"));
+            let place = place(&at.key("listen").index(i));
+            let problem = Problem::error(place, format!("{transport} needs a certificate"));
             self.top.reader.note(problem.help("name `certificate` and `key` in [sip.tls]"));
         }
     }

@@ -78,7 +78,16 @@ pub struct Sip {
     pub registration_max: Duration,
     /// How often a phone behind NAT is asked whether it is there; zero: never.
     pub keep_alive: Duration,
+    /// After this a peer that is silent is gone, where the transport can tell; 2 s – 2 min.
+    pub connection_loss: Duration,
     pub tls: Tls,
+    pub websocket: WebSocket,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct WebSocket {
+    /// From where pages may connect; empty: from anywhere.
+    pub origins: Vec<String>,
 }
 
 /// PEM files that could be read. Whether they hold what they should is known to whoever uses them.
@@ -342,6 +351,8 @@ impl Config {
                 registration_min: seconds(sip, "registration_min", 1, 86_400),
                 registration_max: seconds(sip, "registration_max", 1, 7 * 86_400),
                 keep_alive: seconds(sip, "keep_alive", 0, 600),
+                connection_loss: seconds(sip, "connection_loss", 2, 120),
+                websocket: section(sip, "websocket", |websocket| WebSocket { origins: origins(websocket) }),
                 tls: section(sip, "tls", |tls| Tls {
                     certificate: pem(tls, "certificate", read),
                     key: pem(tls, "key", read),
@@ -506,6 +517,20 @@ fn password(agent: &Table, read: &dyn Fn(&Path) -> io::Result<String>) -> Option
             }
         },
     }
+}
+
+/// As browsers name them: scheme, host, and a port where it is not the usual one.
+fn origins(websocket: &Table) -> Vec<String> {
+    let origins: Vec<String> = websocket.list("origins");
+    let is_origin = |origin: &str| {
+        let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
+        host.is_some_and(|host| !host.is_empty() && !host.contains('/'))
+    };
+    for origin in origins.iter().filter(|origin| !is_origin(origin)) {
+        let help = r#"write it as browsers do, such as "https://desk.example""#.into();
+        websocket.wrong("origins", format!("`{origin}` is no origin"), help);
+    }
+    origins
 }
 
 /// A PEM file that can be read.

@@ -90,6 +90,7 @@ mod tests {
         config.sip.listen_is_built_in = false;
         // Files that nobody has by default.
         config.sip.tls = crate::config::Tls::default();
+        config.sip.websocket = crate::config::WebSocket::default();
         config
     }
 }

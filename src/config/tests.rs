@@ -156,6 +156,8 @@ fn certificates_are_named_by_files_that_can_be_read() {
         key = "/keys/a.key"
         client_ca = "ca.pem"
         client_certificate = "optional"
+        [sip.websocket]
+        origins = ["https://desk.example", "http://localhost:8000"]
         [[trunks]]
         name = "carrier"
         to = "tls:203.0.113.1:5061"
@@ -163,6 +165,7 @@ fn certificates_are_named_by_files_that_can_be_read() {
     "#;
     let config = load_with(Some(&format!("{CLEAN}\n{toml}")), &[], &files).unwrap().config;
     assert_eq!(config.sip.listen[0].transport.word(), "tls");
+    assert_eq!((config.sip.websocket.origins.len(), config.sip.connection_loss), (2, Duration::from_secs(4)));
     let tls = config.sip.tls;
     assert_eq!((tls.certificate, tls.key), (Some("/etc/vaxel/tls/a.pem".into()), Some("/keys/a.key".into())));
     assert_eq!((tls.ca, tls.client_ca), (None, Some("/etc/vaxel/ca.pem".into())));
@@ -176,7 +179,12 @@ fn a_certificate_that_is_missing_or_halved_is_an_error() {
         problems("[sip]\nlisten = [\"udp:127.0.0.1:5060\", \"tls:127.0.0.1:5061\"]")
     );
     let files = [("/etc/vaxel/a.pem", PEM), ("/etc/vaxel/a.der", "0\u{1}"), ("/etc/vaxel/vaxel.toml", "")];
-    let toml = r#"[sip.tls]
+    let toml = r#"[sip.websocket]
+origins = ["https://desk.example/page", "desk.example"]
+[[trunks]]
+name = "page"
+to = "wss:192.0.2.1:443"
+[sip.tls]
 certificate = "a.pem"
 ca = "a.der"
 client_ca = "gone.pem"

@@ -1,7 +1,7 @@
 //! One `[[trunks]]`: what it brings, what it takes, and who is who by password.
 
 use super::read::Table;
-use super::values::{Beginning, Name};
+use super::values::{Beginning, Hop, Name};
 use super::{Account, Login, Trunk, password};
 use crate::time::Duration;
 use std::io;
@@ -13,7 +13,11 @@ const REGISTER: std::ops::RangeInclusive<Duration> = Duration::from_secs(60)..=D
 const PROBE: std::ops::RangeInclusive<Duration> = Duration::from_secs(5)..=Duration::from_secs(3600);
 
 pub(super) fn trunk(table: &Table, read: &dyn Fn(&Path) -> io::Result<String>) -> Trunk {
-    let to = table.optional("to");
+    let to: Option<Hop> = table.optional("to");
+    if to.is_some_and(|to| to.transport.is_websocket()) {
+        let help = "use udp, tcp or tls".into();
+        table.wrong("to", "nobody can be connected to by a WebSocket from here".into(), help);
+    }
     let mut takes: Vec<String> = table.list::<Beginning>("takes").into_iter().map(|beginning| beginning.0).collect();
     takes.sort_by_key(|beginning| std::cmp::Reverse(beginning.len()));
     if to.is_none() && !takes.is_empty() {

@@ -133,9 +133,10 @@ impl Dialog {
     }
 
     /// Another way when the connection of `hop` is lost: to open one to the peer's own address (§12.2.1.1). `None` for
-    /// UDP, after it was tried, and when that address is a name.
+    /// UDP and WebSocket, after it was tried, and when that address is a name.
     pub fn fallback(&mut self) -> Option<Hop> {
-        if !self.hop.transport.is_reliable() || self.hop.connection.is_none() {
+        let transport = self.hop.transport;
+        if !transport.is_reliable() || transport.is_websocket() || self.hop.connection.is_none() {
             return None;
         }
         let first = self.routes.first().and_then(|route| NameAddr::parse(route).ok()).map(|route| route.uri);

@@ -40,10 +40,14 @@ pub enum Transport {
     Tcp,
     /// TLS over TCP (RFC 3261 §26.2).
     Tls,
+    /// WebSocket (RFC 7118).
+    Ws,
+    /// WebSocket over TLS.
+    Wss,
 }
 
 impl Transport {
-    pub const ALL: [Transport; 3] = [Transport::Udp, Transport::Tcp, Transport::Tls];
+    pub const ALL: [Transport; 5] = [Transport::Udp, Transport::Tcp, Transport::Tls, Transport::Ws, Transport::Wss];
 
     /// As written in Via.
     pub fn name(self) -> &'static str {
@@ -51,6 +55,8 @@ impl Transport {
             Transport::Udp => "UDP",
             Transport::Tcp => "TCP",
             Transport::Tls => "TLS",
+            Transport::Ws => "WS",
+            Transport::Wss => "WSS",
         }
     }
 
@@ -65,6 +71,8 @@ impl Transport {
             Transport::Udp => "udp",
             Transport::Tcp => "tcp",
             Transport::Tls => "tls",
+            Transport::Ws => "ws",
+            Transport::Wss => "wss",
         }
     }
 
@@ -74,6 +82,8 @@ impl Transport {
             Transport::Udp => None,
             Transport::Tcp => Some("tcp"),
             Transport::Tls => Some("tls"),
+            // The one word for both (RFC 7118 §5.2.4).
+            Transport::Ws | Transport::Wss => Some("ws"),
         }
     }
 
@@ -82,12 +92,19 @@ impl Transport {
         match self {
             Transport::Udp | Transport::Tcp => 5060,
             Transport::Tls => 5061,
+            Transport::Ws => 80,
+            Transport::Wss => 443,
         }
     }
 
     /// Others cannot read it, and the certificate says who is there.
     pub fn is_secure(self) -> bool {
-        self == Transport::Tls
+        matches!(self, Transport::Tls | Transport::Wss)
+    }
+
+    /// The peer is a browser, or might be one: it cannot be connected to.
+    pub fn is_websocket(self) -> bool {
+        matches!(self, Transport::Ws | Transport::Wss)
     }
 
     /// The transport itself repeats what is lost, so transactions do not (RFC 3261 §17).

@@ -44,7 +44,7 @@ pub use headers::{BadHeader, Header, Headers, NameAddr, Reason, Via};
 pub use message::{Message, Request, Response, reason_phrase};
 pub use method::Method;
 pub use params::Params;
-pub use parse::{BadMessage, Fault};
+pub use parse::{BadMessage, Fault, MAX_MESSAGE};
 pub use registrar::{Binding, Change, Registrar};
 pub use stream::{Frame, Framer};
 pub use uri::{Host, SipUri, Uri};

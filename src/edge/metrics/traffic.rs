@@ -48,10 +48,20 @@ pub enum SipFault {
     TlsFailed,
     /// A stream was cut: the peer's certificate was refused or missing, or the peer refused ours.
     Untrusted,
+    /// A stream was cut: it asked for something else than a WebSocket.
+    NotWebSocket,
+    /// A WebSocket was refused: its subprotocol is not `sip`.
+    NoSubprotocol,
+    /// A WebSocket was refused: it comes from a page that may not.
+    WrongOrigin,
+    /// A WebSocket was cut: a message or frame is too large.
+    TooLarge,
+    /// A WebSocket was cut: our pings were not answered.
+    NoPong,
 }
 
 impl SipFault {
-    pub const ALL: [SipFault; 16] = [
+    pub const ALL: [SipFault; 21] = [
         SipFault::Malformed,
         SipFault::Overload,
         SipFault::SendBusy,
@@ -68,6 +78,11 @@ impl SipFault {
         SipFault::NotTls,
         SipFault::TlsFailed,
         SipFault::Untrusted,
+        SipFault::NotWebSocket,
+        SipFault::NoSubprotocol,
+        SipFault::WrongOrigin,
+        SipFault::TooLarge,
+        SipFault::NoPong,
     ];
 
     pub fn name(self) -> &'static str {
@@ -88,6 +103,11 @@ impl SipFault {
             SipFault::NotTls => "not_tls",
             SipFault::TlsFailed => "tls_failed",
             SipFault::Untrusted => "untrusted_certificate",
+            SipFault::NotWebSocket => "not_websocket",
+            SipFault::NoSubprotocol => "no_subprotocol",
+            SipFault::WrongOrigin => "wrong_origin",
+            SipFault::TooLarge => "too_large",
+            SipFault::NoPong => "no_pong",
         }
     }
 }

@@ -8,6 +8,7 @@ mod stream;
 mod table;
 mod tls;
 mod udp;
+mod websocket;
 
 pub use stream::StreamLimits;
 pub use tls::{Clients, OwnFiles, Tls, TlsSettings, self_signed};
@@ -38,6 +39,15 @@ pub struct Listen {
     /// Without it [`Sip::start`] fails; otherwise it is left out where the machine does not have the address (a machine
     /// without IPv6).
     pub is_needed: bool,
+}
+
+/// How connections are taken and opened.
+#[derive(Clone)]
+pub struct StreamSettings {
+    pub limits: StreamLimits,
+    pub tls: Arc<Tls>,
+    /// From where pages may open a WebSocket, as browsers say it: `https://desk.example`. Empty: from anywhere.
+    pub origins: Vec<String>,
 }
 
 /// All listening sockets and all open connections. Its tasks end with the runtime they were started on.
@@ -72,8 +82,7 @@ impl Sip {
     /// An address that cannot be bound, named; or none was left to bind.
     pub fn start(
         listen: &[Listen],
-        limits: StreamLimits,
-        tls: Arc<Tls>,
+        streams: StreamSettings,
         runtime: &Handle,
         door: Door,
         traffic: Traffic,
@@ -83,7 +92,8 @@ impl Sip {
         let outside = Outside { door, traffic, clock, overload: throttle(), handshakes: throttle() };
         // Sockets register with the runtime that is current when they are made.
         let _current = runtime.enter();
-        let streams = Arc::new(Streams::new(limits, tls.clone(), runtime.clone(), outside.clone()));
+        let tls = streams.tls.clone();
+        let streams = Arc::new(Streams::new(streams, runtime.clone(), outside.clone()));
         let mut udp = Vec::new();
         let mut bound = Vec::new();
         let mut told = Vec::new();
@@ -97,7 +107,7 @@ impl Sip {
                     udp.push(socket.clone());
                     socket.bound()
                 }),
-                Transport::Tcp | Transport::Tls => streams.listen(listen),
+                Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => streams.listen(listen),
             };
             match address {
                 Ok(address) => {
@@ -137,7 +147,7 @@ impl Sip {
                     self.outside.hop_failed(transmit.hop);
                 }
             },
-            Transport::Tcp | Transport::Tls => self.streams.send(transmit),
+            Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => self.streams.send(transmit),
         }
     }
 
@@ -248,7 +258,15 @@ mod tests {
         let metrics = Metrics::new(clock, &Names::default());
         let (door, entrance) = door(clock, places);
         let tls = Arc::new(Tls::load(tls, metrics.certificates.clone())?);
-        let sip = Sip::start(listen, limits, tls, runtime.handle(), door, metrics.traffic.clone(), clock)?;
+        let origins = vec!["https://desk.example".into()];
+        let sip = Sip::start(
+            listen,
+            StreamSettings { limits, tls, origins },
+            runtime.handle(),
+            door,
+            metrics.traffic.clone(),
+            clock,
+        )?;
         Ok(Bench { sip, entrance, metrics, _runtime: runtime })
     }
 

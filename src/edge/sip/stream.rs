@@ -1,10 +1,11 @@
-//! SIP over TCP and TLS (RFC 3261 §18, keep-alives of RFC 5626 §4.4.1): listeners, and one task per connection.
+//! SIP over TCP, TLS and WebSocket (RFC 3261 §18, keep-alives of RFC 5626 §4.4.1): listeners, and one task per connection.
 //!
 //! A peer that sends faster than the engine takes is not read from until there is room. One that holds half a message
 //! for too long, sends what cannot be cut into messages, or does not read our answers, is cut.
 
 use super::table::{Full, NotWritten, Place, Table};
-use super::{Listen, Outside, Tls, tls};
+use super::websocket::{self, Web};
+use super::{Listen, Outside, StreamSettings, tls};
 use crate::edge::door::Refused;
 use crate::edge::metrics::SipFault;
 use crate::sip::stream::{Frame, Framer};
@@ -46,6 +47,9 @@ pub struct StreamLimits {
     /// Handshakes that are under way at a time; one more is refused. They cost more than messages do. One that has not said
     /// anything yet is none.
     pub handshakes: usize,
+    /// A peer whose machine is silent for so long is gone (TCP keep-alive), and one whose WebSocket is. Its phone is not rung
+    /// any more.
+    pub loss: Duration,
     /// Messages that wait to be written to one connection; one more, and the connection is cut.
     pub queued: usize,
 }
@@ -61,16 +65,16 @@ impl Default for StreamLimits {
             connect: Duration::from_secs(5),
             handshake: Duration::from_secs(5),
             handshakes: 256,
+            loss: Duration::from_secs(4),
             queued: 256,
         }
     }
 }
 
 pub(super) struct Streams {
-    limits: StreamLimits,
+    settings: StreamSettings,
     runtime: Handle,
     outside: Outside,
-    tls: Arc<Tls>,
     handshakes: Semaphore,
     table: Mutex<Table>,
     listeners: Mutex<Vec<Listener>>,
@@ -85,7 +89,7 @@ struct Listener {
 
 /// Why a connection is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
+pub(super) enum End {
     /// By the peer, between two messages, or by us because nothing came for long.
     Closed,
     Fault(SipFault),
@@ -94,20 +98,28 @@ enum End {
 }
 
 /// Time for the answer to what broke a connection, and for the peer to read it.
-const LINGER: Duration = Duration::from_millis(500);
+pub(super) const LINGER: Duration = Duration::from_millis(500);
 
 const BACKLOG: i32 = 1024;
 
 impl Streams {
-    pub fn new(limits: StreamLimits, tls: Arc<Tls>, runtime: Handle, outside: Outside) -> Streams {
-        let table = Mutex::new(Table::new(limits));
-        let handshakes = Semaphore::new(limits.handshakes);
-        Streams { limits, runtime, outside, tls, handshakes, table, listeners: Mutex::new(Vec::new()) }
+    pub fn new(settings: StreamSettings, runtime: Handle, outside: Outside) -> Streams {
+        let table = Mutex::new(Table::new(settings.limits));
+        let handshakes = Semaphore::new(settings.limits.handshakes);
+        Streams { settings, runtime, outside, handshakes, table, listeners: Mutex::new(Vec::new()) }
+    }
+
+    pub(super) fn limits(&self) -> &StreamLimits {
+        &self.settings.limits
+    }
+
+    pub(super) fn outside(&self) -> &Outside {
+        &self.outside
     }
 
     /// Begins to listen; the address with the port that the system chose.
     pub fn listen(self: &Arc<Self>, listen: &Listen) -> io::Result<SocketAddr> {
-        if listen.transport.is_secure() && self.tls.acceptor().is_none() {
+        if listen.transport.is_secure() && self.settings.tls.acceptor().is_none() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "there is no certificate to show"));
         }
         let socket = Socket::new(Domain::for_address(listen.bind), Type::STREAM, Some(Protocol::TCP))?;
@@ -171,8 +183,8 @@ impl Streams {
                 }
             };
             let transport = listener.transport;
-            // Who came in by TLS may be anybody; requests go only to whom we have looked at.
-            let added = self.table().add(transport, remote, !transport.is_secure());
+            // Who came in by TLS may be anybody; requests go only to whom we have looked at. A WebSocket is known by itself alone.
+            let added = self.table().add(transport, remote, transport == Transport::Tcp);
             match added {
                 Ok(place) => {
                     let local = listener.advertise.or(stream.local_addr().ok()).unwrap_or(listener.bound);
@@ -196,13 +208,13 @@ impl Streams {
 
     /// Opens the connection that the engine asked for by `wanted`.
     async fn open(self: Arc<Self>, place: Place, wanted: Hop) {
-        let opened = timeout(self.limits.connect, async {
+        let opened = timeout(self.settings.limits.connect, async {
             let stream = self.connect(&wanted).await.map_err(|error| (SipFault::ConnectFailed, error))?;
             if !wanted.transport.is_secure() {
                 return Ok(Opened::Plain(stream));
             }
-            let name = self.tls.name_of(wanted.remote);
-            let secured = self.tls.connector().connect(name, stream).await;
+            let name = self.settings.tls.name_of(wanted.remote);
+            let secured = self.settings.tls.connector().connect(name, stream).await;
             secured.map(|stream| Opened::Secure(Box::new(stream.into()))).map_err(|error| (tls::fault(&error), error))
         });
         let (fault, reason) = match opened.await {
@@ -241,9 +253,9 @@ impl Streams {
     /// A connection that came in, from its beginning to its end.
     async fn welcome(self: Arc<Self>, stream: TcpStream, place: Place, hop: Hop) {
         self.count_connections();
-        let opened = match hop.transport.is_secure() {
-            false => Ok(Opened::Plain(stream)),
-            true => self.shake_hands(stream).await.map(|stream| Opened::Secure(Box::new(stream))),
+        let opened = match hop.transport {
+            Transport::Udp | Transport::Tcp => Ok(Opened::Plain(stream)),
+            Transport::Tls | Transport::Ws | Transport::Wss => self.shake_hands(stream, hop.transport).await,
         };
         match opened {
             Ok(stream) => self.serve(stream, place, hop, None).await,
@@ -259,19 +271,28 @@ impl Streams {
         }
     }
 
-    /// TLS with a peer that connected to us.
-    async fn shake_hands(&self, stream: TcpStream) -> Result<TlsStream<TcpStream>, (SipFault, String)> {
-        let shaken = timeout(self.limits.handshake, async {
+    /// TLS, WebSocket or both with a peer that connected to us.
+    async fn shake_hands(&self, stream: TcpStream, transport: Transport) -> Result<Opened, (SipFault, String)> {
+        let StreamSettings { limits, tls, origins } = &self.settings;
+        let shaken = timeout(limits.handshake, async {
             // Who only holds a connection open takes no place from others.
-            stream.readable().await.map_err(|error| (SipFault::TlsFailed, error.to_string()))?;
+            stream.readable().await.map_err(|error| (SipFault::ConnectionLost, error.to_string()))?;
             let Ok(_place) = self.handshakes.try_acquire() else {
                 return Err((SipFault::TooManyHandshakes, String::new()));
             };
-            let acceptor = self.tls.acceptor().expect("without a certificate nothing listens");
-            acceptor.accept(stream).await.map_err(|error| (tls::fault(&error), error.to_string()))
+            if !transport.is_secure() {
+                return Ok(Opened::Web(Box::new(websocket::upgrade(stream, origins).await?)));
+            }
+            let acceptor = tls.acceptor().expect("without a certificate nothing listens");
+            let secured = acceptor.accept(stream).await.map_err(|error| (tls::fault(&error), error.to_string()))?;
+            let secured = Box::new(TlsStream::from(secured));
+            if !transport.is_websocket() {
+                return Ok(Opened::Secure(secured));
+            }
+            Ok(Opened::SecureWeb(Box::new(websocket::upgrade(secured, origins).await?)))
         });
         match shaken.await {
-            Ok(shaken) => shaken.map(TlsStream::from),
+            Ok(shaken) => shaken,
             Err(_) => Err((SipFault::HandshakeTimeout, String::new())),
         }
     }
@@ -279,13 +300,15 @@ impl Streams {
     /// One open connection to its end. `wanted`: as the engine named it before it had an id.
     async fn serve(self: Arc<Self>, stream: Opened, place: Place, hop: Hop, wanted: Option<Hop>) {
         self.count_connections();
-        if let Err(error) = tune(stream.socket()) {
+        if let Err(error) = tune(stream.socket(), self.settings.limits.loss) {
             tracing::debug!(%error, "a SIP connection without its options");
         }
         let mut writes = place.writes;
         let end = match stream {
             Opened::Plain(stream) => self.talk(stream, &mut writes, hop).await,
             Opened::Secure(stream) => self.talk(stream, &mut writes, hop).await,
+            Opened::Web(web) => self.chat(*web, &mut writes, hop).await,
+            Opened::SecureWeb(web) => self.chat(*web, &mut writes, hop).await,
         };
         if let End::Fault(fault) = end {
             self.outside.traffic.fault(fault);
@@ -323,7 +346,7 @@ impl Streams {
 
     async fn read<R: AsyncRead + Unpin>(&self, read: &mut R, hop: Hop) -> End {
         let mut framer = Framer::new();
-        let mut deadline = Instant::now() + self.limits.message;
+        let mut deadline = Instant::now() + self.settings.limits.message;
         // Within a message, the deadline stays; between two it moves.
         let mut idle = false;
         loop {
@@ -359,19 +382,11 @@ impl Streams {
                 return End::Fault(SipFault::BadFraming);
             }
             if framer.is_idle() {
-                deadline = Instant::now() + self.limits.idle;
+                deadline = Instant::now() + self.settings.limits.idle;
             } else if idle || whole {
-                deadline = Instant::now() + self.limits.message;
+                deadline = Instant::now() + self.settings.limits.message;
             }
             idle = framer.is_idle();
-        }
-    }
-
-    /// A double CRLF is answered by a single one.
-    fn pong(&self, hop: Hop) {
-        // A peer that only pings and never reads is cut like every other that does not read.
-        if let Err((NotWritten::Stuck, _)) = self.table().write(&hop, b"\r\n".to_vec()) {
-            self.outside.traffic.fault(SipFault::SlowReader);
         }
     }
 
@@ -382,7 +397,7 @@ impl Streams {
                 // TLS may keep a part of it.
                 write.flush().await
             };
-            match timeout(self.limits.write, whole).await {
+            match timeout(self.settings.limits.write, whole).await {
                 Ok(Ok(())) if bytes == b"\r\n" => {}
                 Ok(Ok(())) => self.outside.traffic.sent(&bytes),
                 Ok(Err(_)) => return End::Fault(SipFault::ConnectionLost),
@@ -398,7 +413,7 @@ impl Streams {
         self.outside.traffic.connections.set(i64::try_from(open).unwrap_or(i64::MAX));
     }
 
-    fn table(&self) -> MutexGuard<'_, Table> {
+    pub(super) fn table(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -407,6 +422,8 @@ impl Streams {
 enum Opened {
     Plain(TcpStream),
     Secure(Box<TlsStream<TcpStream>>),
+    Web(Box<Web<TcpStream>>),
+    SecureWeb(Box<Web<Box<TlsStream<TcpStream>>>>),
 }
 
 impl Opened {
@@ -414,6 +431,8 @@ impl Opened {
         match self {
             Opened::Plain(stream) => stream,
             Opened::Secure(stream) => stream.get_ref().0,
+            Opened::Web(web) => web.get_ref(),
+            Opened::SecureWeb(web) => web.get_ref().get_ref().0,
         }
     }
 }
@@ -431,13 +450,15 @@ async fn fill<R: AsyncRead + Unpin>(read: &mut R, framer: &mut Framer) -> io::Re
     .await
 }
 
-/// Small messages go at once; a peer whose machine is gone is noticed although nobody says so.
-fn tune(stream: &TcpStream) -> io::Result<()> {
+/// Small messages go at once; a peer whose machine is gone is noticed within `loss` although nobody says so.
+fn tune(stream: &TcpStream, loss: Duration) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let socket = SockRef::from(stream);
-    let keepalive = TcpKeepalive::new().with_time(Duration::from_secs(60)).with_interval(Duration::from_secs(15));
-    socket.set_tcp_keepalive(&keepalive)?;
-    socket.set_tcp_user_timeout(Some(Duration::from_secs(30)))
+    // Whole seconds, and at least one, is what the system knows.
+    let part = |parts: u32| (loss / parts).max(Duration::from_secs(1));
+    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(part(2)).with_interval(part(4)))?;
+    // Looked at when a probe is due: a little less, so that it is not one probe later.
+    socket.set_tcp_user_timeout(Some(loss - loss / 8))
 }
 
 #[cfg(test)]

@@ -148,6 +148,9 @@ fn path(request: &Request) -> Result<Vec<String>, Refusal> {
 /// Where requests to the binding go. A proxy that is reached by connections names in Path where it listens; that is
 /// believed only of the machine that sent the REGISTER, or an account could have requests sent to anybody.
 fn way_back(hop: &Hop, path: &[String]) -> Hop {
+    if hop.transport.is_websocket() {
+        return *hop;
+    }
     let nearest = path.first().and_then(|value| NameAddr::parse(value).ok());
     match nearest.as_ref().and_then(|proxy| proxy.uri.as_sip()) {
         Some(SipUri { host: Host::Ip(ip), port, .. }) if *ip == hop.remote.ip() => {
