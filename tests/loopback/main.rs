@@ -11,7 +11,7 @@ mod program;
 mod ringing;
 
 use house::{Folder, House, PATIENCE, carrier, settings};
-use person::{Person, connect, until};
+use person::{Person, connect, rsip_agrees, until};
 use program::Program;
 use rustix::process::Signal;
 use std::io::{ErrorKind, Read as _, Write as _};
@@ -52,6 +52,10 @@ fn exchange(transport: Transport, home: IpAddr, server: SocketAddr, bytes: &[u8]
         let length = read(&mut buffer);
         let answer = String::from_utf8_lossy(&buffer[..length]).into_owned();
         if !answer.starts_with("SIP/2.0 1") {
+            // The answer to what is broken has its broken headers.
+            if let Ok(read) = vaxel::sip::Message::parse(&buffer[..length]) {
+                rsip_agrees(&read);
+            }
             return answer;
         }
     }
@@ -181,6 +185,8 @@ fn a_caller_waits_and_talks_and_it_is_counted_and_recorded() {
         assert_eq!((call.from.as_str(), call.with.as_deref()), ("+46701234567", Some("anna")));
         caller.does(|phone, now| phone.hang_up(now));
         until(&mut [&mut anna, &mut caller], 0, |event| *event == PhoneEvent::Ended);
+        // Of a call's messages rsip reads at least the challenge, INVITE, ACK, BYE and every answer.
+        assert!(anna.agreed >= 5 && caller.agreed >= 3, "{} {}", anna.agreed, caller.agreed);
         house.wait_for_metric(r#"vaxel_calls_ended_total{by="caller"}"#, 1.0);
         house.wait_for_metric("vaxel_store_records_total", 1.0);
         let scraped = house.metrics();

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use vaxel::edge::Clock;
 use vaxel::sim::phone::{Phone, PhoneEvent, PhoneSettings};
 use vaxel::sip::stream::{Frame, Framer};
+use vaxel::sip::vocabulary::unreadable;
 use vaxel::sip::{Hop, Message, Transport};
 
 pub struct Person {
@@ -17,6 +18,8 @@ pub struct Person {
     clock: Clock,
     /// What the phone has shown and nobody has looked at yet.
     shown: Vec<PhoneEvent>,
+    /// Messages that rsip has read as we do.
+    pub agreed: usize,
     /// Where sound would come; held so that nobody else gets it.
     _rtp: UdpSocket,
 }
@@ -61,6 +64,7 @@ impl Person {
             wire,
             clock: Clock::start(),
             shown: Vec::new(),
+            agreed: 0,
             _rtp: rtp,
         }
     }
@@ -96,6 +100,7 @@ impl Person {
             }
         }
         for message in messages {
+            self.agreed += usize::from(rsip_agrees(&message));
             self.phone.handle(now, &self.hop, message);
         }
         if self.phone.poll_timeout().is_some_and(|due| due <= now) {
@@ -140,4 +145,23 @@ pub fn connect(home: IpAddr, server: SocketAddr) -> TcpStream {
     socket.bind(&SocketAddr::new(home, 0).into()).expect("an address of this machine");
     socket.connect(&server.into()).expect("the service listens");
     socket.into()
+}
+
+/// Another reader than ours must see the same in what vaxel sends, except in what it is known not to read (there is one
+/// list of that: [`unreadable`]). Returns whether it was asked.
+pub fn rsip_agrees(message: &Message) -> bool {
+    // What was read is written as it was: properties of the SIP room.
+    let bytes = message.to_bytes();
+    if unreadable(message).is_some() {
+        return false;
+    }
+    let text = || String::from_utf8_lossy(&bytes).into_owned();
+    let theirs = rsip::SipMessage::try_from(&bytes[..]).unwrap_or_else(|why| panic!("rsip: {why}\n{}", text()));
+    let mut read = Message::try_from(&theirs).unwrap_or_else(|why| panic!("{why}\n{}", text()));
+    // rsip keeps no phrase of codes that it names.
+    if let (Message::Response(read), Message::Response(message)) = (&mut read, message) {
+        read.reason.clone_from(&message.reason);
+    }
+    assert_eq!(read, *message);
+    true
 }
