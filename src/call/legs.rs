@@ -18,6 +18,7 @@
 //! exactly one [`Event::Closed`].
 
 use super::digits;
+use super::refer::Referral;
 use crate::ids::{CallId, LegId};
 use crate::media::{self, Codec, Command, Direction, OpenFailure, PlayId, Quality, Sound};
 use crate::sdp::{Answer, Capabilities, Negotiator, Refusal};
@@ -128,6 +129,11 @@ pub enum Event {
     Resumed {
         leg: LegId,
     },
+    /// The peer wants the other party sent elsewhere. Answer at once, with `take_referral` or `refuse_referral`.
+    Referred {
+        leg: LegId,
+        referral: Box<Referral>,
+    },
     /// No audio came since then.
     Silent {
         leg: LegId,
@@ -160,8 +166,8 @@ enum State {
     Closing,
 }
 
-struct Leg {
-    invite: Option<InviteId>,
+pub(super) struct Leg {
+    pub(super) invite: Option<InviteId>,
     state: State,
     /// From the moment its port is known.
     sdp: Option<Negotiator>,
@@ -171,15 +177,15 @@ struct Leg {
 /// See the module's documentation.
 #[derive(Default)]
 pub struct Legs {
-    legs: BTreeMap<LegId, Leg>,
-    by_invite: BTreeMap<InviteId, LegId>,
+    pub(super) legs: BTreeMap<LegId, Leg>,
+    pub(super) by_invite: BTreeMap<InviteId, LegId>,
     media: VecDeque<Command>,
-    events: VecDeque<Event>,
+    pub(super) events: VecDeque<Event>,
     last_play: u64,
 }
 
 impl Legs {
-    /// A new INVITE; `Arrived`, or `Ended` and `Closed`, follow.
+    /// A new INVITE; `Arrived`, or `Ended` and `Closed`, follow. Legs of one `call` can be bridged with each other.
     pub fn incoming(&mut self, call: CallId, leg: LegId, invite: InviteId, request: &Request, hop: &Hop) {
         self.by_invite.insert(invite, leg);
         self.legs.insert(
@@ -357,6 +363,9 @@ impl Legs {
                     self.events.push_back(Event::Digit { leg, digit });
                 }
             }
+            sip::Event::Refer { id, refer, request } => self.referred(now, id, refer, &request, endpoint),
+            // We refer nobody.
+            sip::Event::ReferAnswered { .. } | sip::Event::ReferProgress { .. } => {}
             // Not of a leg: the switchboard reads these itself.
             sip::Event::Invite { .. } | sip::Event::Request { .. } | sip::Event::Response { .. } => {}
             sip::Event::Challenged { id, response } => self.challenged(now, id, response.code, endpoint),

@@ -4,5 +4,7 @@
 
 mod digits;
 mod legs;
+mod refer;
 
 pub use legs::{Dial, Event, LegEnd, LegFailure, Legs};
+pub use refer::Referral;

@@ -167,6 +167,9 @@ fn log(event: &CallEvent, failures: &Throttle, foreign: &Throttle) {
             tracing::info!(%call, queue = &**queue, agent = &**agent, ?outcome, "offer ended");
         }
         What::CallEnded { call, by, cause } => tracing::info!(%call, ?by, cause, "call ended"),
+        What::Transferred { call, by, kind, to } => tracing::info!(%call, by = &**by, ?kind, to, "call transferred"),
+        What::TransferEnded { call, kind, code } => tracing::info!(%call, ?kind, code, "transfer over"),
+        What::TransferRefused { call, kind, code } => tracing::info!(%call, ?kind, code, "transfer refused"),
         What::CallRefused { code, reason } => tracing::info!(code, reason = &**reason, "call refused"),
         What::AuthenticationFailed { user, from } => {
             if let Some(held_back) = failures.pass(event.at) {

@@ -1,10 +1,11 @@
 //! A call from the INVITE that made it to the end of its last leg.
 
 use super::Engine;
+use super::transfers::{Departing, Transfer};
 use super::trunks::Way;
 use crate::acd::{Change, Exit, Outcome};
 use crate::call::Dial;
-use crate::flow::{Input as FlowInput, Run};
+use crate::flow::{Input as FlowInput, QueueRequest, Run};
 use crate::ids::{AgentId, CallId, EntryId, LegId};
 use crate::media::PlayId;
 use crate::record::{EndedBy, What};
@@ -20,6 +21,10 @@ pub(super) struct Call {
     pub caller: LegId,
     /// The agent who called, if it is no trunk.
     pub caller_agent: Option<AgentId>,
+    /// The entry by which that agent came into the call before the call became theirs by a transfer.
+    pub caller_entry: Option<EntryId>,
+    /// Legs of calls of one group can be bridged with each other: the calls of an agent who may join them.
+    pub group: CallId,
     pub from: String,
     /// The display name the caller sent.
     pub name: String,
@@ -37,6 +42,26 @@ pub(super) struct Call {
     pub legs: BTreeSet<LegId>,
     /// The call's place in `Engine::wakes`.
     pub wake: Option<Time>,
+    /// How the flow got the caller connected; `None`: it did not.
+    pub served: Option<Served>,
+    /// The last line that the caller joined.
+    pub queued: Option<Queued>,
+    pub transfer: Option<Box<Transfer>>,
+    pub departing: Vec<Departing>,
+    /// Legs that are about to take another's place.
+    pub replacing: Vec<(LegId, LegId)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Served {
+    ByQueue,
+    ByTransfer,
+}
+
+#[derive(Clone)]
+pub(super) struct Queued {
+    pub request: QueueRequest,
+    pub since: Time,
 }
 
 /// Where the caller is.
@@ -112,6 +137,8 @@ impl Engine {
         if call.started + self.settings.limits.call_duration <= now {
             return self.end_call(now, id, EndedBy::System, "the longest allowed duration");
         }
+        self.departures_due(now, id);
+        let Some(call) = self.calls.get_mut(&id) else { return };
         if let Stage::Ringing { deadline, .. } = call.stage
             && deadline <= now
         {
@@ -133,7 +160,9 @@ impl Engine {
             _ => None,
         };
         let limit = call.end.is_none().then_some(call.started + self.settings.limits.call_duration);
-        let wake = [ringing, limit, call.run.as_ref().and_then(Run::poll_timeout)].into_iter().flatten().min();
+        let departs = call.departing.iter().map(|departing| departing.until).min();
+        let flow = call.run.as_ref().and_then(Run::poll_timeout);
+        let wake = [ringing, limit, departs, flow].into_iter().flatten().min();
         if wake != call.wake {
             if let Some(old) = call.wake {
                 self.wakes.remove(&(old, id));
@@ -186,6 +215,7 @@ impl Engine {
 
     /// Rings a number outside by this way.
     pub(super) fn ring_outside(&mut self, call_id: CallId, way: Way, number: &str) -> Option<LegId> {
+        let headers = self.referred_by(call_id);
         let call = self.calls.get(&call_id)?;
         let trunk = self.settings.trunks.get(way.trunk)?;
         let hop = way.hop;
@@ -201,7 +231,7 @@ impl Engine {
             hop,
             from: (name, from),
             to: target,
-            headers: Headers::default(),
+            headers,
             account: trunk.account.clone(),
         };
         let leg = LegId(self.ids.next());
@@ -212,24 +242,25 @@ impl Engine {
     }
 
     fn dial(&mut self, id: CallId, leg: LegId, dial: Dial) {
-        self.legs.dial(id, leg, dial);
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        call.legs.insert(leg);
         self.leg_calls.insert(leg, id);
-        if let Some(call) = self.calls.get_mut(&id) {
-            call.legs.insert(leg);
-        }
+        self.legs.dial(call.group, leg, dial);
     }
 
     /// Nobody answered the direct call or transfer: the flow goes on, or the caller is told.
     pub(super) fn ringing_failed(&mut self, now: Time, id: CallId, code: u16) {
         let Some(call) = self.calls.get_mut(&id) else { return };
         let Stage::Ringing { legs, callee, .. } = std::mem::replace(&mut call.stage, Stage::Flow) else { return };
-        let has_flow = call.run.is_some();
+        let (is_transfer, has_flow) = (call.transfer.is_some(), call.run.is_some());
         let caller = call.caller;
         for leg in legs {
             self.legs.hang_up(now, leg, code, None, &mut self.endpoint);
         }
         self.own_call_over(now, callee, id);
-        if has_flow {
+        if is_transfer {
+            self.transfer_failed(now, id, code);
+        } else if has_flow {
             self.tell_flow(now, id, FlowInput::TransferFailed(code));
         } else {
             self.legs.hang_up(now, caller, code, None, &mut self.endpoint);
@@ -245,17 +276,22 @@ impl Engine {
         let (leg, with) = (talk.leg, talk.with.clone());
         let Some(call) = self.calls.get_mut(&id) else { return };
         let caller = call.caller;
+        // A flow whose caller was transferred knows them as connected already.
+        let is_transfer = call.transfer.is_some();
+        if !is_transfer {
+            let served = if talk.entry.is_some() { Served::ByQueue } else { Served::ByTransfer };
+            call.served = call.run.is_some().then_some(served);
+        }
         call.stage = Stage::Talking(talk);
         call.play = None;
-        self.tell_flow(now, id, FlowInput::Connected);
+        if !is_transfer {
+            self.tell_flow(now, id, FlowInput::Connected);
+        }
         self.answer_caller(now, id);
         self.legs.bridge(caller, leg);
         self.say(now, What::Connected { call: id, leg, with });
-        for party in [caller, leg] {
-            if self.legs.is_held(party) {
-                self.on_held(now, party, true);
-            }
-        }
+        self.transfer_over(now, id, 200);
+        self.heed_holds(now, id);
         self.schedule(id);
     }
 
@@ -283,10 +319,7 @@ impl Engine {
         }
         self.say(now, What::Disconnected { call: id, leg: talk.leg, with: talk.with, talked });
         self.legs.hang_up(now, talk.leg, 487, None, &mut self.endpoint);
-        match talk.entry {
-            Some(entry) => self.acd_apply(now, Change::TalkEnded { entry }),
-            None => self.own_call_over(now, talk.agent, id),
-        }
+        self.untie(now, id, talk.agent, talk.entry);
         true
     }
 
@@ -299,8 +332,9 @@ impl Engine {
         call.end = Some((by, cause.to_owned()));
         call.run = None;
         let caller = call.caller;
-        let caller_agent = call.caller_agent;
+        let (caller_agent, caller_entry) = (call.caller_agent, call.caller_entry);
         self.disconnect(now, id);
+        self.end_departures(now, id);
         let Some(call) = self.calls.get_mut(&id) else { return };
         match std::mem::replace(&mut call.stage, Stage::Ending) {
             Stage::Waiting { entry } => {
@@ -316,7 +350,7 @@ impl Engine {
             _ => {}
         }
         self.legs.hang_up(now, caller, 480, None, &mut self.endpoint);
-        self.own_call_over(now, caller_agent, id);
+        self.untie(now, id, caller_agent, caller_entry);
         self.schedule(id);
         self.forget_if_over(now, id);
     }

@@ -1,7 +1,7 @@
 //! What legs do, and what follows for their call.
 
 use super::Engine;
-use super::calls::{Plan, Stage, Talk};
+use super::calls::{Plan, Served, Stage, Talk};
 use crate::acd::{Change, Outcome};
 use crate::call::{self, LegEnd, LegFailure};
 use crate::flow::{Input as FlowInput, Run};
@@ -39,6 +39,7 @@ impl Engine {
             }
             call::Event::Held { leg } => self.on_held(now, leg, true),
             call::Event::Resumed { leg } => self.on_held(now, leg, false),
+            call::Event::Referred { leg, referral } => self.on_referred(now, leg, &referral),
             call::Event::Silent { leg, since } => self.on_silent(now, leg, since),
             call::Event::Closed { leg, quality } => {
                 let Some(id) = self.leg_calls.remove(&leg) else { return };
@@ -62,6 +63,9 @@ impl Engine {
 
     fn on_arrived(&mut self, now: Time, leg: LegId) {
         let Some((id, _)) = self.call_of(leg) else { return };
+        if self.on_replacing_arrived(now, id, leg) {
+            return;
+        }
         let Some(call) = self.calls.get_mut(&id) else { return };
         let Stage::Arriving { plan } = std::mem::replace(&mut call.stage, Stage::Flow) else { return };
         let agent = call.caller_agent;
@@ -84,6 +88,8 @@ impl Engine {
         };
         let Some(call) = self.calls.get_mut(&id) else { return };
         call.run = Some(Run::new(flow, call.facts(), now));
+        call.served = None;
+        call.queued = None;
         call.stage = Stage::Flow;
         self.drive(now, id);
     }
@@ -107,13 +113,15 @@ impl Engine {
         if let Some((id, false)) = self.call_of(leg)
             && let Some(call) = self.calls.get(&id)
             && let Stage::Ringing { .. } = call.stage
-            && call.run.is_none()
         {
-            self.legs.ring(now, call.caller, &mut self.endpoint);
+            if call.run.is_none() {
+                self.legs.ring(now, call.caller, &mut self.endpoint);
+            }
+            self.transfer_rings(now, id);
         }
     }
 
-    fn on_answered(&mut self, now: Time, leg: LegId) {
+    pub(super) fn on_answered(&mut self, now: Time, leg: LegId) {
         self.hunt_answered(leg);
         let Some((id, _)) = self.call_of(leg) else {
             return self.legs.hang_up(now, leg, 487, None, &mut self.endpoint);
@@ -176,6 +184,9 @@ impl Engine {
 
     fn on_ended(&mut self, now: Time, leg: LegId, end: LegEnd) {
         let Some((id, is_caller)) = self.call_of(leg) else { return };
+        if self.take_replacing(id, leg).is_some() {
+            return;
+        }
         if is_caller {
             let (by, cause) = match end {
                 LegEnd::HungUp { .. } => (EndedBy::Caller, "hung up"),
@@ -192,16 +203,21 @@ impl Engine {
 
     /// The party the caller talks with is gone.
     fn far_end_gone(&mut self, now: Time, id: CallId, leg: LegId) {
+        if self.departed(now, id, leg) {
+            return;
+        }
         let talking = match self.calls.get(&id).map(|c| &c.stage) {
-            Some(Stage::Talking(talk)) if talk.leg == leg => Some(talk.entry.is_some()),
-            _ => None,
+            Some(Stage::Talking(talk)) => talk.leg == leg,
+            _ => false,
         };
-        let Some(from_queue) = talking else { return };
+        if !talking {
+            return;
+        }
         self.disconnect(now, id);
-        if self.calls.get(&id).is_some_and(|c| c.run.is_some()) {
-            let input = match from_queue {
-                true => FlowInput::Queue(crate::flow::QueueResult::Served),
-                false => FlowInput::TransferEnded,
+        if let Some(served) = self.calls.get_mut(&id).filter(|c| c.run.is_some()).and_then(|c| c.served.take()) {
+            let input = match served {
+                Served::ByQueue => FlowInput::Queue(crate::flow::QueueResult::Served),
+                Served::ByTransfer => FlowInput::TransferEnded,
             };
             self.tell_flow(now, id, input);
             self.schedule(id);

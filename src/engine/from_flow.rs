@@ -1,14 +1,13 @@
 //! What a flow asks for, and how it is done.
 
 use super::Engine;
-use super::calls::{Call, Plan, Stage};
+use super::calls::{Call, Plan, Queued, Stage};
 use super::hunt::EXHAUSTED;
 use crate::acd::{AgentState, Change, Exit};
 use crate::flow::{Action, Facts, Input as FlowInput, Prompt, QueueRequest, QueueResult, Target};
 use crate::ids::{AgentId, CallId, EntryId};
 use crate::media::Sound;
 use crate::record::{EndedBy, What};
-use crate::sip::Headers;
 use crate::time::{Duration, Time};
 
 impl Engine {
@@ -40,7 +39,7 @@ impl Engine {
                 call.play = None;
                 self.legs.stop(caller);
             }
-            Action::Enqueue(request) => self.enqueue(now, id, request),
+            Action::Enqueue(request) => self.enqueue(now, id, request, now),
             Action::AskPosition => {
                 let position = match call.stage {
                     Stage::Waiting { entry } => self.acd.position(entry),
@@ -62,7 +61,8 @@ impl Engine {
         }
     }
 
-    fn enqueue(&mut self, now: Time, id: CallId, request: QueueRequest) {
+    /// `since`: when the waiting began.
+    pub(super) fn enqueue(&mut self, now: Time, id: CallId, request: QueueRequest, since: Time) {
         let Some(&queue) = self.queue_ids.get(&request.queue) else {
             // `check` refuses such a flow; a flow that was not checked gets the answer of a closed queue.
             if let Some(run) = self.calls.get_mut(&id).and_then(|c| c.run.as_mut()) {
@@ -73,11 +73,12 @@ impl Engine {
         let entry = EntryId(self.ids.next());
         let Some(call) = self.calls.get_mut(&id) else { return };
         call.stage = Stage::Waiting { entry };
+        call.queued = Some(Queued { request: request.clone(), since });
         self.entries.insert(entry, id);
         let name = self.queues[queue.0 as usize].name.clone();
         self.say(now, What::Queued { call: id, entry, queue: name, priority: request.priority });
         let QueueRequest { needs, priority, max_wait, .. } = request;
-        self.acd_apply(now, Change::Arrive { entry, queue, needs, priority, max_wait, since: now });
+        self.acd_apply(now, Change::Arrive { entry, queue, needs, priority, max_wait, since });
     }
 
     fn transfer(&mut self, now: Time, id: CallId, to: &Target, ring: Duration) {
@@ -113,7 +114,7 @@ impl Engine {
                     return self.ringing_failed(now, id, code);
                 }
                 self.own_call_began(now, agent, id);
-                self.ring_agent(id, agent, name, Headers::default())
+                self.ring_agent(id, agent, name, self.referred_by(id))
             }
             Plan::Outside { number } => self.hunt(now, id, number).into_iter().collect(),
             Plan::Flow(_) | Plan::Ready | Plan::Pause(_) | Plan::EndWrapUp => return,

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// What can be asked of us (RFC 3261 §20.5).
-const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, REGISTER";
+const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, REFER, NOTIFY, REGISTER";
 
 /// Who sent a request.
 enum Sender {
@@ -47,6 +47,9 @@ impl Engine {
                 return self.endpoint.challenge(now, id, *response);
             }
         };
+        if let Some(replaces) = request.headers.replaces() {
+            return self.on_replacing(now, id, request, hop, caller_agent, replaces);
+        }
         let trunk: Arc<str> = by_trunk.map_or_else(|| "agent".into(), |trunk| self.trunks.name(trunk));
         let dialled = self.dialled(by_trunk, request);
         let plan = match self.plan_for(&dialled) {
@@ -75,6 +78,7 @@ impl Engine {
         };
         let call = CallId(self.ids.next());
         let leg = LegId(self.ids.next());
+        let group = caller_agent.and_then(|agent| self.group_of(agent)).unwrap_or(call);
         self.say(now, What::CallStarted { call, from: from.clone(), to: dialled.clone(), trunk: trunk.clone() });
         self.leg_calls.insert(leg, call);
         self.calls.insert(
@@ -82,6 +86,8 @@ impl Engine {
             Call {
                 caller: leg,
                 caller_agent,
+                caller_entry: None,
+                group,
                 from,
                 name,
                 to: dialled,
@@ -93,6 +99,11 @@ impl Engine {
                 end: None,
                 legs: BTreeSet::from([leg]),
                 wake: None,
+                served: None,
+                queued: None,
+                transfer: None,
+                departing: Vec::new(),
+                replacing: Vec::new(),
             },
         );
         if let Some(agent) = caller_agent {
@@ -101,7 +112,7 @@ impl Engine {
         if let Some(trunk) = by_trunk {
             self.trunks.leg_began(leg, trunk);
         }
-        self.legs.incoming(call, leg, id, request, hop);
+        self.legs.incoming(group, leg, id, request, hop);
         self.schedule(call);
     }
 
@@ -123,7 +134,22 @@ impl Engine {
         }
     }
 
-    fn refuse(&mut self, now: Time, id: InviteId, code: u16, headers: Headers, reason: &str) {
+    /// The group of a call that the agent is in, or is rung for: a new one may be joined with it, so their legs must be on
+    /// one media worker. Looks at every call, but only when an agent dials.
+    fn group_of(&self, agent: AgentId) -> Option<CallId> {
+        let offered = self.offers.values().find(|offer| offer.agent == agent).map(|offer| offer.call);
+        let in_call = || {
+            let is_in = |call: &Call| {
+                call.caller_agent == Some(agent)
+                    || matches!(&call.stage, Stage::Talking(talk) if talk.agent == Some(agent))
+                    || matches!(&call.stage, Stage::Ringing { callee, .. } if *callee == Some(agent))
+            };
+            self.calls.iter().find(|(_, call)| is_in(call)).map(|(id, _)| *id)
+        };
+        self.calls.get(&offered.or_else(in_call)?).map(|call| call.group)
+    }
+
+    pub(super) fn refuse(&mut self, now: Time, id: InviteId, code: u16, headers: Headers, reason: &str) {
         self.say(now, What::CallRefused { code, reason: reason.into() });
         self.endpoint.reject(now, id, code, headers);
     }

@@ -15,7 +15,9 @@ mod from_sip;
 mod from_trunks;
 mod hunt;
 mod phones;
+mod replaces;
 pub mod settings;
+mod transfers;
 pub mod trunks;
 
 pub use settings::{Agent, Codes, Limits, Login, Network, Number, Settings, Target, Trunk};

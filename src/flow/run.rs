@@ -195,6 +195,11 @@ impl Run {
         self.turn(event);
     }
 
+    /// Another caller stands in the place of the one it began with.
+    pub fn is_about(&mut self, facts: Facts) {
+        self.walk.scope.facts = facts;
+    }
+
     pub fn poll_action(&mut self) -> Option<Action> {
         self.walk.next_action()
     }

@@ -78,7 +78,8 @@ pub struct PlayId(pub u64);
 /// From call control to the media worker that owns the call. Commands of one call arrive in order.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
-    /// Bind a port pair for a new leg. Answered by `Opened` or `OpenFailed`. All legs of one call live on one worker.
+    /// Bind a port pair for a new leg. Answered by `Opened` or `OpenFailed`. All legs that name the same `call` live on one
+    /// worker and can be bridged; who may join two calls names the first for both.
     Open { call: CallId, leg: LegId, local: IpAddr },
     /// Use this stream from now on. Sent again after each offer/answer; a changed `remote` allows one new latch.
     Configure { leg: LegId, stream: Stream },

@@ -113,6 +113,9 @@ impl Board {
             | What::FlowFault { .. }
             | What::Held { .. }
             | What::Resumed { .. }
+            | What::Transferred { .. }
+            | What::TransferEnded { .. }
+            | What::TransferRefused { .. }
             | What::LegClosed { .. }
             | What::LegSilent { .. }
             | What::CallRefused { .. }

@@ -1,7 +1,7 @@
 //! One contact record per call: who, through which steps, which waits and offers, who talked how long, how it ended.
 
 use super::board::Board;
-use super::event::{CallEvent, EndedBy, What};
+use super::event::{CallEvent, EndedBy, TransferKind, What};
 use crate::acd::{Exit, Outcome};
 use crate::ids::{CallId, EntryId, LegId, OfferId};
 use crate::media::Quality;
@@ -31,6 +31,10 @@ pub struct Contact {
     pub waits: Vec<Wait>,
     pub offers: Vec<Offer>,
     pub talks: Vec<Talk>,
+    /// The call from one transfer to the next; the first is what the caller dialled. Records of before there were transfers
+    /// have none.
+    #[serde(default)]
+    pub segments: Vec<Segment>,
     pub holds: Vec<Hold>,
     pub silences: Vec<Silence>,
     pub media: Vec<LegQuality>,
@@ -87,6 +91,22 @@ pub struct Talk {
     pub talked_ms: u64,
 }
 
+/// A stretch of the call that ends with a transfer, or with the call.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Segment {
+    pub at: Time,
+    /// `None` while it goes on.
+    pub ended: Option<Time>,
+    /// What was dialled, by the caller or by who transferred them; whom an attended transfer reached.
+    pub to: String,
+    /// The agent who transferred the caller here; `None`: nobody did.
+    pub by: Option<Arc<str>>,
+    pub kind: Option<TransferKind>,
+    /// What became of the transfer that opened it: 200, or the SIP code of its failure; then the caller went on where they
+    /// came from, with that agent or, if the agent had hung up, in the queue or flow.
+    pub code: Option<u16>,
+}
+
 /// A party put the call on hold; `resumed` is `None` when the call ended before.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Hold {
@@ -135,6 +155,7 @@ impl Recorder {
             What::CallEnded { call, by, cause } => {
                 let mut contact = self.open.remove(call)?;
                 contact.ended = at;
+                contact.close_segment(at);
                 contact.ended_by = *by;
                 contact.cause.clone_from(cause);
                 return Some(contact);
@@ -185,6 +206,7 @@ impl Recorder {
 
 impl Contact {
     fn new(id: CallId, at: Time, from: String, to: String, trunk: Arc<str>) -> Contact {
+        let first = Segment { at, ended: None, to: to.clone(), by: None, kind: None, code: None };
         Contact {
             id,
             from,
@@ -201,6 +223,7 @@ impl Contact {
             waits: Vec::new(),
             offers: Vec::new(),
             talks: Vec::new(),
+            segments: vec![first],
             holds: Vec::new(),
             silences: Vec::new(),
             media: Vec::new(),
@@ -269,6 +292,18 @@ impl Contact {
                 }
                 false
             }
+            What::Transferred { by, kind, to, .. } => {
+                self.close_segment(at);
+                let segment =
+                    Segment { at, ended: None, to: to.clone(), by: Some(by.clone()), kind: Some(*kind), code: None };
+                push(&mut self.segments, segment)
+            }
+            What::TransferEnded { code, .. } => {
+                if let Some(open) = self.segments.last_mut().filter(|segment| segment.ended.is_none()) {
+                    open.code.get_or_insert(*code);
+                }
+                false
+            }
             What::LegSilent { leg, since, .. } => {
                 push(&mut self.silences, Silence { leg: *leg, since: *since, noticed: at })
             }
@@ -279,6 +314,7 @@ impl Contact {
             | What::AuthenticationFailed { .. }
             | What::NoWayOut { .. }
             | What::Trunk { .. }
+            | What::TransferRefused { .. }
             | What::Agent { .. } => false,
         };
         self.truncated |= full;
@@ -290,6 +326,7 @@ impl Contact {
         self.ended = self.ended.max(last_known);
         self.ended_by = EndedBy::SystemFault;
         self.cause = "the service stopped while the call was up".to_owned();
+        self.close_segment(self.ended);
         let until_then = |since: Time| milliseconds(self.ended.since(since));
         for wait in self.waits.iter_mut().filter(|wait| wait.exit.is_none()) {
             wait.waited_ms = until_then(wait.since);
@@ -301,6 +338,12 @@ impl Contact {
         // Only the last talk can be open, and no talk that ended was shorter than a millisecond.
         if let Some(talk) = self.talks.last_mut().filter(|talk| talk.talked_ms == 0) {
             talk.talked_ms = until_then(talk.at);
+        }
+    }
+
+    fn close_segment(&mut self, at: Time) {
+        if let Some(open) = self.segments.last_mut() {
+            open.ended.get_or_insert(at);
         }
     }
 

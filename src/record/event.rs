@@ -98,6 +98,26 @@ pub enum What {
         call: CallId,
         leg: LegId,
     },
+    /// An agent transfers the call: who talked with them is being connected elsewhere. Opens a segment.
+    Transferred {
+        call: CallId,
+        by: Arc<str>,
+        kind: TransferKind,
+        /// The number that was given, or the name of who is to be reached.
+        to: String,
+    },
+    /// Said once for each `Transferred`. `code`: 200, the SIP code of the failure, or 487 when the caller hung up before.
+    TransferEnded {
+        call: CallId,
+        kind: TransferKind,
+        code: u16,
+    },
+    /// An agent's phone wanted a transfer that is not possible or not allowed; the call goes on as it was.
+    TransferRefused {
+        call: CallId,
+        kind: TransferKind,
+        code: u16,
+    },
     /// A leg's media is over.
     LegClosed {
         call: CallId,
@@ -175,6 +195,15 @@ pub enum TrunkNews {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+pub enum TransferKind {
+    /// To a number.
+    Blind,
+    /// To another call of the agent's.
+    Attended,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum EndedBy {
     Caller,
     Agent,
@@ -203,6 +232,9 @@ impl What {
             | What::Disconnected { call, .. }
             | What::Held { call, .. }
             | What::Resumed { call, .. }
+            | What::Transferred { call, .. }
+            | What::TransferEnded { call, .. }
+            | What::TransferRefused { call, .. }
             | What::LegClosed { call, .. }
             | What::LegSilent { call, .. }
             | What::NoWayOut { call, .. }

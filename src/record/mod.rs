@@ -8,4 +8,4 @@ pub mod event;
 
 pub use board::Board;
 pub use contact::{Contact, Recorder};
-pub use event::{AgentPhase, CallEvent, EndedBy, TrunkNews, What};
+pub use event::{AgentPhase, CallEvent, EndedBy, TransferKind, TrunkNews, What};

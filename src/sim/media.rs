@@ -1,6 +1,6 @@
 //! Media without sound: opens ports that do not exist, and finishes prompts after the time they would take.
 
-use crate::ids::LegId;
+use crate::ids::{CallId, LegId};
 use crate::media::{Command, Event, PlayId, Quality};
 use crate::time::{Duration, Time};
 use std::collections::BTreeMap;
@@ -21,6 +21,8 @@ pub struct FakeMedia {
 
 struct Leg {
     port: u16,
+    /// Only legs of one group can be bridged.
+    group: CallId,
     playing: Option<PlayId>,
     bridged: Option<LegId>,
 }
@@ -30,14 +32,14 @@ impl FakeMedia {
     pub fn command(&mut self, now: Time, command: Command) -> Option<(Time, Event)> {
         let soon = now + Duration::from_micros(100);
         match command {
-            Command::Open { leg, local, .. } => {
+            Command::Open { call: group, leg, local } => {
                 while self.next_port < 20_000 || self.by_port.contains_key(&self.next_port) {
                     self.next_port = if self.next_port < 20_000 { 20_000 } else { self.next_port.wrapping_add(2) };
                 }
                 let port = self.next_port;
                 self.next_port = port.wrapping_add(2);
                 self.by_port.insert(port, leg);
-                self.legs.insert(leg, Leg { port, playing: None, bridged: None });
+                self.legs.insert(leg, Leg { port, group, playing: None, bridged: None });
                 Some((soon, Event::Opened { leg, rtp: SocketAddr::new(local, port) }))
             }
             Command::Play { leg, play, sounds, repeat } => {
@@ -51,6 +53,8 @@ impl FakeMedia {
                 None
             }
             Command::Bridge { a, b } => {
+                let group = |leg| self.legs.get(&leg).map(|leg| leg.group);
+                assert_eq!(group(a), group(b), "{a} and {b} are on different workers");
                 for (leg, other) in [(a, b), (b, a)] {
                     let l = self.legs.get_mut(&leg)?;
                     assert!(l.bridged.is_none_or(|o| o == other), "{leg} is bridged with {:?} and {other}", l.bridged);

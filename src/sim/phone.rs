@@ -61,6 +61,10 @@ pub enum PhoneEvent {
     Failed {
         code: u16,
     },
+    /// How far our transfer is: what REFER was answered, then what NOTIFYs tell.
+    Transferring {
+        code: u16,
+    },
     /// The other end hung up, or is gone.
     Ended,
 }
@@ -87,6 +91,7 @@ pub struct Phone {
     seed: u64,
     logins: u64,
     do_not_disturb: bool,
+    replaces: Option<sip::Replaces>,
     registration: Option<Registration>,
     events: VecDeque<PhoneEvent>,
 }
@@ -111,6 +116,7 @@ impl Phone {
             seed,
             logins: 0,
             do_not_disturb: false,
+            replaces: None,
             registration: None,
             events: VecDeque::new(),
             settings,
@@ -155,7 +161,10 @@ impl Phone {
             from: (None, self.server_uri(Some(&self.settings.user))),
             to: server,
             contact_user: Some(self.settings.user.clone()),
-            headers: Headers::default(),
+            headers: self.replaces.iter().fold(Headers::default(), |mut headers, replaces| {
+                headers.push("Replaces", replaces.to_string());
+                headers
+            }),
             offer: self.sdp.offer(Direction::SendRecv),
             answers_challenges: self.settings.password.is_some(),
         };
@@ -212,6 +221,46 @@ impl Phone {
             self.endpoint.reinvite(now, invite, offer);
         }
         self.settle(now);
+    }
+
+    /// Sends the other end to this number; `Transferring` tells how far it is, and the phone hangs up when it is done.
+    pub fn transfer(&mut self, now: Time, number: &str) {
+        let to = format!("<{}>", self.server_uri(Some(number)));
+        self.refer(now, &to);
+    }
+
+    /// Sends the other end to the other end of another call of this account, which has this dialog.
+    pub fn transfer_to(&mut self, now: Time, dialog: &sip::Replaces) {
+        let mut to = self.server_uri(Some("other"));
+        if let Uri::Sip(uri) = &mut to {
+            uri.headers.push(("Replaces".into(), dialog.to_string()));
+        }
+        self.refer(now, &format!("<{to}>"));
+    }
+
+    fn refer(&mut self, now: Time, to: &str) {
+        if let State::Talking { invite } = self.state {
+            let me = format!("<{}>", self.server_uri(Some(&self.settings.user)));
+            self.endpoint.refer(now, invite, to, &[("Referred-By", &me)]);
+        }
+        self.settle(now);
+    }
+
+    /// Takes the place of another phone of this account in its call.
+    pub fn take_over(&mut self, now: Time, dialog: &sip::Replaces) {
+        self.replaces = Some(dialog.clone());
+        self.call(now, "take-over");
+        self.replaces = None;
+    }
+
+    /// The dialog of the present call, as others must name it to the switchboard.
+    pub fn dialog(&self) -> Option<sip::Replaces> {
+        match self.state {
+            State::Calling { invite, .. } | State::Rung { invite, .. } | State::Talking { invite } => {
+                self.endpoint.dialog_name(invite)
+            }
+            State::Idle => None,
+        }
     }
 
     /// Refuses every call by itself, without ringing, or does so no more.
@@ -367,6 +416,18 @@ impl Phone {
                 self.endpoint.respond(now, id, response);
             }
             sip::Event::Response { id, result } => self.on_registered(now, id, result),
+            sip::Event::Refer { refer, request, .. } => {
+                let refusal = sip::Response::to(&request, 603, None);
+                self.endpoint.respond(now, refer, refusal);
+            }
+            sip::Event::ReferAnswered { code, .. } => self.events.push_back(PhoneEvent::Transferring { code }),
+            sip::Event::ReferProgress { id, code } => {
+                self.events.push_back(PhoneEvent::Transferring { code });
+                if (200..300).contains(&code) && matches!(self.state, State::Talking { invite } if invite == id) {
+                    self.endpoint.bye(now, id, None);
+                    self.over(id, PhoneEvent::Ended);
+                }
+            }
             sip::Event::Confirmed { .. } | sip::Event::Info { .. } | sip::Event::OfferWithdrawn { .. } => {}
         }
     }

@@ -54,6 +54,12 @@ pub enum Act {
     Decline(u16),
     HangUp,
     Hold(bool),
+    /// Sends the other end of the call to this number.
+    Transfer(String),
+    /// Sends it to the other end of the call that another phone of the account has.
+    TransferTo(PhoneId),
+    /// Takes the place of another phone of the account in its call.
+    TakeOver(PhoneId),
     /// A key, as RFC 4733 would bring it.
     Key(char),
     /// A key by SIP INFO.
@@ -300,6 +306,12 @@ impl World {
 
     fn act(&mut self, id: PhoneId, act: Act) {
         let now = self.now;
+        let dialog = match &act {
+            Act::TransferTo(other) | Act::TakeOver(other) => {
+                self.phones.get(other).and_then(|desk| desk.phone.dialog())
+            }
+            _ => None,
+        };
         let Some(desk) = self.phones.get_mut(&id) else { return };
         self.happenings.push_back(Happening::Did(id, act.clone()));
         match act {
@@ -310,6 +322,9 @@ impl World {
             Act::Decline(code) => desk.phone.decline(now, code),
             Act::HangUp => desk.phone.hang_up(now),
             Act::Hold(held) => desk.phone.hold(now, held),
+            Act::Transfer(number) => desk.phone.transfer(now, &number),
+            Act::TransferTo(_) => dialog.iter().for_each(|dialog| desk.phone.transfer_to(now, dialog)),
+            Act::TakeOver(_) => dialog.iter().for_each(|dialog| desk.phone.take_over(now, dialog)),
             Act::Info(key) => desk.phone.press(now, key),
             Act::DoNotDisturb(on) => desk.phone.do_not_disturb(on),
             Act::Unplug => {

@@ -12,6 +12,7 @@ mod counters;
 mod inbound;
 mod login;
 mod offers;
+mod refer;
 mod refresh;
 mod reliable;
 mod settings;
@@ -20,7 +21,7 @@ mod writing;
 pub use counters::Counters;
 pub use settings::Settings;
 
-use super::headers::Headers;
+use super::headers::{Headers, Replaces};
 use super::message::{Message, Request, Response};
 use super::method::Method;
 use super::parse::{BadMessage, Fault};
@@ -143,6 +144,18 @@ pub struct TransactionId(pub u128);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClientId(pub u64);
 
+/// How far the dialog is that a Replaces names (RFC 3891 §3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Our INVITE rings there.
+    Rings,
+    /// The peer's INVITE is not answered yet.
+    Early,
+    Confirmed,
+    /// It is being ended.
+    Over,
+}
+
 /// A new INVITE to be sent.
 #[derive(Clone, Debug)]
 pub struct Invitation {
@@ -221,6 +234,13 @@ pub enum Event {
     RefreshDue { id: InviteId },
     /// INFO inside the dialog, already answered 200.
     Info { id: InviteId, content_type: String, body: Vec<u8> },
+    /// The peer wants its other party sent elsewhere (RFC 3515); the request has one readable Refer-To. Answer with `accept_refer`,
+    /// or with `respond` and a refusal.
+    Refer { id: InviteId, refer: TransactionId, request: Box<Request> },
+    /// The final answer to our `refer`.
+    ReferAnswered { id: InviteId, code: u16 },
+    /// What a NOTIFY told of it: the code of a provisional or final answer.
+    ReferProgress { id: InviteId, code: u16 },
     /// The usage ended by other than our own `bye`, `reject` or `challenge`; nothing more will be said of it.
     Ended { id: InviteId, cause: EndCause },
     /// A request outside any dialog that is not INVITE, ACK or CANCEL: answer it with `respond`.
@@ -292,7 +312,7 @@ impl Endpoint {
                 Owner::Request(id) => {
                     self.events.push_back(Event::Response { id, result: Err(Failure::Unreachable) });
                 }
-                Owner::Info(_) | Owner::Nobody => {}
+                Owner::Info(_) | Owner::Refer(_) | Owner::Nobody => {}
             }
         }
     }
@@ -302,7 +322,9 @@ impl Endpoint {
         while let Some(owner) = self.table.handle_timeout(now) {
             match owner {
                 Owner::Invite(id) => self.invite_lost(id, Failure::Timeout),
-                Owner::Reinvite(id) | Owner::Info(id) | Owner::Refresh(id) => self.peer_gone(now, id),
+                Owner::Reinvite(id) | Owner::Info(id) | Owner::Refresh(id) | Owner::Refer(id) => {
+                    self.peer_gone(now, id)
+                }
                 Owner::Bye(id) => self.forget_ending(id),
                 Owner::Request(id) => {
                     self.events.push_back(Event::Response { id, result: Err(Failure::Timeout) });
@@ -441,6 +463,34 @@ impl Endpoint {
         self.send_info(now, id, content_type.to_string(), body);
     }
 
+    /// Takes a REFER: 202. `notifies`: `notify_refer` will tell what becomes of it; otherwise the peer asked not to be told
+    /// (RFC 4488).
+    pub fn accept_refer(&mut self, now: Time, id: InviteId, refer: TransactionId, notifies: bool) {
+        self.accept_referral(now, id, refer, notifies);
+    }
+
+    /// Tells the peer how far its REFER with the CSeq `number` is: `code` is that of a provisional answer, or final, and
+    /// then the last word. Nothing happens once the usage is not up any more.
+    pub fn notify_refer(&mut self, now: Time, id: InviteId, number: u32, code: u16) {
+        self.send_refer_progress(now, id, number, code);
+    }
+
+    /// Asks the peer of an answered usage to call `refer_to` (a name-addr, perhaps with Replaces). `ReferAnswered` follows, and
+    /// `ReferProgress` as often as the peer tells.
+    pub fn refer(&mut self, now: Time, id: InviteId, refer_to: &str, further: &[(&str, &str)]) {
+        self.send_refer(now, id, refer_to, further);
+    }
+
+    /// The usage whose dialog this names, seen from us, and how far it is; `None`: we know no such dialog.
+    pub fn standing(&self, dialog: &Replaces) -> Option<(InviteId, Standing)> {
+        self.standing_of(dialog)
+    }
+
+    /// The name of a usage's dialog, as the peer must write it to us; `None` before there is one.
+    pub fn dialog_name(&self, id: InviteId) -> Option<Replaces> {
+        self.name_of_dialog(id)
+    }
+
     // What callers and callees share.
 
     fn new_id(&mut self) -> u64 {
@@ -461,6 +511,7 @@ impl Endpoint {
             Owner::Reinvite(id) => self.reinvite_answered(now, hop, passed, id, response),
             Owner::Info(id) if matches!(response.code, 408 | 481) => self.peer_gone(now, id),
             Owner::Refresh(id) if response.is_final() => self.refresh_answered(now, hop, id, &response),
+            Owner::Refer(id) if response.is_final() => self.refer_answered(now, id, &response),
             Owner::Bye(id) if response.is_final() => self.forget_ending(id),
             Owner::Request(id) if response.is_final() => {
                 self.events.push_back(Event::Response { id, result: Ok(Box::new(response)) });

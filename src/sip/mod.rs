@@ -37,10 +37,10 @@ mod write;
 pub use account::Account;
 pub use auth::{Authenticator, Verdict};
 pub use endpoint::{
-    ClientId, Counters, EndCause, Endpoint, Event, Failure, Hop, Invitation, InviteId, Settings, TransactionId,
-    Transmit, Transport,
+    ClientId, Counters, EndCause, Endpoint, Event, Failure, Hop, Invitation, InviteId, Settings, Standing,
+    TransactionId, Transmit, Transport,
 };
-pub use headers::{BadHeader, Header, Headers, NameAddr, Reason, Via};
+pub use headers::{BadHeader, Header, Headers, NameAddr, Reason, Replaces, Via};
 pub use message::{Message, Request, Response, reason_phrase};
 pub use method::Method;
 pub use params::Params;

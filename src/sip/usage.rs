@@ -52,6 +52,8 @@ pub struct Usage {
     pub session: Option<SessionTimer>,
     /// The peer's Allow names UPDATE.
     pub peer_updates: bool,
+    /// We sent a REFER, so its NOTIFYs may come.
+    pub refers: bool,
     pub armed: Option<Time>,
 }
 
@@ -91,6 +93,8 @@ pub struct Calling {
     /// It was sent again because the peer wants longer sessions (422).
     pub lengthened: bool,
     pub provisional: bool,
+    /// The peer's tag in the early dialog that was last heard of.
+    pub tag: Option<String>,
     pub cancel: Cancel,
     /// Early dialogs in which we sent PRACKs.
     pub early: Vec<Early>,
@@ -115,6 +119,7 @@ impl Calling {
             answers_challenges,
             lengthened: false,
             provisional: false,
+            tag: None,
             cancel: Cancel::No,
             early: Vec::new(),
         }
@@ -186,6 +191,7 @@ impl Usage {
             reliable: None,
             session: None,
             peer_updates: false,
+            refers: false,
             armed: None,
         }
     }

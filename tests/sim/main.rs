@@ -7,6 +7,7 @@ mod hunts;
 mod records;
 mod refusals;
 mod switchboard;
+mod transfers;
 mod trunks;
 
 use std::collections::{BTreeMap, BTreeSet};

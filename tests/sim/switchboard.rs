@@ -11,12 +11,12 @@ use vaxel::sip::{Hop, Message, Method, Request, Transport};
 use vaxel::time::Duration;
 
 pub const ANNA: PhoneId = PhoneId(0);
-const BJORN: PhoneId = PhoneId(1);
-const CALLER: PhoneId = PhoneId(50);
+pub const BJORN: PhoneId = PhoneId(1);
+pub const CALLER: PhoneId = PhoneId(50);
 const STRANGER: PhoneId = PhoneId(70_000);
 
 /// Two agents (`agent0`, `agent1`), and callers from addresses 11.0.50.0/24.
-fn office() -> Settings {
+pub fn office() -> Settings {
     let mut settings = settings(2, QueueSettings::default());
     settings.trunks[0].from = vec![Net { address: World::address(CALLER, 0).ip(), prefix: 32 }];
     settings
@@ -54,18 +54,18 @@ impl Story {
         }
     }
 
-    fn register_both(&mut self) {
+    pub fn register_both(&mut self) {
         for id in [ANNA, BJORN] {
             self.act(id, Act::Register { expires: Duration::from_secs(300) });
             assert!(self.happened(id, &PhoneEvent::Registered));
         }
     }
 
-    fn happened(&self, id: PhoneId, event: &PhoneEvent) -> bool {
+    pub fn happened(&self, id: PhoneId, event: &PhoneEvent) -> bool {
         self.phones.iter().any(|(i, e)| *i == id && e == event)
     }
 
-    fn failed(&self, id: PhoneId) -> Option<u16> {
+    pub fn failed(&self, id: PhoneId) -> Option<u16> {
         self.phones.iter().rev().find_map(|(i, e)| match e {
             PhoneEvent::Failed { code } if *i == id => Some(*code),
             _ => None,
@@ -79,7 +79,7 @@ impl Story {
         })
     }
 
-    fn ended_by(&self) -> Option<EndedBy> {
+    pub fn ended_by(&self) -> Option<EndedBy> {
         self.told.iter().rev().find_map(|what| match what {
             What::CallEnded { by, .. } => Some(*by),
             _ => None,

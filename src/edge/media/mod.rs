@@ -1,7 +1,9 @@
 //! Media workers: threads that own the media sockets, each with the [`Deck`] of its calls.
 //!
 //! [`Workers`] is how call control reaches them: commands in, events out, no lock, and nothing here ever waits for a
-//! worker. A worker never waits for control either. All legs of a call are on one worker, so no packet crosses threads.
+//! worker. A worker never waits for control either. All legs of a call are on one worker, so no packet crosses threads; nor
+//! are calls apart that somebody may join: they name the same call when their legs are opened. That is the whole cost of a
+//! transfer: an agent who dials while in a call adds a leg or two to a worker that may not be the emptiest.
 
 mod ports;
 mod queue;

@@ -2,7 +2,7 @@
 
 use super::{Names, counter, gauge, register};
 use crate::acd::{Exit, Outcome};
-use crate::record::{AgentPhase, Board, CallEvent, EndedBy, What};
+use crate::record::{AgentPhase, Board, CallEvent, EndedBy, TransferKind, What};
 use crate::time::Time;
 use prometheus::{
     Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
@@ -25,6 +25,7 @@ pub struct Calls {
     silent: IntCounter,
     faults: IntCounter,
     authentication_failures: IntCounter,
+    transfers: IntCounterVec,
 }
 
 /// The children of one queue, looked up once.
@@ -58,14 +59,24 @@ pub(super) const OUTCOMES: [Outcome; 6] =
 const ENDERS: [EndedBy; 4] = [EndedBy::Caller, EndedBy::Agent, EndedBy::Flow, EndedBy::System];
 
 /// What the engine says today; a new reason gets its child when it first comes.
-const REFUSALS: [&str; 6] = ["draining", "too_many_calls", "forbidden", "unknown_number", "own_number", "trunk_full"];
+const REFUSALS: [&str; 7] =
+    ["draining", "too_many_calls", "forbidden", "unknown_number", "own_number", "trunk_full", "bad_replaces"];
 
 /// Why a call out finds no trunk.
 const NO_WAYS: [&str; 2] = ["exhausted", "trunk_full"];
 
+const TRANSFER_RESULTS: [&str; 3] = ["connected", "failed", "refused"];
+
 /// Beside these stand the service levels of all queues. The same bounds for every queue, so that they can be summed.
 const WAIT_SECONDS: [f64; 14] =
     [1.0, 2.0, 5.0, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 3600.0];
+
+fn transfer(kind: TransferKind) -> &'static str {
+    match kind {
+        TransferKind::Blind => "blind",
+        TransferKind::Attended => "attended",
+    }
+}
 
 impl Calls {
     pub fn new(registry: &Registry, now: Time, names: &Names) -> Calls {
@@ -101,6 +112,16 @@ impl Calls {
         for reason in NO_WAYS {
             out_refused.with_label_values(&[reason]);
         }
+        let transfers = vec(
+            "vaxel_transfers_total",
+            "Transfers by agents' phones that are over, by what became of them.",
+            &["kind", "result"],
+        );
+        for kind in [TransferKind::Blind, TransferKind::Attended] {
+            for result in TRANSFER_RESULTS {
+                transfers.with_label_values(&[transfer(kind), result]);
+            }
+        }
         for reason in REFUSALS {
             refused.with_label_values(&[reason]);
         }
@@ -120,6 +141,7 @@ impl Calls {
             refused,
             out_refused,
             ended,
+            transfers,
             authentication_failures: counter(
                 registry,
                 "vaxel_sip_authentication_failures_total",
@@ -164,6 +186,11 @@ impl Calls {
                 }
             }),
             What::NoWayOut { reason, .. } => self.out_refused.with_label_values(&[reason]).inc(),
+            What::TransferEnded { kind, code, .. } => {
+                let result = if (200..300).contains(code) { "connected" } else { "failed" };
+                self.transfers.with_label_values(&[transfer(*kind), result]).inc();
+            }
+            What::TransferRefused { kind, .. } => self.transfers.with_label_values(&[transfer(*kind), "refused"]).inc(),
             What::LegSilent { .. } => self.silent.inc(),
             What::FlowFault { .. } => self.faults.inc(),
             What::CallAnswered { .. }
@@ -175,6 +202,7 @@ impl Calls {
             | What::Held { .. }
             | What::Resumed { .. }
             | What::Trunk { .. }
+            | What::Transferred { .. }
             | What::Agent { .. } => {}
         }
     }

@@ -171,6 +171,9 @@ impl Endpoint {
             && self.usages.get(&id).is_some_and(|usage| usage.dialog_keys.len() < FORKS_MAX)
         {
             self.know_dialog(id, (&call_id, &local, &remote));
+            if let Some(calling) = self.calling(id, key) {
+                calling.tag = Some(remote);
+            }
         }
         let is_new = response.code > 100 && self.acknowledge_progress(now, hop, id, &invite, &response);
         if cancelled {

@@ -70,6 +70,12 @@ impl Endpoint {
             Method::Bye | Method::Info | Method::Update | Method::Prack => {
                 return self.refuse(arrival, &request, response(481));
             }
+            // A stranger to the call could send its parties anywhere; whoever wants a new call may dial it.
+            Method::Refer => {
+                let refusal = Response { reason: "REFER only inside a call".into(), ..response(403) };
+                return self.refuse(arrival, &request, refusal);
+            }
+            Method::Notify => return self.refuse(arrival, &request, response(481)),
             Method::Invite => {}
             method if self.settings.serves.contains(method) => {}
             _ => return self.refuse_method(arrival, &request),
@@ -124,6 +130,8 @@ impl Endpoint {
                 self.events.push_back(Event::Info { id, content_type, body: request.body });
             }
             Method::Prack => self.receive_prack(arrival, id, &request),
+            Method::Refer => self.receive_refer(arrival, id, request),
+            Method::Notify => self.receive_notify(arrival, id, &request),
             _ => self.refuse_method(arrival, &request),
         }
     }

@@ -46,7 +46,7 @@ impl Default for Settings {
             t2: Duration::from_secs(4),
             t4: Duration::from_secs(5),
             serves: vec![Method::Options, Method::Register],
-            supported: vec![TIMER.into(), RELIABLE.into()],
+            supported: vec![TIMER.into(), RELIABLE.into(), "replaces".into(), "norefersub".into()],
             session: Some(Wish::default()),
             transactions_max: 200_000,
             usages_max: 50_000,

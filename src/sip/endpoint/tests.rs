@@ -2,6 +2,7 @@
 
 mod pracks;
 mod races;
+mod refers;
 mod refusals;
 mod sessions;
 mod stories;

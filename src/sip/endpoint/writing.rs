@@ -14,7 +14,7 @@ use crate::time::Time;
 pub const SDP: &str = "application/sdp";
 
 /// What is answered inside dialogs, whatever the settings serve outside of them.
-const IN_DIALOG: [Method; 8] = [
+const IN_DIALOG: [Method; 10] = [
     Method::Invite,
     Method::Ack,
     Method::Cancel,
@@ -23,6 +23,8 @@ const IN_DIALOG: [Method; 8] = [
     Method::Info,
     Method::Update,
     Method::Prack,
+    Method::Refer,
+    Method::Notify,
 ];
 
 /// Code and phrase; the rest comes from the request that is answered.

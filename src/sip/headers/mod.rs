@@ -3,10 +3,12 @@
 pub mod name;
 pub mod name_addr;
 pub mod reason;
+pub mod replaces;
 pub mod via;
 
 pub use name_addr::NameAddr;
 pub use reason::Reason;
+pub use replaces::Replaces;
 pub use via::Via;
 
 use super::lex;
@@ -233,6 +235,15 @@ impl Headers {
     /// Whether the body is of this media type (RFC 3261 §7.4.1: in any case).
     pub fn has_content(&self, media_type: &str) -> bool {
         self.content_type().is_some_and(|t| t.eq_ignore_ascii_case(media_type))
+    }
+
+    /// The dialog whose place an INVITE takes (RFC 3891 §3): `None` without the header, `Some(Err)` if there are several or
+    /// it cannot be read.
+    pub fn replaces(&self) -> Option<Result<Replaces, BadHeader>> {
+        let mut all = self.get_all("Replaces");
+        let first = all.next()?;
+        let one = if all.next().is_none() { Replaces::parse(first) } else { None };
+        Some(one.ok_or(BadHeader { name: "Replaces", fault: "expected one call-id with to-tag and from-tag" }))
     }
 
     /// The first Reason that can be read (RFC 3326).

@@ -103,7 +103,7 @@ fn each_fault_has_its_answer_with_what_would_have_been_right() {
     http.uri = "http://example.com".parse().unwrap();
     let mut silent = invite();
     silent.headers.remove("Contact");
-    let allow = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, REGISTER";
+    let allow = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, REFER, NOTIFY, REGISTER";
     for (request, code, header) in [
         (by_hand("JUMP", 1, "1"), 405, Some(("Allow", allow))),
         (by_hand("SUBSCRIBE", 1, "1"), 405, Some(("Allow", allow))),
@@ -332,7 +332,7 @@ fn inside_a_dialog_options_and_info_are_answered_and_others_refused() {
     assert!(matches!(&peer.events[..],
         [Event::Info { id: seen, content_type, body }]
             if *seen == id && content_type == "application/dtmf-relay" && body == b"Signal=1"));
-    assert_eq!(codes(&peer.receive(&inside("REFER", 13))), [405]);
+    assert_eq!(codes(&peer.receive(&inside("REFER", 13))), [400]);
     assert_eq!(codes(&peer.receive(&inside("PRACK", 14))), [481]);
     assert_eq!(codes(&peer.receive(&with(inside("INFO", 15), "Require", "x"))), [420]);
     assert_eq!(codes(&peer.receive(&inside("INFO", 9))), [500], "a lower number is out of order");

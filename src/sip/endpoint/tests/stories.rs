@@ -192,6 +192,9 @@ impl Call {
             }
             Event::Info { body, .. } => assert_eq!(body, b"Signal=5"),
             Event::Ended { cause, .. } => self.stories[node].ended = Some(cause),
+            Event::Refer { .. } | Event::ReferAnswered { .. } | Event::ReferProgress { .. } => {
+                panic!("unexpected {event:?}")
+            }
             Event::RefreshDue { .. } | Event::Challenged { .. } | Event::Request { .. } | Event::Response { .. } => {
                 panic!("unexpected {event:?}")
             }

@@ -25,6 +25,8 @@ pub enum Owner {
     Info(InviteId),
     /// An UPDATE that keeps the session alive.
     Refresh(InviteId),
+    /// A REFER of ours.
+    Refer(InviteId),
     Bye(InviteId),
     Request(ClientId),
     /// Nobody waits for the answer: CANCEL, BYE of a fork.

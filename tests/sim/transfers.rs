@@ -1,0 +1,327 @@
+//! Transfers by agents' phones: who talks with whom afterwards, who is told what, and what the record says.
+
+use crate::switchboard::{ANNA, BJORN, CALLER, Story, office};
+use vaxel::acd::Exit;
+use vaxel::engine::settings::Target;
+use vaxel::engine::{Output, Settings};
+use vaxel::record::{AgentPhase, Contact, TransferKind, What};
+use vaxel::sim::world::{Act, PhoneId, World};
+use vaxel::sim::{Phone, PhoneEvent};
+use vaxel::sip::{Hop, Transport};
+use vaxel::time::Duration;
+
+/// Anna's second line: her account, not registered, so it is never rung.
+const LINE_2: PhoneId = PhoneId(2);
+/// The carrier's side of calls out.
+const OUTSIDE: PhoneId = PhoneId(51);
+const SECOND_CALLER: PhoneId = PhoneId(52);
+
+fn house() -> Settings {
+    let mut settings = office();
+    let remote = World::address(OUTSIDE, 5060);
+    let local = vaxel::sim::media::switchboard();
+    let hop = Hop { transport: Transport::Udp, local, remote, connection: None };
+    settings.trunks[0].sends = true;
+    settings.trunks[0].targets = vec![Target { hop, priority: 0, weight: 1 }];
+    settings.trunks[0].takes = vec!["+46".into()];
+    settings.trunks[0].from.push(vaxel::engine::Network { address: World::address(SECOND_CALLER, 0).ip(), prefix: 32 });
+    settings
+}
+
+/// Anna talks with a caller whom the queue gave her; Bjorn is free.
+fn talking() -> Story {
+    let mut story = Story::new(house());
+    story.world.add_phone(LINE_2, "agent0", Some("secret0"));
+    story.world.add_phone(OUTSIDE, "+468", None);
+    story.world.add_phone(SECOND_CALLER, "+46702", None);
+    story.register_both();
+    for act in [Act::Call("100".into()), Act::Key('1')] {
+        story.act(CALLER, act);
+        story.pass(Duration::from_secs(1));
+    }
+    story.act(ANNA, Act::Answer);
+    assert!(is_talking(&story, ANNA) && is_talking(&story, CALLER));
+    story
+}
+
+fn is_talking(story: &Story, id: PhoneId) -> bool {
+    story.world.phone(id).is_some_and(Phone::is_talking)
+}
+
+fn told(story: &Story, id: PhoneId) -> Vec<u16> {
+    let codes = story.phones.iter().filter_map(|(i, event)| match event {
+        PhoneEvent::Transferring { code } if *i == id => Some(*code),
+        _ => None,
+    });
+    codes.collect()
+}
+
+fn transfers(story: &Story) -> Vec<(TransferKind, u16)> {
+    let ends = story.told.iter().filter_map(|what| match what {
+        What::TransferEnded { kind, code, .. } | What::TransferRefused { kind, code, .. } => Some((*kind, *code)),
+        _ => None,
+    });
+    ends.collect()
+}
+
+fn over(mut story: Story) -> Vec<Contact> {
+    for id in [ANNA, BJORN, CALLER, SECOND_CALLER, LINE_2, OUTSIDE] {
+        story.act(id, Act::HangUp);
+    }
+    for id in [LINE_2, OUTSIDE, SECOND_CALLER] {
+        story.act(id, Act::Unplug);
+    }
+    story.pass(Duration::from_secs(60));
+    let contacts = story.world.checker.contacts.clone();
+    story.over();
+    contacts
+}
+
+fn talks(contact: &Contact) -> Vec<&str> {
+    contact.talks.iter().map(|talk| &*talk.with).collect()
+}
+
+fn segments(contact: &Contact) -> Vec<(&str, Option<&str>, Option<u16>)> {
+    contact.segments.iter().map(|s| (s.to.as_str(), s.by.as_deref(), s.code)).collect()
+}
+
+#[test]
+fn a_caller_is_sent_to_a_colleague_and_the_agent_goes_into_wrap_up() {
+    let mut story = talking();
+    story.act(ANNA, Act::Transfer("2001".into()));
+    assert!(story.happened(BJORN, &PhoneEvent::Rings { from: "+46701".into() }), "{:?}", story.phones);
+    assert_eq!(story.phase("agent0"), Some(AgentPhase::Talking), "her phone is still in use");
+    assert_eq!(told(&story, ANNA), [202, 100, 180]);
+    story.act(BJORN, Act::Answer);
+    assert!(is_talking(&story, BJORN) && is_talking(&story, CALLER) && !is_talking(&story, ANNA));
+    assert_eq!(told(&story, ANNA), [202, 100, 180, 200]);
+    assert_eq!((story.phase("agent0"), story.phase("agent1")), (Some(AgentPhase::WrapUp), Some(AgentPhase::Busy)));
+    story.act(BJORN, Act::HangUp);
+    story.pass(Duration::from_secs(3));
+    assert!(
+        story.told.iter().any(|what| matches!(what, What::Step { step, .. } if **step == *"thanks")),
+        "the flow goes on"
+    );
+    assert_eq!(story.phase("agent1"), Some(AgentPhase::Ready));
+    let contacts = over(story);
+    assert_eq!(contacts.len(), 1);
+    assert_eq!(talks(&contacts[0]), ["agent0", "agent1"]);
+    assert_eq!(segments(&contacts[0]), [("100", None, None), ("2001", Some("agent0"), Some(200))]);
+    let ended: Vec<_> = contacts[0].segments.iter().map(|segment| segment.ended).collect();
+    assert_eq!(ended, [Some(contacts[0].segments[1].at), Some(contacts[0].ended)]);
+}
+
+#[test]
+fn whom_nobody_takes_the_agent_has_back() {
+    let mut story = talking();
+    story.act(ANNA, Act::Hold(true));
+    story.act(ANNA, Act::Transfer("2001".into()));
+    story.act(BJORN, Act::Decline(486));
+    assert_eq!(told(&story, ANNA), [202, 100, 180, 486]);
+    assert!(is_talking(&story, ANNA) && is_talking(&story, CALLER));
+    assert_eq!((story.phase("agent0"), story.phase("agent1")), (Some(AgentPhase::Talking), Some(AgentPhase::Ready)));
+    story.act(ANNA, Act::Hold(false));
+    // And again, to one who does not answer, and to one who is not there.
+    story.act(ANNA, Act::Transfer("2001".into()));
+    story.pass(Duration::from_secs(31));
+    assert_eq!(told(&story, ANNA)[4..], [202, 100, 180, 408]);
+    story.act(BJORN, Act::Unregister);
+    story.act(ANNA, Act::Transfer("2001".into()));
+    assert_eq!(told(&story, ANNA)[8..], [202, 100, 480]);
+    story.act(ANNA, Act::HangUp);
+    assert_eq!(story.phase("agent0"), Some(AgentPhase::WrapUp));
+    let contacts = over(story);
+    assert_eq!(talks(&contacts[0]), ["agent0"; 4]);
+    assert_eq!(segments(&contacts[0])[1..].iter().map(|s| s.2).collect::<Vec<_>>(), [Some(486), Some(408), Some(480)]);
+}
+
+#[test]
+fn what_cannot_be_reached_is_refused_and_the_talk_goes_on() {
+    let mut story = talking();
+    for (number, code) in [("nobody", 404), ("*1", 404), ("2000", 403), ("agent0", 403)] {
+        story.act(ANNA, Act::Transfer(number.into()));
+        assert_eq!(told(&story, ANNA).last(), Some(&code), "{number}");
+    }
+    story.act(CALLER, Act::Transfer("2001".into()));
+    assert_eq!(told(&story, CALLER), [403], "callers transfer nobody");
+    assert!(is_talking(&story, ANNA) && is_talking(&story, CALLER));
+    assert!(transfers(&story).iter().all(|(kind, code)| *kind == TransferKind::Blind && *code >= 403));
+    assert_eq!(over(story)[0].segments.len(), 1);
+}
+
+#[test]
+fn who_hung_up_before_the_transfer_failed_does_not_lose_the_caller_who_is_next_in_the_queue() {
+    let mut story = talking();
+    for act in [Act::Call("100".into()), Act::Key('1')] {
+        story.act(SECOND_CALLER, act);
+        story.pass(Duration::from_secs(1));
+    }
+    story.act(ANNA, Act::Transfer("2001".into()));
+    story.act(ANNA, Act::HangUp);
+    assert_eq!(story.phase("agent0"), Some(AgentPhase::WrapUp));
+    story.act(BJORN, Act::Decline(603));
+    assert!(is_talking(&story, CALLER), "the caller waits");
+    // Wrap-up is over: of the two who wait, the one who came back is next.
+    for _ in 0..60 {
+        story.pass(Duration::from_secs(1));
+        if story.phase("agent0") == Some(AgentPhase::Offered) {
+            break;
+        }
+    }
+    story.act(ANNA, Act::Answer);
+    let rings = story.phones.iter().rev().find_map(|(id, event)| match event {
+        PhoneEvent::Rings { from } if *id == ANNA => Some(from.clone()),
+        _ => None,
+    });
+    assert_eq!(rings.as_deref(), Some("sales: +46701"));
+    assert!(is_talking(&story, ANNA) && is_talking(&story, CALLER));
+    story.act(ANNA, Act::HangUp);
+    let contacts = over(story);
+    let first = contacts.iter().find(|contact| contact.from == "+46701").unwrap();
+    assert_eq!(first.waits.iter().map(|wait| wait.exit).collect::<Vec<_>>(), [Some(Exit::Answered); 2]);
+    assert_eq!(talks(first), ["agent0", "agent0"]);
+}
+
+#[test]
+fn a_caller_is_sent_to_a_number_outside_or_into_a_flow() {
+    let mut story = talking();
+    story.act(ANNA, Act::Transfer("+4687000000".into()));
+    assert!(story.happened(OUTSIDE, &PhoneEvent::Rings { from: "+46701".into() }), "{:?}", story.phones);
+    story.act(OUTSIDE, Act::Answer);
+    assert!(is_talking(&story, OUTSIDE) && is_talking(&story, CALLER) && !is_talking(&story, ANNA));
+    let contacts = over(story);
+    assert_eq!(talks(&contacts[0]), ["agent0", "+4687000000"]);
+    let mut story = talking();
+    story.act(ANNA, Act::Transfer("100".into()));
+    assert_eq!(told(&story, ANNA), [202, 100, 200], "the flow answers at once");
+    assert!(!is_talking(&story, ANNA) && is_talking(&story, CALLER));
+    story.act(CALLER, Act::Key('2'));
+    story.pass(Duration::from_secs(2));
+    story.act(BJORN, Act::Answer);
+    assert!(is_talking(&story, BJORN));
+    story.act(BJORN, Act::HangUp);
+    let contacts = over(story);
+    assert_eq!(contacts[0].waits.len(), 2);
+    assert_eq!(segments(&contacts[0]), [("100", None, None), ("100", Some("agent0"), Some(200))]);
+}
+
+#[test]
+fn a_caller_who_gives_up_ends_the_transfer_for_everybody() {
+    let mut story = talking();
+    story.act(ANNA, Act::Transfer("2001".into()));
+    story.act(CALLER, Act::HangUp);
+    assert!(story.happened(BJORN, &PhoneEvent::StoppedRinging) && story.happened(ANNA, &PhoneEvent::Ended));
+    assert_eq!(transfers(&story), [(TransferKind::Blind, 487)]);
+    assert_eq!((story.phase("agent0"), story.phase("agent1")), (Some(AgentPhase::WrapUp), Some(AgentPhase::Ready)));
+    over(story);
+}
+
+#[test]
+fn an_agent_asks_a_colleague_first_and_then_joins_the_two() {
+    let mut story = talking();
+    story.act(ANNA, Act::Hold(true));
+    story.act(LINE_2, Act::Call("2001".into()));
+    story.act(BJORN, Act::Answer);
+    assert!(is_talking(&story, LINE_2) && is_talking(&story, BJORN));
+    assert_eq!(story.phase("agent0"), Some(AgentPhase::Talking));
+    story.act(ANNA, Act::TransferTo(LINE_2));
+    assert_eq!(told(&story, ANNA), [202, 100, 200]);
+    assert!(is_talking(&story, CALLER) && is_talking(&story, BJORN), "{:?}", story.phones);
+    assert!(!is_talking(&story, ANNA) && !is_talking(&story, LINE_2));
+    assert_eq!((story.phase("agent0"), story.phase("agent1")), (Some(AgentPhase::WrapUp), Some(AgentPhase::Busy)));
+    assert_eq!(story.world.engine.calls(), 1);
+    story.act(CALLER, Act::HangUp);
+    assert!(story.happened(BJORN, &PhoneEvent::Ended));
+    assert_eq!(story.phase("agent1"), Some(AgentPhase::Ready));
+    let contacts = over(story);
+    let caller = contacts.iter().find(|contact| contact.from == "+46701").unwrap();
+    assert_eq!(segments(caller), [("100", None, None), ("agent1", Some("agent0"), Some(200))]);
+    assert_eq!(talks(caller), ["agent0", "agent1"]);
+    let consult = contacts.iter().find(|contact| contact.from != "+46701").unwrap();
+    assert!(consult.cause.starts_with("became part of call"), "{}", consult.cause);
+}
+
+#[test]
+fn from_the_consult_call_it_works_as_well_and_the_callers_call_stays() {
+    let mut story = talking();
+    story.act(LINE_2, Act::Call("+4687000000".into()));
+    story.act(OUTSIDE, Act::Answer);
+    story.act(LINE_2, Act::TransferTo(ANNA));
+    assert_eq!(told(&story, LINE_2).first(), Some(&202));
+    assert!(is_talking(&story, CALLER) && is_talking(&story, OUTSIDE));
+    assert!(!is_talking(&story, ANNA) && !is_talking(&story, LINE_2));
+    let contacts = over(story);
+    let caller = contacts.iter().find(|contact| contact.from == "+46701").unwrap();
+    assert_eq!(talks(caller), ["agent0", "+4687000000"]);
+}
+
+#[test]
+fn a_colleague_who_only_rings_can_be_given_as_well() {
+    let mut story = talking();
+    story.act(LINE_2, Act::Call("2001".into()));
+    // Its own dialog is early: the phone knows it from the 180.
+    story.act(ANNA, Act::TransferTo(LINE_2));
+    assert_eq!(told(&story, ANNA), [202, 100, 180]);
+    story.act(BJORN, Act::Answer);
+    assert!(is_talking(&story, CALLER) && is_talking(&story, BJORN));
+    over(story);
+}
+
+#[test]
+fn a_line_that_the_agent_waited_in_is_given_to_the_caller() {
+    let mut story = talking();
+    story.act(LINE_2, Act::Call("100".into()));
+    story.pass(Duration::from_secs(1));
+    story.act(LINE_2, Act::Info('2'));
+    story.pass(Duration::from_secs(2));
+    story.act(ANNA, Act::TransferTo(LINE_2));
+    assert_eq!(told(&story, ANNA), [202, 100, 200], "{:?}", story.told);
+    story.pass(Duration::from_secs(2));
+    story.act(BJORN, Act::Answer);
+    assert!(is_talking(&story, CALLER) && is_talking(&story, BJORN));
+    let contacts = over(story);
+    let caller = contacts.iter().find(|contact| contact.from == "+46701").unwrap();
+    assert_eq!(caller.waits.iter().map(|wait| &*wait.queue).collect::<Vec<_>>(), ["sales", "support"]);
+    let consult = contacts.iter().find(|contact| contact.from != "+46701").unwrap();
+    assert_eq!(consult.waits[0].exit, Some(Exit::Transferred));
+}
+
+#[test]
+fn somebody_elses_call_cannot_be_taken_or_given() {
+    let mut story = talking();
+    story.act(BJORN, Act::Call("+4687000000".into()));
+    story.act(OUTSIDE, Act::Answer);
+    story.act(ANNA, Act::TransferTo(BJORN));
+    assert_eq!(told(&story, ANNA), [202, 100, 481]);
+    assert!([ANNA, CALLER, BJORN, OUTSIDE].iter().all(|id| is_talking(&story, *id)));
+    story.act(LINE_2, Act::TakeOver(BJORN));
+    assert_eq!(story.failed(LINE_2), Some(403));
+    over(story);
+}
+
+#[test]
+fn another_phone_of_the_agent_takes_the_talk_over() {
+    let mut story = talking();
+    story.act(LINE_2, Act::TakeOver(ANNA));
+    assert!(is_talking(&story, LINE_2) && is_talking(&story, CALLER) && !is_talking(&story, ANNA));
+    assert_eq!(story.phase("agent0"), Some(AgentPhase::Talking));
+    story.act(LINE_2, Act::HangUp);
+    assert_eq!(story.phase("agent0"), Some(AgentPhase::WrapUp));
+    let contacts = over(story);
+    assert_eq!(contacts.len(), 1);
+    assert_eq!(talks(&contacts[0]), ["agent0", "agent0"]);
+}
+
+#[test]
+fn a_phone_that_does_not_hang_up_after_its_transfer_is_hung_up() {
+    let mut story = talking();
+    story.act(ANNA, Act::Transfer("2001".into()));
+    story.act(ANNA, Act::Unplug);
+    story.act(BJORN, Act::Answer);
+    assert_eq!(story.phase("agent0"), Some(AgentPhase::Talking));
+    story.pass(Duration::from_secs(4));
+    assert_eq!(story.phase("agent0"), Some(AgentPhase::WrapUp));
+    assert!(is_talking(&story, BJORN) && is_talking(&story, CALLER));
+    drop(std::iter::from_fn(|| story.world.engine.poll_output()).collect::<Vec<Output>>());
+    over(story);
+}
