@@ -5,6 +5,9 @@
 #![allow(clippy::disallowed_methods)]
 
 mod baresip;
+mod browser;
+mod chromium;
+mod lost;
 mod races;
 mod refusals;
 mod restart;
