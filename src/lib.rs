@@ -9,6 +9,7 @@
 //! | --- | --- |
 //! | [`sip`] | messages, transactions, dialogs, registrar: RFC 3261 and its kin |
 //! | [`sdp`] | session descriptions, offer and answer |
+//! | [`stun`] | how a phone behind NAT asks where it is seen |
 //! | [`rtp`] | packets of sound, digits and reports |
 //! | [`audio`] | samples into samples |
 //! | [`media`] | what each leg hears: prompts, music, digits, bridges |
@@ -49,4 +50,5 @@ pub mod rtp;
 pub mod sdp;
 pub mod sim;
 pub mod sip;
+pub mod stun;
 pub mod time;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 /// a commit of its own that says why.
 const ARROWS: &[(&str, &[&str], &str)] = &[
     ("sip", &[], "protocols know nobody: bytes and states"),
+    ("stun", &[], "protocols know nobody"),
     ("rtp", &[], "protocols know nobody"),
     ("sdp", &["media"], "offer and answer agree on a media::Stream"),
     ("audio", &[], "samples only"),
@@ -24,7 +25,7 @@ const ARROWS: &[(&str, &[&str], &str)] = &[
     ),
     (
         "edge",
-        &["sip", "sdp", "rtp", "audio", "media", "flow", "acd", "call", "record", "engine", "config", "sim"],
+        &["sip", "sdp", "rtp", "audio", "media", "flow", "acd", "call", "record", "engine", "config", "sim", "stun"],
         "drives everything; sim's phones are the people of the demo",
     ),
 ];

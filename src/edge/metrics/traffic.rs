@@ -11,6 +11,17 @@ pub struct Traffic {
     sent: Kinds,
     faults: [IntCounter; SipFault::ALL.len()],
     pub connections: IntGauge,
+    pub stun: Stun,
+}
+
+/// STUN binding requests on SIP sockets.
+#[derive(Clone)]
+pub struct Stun {
+    pub answered: IntCounter,
+    /// 420: they wanted what we do not understand.
+    pub refused: IntCounter,
+    /// Not answered: no well-formed binding request.
+    pub malformed: IntCounter,
 }
 
 /// Why a SIP message or connection was not served; the label of `vaxel_sip_errors_total`.
@@ -149,12 +160,22 @@ impl Traffic {
         let faults =
             Opts::new("vaxel_sip_errors_total", "SIP messages and connections that were not served, by reason.");
         let faults = register(registry, IntCounterVec::new(faults, &["reason"]).expect("a valid name"));
+        let stun = Opts::new(
+            "vaxel_stun_requests_total",
+            "STUN messages on SIP's UDP ports; `malformed` ones, and what is no binding request, are not answered.",
+        );
+        let stun = register(registry, IntCounterVec::new(stun, &["result"]).expect("a valid name"));
         let connections = IntGauge::new("vaxel_sip_connections", "SIP stream connections that are open.");
         Traffic {
             received: Kinds::new(&messages, "received"),
             sent: Kinds::new(&messages, "sent"),
             faults: SipFault::ALL.map(|fault| faults.with_label_values(&[fault.name()])),
             connections: register(registry, connections.expect("a valid name")),
+            stun: Stun {
+                answered: stun.with_label_values(&["answered"]),
+                refused: stun.with_label_values(&["refused"]),
+                malformed: stun.with_label_values(&["malformed"]),
+            },
         }
     }
 

@@ -5,6 +5,7 @@ use super::{Listen, Outside};
 use crate::edge::door::Refused;
 use crate::edge::metrics::SipFault;
 use crate::sip::{Hop, Message, Transmit, Transport};
+use crate::stun::{self, BindingRequest};
 use nix::sys::socket::{
     ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt,
     sockopt::{Ipv4RecvErr, Ipv6RecvErr},
@@ -106,7 +107,31 @@ impl Udp {
         }
     }
 
+    /// At once and without the engine: a phone that keeps its way through NAT open asks every half minute.
+    fn answer_stun(&self, bytes: &[u8], remote: SocketAddr) {
+        let stun = &self.outside.traffic.stun;
+        match BindingRequest::parse(bytes) {
+            Ok(request) => {
+                if request.is_refused() { &stun.refused } else { &stun.answered }.inc();
+                match self.socket.get_ref().send_to(&request.answer(remote), remote) {
+                    Ok(_) => {}
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                        self.outside.traffic.fault(SipFault::SendBusy);
+                    }
+                    Err(error) => tracing::debug!(%remote, %error, "a STUN answer could not be sent"),
+                }
+            }
+            Err(fault) => {
+                stun.malformed.inc();
+                tracing::debug!(%remote, %fault, "no STUN binding request");
+            }
+        }
+    }
+
     fn datagram(&self, bytes: &[u8], remote: SocketAddr, locals: &mut Locals) {
+        if stun::is_stun(bytes) {
+            return self.answer_stun(bytes, remote);
+        }
         let face = self.face();
         let local = if face.ip().is_unspecified() {
             match locals.towards(self.outside.clock.now(), remote) {
@@ -267,6 +292,32 @@ mod tests {
         let text = metrics.text();
         assert!(text.contains(r#"vaxel_sip_errors_total{reason="malformed"} 2"#), "{text}");
         assert!(text.contains(r#"vaxel_sip_messages_total{direction="received",kind="OPTIONS"} 1"#), "{text}");
+    }
+
+    #[test]
+    fn stun_is_answered_with_the_address_that_is_seen_and_junk_is_not() {
+        let bind = [(Transport::Udp, "127.0.0.1:0", None), (Transport::Udp, "[::1]:0", None)];
+        let Bench { sip, entrance, metrics, _runtime, .. } = bench(&bind, 10);
+        let asked = [&[0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42][..], b"twelve bytes"].concat();
+        for (_, bound) in sip.bound() {
+            let peer = UdpSocket::bind((bound.ip(), 0)).unwrap();
+            let mut junk = asked.clone();
+            junk[1] = 0x11;
+            peer.send_to(&junk, bound).unwrap();
+            junk[1] = 1;
+            junk[3] = 4;
+            peer.send_to(&junk, bound).unwrap();
+            peer.send_to(&asked, bound).unwrap();
+            let mut answer = [0; 200];
+            let (length, from) = peer.recv_from(&mut answer).unwrap();
+            assert_eq!((from, &answer[..2], &answer[4..20]), (*bound, &[1, 1][..], &asked[4..20]));
+            let port = u16::from_be_bytes([answer[26], answer[27]]) ^ 0x2112;
+            assert_eq!(port, peer.local_addr().unwrap().port());
+            assert_eq!(length, if bound.is_ipv4() { 32 } else { 44 });
+        }
+        metrics.wait_for(r#"vaxel_stun_requests_total{result="answered"} 2"#);
+        metrics.wait_for(r#"vaxel_stun_requests_total{result="malformed"} 4"#);
+        assert!(entrance.quiet(), "the engine is not bothered");
     }
 
     #[test]
