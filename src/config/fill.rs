@@ -6,6 +6,7 @@ use crate::engine::settings::{Agent, Codes, Limits, Login, Number, Settings, Tar
 use crate::flow::Flow;
 use crate::{media, sip};
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// Legs that one call may have at a time, for the bounds of tables: the caller, an agent, and a transfer or two.
@@ -21,6 +22,8 @@ pub struct Given {
     /// Passwords that were made up, by the name of the agent. An agent with neither this nor a written one cannot
     /// register.
     pub passwords: BTreeMap<String, String>,
+    /// Where SIP is heard by TCP, as peers are told.
+    pub tcp: Vec<SocketAddr>,
     /// The ways to each trunk that calls are sent to, by its name.
     pub targets: BTreeMap<String, Vec<Target>>,
 }
@@ -68,6 +71,7 @@ impl Config {
             digest: self.sip.digest.clone(),
             auth_key: given.auth_key,
             sip: sip::endpoint::Settings {
+                tcp: given.tcp.clone(),
                 product: concat!("vaxel/", env!("CARGO_PKG_VERSION")).into(),
                 usages_max: LEGS_PER_CALL * calls.max(250),
                 retry_after: self.limits.retry_after,

@@ -109,6 +109,7 @@ impl Service {
             auth_key: random()?,
             flows,
             passwords: accounts.iter().map(|a| (a.agent.clone(), a.password.expose().to_owned())).collect(),
+            tcp: sip.told(Transport::Tcp).collect(),
             targets: trunk_targets(config, &sip)?,
         };
         let mut engine = Engine::new(config.engine(given), u128::from_be_bytes(random()?), clock.now());

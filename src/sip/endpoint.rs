@@ -28,7 +28,7 @@ use super::parse::{BadMessage, Fault};
 use super::schedule::Schedule;
 use super::secrets::Secrets;
 use super::transaction::Timings;
-use super::transaction::table::{Owner, ServerKey, Table, answer_hop};
+use super::transaction::table::{Large, Owner, ServerKey, Table, answer_hop};
 use super::uri::Uri;
 use super::usage::{Exchange, INFOS_MAX, State, Usage};
 use crate::time::Time;
@@ -266,9 +266,10 @@ impl Endpoint {
     /// `seed` decides every tag, branch, Call-ID and back-off; from an unguessable one follow unguessable ones.
     pub fn new(settings: Settings, seed: u128) -> Endpoint {
         let timings = Timings { t1: settings.t1, t2: settings.t2, t4: settings.t4 };
+        let large = Large::new(settings.tcp.clone());
         Endpoint {
             settings,
-            table: Table::new(timings, Secrets::new(seed)),
+            table: Table::new(timings, Secrets::new(seed), large),
             events: VecDeque::new(),
             usages: HashMap::new(),
             dialogs: HashMap::new(),
@@ -303,7 +304,7 @@ impl Endpoint {
     /// The transport cannot reach `hop`, or has lost its connection. What was sent there in vain fails as
     /// [`Failure::Unreachable`]; a BYE or re-INVITE that went by a lost connection is tried once more at the peer's own address.
     pub fn handle_hop_failed(&mut self, now: Time, hop: &Hop) {
-        for owner in self.table.fail_hop(hop) {
+        for owner in self.table.fail_hop(now, hop) {
             match owner {
                 Owner::Invite(id) => self.invite_lost(id, Failure::Unreachable),
                 Owner::Reinvite(id) => self.reinvite_unreachable(now, id, hop),

@@ -136,6 +136,11 @@ impl Sip {
         &self.bound
     }
 
+    /// What peers are told of the listeners of one kind; unspecified: the address by which they reach this machine.
+    pub fn told(&self, transport: Transport) -> impl Iterator<Item = SocketAddr> {
+        self.listen.iter().filter(move |(of, _)| *of == transport).map(|(_, face)| *face)
+    }
+
     /// Sends without waiting. What cannot be sent is counted; if the peer cannot be reached this way, the engine is
     /// told by [`Input::HopFailed`].
     pub fn send(&self, transmit: Transmit) {

@@ -4,6 +4,7 @@ use crate::sip::method::Method;
 use crate::sip::reliable::RELIABLE;
 use crate::sip::session_timer::{TIMER, Wish};
 use crate::time::Duration;
+use std::net::SocketAddr;
 
 /// What an endpoint writes about itself, its timers and its bounds.
 #[derive(Clone, Debug)]
@@ -18,6 +19,9 @@ pub struct Settings {
     pub t2: Duration,
     /// How long a message can stay in the network, 5 s.
     pub t4: Duration,
+    /// Our TCP listeners as peers know them, for requests that are too large for UDP; an unspecified address stands for every
+    /// one. A peer that takes no connection gets them by UDP nevertheless.
+    pub tcp: Vec<SocketAddr>,
     /// Methods that are passed on as [`Event::Request`](super::Event::Request) when they come outside a dialog; every other is answered 405.
     pub serves: Vec<Method>,
     /// Option tags that may stand in Require; every other is answered 420.
@@ -45,6 +49,7 @@ impl Default for Settings {
             t1: Duration::from_millis(500),
             t2: Duration::from_secs(4),
             t4: Duration::from_secs(5),
+            tcp: Vec::new(),
             serves: vec![Method::Options, Method::Register],
             supported: vec![TIMER.into(), RELIABLE.into(), "replaces".into(), "norefersub".into()],
             session: Some(Wish::default()),

@@ -1,9 +1,11 @@
 //! All live transactions: matching (RFC 3261 §17.1.3, §17.2.3), sending again, deadlines, and the way answers go.
 
 mod clients;
+mod large;
 mod servers;
 
 pub use clients::{ClientKey, Owner, Passed, reinvite_ack};
+pub use large::Large;
 pub use servers::{Known, ServerKey, answer_hop};
 
 use super::Timings;
@@ -35,10 +37,11 @@ pub struct Table {
     /// The client transactions by where they were sent.
     by_remote: HashMap<(Transport, SocketAddr), BTreeSet<ClientKey>>,
     schedule: Schedule<Alarm>,
+    large: Large,
 }
 
 impl Table {
-    pub fn new(timings: Timings, secrets: Secrets) -> Table {
+    pub fn new(timings: Timings, secrets: Secrets, large: Large) -> Table {
         Table {
             timings,
             secrets,
@@ -49,6 +52,7 @@ impl Table {
             merged: HashMap::new(),
             by_remote: HashMap::new(),
             schedule: Schedule::new(),
+            large,
         }
     }
 

@@ -303,6 +303,83 @@ fn a_hop_that_fails_fails_what_waits_for_it_and_nothing_else() {
     world.assert_empty();
 }
 
+/// What is sent next: how, the transport that Via names, and its branch.
+fn sent(peer: &mut Peer) -> (Transport, String, String) {
+    peer.drain();
+    let request = peer.requests().pop().expect("a request");
+    let via = request.headers.via().unwrap();
+    (peer.hops.pop().expect("a hop").transport, via.transport.clone(), via.branch().unwrap().to_owned())
+}
+
+#[test]
+fn a_large_request_goes_by_tcp_and_by_udp_where_that_is_refused() {
+    let listens = "192.0.2.1:5070".parse().unwrap();
+    let mut peer = Peer::new(Settings { tcp: vec![listens], ..Settings::default() });
+    let (udp, now) = (peer.hop, peer.now);
+    let target: crate::sip::Uri = "sip:anna@198.51.100.7".parse().unwrap();
+    let invitation = |length| crate::sip::Invitation {
+        target: target.clone(),
+        hop: udp,
+        from: (None, target.clone()),
+        to: target.clone(),
+        contact_user: None,
+        headers: Headers::new(),
+        offer: vec![b'x'; length],
+        answers_challenges: false,
+    };
+    peer.endpoint.invite(now, invitation(500));
+    assert_eq!(sent(&mut peer).0, Transport::Udp, "a small one");
+
+    let id = peer.endpoint.invite(now, invitation(1300));
+    let (transport, via, branch) = sent(&mut peer);
+    assert_eq!((transport, via.as_str()), (Transport::Tcp, "TCP"));
+    let tcp = Hop { transport: Transport::Tcp, local: listens, ..udp };
+    peer.endpoint.handle_hop_failed(now, &tcp);
+    assert_eq!(sent(&mut peer), (Transport::Udp, "UDP".into(), branch.clone()));
+    assert!(peer.events.is_empty(), "{:?}", peer.events);
+    // From here on as by UDP from the beginning: it is sent again, and answered.
+    let later = now + ms(500);
+    peer.endpoint.handle_timeout(later);
+    let mut again = Vec::new();
+    while let Some(transmit) = peer.endpoint.poll_transmit() {
+        again.push((transmit.hop.transport, transmit.bytes.len() > 1300));
+    }
+    assert!(again.contains(&(Transport::Udp, true)), "{again:?}");
+    // And nobody asks for a connection again, for a while.
+    peer.endpoint.invite(later, invitation(1300));
+    assert_eq!(sent(&mut peer).0, Transport::Udp);
+    let much_later = later + ms(600_000);
+    peer.endpoint.handle_timeout(much_later);
+    peer.drain();
+    assert!(peer.events.iter().any(|event| matches!(event, Event::Failed { id: of, .. } if *of == id)));
+    peer.hops.clear();
+    peer.endpoint.invite(much_later, invitation(1300));
+    assert_eq!(sent(&mut peer).0, Transport::Tcp);
+    // Lost by both: it has failed.
+    peer.events.clear();
+    peer.endpoint.handle_hop_failed(much_later, &tcp);
+    peer.endpoint.handle_hop_failed(much_later, &udp);
+    peer.drain();
+    assert!(matches!(peer.events[..], [Event::Failed { failure: Failure::Unreachable, .. }]), "{:?}", peer.events);
+}
+
+#[test]
+fn a_lost_connection_ends_no_talk() {
+    for transport in [Transport::Tcp, Transport::Tls, Transport::Wss] {
+        let (mut world, a, _) = talking(transport);
+        for node in [0, 1] {
+            let hop = world.hop(node);
+            world.act(node, |endpoint, now| endpoint.handle_hop_failed(now, &hop));
+        }
+        world.run_for(ms(60_000));
+        assert_eq!(world.nodes.iter().map(|node| node.endpoint.usages()).sum::<usize>(), 2, "{transport:?}");
+        assert!(!world.take_events(0).iter().any(|event| matches!(event, Event::Ended { .. })));
+        world.act(0, |endpoint, now| endpoint.bye(now, a, None));
+        world.run_for(ms(60_000));
+        assert_eq!(world.nodes[0].endpoint.usages(), 0);
+    }
+}
+
 #[test]
 fn a_bye_on_a_lost_connection_is_tried_once_more_at_the_peers_own_address() {
     let mut peer = Peer::new(Settings::default());

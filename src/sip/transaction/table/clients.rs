@@ -47,6 +47,8 @@ pub(super) struct Client {
     request: Request,
     wire: Vec<u8>,
     owner: Owner,
+    /// As it goes by UDP if the peer takes no connection: it was too large to begin with that.
+    datagram: Option<Transmit>,
     /// Our ACKs for 2xx, by the tag of the fork that sent it.
     acks: Vec<(String, Transmit)>,
     armed: Option<Time>,
@@ -116,13 +118,21 @@ impl Table {
     fn start_with_branch(
         &mut self,
         now: Time,
-        hop: Hop,
+        mut hop: Hop,
         mut request: Request,
         owner: Owner,
         key: ClientKey,
     ) -> ClientKey {
         request.headers.insert_first("Via", via(&hop, key.branch));
-        let wire = request.to_bytes();
+        let mut wire = request.to_bytes();
+        let mut datagram = None;
+        if let Some(tcp) = self.large.way(now, &hop, wire.len()) {
+            datagram = Some(Transmit { hop, bytes: wire });
+            hop = tcp;
+            request.headers.remove_first_item("Via");
+            request.headers.insert_first("Via", via(&hop, key.branch));
+            wire = request.to_bytes();
+        }
         self.counters.requests_sent[Counters::method_index(&request.method)] += 1;
         self.transmits.push_back(Transmit { hop, bytes: wire.clone() });
         let reliable = hop.transport.is_reliable();
@@ -134,7 +144,7 @@ impl Table {
         };
         request.body = Vec::new();
         let wire = if reliable { Vec::new() } else { wire };
-        let client = Client { machine, hop, request, wire, owner, acks: Vec::new(), armed: None };
+        let client = Client { machine, hop, request, wire, owner, datagram, acks: Vec::new(), armed: None };
         self.clients.insert(key, client);
         self.by_remote.entry((hop.transport, hop.remote)).or_default().insert(key);
         self.arm_client(key);
@@ -160,6 +170,7 @@ impl Table {
         if client.hop.transport.is_reliable() {
             // What follows goes by the connection that the answer came by, also when it was opened for the request.
             client.hop.connection = hop.connection;
+            client.datagram = None;
         }
         let owner = client.owner;
         let (pass, refused) = match &mut client.machine {
@@ -222,20 +233,50 @@ impl Table {
         }
     }
 
-    /// Ends every client transaction that waits for something from `hop` and returns whose they were. Server transactions
-    /// run out by themselves.
-    pub fn fail_hop(&mut self, hop: &Hop) -> Vec<Owner> {
+    /// Ends every client transaction that waits for something from `hop` and returns whose they were, but for those that
+    /// can still go by UDP and do. Server transactions run out by themselves.
+    pub fn fail_hop(&mut self, now: Time, hop: &Hop) -> Vec<Owner> {
         let Some(keys) = self.by_remote.get(&(hop.transport, hop.remote)) else { return Vec::new() };
         let waits = |client: &Client| {
             let same = client.hop.connection.is_none() || client.hop.connection == hop.connection;
             same && client.is_pending()
         };
         let failed: Vec<ClientKey> = keys.iter().copied().filter(|key| waits(&self.clients[key])).collect();
+        let failed: Vec<ClientKey> = failed.into_iter().filter(|key| !self.send_as_datagram(now, *key)).collect();
         let owners = failed.iter().map(|key| self.clients[key].owner).collect();
         for key in failed {
             self.drop_client(key);
         }
         owners
+    }
+
+    /// RFC 3261 §18.1.1: a large request whose connection was refused goes by UDP after all. False: this one cannot.
+    fn send_as_datagram(&mut self, now: Time, key: ClientKey) -> bool {
+        let Some(client) = self.clients.get_mut(&key) else { return false };
+        let Some(Transmit { hop, bytes }) = client.datagram.take() else { return false };
+        let by_tcp = (client.hop.transport, client.hop.remote);
+        client.hop = hop;
+        client.wire = bytes.clone();
+        match &mut client.machine {
+            ClientMachine::Invite(machine) => {
+                *machine = ClientInvite::new(now, self.timings, false);
+                // For its ACK and CANCEL.
+                client.request.headers.remove_first_item("Via");
+                client.request.headers.insert_first("Via", via(&hop, key.branch));
+            }
+            ClientMachine::NonInvite(machine) => *machine = ClientNonInvite::new(now, self.timings, false),
+        }
+        self.transmits.push_back(Transmit { hop, bytes });
+        self.large.refused(now, hop.remote);
+        if let Some(keys) = self.by_remote.get_mut(&by_tcp) {
+            keys.remove(&key);
+            if keys.is_empty() {
+                self.by_remote.remove(&by_tcp);
+            }
+        }
+        self.by_remote.entry((hop.transport, hop.remote)).or_default().insert(key);
+        self.arm_client(key);
+        true
     }
 
     fn arm_client(&mut self, key: ClientKey) {
