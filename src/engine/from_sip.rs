@@ -1,7 +1,7 @@
 //! Requests that begin something: who may, what they want, and what the others are told.
 
-use super::Engine;
 use super::calls::{Call, Plan, Stage};
+use super::{Engine, Output};
 use crate::ids::{AgentId, CallId, LegId};
 use crate::record::What;
 use crate::sip::auth::Verdict;
@@ -39,7 +39,8 @@ impl Engine {
         }
         let (by_trunk, caller_agent) = match self.sender(now, request, hop) {
             Sender::Trunk(trunk) => (Some(trunk), None),
-            Sender::Agent(agent) => (None, Some(agent)),
+            Sender::Agent(agent) if self.is_self(agent, request) => (None, Some(agent)),
+            Sender::Agent(_) => return self.refuse(now, id, 403, Headers::default(), "forbidden"),
             Sender::Stranger(response) => {
                 if response.code == 403 {
                     self.say(now, What::CallRefused { code: 403, reason: "forbidden".into() });
@@ -177,7 +178,7 @@ impl Engine {
     fn on_register(&mut self, now: Time, id: TransactionId, agent: AgentId, request: &Request, hop: &Hop) {
         let name = self.agents.seat(agent).name.clone();
         let user = request.headers.to().ok().and_then(|to| to.uri.user().map(str::to_owned));
-        if user.as_deref() != Some(&*name) {
+        if user.as_deref() != Some(&*name) || !self.is_self(agent, request) {
             // An account registers itself and nobody else (RFC 3261 §10.3 step 4).
             return self.endpoint.respond(now, id, Response::to(request, 403, None));
         }
@@ -200,12 +201,21 @@ impl Engine {
             let of_trunk = || trunks[login(user)?].login.as_ref().map(|login| login.password.clone());
             agents.password(user).or_else(of_trunk)
         };
-        match self.auth.check(now, request, password) {
+        let verdict = self.auth.check(now, request, password);
+        if let Verdict::Accepted { user } | Verdict::Wrong { user, .. } | Verdict::OtherUri { user } = &verdict {
+            let is_right = !matches!(verdict, Verdict::Wrong { .. });
+            self.out.push_back(Output::Judged { from: hop.remote, account: user.clone(), is_right });
+        }
+        match verdict {
             Verdict::Accepted { user } => match (self.agents.named(&user), login(&user)) {
                 (Some(agent), _) => Sender::Agent(agent),
                 (None, Some(trunk)) => Sender::Trunk(trunk),
                 (None, None) => Sender::Stranger(Box::new(Response::to(request, 403, None))),
             },
+            Verdict::OtherUri { .. } => {
+                let reason = "Credentials Are For Another Address";
+                Sender::Stranger(Box::new(Response::to(request, 400, reason)))
+            }
             Verdict::Challenge { stale } => Sender::Stranger(Box::new(self.auth.challenge(now, request, stale))),
             Verdict::Wrong { old_nonce, user } => {
                 let response = match old_nonce {
@@ -216,6 +226,15 @@ impl Engine {
                 Sender::Stranger(Box::new(response))
             }
         }
+    }
+
+    /// From names the account itself, by its name or number, or hides who calls (RFC 3323 §4.1). What colleagues and
+    /// trunks are told comes from the account in any case.
+    fn is_self(&self, agent: AgentId, request: &Request) -> bool {
+        let seat = self.agents.seat(agent);
+        let from = request.headers.from_().ok();
+        let user = from.as_ref().and_then(|from| from.uri.user());
+        user.is_some_and(|user| user == &*seat.name || user == seat.number || user.eq_ignore_ascii_case("anonymous"))
     }
 
     /// The trunk that this address is one of. A trunk that proves itself by its certificate belongs here too: the name

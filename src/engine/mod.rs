@@ -35,6 +35,7 @@ use agents::Agents;
 use calls::{Call, Offer};
 use hunt::Hunts;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use trunks::Trunks;
 
@@ -76,12 +77,18 @@ pub enum Output {
     Event(CallEvent),
     /// Who can be reached where: to be kept for [`Engine::restore`] in the next run.
     Registration(Box<registrar::Change>),
+    /// Credentials of this account that came from there were judged: whoever guards the sockets wants to know.
+    Judged {
+        from: SocketAddr,
+        account: String,
+        is_right: bool,
+    },
     /// Said once after `Input::Drain`, when the last call is over.
     Drained,
 }
 
 /// How long a digest nonce is good; afterwards the phone is told that it is stale and tries again by itself.
-const NONCE_LIFETIME: Duration = Duration::from_secs(300);
+pub const NONCE_LIFETIME: Duration = Duration::from_secs(300);
 
 /// See the room's documentation.
 pub struct Engine {

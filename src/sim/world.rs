@@ -365,6 +365,8 @@ impl World {
                 }
                 // For the next run, of which there is none.
                 Output::Registration(_) => {}
+                // Nobody guards this network.
+                Output::Judged { .. } => {}
                 Output::Event(event) => {
                     let needs = match event.what {
                         What::Queued { entry, .. } => self.engine.acd().needs(entry),

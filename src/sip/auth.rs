@@ -5,6 +5,8 @@
 
 use super::digest::{Algorithm, Challenge, Credentials, hex};
 use super::message::{Request, Response};
+use super::method::Method;
+use super::uri::Uri;
 use crate::time::{Duration, Time};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -23,6 +25,11 @@ pub enum Verdict {
     /// Answer with [`Authenticator::challenge`].
     Challenge {
         stale: bool,
+    },
+    /// The password was right, but they were made for another address ([`Credentials::uri`]). Answer 400
+    /// (RFC 7616 §3.4.6). They stay unused.
+    OtherUri {
+        user: String,
     },
     /// The user is unknown or the password wrong; the two look the same from outside. Answer 403, or a challenge for
     /// who may have mistyped; always a challenge if `old_nonce`, as whoever used it may have had no better one.
@@ -70,11 +77,11 @@ impl Authenticator {
     /// Judges the Authorization headers of `request`. `password` gives that of a user, `None` for an unknown one.
     ///
     /// Each count of a nonce is accepted once. Without `qop` there is no count, so such a nonce is good for one request.
-    /// The `uri` parameter is not compared with the Request-URI: phones and proxies on the way write it differently.
+    /// The `uri` parameter must name the user of the Request-URI. Its host, port and parameters need not be the same, because
+    /// phones behind proxies and balancers write the one they know; nor anything in a REGISTER, whose Request-URI says
+    /// nothing of what it does.
     pub fn check(&mut self, now: Time, request: &Request, password: impl Fn(&str) -> Option<String>) -> Verdict {
-        let credentials = request.headers.get_all("Authorization").filter_map(Credentials::parse);
-        let ours = |c: &Credentials| c.realm == self.realm && self.algorithms.contains(&c.algorithm);
-        let Some(credentials) = credentials.into_iter().find(ours) else {
+        let Some(credentials) = self.credentials(request) else {
             return Verdict::Challenge { stale: false };
         };
         // An unknown user costs the same work as a known one.
@@ -84,6 +91,7 @@ impl Authenticator {
         match issued {
             _ if !right => Verdict::Wrong { user: credentials.user, old_nonce: issued.is_none() },
             None => Verdict::Challenge { stale: true },
+            Some(_) if !is_for(request, &credentials.uri) => Verdict::OtherUri { user: credentials.user },
             Some(id) => {
                 let count = credentials.qop.map_or(1, |qop| qop.nc);
                 if self.use_up(now, id, count) {
@@ -93,6 +101,19 @@ impl Authenticator {
                 }
             }
         }
+    }
+
+    /// The first credentials that answer a challenge of this realm by an algorithm that is asked for. Whether they are
+    /// right is not looked at.
+    pub fn credentials(&self, request: &Request) -> Option<Credentials> {
+        let credentials = request.headers.get_all("Authorization").filter_map(Credentials::parse);
+        let ours = |c: &Credentials| c.realm == self.realm && self.algorithms.contains(&c.algorithm);
+        credentials.into_iter().find(ours)
+    }
+
+    /// This nonce is ours and not too old. How often it was used is not looked at.
+    pub fn is_fresh(&self, now: Time, nonce: &str) -> bool {
+        self.issued(now, nonce).is_some()
     }
 
     /// 401 with a challenge for each algorithm, best first (RFC 8760 §2.4). The To tag is the caller's matter.
@@ -160,6 +181,11 @@ impl Authenticator {
     }
 }
 
+/// Whether credentials for `uri` are for what `request` asks; see [`Authenticator::check`].
+fn is_for(request: &Request, uri: &str) -> bool {
+    request.method == Method::Register || uri.parse::<Uri>().is_ok_and(|uri| uri.user() == request.uri.user())
+}
+
 /// Which counts of one nonce were used: the highest, and the 64 below it. Lower ones count as used.
 #[derive(Default)]
 struct Window {
@@ -190,8 +216,8 @@ impl Window {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sip::Message;
     use crate::sip::digest::{self, Login};
-    use crate::sip::{Message, Method};
 
     const START: Time = Time::from_secs(1_800_000_000);
     const LIFETIME: Duration = Duration::from_secs(300);
@@ -321,6 +347,29 @@ mod tests {
         let own = Phone::ask(&auth, START, "x").login(Algorithm::Md5, "anna", "secret", 1);
         own.headers.copy("Authorization", &mut request.headers);
         assert_eq!(auth.check(START, &request, passwords), accepted());
+    }
+
+    #[test]
+    fn credentials_for_another_address_are_not_used_up() {
+        let mut auth = authenticator();
+        let phone = Phone::ask(&auth, START, "x");
+        let mut invite = |nc, dialled: &str, signed_for: &str| {
+            let login =
+                Login { user: "anna", password: "secret", method: &Method::Invite, uri: signed_for, cnonce: "c", nc };
+            let mut request = Request { method: Method::Invite, uri: dialled.parse().unwrap(), ..register("x") };
+            request.headers.push("Authorization", digest::answer(&phone.challenges[0], &login));
+            auth.check(START, &request, passwords)
+        };
+        let other = Verdict::OtherUri { user: "anna".into() };
+        assert_eq!(invite(1, "sip:+88212345@vaxel.example", "sip:201@vaxel.example"), other);
+        assert_eq!(invite(1, "sip:201@vaxel.example", "nonsense"), other);
+        assert_eq!(invite(1, "sip:201@192.0.2.1:5062;transport=tcp", "sip:201@vaxel.example"), accepted());
+        assert_eq!(invite(2, "sip:%2B46@vaxel.example", "sip:+46@vaxel.example"), accepted());
+        // With a wrong password nothing is told of it.
+        let login = Login { user: "anna", password: "?", method: &Method::Invite, uri: "sip:1@h", cnonce: "c", nc: 3 };
+        let mut request = Request { method: Method::Invite, ..register("x") };
+        request.headers.push("Authorization", digest::answer(&phone.challenges[0], &login));
+        assert_eq!(auth.check(START, &request, passwords), Verdict::Wrong { user: "anna".into(), old_nonce: false });
     }
 
     #[test]

@@ -277,7 +277,7 @@ impl House {
                     }
                 }
                 Output::Event(event) => self.told.push(event.what),
-                Output::Registration(_) => {}
+                Output::Registration(_) | Output::Judged { .. } => {}
                 Output::Drained => self.told.push(What::CallRefused { code: 0, reason: "drained".into() }),
             }
         }
@@ -364,6 +364,7 @@ impl Peer {
         match auth.check(now, request, |user| (user == USER).then(|| PASSWORD.to_owned())) {
             Verdict::Accepted { .. } => None,
             Verdict::Challenge { stale } => Some(auth.challenge(now, request, stale)),
+            Verdict::OtherUri { .. } => Some(Response::to(request, 400, None)),
             Verdict::Wrong { .. } => Some(Response::to(request, 403, None)),
         }
     }
