@@ -19,6 +19,7 @@ mod settings;
 mod writing;
 
 pub use counters::Counters;
+pub(super) use inbound::note_source;
 pub use settings::Settings;
 
 use super::headers::{Headers, Replaces};
@@ -28,7 +29,7 @@ use super::parse::{BadMessage, Fault};
 use super::schedule::Schedule;
 use super::secrets::Secrets;
 use super::transaction::Timings;
-use super::transaction::table::{Large, Owner, ServerKey, Table, answer_hop};
+use super::transaction::table::{Large, Owner, ServerKey, Table};
 use super::uri::Uri;
 use super::usage::{Exchange, INFOS_MAX, State, Usage};
 use crate::time::Time;
@@ -293,10 +294,8 @@ impl Endpoint {
         }
         self.table.counters.malformed += 1;
         if let Some(mut response) = bad.response() {
-            let hop = match response.headers.via() {
-                Ok(via) => answer_hop(hop, &inbound::note_source(&mut response.headers, via, hop)),
-                Err(_) => *hop,
-            };
+            // Without a readable Via, to where it came from.
+            let hop = response.go_back(hop).unwrap_or(*hop);
             self.send_stateless(hop, response);
         }
     }
@@ -376,9 +375,11 @@ impl Endpoint {
         self.answer(now, ServerKey(id.0), response);
     }
 
-    /// Answers a new INVITE finally with other than 2xx; headers as in `respond`. The usage is gone.
+    /// Answers a new INVITE finally with other than 2xx; headers as in `respond`. The usage is gone, and so is every memory of
+    /// the INVITE: whoever did not get this answer asks again, and it is not repeated to whoever never asked. If the INVITE
+    /// came in the same turn, this is the only answer.
     pub fn challenge(&mut self, now: Time, id: InviteId, response: Response) {
-        self.refuse_invite(now, id, response);
+        self.dismiss_invite(now, id, response);
     }
 
     /// Sends a request outside any dialog (REGISTER, OPTIONS, MESSAGE; not INVITE). Via is ours; From, To, Call-ID, CSeq,

@@ -26,7 +26,7 @@ fn strangers_are_challenged_or_refused_and_nothing_is_relayed_for_anybody() {
         ("number", refused("+46709999999", "100")),
         ("agent", refused("+46709999999", "201")),
         ("abroad", refused("+46709999999", &abroad)),
-        ("message", Script::new("+46709999999", &abroad).asks("MESSAGE").gets(405)),
+        ("message", Script::new("+46709999999", &abroad).asks("MESSAGE").gets_challenge()),
         ("options", Script::new("+46709999999", &abroad).asks("OPTIONS").gets_challenge()),
         ("register", Script::new("anna", "anna").registers().gets_challenge()),
         ("guess", Script::new("anna", "anna").registers_signed("guess").gets(403)),

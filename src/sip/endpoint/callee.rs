@@ -23,6 +23,9 @@ impl Endpoint {
         if let Some(refusal) = self.unsupported_body(&request) {
             return self.refuse(arrival, &request, refusal);
         }
+        if !takes_sdp(&request.headers) {
+            return self.refuse(arrival, &request, response(406));
+        }
         if let Some(refusal) = self.too_short_session(&request) {
             return self.refuse(arrival, &request, refusal);
         }
@@ -138,6 +141,13 @@ impl Endpoint {
         self.forget(now, id);
     }
 
+    pub(super) fn dismiss_invite(&mut self, now: Time, id: InviteId, refusal: Response) {
+        let Some((server, _)) = self.incoming(id) else { return };
+        self.table.take_back_trying(server);
+        self.refuse_invite(now, id, refusal);
+        self.table.drop_server(server);
+    }
+
     /// CANCEL of the INVITE with this transaction; after our final answer it changes nothing (RFC 3261 §9.2).
     pub(super) fn invite_cancelled(&mut self, now: Time, id: InviteId, invite: ServerKey) {
         let Some(usage) = self.usages.get_mut(&id) else { return };
@@ -221,4 +231,13 @@ impl Endpoint {
             _ => None,
         }
     }
+}
+
+/// Whether a description in our answer would be understood (RFC 3261 §20.1: without Accept it is).
+fn takes_sdp(headers: &Headers) -> bool {
+    let takes = |item: &str| {
+        let kind = item.split(';').next().unwrap_or(item).trim();
+        ["application/sdp", "application/*", "*/*"].iter().any(|known| kind.eq_ignore_ascii_case(known))
+    };
+    !headers.has("Accept") || headers.items("Accept").any(takes)
 }

@@ -19,7 +19,7 @@ pub(super) struct Arrival<'a> {
 }
 
 /// Writes where the request really came from into its topmost Via (RFC 3261 §18.2.1, RFC 3581 §4).
-pub(super) fn note_source(headers: &mut Headers, mut via: Via, hop: &Hop) -> Via {
+pub(in crate::sip) fn note_source(headers: &mut Headers, mut via: Via, hop: &Hop) -> Via {
     let source = hop.remote.ip();
     if via.host == Host::Ip(source) && !via.has_rport() {
         return via;
@@ -57,7 +57,7 @@ impl Endpoint {
         } else if within {
             match self.usage_of(&request) {
                 Some(id) => self.receive_in_dialog(&arrival, id, request),
-                None => self.refuse(&arrival, &request, response(481)),
+                None => self.refuse_unknown(&arrival, &request),
             }
         } else {
             self.receive_outside(&arrival, request);
@@ -68,7 +68,7 @@ impl Endpoint {
     fn receive_outside(&mut self, arrival: &Arrival, request: Request) {
         match &request.method {
             Method::Bye | Method::Info | Method::Update | Method::Prack => {
-                return self.refuse(arrival, &request, response(481));
+                return self.refuse_unknown(arrival, &request);
             }
             // A stranger to the call could send its parties anywhere; whoever wants a new call may dial it.
             Method::Refer => {
@@ -169,7 +169,7 @@ impl Endpoint {
     /// RFC 3261 §9.2.
     fn receive_cancel(&mut self, arrival: &Arrival, request: Request) {
         let Some(invite) = self.table.invite_of(&request, arrival.via) else {
-            return self.refuse(arrival, &request, response(481));
+            return self.refuse_unknown(arrival, &request);
         };
         let tag = self.table.tag(invite).unwrap_or_default().to_string();
         self.table.start_server(arrival.now, arrival.key, arrival.hop, arrival.via, &request, &tag);
@@ -212,6 +212,14 @@ impl Endpoint {
     pub(super) fn refuse(&mut self, arrival: &Arrival, request: &Request, response: Response) {
         self.start_server(arrival, request);
         self.answer(arrival.now, arrival.key, response);
+    }
+
+    /// 481 without state: anybody can write such requests, and an answer that is repeated until its ACK comes would be a
+    /// weapon against whoever they pretend to be.
+    fn refuse_unknown(&mut self, arrival: &Arrival, request: &Request) {
+        let mut refusal = Response::to(request, 481, None);
+        refusal.set_to_tag(&format!("{:016x}", arrival.key.0 as u64));
+        self.send_stateless(answer_hop(arrival.hop, arrival.via), refusal);
     }
 
     fn refuse_method(&mut self, arrival: &Arrival, request: &Request) {

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 /// What an endpoint writes about itself, its timers and its bounds.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// `User-Agent` of requests and `Server` of responses; empty: neither is written.
+    /// `User-Agent` of requests and `Server` of 2xx responses; empty: neither is written.
     pub product: String,
     /// User part of our Contact where nothing else is known.
     pub contact_user: String,

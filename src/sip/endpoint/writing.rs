@@ -50,13 +50,13 @@ pub fn wants_secure(invite: &Request) -> bool {
 impl Endpoint {
     /// Answers by a server transaction.
     pub(super) fn answer(&mut self, now: Time, key: ServerKey, mut response: Response) -> bool {
-        self.sign(&mut response.headers, "Server");
+        self.sign_success(&mut response);
         self.table.respond(now, key, response)
     }
 
     /// A whole answer that no state is kept of.
     pub(super) fn send_stateless(&mut self, hop: Hop, mut response: Response) {
-        self.sign(&mut response.headers, "Server");
+        self.sign_success(&mut response);
         self.table.counters.responses_sent[Counters::class_index(response.code)] += 1;
         self.table.transmits.push_back(Transmit { hop, bytes: response.to_bytes() });
     }
@@ -65,6 +65,13 @@ impl Endpoint {
     pub(super) fn start_request(&mut self, now: Time, hop: Hop, mut request: Request, owner: Owner) {
         self.sign(&mut request.headers, "User-Agent");
         self.table.start_client(now, hop, request, owner);
+    }
+
+    /// What we are is nobody's business whom we refuse.
+    fn sign_success(&self, response: &mut Response) {
+        if response.is_success() {
+            self.sign(&mut response.headers, "Server");
+        }
     }
 
     pub(super) fn sign(&self, headers: &mut Headers, name: &str) {

@@ -203,7 +203,19 @@ impl Table {
         self.schedule.move_to(Alarm::Server(key), &mut server.armed, next);
     }
 
-    fn drop_server(&mut self, key: ServerKey) {
+    /// The 100 of this transaction is not sent if nobody has polled it yet.
+    pub fn take_back_trying(&mut self, key: ServerKey) {
+        let Some(server) = self.servers.get(&key) else { return };
+        if let Some(at) = self.transmits.iter().position(|transmit| transmit.bytes == server.last)
+            && server.last.starts_with(b"SIP/2.0 100 ")
+        {
+            self.transmits.remove(at);
+            self.counters.responses_sent[Counters::class_index(100)] -= 1;
+        }
+    }
+
+    /// Forgets it without a word.
+    pub fn drop_server(&mut self, key: ServerKey) {
         let Some(mut server) = self.servers.remove(&key) else { return };
         self.schedule.move_to(Alarm::Server(key), &mut server.armed, None);
         if let Some(merge) = server.merged
