@@ -106,6 +106,17 @@ impl Config {
         }
     }
 
+    /// For the sockets, about strangers.
+    pub fn gate(&self) -> sip::gate::Settings {
+        sip::gate::Settings {
+            rate: self.limits.strangers,
+            burst: self.limits.strangers_burst,
+            rate_of_all: self.limits.strangers_total,
+            guesses: self.limits.wrong_passwords,
+            pause: self.limits.wrong_password_pause,
+        }
+    }
+
     /// For each media worker.
     pub fn media(&self) -> media::Settings {
         let defaults = media::Settings::default();

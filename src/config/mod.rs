@@ -155,6 +155,14 @@ pub struct Limits {
     pub drain: Duration,
     /// Said in 503 answers; whole seconds, at least 1.
     pub retry_after: Duration,
+    /// Requests per second, and at once, that one address may send while nobody knows who it is; at least 1.
+    pub strangers: u32,
+    pub strangers_burst: u32,
+    /// Requests per second of all such addresses together; at least 1.
+    pub strangers_total: u32,
+    /// Wrong passwords for one account from one address until it is not listened to, and for how long.
+    pub wrong_passwords: u32,
+    pub wrong_password_pause: Duration,
 }
 
 #[derive(Clone, Debug)]
@@ -385,6 +393,11 @@ impl Config {
                 instant_refusal: seconds(limits, "instant_refusal", 0, 10),
                 drain: seconds(limits, "drain", 0, 86_400),
                 retry_after: seconds(limits, "retry_after", 1, 3600),
+                strangers: limits.within("strangers", 1..=100_000).unwrap_or(1),
+                strangers_burst: limits.within("strangers_burst", 1..=1_000_000).unwrap_or(1),
+                strangers_total: limits.within("strangers_total", 1..=1_000_000).unwrap_or(1),
+                wrong_passwords: limits.within("wrong_passwords", 1..=1000).unwrap_or(1),
+                wrong_password_pause: seconds(limits, "wrong_password_pause", 1, 86_400),
             }),
             log: section(top, "log", |log| Log { filter: log.get("filter"), place: log.place("filter") }),
             codes: section(top, "codes", |codes| Codes {

@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn whatever_is_commented_out_has_its_built_in_value() {
-        assert!(uncommented().contains("\nrealm = \"vaxel\"\n"), "{}", uncommented());
+        assert!(uncommented().contains("\nrealm = \"sip\"\n"), "{}", uncommented());
         let load = |text: &str| {
             let read = |path: &Path| match path.extension() {
                 Some(end) if end == "pem" => Ok("-----BEGIN CERTIFICATE-----\n".to_owned()),

@@ -5,20 +5,40 @@ use crate::engine::Input;
 use crate::media;
 use crate::time::{Duration, Time};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError, TryRecvError};
 use tokio::sync::{Semaphore, oneshot};
 
 /// The outer side; cheap to clone.
 ///
 /// SIP messages need a place, of which there are as many as [`door`] was told, and media events need one of as many
-/// others, so that neither keeps the other out. What is an answer to the engine's own doing (lost connections, draining)
+/// others, so that neither keeps the other out. Strangers have few places of their own ([`STRANGERS_MAX`]), so that however
+/// many they are, nobody waits long behind them. What is an answer to the engine's own doing (lost connections, draining)
 /// gets in without: there cannot be more of it than the engine asked for.
 #[derive(Clone)]
 pub struct Door {
     knocks: mpsc::Sender<Knock>,
     places: Arc<Semaphore>,
     media_places: Arc<Semaphore>,
+    stranger_places: Arc<Semaphore>,
+    max: usize,
+    late_since: Arc<AtomicU64>,
     clock: Clock,
+}
+
+/// An engine that lets others wait for so long is behind.
+const BEHIND: Duration = Duration::from_millis(200);
+/// One that is behind for so long without a break is late. A machine that stood still for a moment makes it behind, not late.
+const LATE: Duration = Duration::from_millis(200);
+
+/// Messages of strangers that may stand before the door: some milliseconds of the engine's time.
+pub const STRANGERS_MAX: usize = 64;
+
+/// Who sent a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Guest {
+    Known,
+    Stranger,
 }
 
 /// The engine's side.
@@ -26,6 +46,10 @@ pub struct Entrance {
     knocks: mpsc::Receiver<Knock>,
     places: Arc<Semaphore>,
     media_places: Arc<Semaphore>,
+    stranger_places: Arc<Semaphore>,
+    /// [`Time::as_micros`] of since when it is behind; 0: it is not.
+    late_since: Arc<AtomicU64>,
+    clock: Clock,
 }
 
 /// What stands before the door.
@@ -41,6 +65,7 @@ pub struct Knock {
 enum Place {
     None,
     Sip,
+    Stranger,
     Media,
 }
 
@@ -63,18 +88,28 @@ pub enum Refused {
 
 pub fn door(clock: Clock, places: usize) -> (Door, Entrance) {
     let (sender, receiver) = mpsc::channel();
-    let (places, media_places) = (Arc::new(Semaphore::new(places)), Arc::new(Semaphore::new(places)));
-    let entrance = Entrance { knocks: receiver, places: places.clone(), media_places: media_places.clone() };
-    (Door { knocks: sender, places, media_places, clock }, entrance)
+    let (max, late_since) = (places, Arc::new(AtomicU64::new(0)));
+    let (places, media_places) = (Arc::new(Semaphore::new(max)), Arc::new(Semaphore::new(max)));
+    let stranger_places = Arc::new(Semaphore::new(STRANGERS_MAX.min(max)));
+    let entrance = Entrance {
+        knocks: receiver,
+        places: places.clone(),
+        media_places: media_places.clone(),
+        stranger_places: stranger_places.clone(),
+        late_since: late_since.clone(),
+        clock,
+    };
+    (Door { knocks: sender, places, media_places, stranger_places, max, late_since, clock }, entrance)
 }
 
 impl Door {
     /// For those who cannot wait: what does not get in is lost, and the sender has to say so.
-    pub fn try_enter(&self, input: Input) -> Result<(), Refused> {
-        match self.places.try_acquire() {
+    pub fn try_enter(&self, guest: Guest, input: Input) -> Result<(), Refused> {
+        let (places, kind) = self.places_of(guest);
+        match places.try_acquire() {
             Ok(place) => {
                 place.forget();
-                self.knock(What::Input(input), Place::Sip)
+                self.knock(What::Input(input), kind)
             }
             Err(_) => Err(Refused::Full),
         }
@@ -89,15 +124,30 @@ impl Door {
     }
 
     /// Waits for a place.
-    pub async fn enter(&self, input: Input) -> Result<(), Refused> {
-        let place = self.places.acquire().await.map_err(|_| Refused::Gone)?;
+    pub async fn enter(&self, guest: Guest, input: Input) -> Result<(), Refused> {
+        let (places, kind) = self.places_of(guest);
+        let place = places.acquire().await.map_err(|_| Refused::Gone)?;
         place.forget();
-        self.knock(What::Input(input), Place::Sip)
+        self.knock(What::Input(input), kind)
+    }
+
+    fn places_of(&self, guest: Guest) -> (&Semaphore, Place) {
+        match guest {
+            Guest::Known => (&self.places, Place::Sip),
+            Guest::Stranger => (&self.stranger_places, Place::Stranger),
+        }
     }
 
     /// Without a place; see the type's documentation.
     pub fn tell(&self, input: Input) -> Result<(), Refused> {
         self.knock(What::Input(input), Place::None)
+    }
+
+    /// The engine has more to do than it can: for some time all who were let in had to wait, or half the places are taken.
+    pub fn is_late(&self) -> bool {
+        let since = self.late_since.load(Ordering::Relaxed);
+        let is_late = since > 0 && self.clock.now().since(Time::from_micros(since)) > LATE;
+        is_late || self.places.available_permits() < self.max / 2
     }
 
     /// True when the engine answers within `limit`.
@@ -130,7 +180,10 @@ impl Entrance {
     pub fn next(&self) -> Option<Knock> {
         match self.knocks.try_recv() {
             Ok(knock) => Some(self.admit(knock)),
-            Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
+            Err(TryRecvError::Empty | TryRecvError::Disconnected) => {
+                self.late_since.store(0, Ordering::Relaxed);
+                None
+            }
         }
     }
 
@@ -138,7 +191,14 @@ impl Entrance {
         match knock.place {
             Place::None => {}
             Place::Sip => self.places.add_permits(1),
+            Place::Stranger => self.stranger_places.add_permits(1),
             Place::Media => self.media_places.add_permits(1),
+        }
+        let now = self.clock.now();
+        if now.since(knock.at) < BEHIND {
+            self.late_since.store(0, Ordering::Relaxed);
+        } else if self.late_since.load(Ordering::Relaxed) == 0 {
+            self.late_since.store(now.as_micros(), Ordering::Relaxed);
         }
         knock
     }
@@ -148,6 +208,7 @@ impl Entrance {
 impl Drop for Entrance {
     fn drop(&mut self) {
         self.places.close();
+        self.stranger_places.close();
         // Nothing waits for these.
         self.media_places.close();
     }
@@ -164,14 +225,14 @@ mod tests {
     #[test]
     fn a_full_door_refuses_until_somebody_was_let_in() {
         let (door, entrance) = door(Clock::start(), 2);
-        assert_eq!(door.try_enter(input()), Ok(()));
-        assert_eq!(door.try_enter(input()), Ok(()));
-        assert_eq!(door.try_enter(input()), Err(Refused::Full));
+        assert_eq!(door.try_enter(Guest::Known, input()), Ok(()));
+        assert_eq!(door.try_enter(Guest::Known, input()), Ok(()));
+        assert_eq!(door.try_enter(Guest::Known, input()), Err(Refused::Full));
         // What needs no place still gets in, and takes none.
         assert_eq!(door.tell(input()), Ok(()));
         assert!(entrance.next().is_some());
-        assert_eq!(door.try_enter(input()), Ok(()));
-        assert_eq!(door.try_enter(input()), Err(Refused::Full));
+        assert_eq!(door.try_enter(Guest::Known, input()), Ok(()));
+        assert_eq!(door.try_enter(Guest::Known, input()), Err(Refused::Full));
         for _ in 0..3 {
             assert!(entrance.next().is_some());
         }
@@ -179,10 +240,45 @@ mod tests {
     }
 
     #[test]
+    fn strangers_keep_nobody_out() {
+        let (door, entrance) = door(Clock::start(), 100);
+        for _ in 0..STRANGERS_MAX {
+            assert_eq!(door.try_enter(Guest::Stranger, input()), Ok(()));
+        }
+        assert_eq!(door.try_enter(Guest::Stranger, input()), Err(Refused::Full));
+        for _ in 0..100 {
+            assert_eq!(door.try_enter(Guest::Known, input()), Ok(()));
+        }
+        assert!(entrance.next().is_some());
+        assert_eq!(door.try_enter(Guest::Known, input()), Err(Refused::Full));
+        assert_eq!(door.try_enter(Guest::Stranger, input()), Ok(()));
+    }
+
+    #[test]
+    fn an_engine_is_late_when_half_the_places_are_taken_or_somebody_waited_long() {
+        let (door, entrance) = door(Clock::start(), 10);
+        for _ in 0..6 {
+            assert!(!door.is_late());
+            assert_eq!(door.try_enter(Guest::Known, input()), Ok(()));
+        }
+        assert!(door.is_late());
+        assert!(entrance.next().is_some());
+        assert!(!door.is_late());
+        let now = door.clock.now();
+        door.late_since.store((now - LATE / 2).as_micros(), Ordering::Relaxed);
+        assert!(!door.is_late(), "a moment is nothing");
+        door.late_since.store((now - 2 * LATE).as_micros(), Ordering::Relaxed);
+        assert!(door.is_late());
+        // Whoever is let in at once says so, and so does an empty door.
+        while entrance.next().is_some() {}
+        assert!(!door.is_late());
+    }
+
+    #[test]
     fn media_and_sip_do_not_keep_each_other_out() {
         let (door, entrance) = door(Clock::start(), 1);
         let digit = |digit| media::Event::Digit { leg: crate::ids::LegId(1), digit };
-        assert_eq!(door.try_enter(input()), Ok(()));
+        assert_eq!(door.try_enter(Guest::Known, input()), Ok(()));
         assert_eq!(door.try_media(digit('1')), Ok(()));
         assert_eq!(door.try_media(digit('2')), Err(digit('2')));
         assert!(entrance.next().is_some());
@@ -194,10 +290,10 @@ mod tests {
     #[tokio::test]
     async fn waiting_for_a_place_ends_when_there_is_one() {
         let (door, entrance) = door(Clock::start(), 1);
-        door.enter(input()).await.unwrap();
+        door.enter(Guest::Known, input()).await.unwrap();
         let waiting = tokio::spawn({
             let door = door.clone();
-            async move { door.enter(input()).await }
+            async move { door.enter(Guest::Known, input()).await }
         });
         tokio::task::yield_now().await;
         assert!(!waiting.is_finished());
@@ -208,10 +304,10 @@ mod tests {
     #[tokio::test]
     async fn without_an_engine_nobody_waits() {
         let (door, entrance) = door(Clock::start(), 1);
-        door.enter(input()).await.unwrap();
+        door.enter(Guest::Known, input()).await.unwrap();
         let waiting = tokio::spawn({
             let door = door.clone();
-            async move { door.enter(input()).await }
+            async move { door.enter(Guest::Known, input()).await }
         });
         tokio::task::yield_now().await;
         drop(entrance);

@@ -116,6 +116,7 @@ impl Driver {
                     }
                     Output::Event(event) => self.teller.tell(self.clock.now(), event),
                     Output::Registration(change) => self.teller.tell_registration(self.clock.now(), change),
+                    Output::Judged { from, account, is_right } => self.sip.judged(from, &account, is_right),
                     Output::Drained => {
                         self.drained.send_replace(true);
                     }

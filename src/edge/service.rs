@@ -7,15 +7,17 @@ use super::driver::{Driver, Homes};
 use super::media::{self, Workers};
 use super::metrics::{Metrics, Names};
 use super::recorder::Teller;
-use super::sip::{Clients, Listen, OwnFiles, Sip, StreamLimits, StreamSettings, Tls, TlsSettings};
+use super::sip::{Clients, Guard, Listen, Outside, OwnFiles, Sip, StreamLimits, StreamSettings, Tls, TlsSettings};
 use super::store::{self, Store};
 use super::{flows, http, log, recorder, sounds};
 use crate::config::{self, ClientCertificate, Config, Given};
-use crate::engine::{Engine, Input, Target};
+use crate::engine::{Engine, Input, NONCE_LIFETIME, Target};
 use crate::flow::RINGBACK;
 use crate::media::Sound;
 use crate::record::Board;
-use crate::sip::Transport;
+use crate::sip::gate::Gate;
+use crate::sip::overload::Overload;
+use crate::sip::{Authenticator, Transport};
 use crate::time::Duration;
 use anyhow::{Context, bail};
 use std::backtrace::{Backtrace, BacktraceStatus};
@@ -99,21 +101,25 @@ impl Service {
         let tls = Arc::new(Tls::load(tls_settings(config), metrics.certificates.clone())?);
         let limits = StreamLimits { loss: config.sip.connection_loss, ..StreamLimits::default() };
         let streams = StreamSettings { limits, tls, origins: config.sip.websocket.origins.clone() };
-        let sip = Sip::start(&listen, streams, runtime.handle(), door.clone(), traffic, clock)?;
+        let auth_key = random()?;
+        let outside = Outside::new(door.clone(), traffic, clock, guard(config, auth_key));
+        let sip = Sip::start(&listen, streams, runtime.handle(), outside)?;
         let sip = Arc::new(sip);
         let draining = Arc::new(AtomicBool::new(false));
         let sources = http::Sources { metrics: metrics.clone(), door: door.clone(), draining: draining.clone() };
         let http = runtime.block_on(http::start(config.http.listen, sources))?;
 
         let given = Given {
-            auth_key: random()?,
+            auth_key,
             flows,
             passwords: accounts.iter().map(|a| (a.agent.clone(), a.password.expose().to_owned())).collect(),
             tcp: sip.told(Transport::Tcp).collect(),
             targets: trunk_targets(config, &sip)?,
         };
         let mut engine = Engine::new(config.engine(given), u128::from_be_bytes(random()?), clock.now());
-        engine.restore(clock.now(), store.registrations());
+        let registrations = store.registrations();
+        registrations.iter().for_each(|binding| sip.vouch(binding.hop.remote));
+        engine.restore(clock.now(), registrations);
         let settings = media::Settings {
             workers: config.media.workers.unwrap_or(0),
             ports: media::PortRange { first: *config.media.ports.0.start(), last: *config.media.ports.0.end() },
@@ -370,6 +376,13 @@ fn names(config: &Config) -> Names {
         agents: config.agents.iter().map(|agent| agent.settings.name.clone()).collect(),
         trunks: config.trunks.iter().map(|trunk| trunk.name.clone()).collect(),
     }
+}
+
+/// What strangers get, and what new calls get while the engine is late.
+fn guard(config: &Config, auth_key: [u8; 32]) -> Guard {
+    let auth = Authenticator::new(&config.sip.realm, auth_key, NONCE_LIFETIME).asking_for(config.sip.digest.clone());
+    let trusted = config.trunks.iter().flat_map(|trunk| trunk.from.iter().copied()).collect();
+    Guard::new(Gate::new(config.gate(), auth), Overload::new(config.limits.retry_after), trusted)
 }
 
 /// The way to each trunk that calls are sent to.

@@ -1,7 +1,9 @@
 //! The message model: start line, headers in their order, body. Typed headers are read on demand from [`Headers`].
 
+use super::endpoint::{Hop, note_source};
 use super::headers::Headers;
 use super::method::Method;
+use super::transaction::table::answer_hop;
 use super::uri::Uri;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,6 +98,22 @@ impl Response {
         }
     }
 
+    /// Adds a To tag that is made of the message alone, so that the answer to a retransmission is the same
+    /// (RFC 3261 §8.2.7).
+    pub fn set_stateless_tag(&mut self) {
+        let headers = &self.headers;
+        // What we wrote into Via ourselves depends on nothing but where it came from.
+        let seed = headers.get("Call-ID").into_iter().chain(headers.get("Via")).flat_map(str::bytes);
+        let tag = format!("{:016x}", fnv1a(seed));
+        self.set_to_tag(&tag);
+    }
+
+    /// Notes in the topmost Via where the request came from, and gives the way back; `None`: there is no readable Via.
+    pub(super) fn go_back(&mut self, hop: &Hop) -> Option<Hop> {
+        let via = self.headers.via().ok()?;
+        Some(answer_hop(hop, &note_source(&mut self.headers, via, hop)))
+    }
+
     /// Sets the body with its Content-Type.
     pub fn set_body(&mut self, content_type: &str, body: Vec<u8>) {
         self.headers.set("Content-Type", content_type);
@@ -113,6 +131,11 @@ impl Response {
     pub fn is_final(&self) -> bool {
         self.code >= 200
     }
+}
+
+/// The hash of Fowler, Noll and Vo: short, steady over versions, and here no secret.
+fn fnv1a(bytes: impl Iterator<Item = u8>) -> u64 {
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, b| (hash ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// The phrase the RFCs give to a code (RFC 3261 §21 and the extensions); that of its class for unknown ones.

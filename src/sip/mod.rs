@@ -9,14 +9,17 @@ pub mod auth;
 pub mod dialog;
 pub mod digest;
 pub mod endpoint;
+pub mod gate;
 pub mod headers;
 mod lex;
 pub mod message;
 pub mod method;
+pub mod overload;
 pub mod params;
 pub mod parse;
 #[cfg(test)]
 mod properties;
+mod recent;
 pub mod registrar;
 pub mod registration;
 pub mod reliable;

@@ -125,8 +125,7 @@ impl BadMessage {
         for name in ["Via", "From", "To", "Call-ID", "CSeq"] {
             bad.headers.copy(name, &mut response.headers);
         }
-        let seed = bad.headers.get("Call-ID").into_iter().chain(bad.headers.get("Via")).flat_map(str::bytes);
-        response.set_to_tag(&format!("bad-{:016x}", fnv1a(seed)));
+        response.set_stateless_tag();
         Some(response)
     }
 }
@@ -138,11 +137,6 @@ impl fmt::Display for BadMessage {
 }
 
 impl std::error::Error for BadMessage {}
-
-/// The hash of Fowler, Noll and Vo: short, steady over versions, and here no secret.
-fn fnv1a(bytes: impl Iterator<Item = u8>) -> u64 {
-    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, b| (hash ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3))
-}
 
 impl Message {
     /// Reads one datagram (RFC 3261 §18.3): what follows the body is dropped; without Content-Length the body is the rest.

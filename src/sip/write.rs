@@ -30,7 +30,22 @@ impl Response {
         out.extend_from_slice(b"\r\n");
         finish(out, &self.headers, &self.body)
     }
+
+    /// As short as can be: without reason phrase, with the short names of headers (RFC 3261 §7.3.3).
+    pub fn to_compact_bytes(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(512 + self.body.len());
+        put(&mut out, format_args!("SIP/2.0 {} \r\n", self.code));
+        for header in self.headers.iter() {
+            let name = COMPACT.iter().find(|(long, _)| *long == header.name).map_or(&*header.name, |(_, short)| short);
+            put(&mut out, format_args!("{name}:{}\r\n", header.value));
+        }
+        put(&mut out, format_args!("l:{}\r\n\r\n", self.body.len()));
+        out.extend_from_slice(&self.body);
+        out
+    }
 }
+
+const COMPACT: [(&str, &str); 5] = [("Via", "v"), ("From", "f"), ("To", "t"), ("Call-ID", "i"), ("Content-Type", "c")];
 
 fn finish(mut out: Vec<u8>, headers: &Headers, body: &[u8]) -> Vec<u8> {
     for header in headers.iter() {

@@ -63,6 +63,16 @@ impl House {
         House { service: Some(service), folder }
     }
 
+    /// `more`: a line of [sip].
+    pub fn with_sip(more: &str) -> House {
+        let folder = Folder::new();
+        let text = settings_file(&folder.0, "").replace("[sip]", &format!("[sip]\n{more}"));
+        let loaded = config::load(Some(Path::new("test.toml")), [], &|_| Ok(text.clone()));
+        let config = loaded.unwrap_or_else(|problems| panic!("{}", problems[0])).config;
+        let service = Service::start(&config).expect("the service starts");
+        House { service: Some(service), folder }
+    }
+
     pub fn service(&self) -> &Service {
         self.service.as_ref().expect("taken only at the end")
     }

@@ -21,9 +21,14 @@ pub struct Program {
 impl Program {
     /// `log`: where its standard error goes.
     pub fn start(log: impl Into<Stdio>, filter: &str) -> Program {
+        Program::start_with(log, filter, "")
+    }
+
+    /// `more`: settings beside those of every test.
+    pub fn start_with(log: impl Into<Stdio>, filter: &str, more: &str) -> Program {
         let folder = Folder::new();
         let settings = folder.0.join("vaxel.toml");
-        let more = format!("\n[log]\nfilter = \"{filter}\"\n");
+        let more = format!("\n[log]\nfilter = \"{filter}\"\n{more}");
         std::fs::write(&settings, house::settings_file(&folder.0, &more)).expect("a file");
         let mut command = Command::new(env!("CARGO_BIN_EXE_vaxel"));
         command.arg("serve").arg("--config").arg(settings).stdin(Stdio::null()).stdout(Stdio::piped());

@@ -69,10 +69,20 @@ pub enum SipFault {
     TooLarge,
     /// A WebSocket was cut: our pings were not answered.
     NoPong,
+    /// A stranger's message was dropped, or its stream cut: more come from there than strangers may send.
+    TooManyRequests,
+    /// Credentials were not looked at: too many wrong passwords for this account came from there.
+    PasswordGuessing,
+    /// A stranger's datagram so short that its answer would be more than three times as long.
+    NoRoomToAnswer,
+    /// A stranger's message was dropped because too many of theirs wait for the engine.
+    StrangersOverload,
+    /// A new call was answered 503 at once because the engine has too much to do.
+    CallsOverload,
 }
 
 impl SipFault {
-    pub const ALL: [SipFault; 21] = [
+    pub const ALL: [SipFault; 26] = [
         SipFault::Malformed,
         SipFault::Overload,
         SipFault::SendBusy,
@@ -94,6 +104,11 @@ impl SipFault {
         SipFault::WrongOrigin,
         SipFault::TooLarge,
         SipFault::NoPong,
+        SipFault::TooManyRequests,
+        SipFault::PasswordGuessing,
+        SipFault::NoRoomToAnswer,
+        SipFault::StrangersOverload,
+        SipFault::CallsOverload,
     ];
 
     pub fn name(self) -> &'static str {
@@ -119,6 +134,11 @@ impl SipFault {
             SipFault::WrongOrigin => "wrong_origin",
             SipFault::TooLarge => "too_large",
             SipFault::NoPong => "no_pong",
+            SipFault::TooManyRequests => "too_many_requests",
+            SipFault::PasswordGuessing => "password_guessing",
+            SipFault::NoRoomToAnswer => "no_room_to_answer",
+            SipFault::StrangersOverload => "strangers_overload",
+            SipFault::CallsOverload => "calls_overload",
         }
     }
 }

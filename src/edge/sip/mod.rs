@@ -3,6 +3,7 @@
 //! Nothing here knows what a message means. What cannot be delivered is counted, and where it is known who cannot be
 //! reached, the engine is told.
 
+mod guard;
 mod local;
 mod stream;
 mod table;
@@ -10,6 +11,7 @@ mod tls;
 mod udp;
 mod websocket;
 
+pub use guard::Guard;
 pub use stream::StreamLimits;
 pub use tls::{Clients, OwnFiles, Tls, TlsSettings, self_signed};
 
@@ -18,7 +20,7 @@ use super::metrics::Traffic;
 use super::throttle::Throttle;
 use super::{Clock, door};
 use crate::engine::Input;
-use crate::sip::{BadMessage, Fault, Hop, Message, Transmit, Transport};
+use crate::sip::{Hop, Transmit, Transport};
 use crate::time::Duration;
 use anyhow::Context;
 use std::net::SocketAddr;
@@ -63,13 +65,15 @@ pub struct Sip {
 
 /// What every socket needs to know of the rest.
 #[derive(Clone)]
-struct Outside {
+pub struct Outside {
     door: Door,
     traffic: Traffic,
     clock: Clock,
-    /// For lines that peers can cause.
+    guard: Arc<Guard>,
+    /// For lines that peers can cause: about what we cannot do, and about what strangers do.
     overload: Arc<Throttle>,
     handshakes: Arc<Throttle>,
+    strangers: Arc<Throttle>,
 }
 
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
@@ -84,12 +88,8 @@ impl Sip {
         listen: &[Listen],
         streams: StreamSettings,
         runtime: &Handle,
-        door: Door,
-        traffic: Traffic,
-        clock: Clock,
+        outside: Outside,
     ) -> anyhow::Result<Sip> {
-        let throttle = || Arc::new(Throttle::new(LOG_INTERVAL));
-        let outside = Outside { door, traffic, clock, overload: throttle(), handshakes: throttle() };
         // Sockets register with the runtime that is current when they are made.
         let _current = runtime.enter();
         let tls = streams.tls.clone();
@@ -144,6 +144,9 @@ impl Sip {
     /// Sends without waiting. What cannot be sent is counted; if the peer cannot be reached this way, the engine is
     /// told by [`Input::HopFailed`].
     pub fn send(&self, transmit: Transmit) {
+        if !transmit.bytes.starts_with(b"SIP/2.0 ") {
+            self.vouch(transmit.hop.remote);
+        }
         match transmit.hop.transport {
             Transport::Udp => match self.socket(transmit.hop.local) {
                 Some(socket) => socket.send(&transmit),
@@ -159,6 +162,16 @@ impl Sip {
     /// Reads the certificates again, as at the start.
     pub fn reload_certificates(&self) {
         self.tls.reload();
+    }
+
+    /// The engine has judged credentials of `account` that came `from` there.
+    pub fn judged(&self, from: SocketAddr, account: &str, is_right: bool) {
+        self.outside.guard.judged(self.outside.clock.now(), from, account, is_right);
+    }
+
+    /// We know who is there.
+    pub fn vouch(&self, remote: SocketAddr) {
+        self.outside.guard.vouch(self.outside.clock.now(), remote);
     }
 
     /// The way to a peer that has not spoken first; `None`: nothing listens from where it could be reached.
@@ -190,21 +203,10 @@ fn is_not_ours(error: &std::io::Error) -> bool {
 }
 
 impl Outside {
-    /// What was read of a datagram or a stream, as the engine takes it; `None`: nobody needs to know.
-    fn input(&self, hop: Hop, read: Result<Message, BadMessage>) -> Option<Input> {
-        match read {
-            Ok(message) => {
-                self.traffic.received(&message);
-                Some(Input::Sip { hop, message: Box::new(message) })
-            }
-            // A keep-alive.
-            Err(bad) if *bad.fault() == Fault::Empty => None,
-            Err(bad) => {
-                self.traffic.fault(super::metrics::SipFault::Malformed);
-                tracing::debug!(remote = %hop.remote, %bad, "not a readable SIP message");
-                (*bad.fault() != Fault::NotSip).then(|| Input::Malformed { hop, bad: Box::new(bad) })
-            }
-        }
+    pub fn new(door: Door, traffic: Traffic, clock: Clock, guard: Guard) -> Outside {
+        let throttle = || Arc::new(Throttle::new(LOG_INTERVAL));
+        let guard = Arc::new(guard);
+        Outside { door, traffic, clock, guard, overload: throttle(), handshakes: throttle(), strangers: throttle() }
     }
 
     fn hop_failed(&self, hop: Hop) {
@@ -220,6 +222,10 @@ mod tests {
     use super::*;
     use crate::edge::door::{Entrance, What, door};
     use crate::edge::metrics::{Metrics, Names};
+    use crate::engine::settings::Network;
+    use crate::sip::Authenticator;
+    use crate::sip::gate::{self, Gate};
+    use crate::sip::overload::Overload;
     use tokio::runtime::Runtime;
 
     /// Sockets on loopback before a door without an engine.
@@ -228,6 +234,17 @@ mod tests {
         pub entrance: Entrance,
         pub metrics: Metrics,
         pub _runtime: Runtime,
+    }
+
+    /// Trusts everybody: nothing is decided before the door.
+    fn open_guard() -> Guard {
+        let everywhere = ["0.0.0.0", "::"].map(|any| Network { address: any.parse().unwrap(), prefix: 0 });
+        guard_that_trusts(everywhere.to_vec())
+    }
+
+    pub fn guard_that_trusts(trusted: Vec<Network>) -> Guard {
+        let auth = Authenticator::new("vaxel", [7; 32], Duration::from_secs(300));
+        Guard::new(Gate::new(gate::Settings::default(), auth), Overload::new(Duration::from_secs(10)), trusted)
     }
 
     type Where<'a> = (Transport, &'a str, Option<SocketAddr>);
@@ -264,14 +281,8 @@ mod tests {
         let (door, entrance) = door(clock, places);
         let tls = Arc::new(Tls::load(tls, metrics.certificates.clone())?);
         let origins = vec!["https://desk.example".into()];
-        let sip = Sip::start(
-            listen,
-            StreamSettings { limits, tls, origins },
-            runtime.handle(),
-            door,
-            metrics.traffic.clone(),
-            clock,
-        )?;
+        let outside = Outside::new(door, metrics.traffic.clone(), clock, open_guard());
+        let sip = Sip::start(listen, StreamSettings { limits, tls, origins }, runtime.handle(), outside)?;
         Ok(Bench { sip, entrance, metrics, _runtime: runtime })
     }
 

@@ -3,6 +3,7 @@
 //! A peer that sends faster than the engine takes is not read from until there is room. One that holds half a message
 //! for too long, sends what cannot be cut into messages, or does not read our answers, is cut.
 
+use super::guard::Passage;
 use super::table::{Full, NotWritten, Place, Table};
 use super::websocket::{self, Web};
 use super::{Listen, Outside, StreamSettings, tls};
@@ -93,6 +94,8 @@ pub(super) enum End {
     /// By the peer, between two messages, or by us because nothing came for long.
     Closed,
     Fault(SipFault),
+    /// A stranger sent more than strangers may; it is counted where that was seen.
+    Refused,
     /// There is no engine any more.
     Stopped,
 }
@@ -364,18 +367,17 @@ impl Streams {
             let mut whole = false;
             while let Some(frame) = framer.next() {
                 whole = true;
-                let input = match frame {
-                    Frame::Message(message) => self.outside.input(hop, Ok(message)),
-                    Frame::Bad(bad) => self.outside.input(hop, Err(bad)),
+                // Of a stream's message only what it says counts, not how long it was.
+                let passage = match frame {
+                    Frame::Message(message) => self.outside.receive(hop, 0, Ok(message)),
+                    Frame::Bad(bad) => self.outside.receive(hop, 0, Err(bad)),
                     Frame::Ping => {
-                        self.pong(hop);
-                        None
+                        self.write_now(hop, b"\r\n".to_vec());
+                        continue;
                     }
                 };
-                if let Some(input) = input
-                    && self.outside.door.enter(input).await == Err(Refused::Gone)
-                {
-                    return End::Stopped;
+                if let Some(end) = self.pass(hop, passage).await {
+                    return end;
                 }
             }
             if framer.is_broken() {
@@ -387,6 +389,28 @@ impl Streams {
                 deadline = Instant::now() + self.settings.limits.message;
             }
             idle = framer.is_idle();
+        }
+    }
+
+    /// Carries out what was decided about a message; `Some`: the connection is over. A busy engine is waited for.
+    pub(super) async fn pass(&self, hop: Hop, passage: Passage) -> Option<End> {
+        match passage {
+            Passage::Engine(guest, input) => {
+                let entered = self.outside.door.enter(guest, input).await;
+                return (entered == Err(Refused::Gone)).then_some(End::Stopped);
+            }
+            Passage::Answer(transmit) => self.write_now(hop, transmit.bytes),
+            Passage::Nothing => {}
+            Passage::Cut => return Some(End::Refused),
+        }
+        None
+    }
+
+    /// An answer that needs no engine; also the single CRLF that answers a double one.
+    pub(super) fn write_now(&self, hop: Hop, bytes: Vec<u8>) {
+        // A peer that only asks and never reads is cut like every other that does not read.
+        if let Err((NotWritten::Stuck, _)) = self.table().write(&hop, bytes) {
+            self.outside.traffic.fault(SipFault::SlowReader);
         }
     }
 

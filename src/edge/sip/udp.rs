@@ -1,8 +1,9 @@
 //! One UDP socket for SIP (RFC 3261 §18.2.1, RFC 3581).
 
+use super::guard::Passage;
 use super::local::Locals;
 use super::{Listen, Outside};
-use crate::edge::door::Refused;
+use crate::edge::door::{Guest, Refused};
 use crate::edge::metrics::SipFault;
 use crate::sip::{Hop, Message, Transmit, Transport};
 use crate::stun::{self, BindingRequest};
@@ -132,6 +133,9 @@ impl Udp {
         if stun::is_stun(bytes) {
             return self.answer_stun(bytes, remote);
         }
+        if self.outside.is_shut(remote) {
+            return;
+        }
         let face = self.face();
         let local = if face.ip().is_unspecified() {
             match locals.towards(self.outside.clock.now(), remote) {
@@ -147,10 +151,15 @@ impl Udp {
             face
         };
         let hop = Hop { transport: Transport::Udp, local, remote, connection: None };
-        let Some(input) = self.outside.input(hop, Message::parse(bytes)) else { return };
-        match self.outside.door.try_enter(input) {
+        let (guest, input) = match self.outside.receive(hop, bytes.len(), Message::parse(bytes)) {
+            Passage::Engine(guest, input) => (guest, input),
+            Passage::Answer(transmit) => return self.send(&transmit),
+            Passage::Nothing | Passage::Cut => return,
+        };
+        match self.outside.door.try_enter(guest, input) {
             // Without an engine nobody counts.
             Ok(()) | Err(Refused::Gone) => {}
+            Err(Refused::Full) if guest == Guest::Stranger => self.outside.traffic.fault(SipFault::StrangersOverload),
             Err(Refused::Full) => {
                 self.outside.traffic.fault(SipFault::Overload);
                 if let Some(held_back) = self.outside.overload.pass(self.outside.clock.now()) {

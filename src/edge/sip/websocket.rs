@@ -5,8 +5,6 @@
 mod frames;
 
 use super::stream::{End, LINGER, Streams};
-use super::table::NotWritten;
-use crate::edge::door::Refused;
 use crate::edge::metrics::SipFault;
 use crate::sip::{Hop, MAX_MESSAGE, Message as SipMessage};
 use frames::{Watch, Watched};
@@ -144,7 +142,7 @@ impl Streams {
             End::Closed | End::Stopped => CloseCode::Away,
             End::Fault(SipFault::BadFraming) => CloseCode::Protocol,
             End::Fault(SipFault::TooLarge) => CloseCode::Size,
-            End::Fault(SipFault::SlowSender | SipFault::SlowReader) => CloseCode::Policy,
+            End::Refused | End::Fault(SipFault::SlowSender | SipFault::SlowReader) => CloseCode::Policy,
             // Nobody is there who could be told.
             End::Fault(_) => return end,
         };
@@ -201,11 +199,12 @@ impl Streams {
             (spoke, idle_until) = (true, Instant::now() + limits.idle);
             // RFC 5626 §4.4.1, which some speak here as well.
             if bytes == b"\r\n\r\n" {
-                self.pong(hop);
-            } else if let Some(input) = self.outside().input(hop, SipMessage::parse(&bytes))
-                && self.outside().door.enter(input).await == Err(Refused::Gone)
-            {
-                return End::Stopped;
+                self.write_now(hop, b"\r\n".to_vec());
+                continue;
+            }
+            let passage = self.outside().receive(hop, bytes.len(), SipMessage::parse(&bytes));
+            if let Some(end) = self.pass(hop, passage).await {
+                return end;
             }
         }
     }
@@ -241,14 +240,6 @@ impl Streams {
                 }
                 Ok(Err(_)) => return End::Fault(SipFault::ConnectionLost),
             }
-        }
-    }
-
-    /// A double CRLF is answered by a single one.
-    pub(super) fn pong(&self, hop: Hop) {
-        // A peer that only pings and never reads is cut like every other that does not read.
-        if let Err((NotWritten::Stuck, _)) = self.table().write(&hop, b"\r\n".to_vec()) {
-            self.outside().traffic.fault(SipFault::SlowReader);
         }
     }
 }

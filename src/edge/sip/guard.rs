@@ -1,0 +1,150 @@
+//! Stands before the engine's door: what strangers get is decided on the sockets' threads, and new calls are refused here
+//! while the engine is late.
+
+use super::Outside;
+use crate::edge::door::Guest;
+use crate::edge::metrics::SipFault;
+use crate::engine::Input;
+use crate::engine::settings::Network;
+use crate::sip::gate::{Gate, Reason, Ruling};
+use crate::sip::overload::Overload;
+use crate::sip::{BadMessage, Fault, Hop, Message, Transmit};
+use crate::time::Time;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Shared by all sockets.
+pub struct Guard {
+    gate: Mutex<Gate>,
+    overload: Mutex<Overload>,
+    /// Where trunks send from.
+    trusted: Vec<Network>,
+}
+
+/// What becomes of bytes that came in.
+pub(super) enum Passage {
+    Engine(Guest, Input),
+    Answer(Transmit),
+    Nothing,
+    /// Nothing, and a stream that brought it is closed.
+    Cut,
+}
+
+impl Guard {
+    pub fn new(gate: Gate, overload: Overload, trusted: Vec<Network>) -> Guard {
+        Guard { gate: Mutex::new(gate), overload: Mutex::new(overload), trusted }
+    }
+
+    /// The engine has judged credentials of this account.
+    pub fn judged(&self, now: Time, from: SocketAddr, account: &str, is_right: bool) {
+        self.gate().judged(now, from, account, is_right);
+    }
+
+    /// We send there of our own accord.
+    pub fn vouch(&self, now: Time, remote: SocketAddr) {
+        self.gate().vouch(now, remote);
+    }
+
+    pub fn is_known(&self, now: Time, remote: SocketAddr) -> bool {
+        self.is_trusted(remote.ip()) || self.gate().is_known(now, remote)
+    }
+
+    fn is_trusted(&self, ip: IpAddr) -> bool {
+        self.trusted.iter().any(|net| net.contains(ip))
+    }
+
+    fn gate(&self) -> MutexGuard<'_, Gate> {
+        self.gate.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Outside {
+    /// Nothing that comes from there now is worth reading.
+    pub(super) fn is_shut(&self, remote: SocketAddr) -> bool {
+        let guard = &self.guard;
+        let is_shut = !guard.is_trusted(remote.ip()) && guard.gate().is_shut(self.clock.now(), remote);
+        if is_shut {
+            self.dropped(remote, Reason::TooMany);
+        }
+        is_shut
+    }
+
+    /// What was read of a datagram or a stream; `size`: its length on the wire.
+    pub(super) fn receive(&self, hop: Hop, size: usize, read: Result<Message, BadMessage>) -> Passage {
+        let (guard, now) = (&self.guard, self.clock.now());
+        let is_trusted = guard.is_trusted(hop.remote.ip());
+        let message = match read {
+            Ok(message) => message,
+            Err(bad) => return self.receive_unread(hop, size, is_trusted, bad),
+        };
+        self.traffic.received(&message);
+        let ruling = guard.gate().judge(now, &hop, is_trusted, &message);
+        let guest = match ruling {
+            Ruling::Known => Guest::Known,
+            Ruling::Stranger => Guest::Stranger,
+            Ruling::Challenge { stale } => {
+                let Message::Request(request) = &message else { return Passage::Nothing };
+                let challenge = guard.gate().challenge(now, &hop, request, size, stale);
+                return self.answer(challenge);
+            }
+            Ruling::Drop(reason) => return self.dropped(hop.remote, reason),
+        };
+        if let Message::Request(request) = &message {
+            let is_late = self.door.is_late();
+            let refusal = {
+                let mut overload = guard.overload.lock().unwrap_or_else(PoisonError::into_inner);
+                overload.refuses(is_late, &hop, request)
+            };
+            if refusal.is_some() {
+                self.traffic.fault(SipFault::CallsOverload);
+                if let Some(held_back) = self.overload.pass(now) {
+                    tracing::warn!(held_back, "overload: new calls are refused");
+                }
+                return self.answer(refusal);
+            }
+        }
+        Passage::Engine(guest, Input::Sip { hop, message: Box::new(message) })
+    }
+
+    fn receive_unread(&self, hop: Hop, size: usize, is_trusted: bool, bad: BadMessage) -> Passage {
+        // A keep-alive.
+        if *bad.fault() == Fault::Empty {
+            return Passage::Nothing;
+        }
+        self.traffic.fault(SipFault::Malformed);
+        tracing::debug!(remote = %hop.remote, %bad, "not a readable SIP message");
+        let ruling = self.guard.gate().judge_unread(self.clock.now(), &hop, is_trusted);
+        match ruling {
+            Ruling::Drop(reason) => self.dropped(hop.remote, reason),
+            _ if *bad.fault() == Fault::NotSip => Passage::Nothing,
+            Ruling::Known => Passage::Engine(Guest::Known, Input::Malformed { hop, bad: Box::new(bad) }),
+            Ruling::Stranger | Ruling::Challenge { .. } if bad.response().is_none() => Passage::Nothing,
+            Ruling::Stranger | Ruling::Challenge { .. } => {
+                let answer = self.guard.gate().answer_unread(&hop, &bad, size);
+                self.answer(answer)
+            }
+        }
+    }
+
+    fn answer(&self, answer: Option<Transmit>) -> Passage {
+        answer.map_or_else(
+            || {
+                self.traffic.fault(SipFault::NoRoomToAnswer);
+                Passage::Nothing
+            },
+            Passage::Answer,
+        )
+    }
+
+    fn dropped(&self, remote: SocketAddr, reason: Reason) -> Passage {
+        let fault = match reason {
+            Reason::TooMany => SipFault::TooManyRequests,
+            Reason::Guessing => SipFault::PasswordGuessing,
+        };
+        self.traffic.fault(fault);
+        if let Some(held_back) = self.strangers.pass(self.clock.now()) {
+            tracing::warn!(%remote, reason = fault.name(), held_back, "a stranger is not listened to");
+        }
+        Passage::Cut
+    }
+}

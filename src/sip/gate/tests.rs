@@ -1,0 +1,263 @@
+use super::*;
+use crate::sip::digest::{self, Algorithm, Challenge, Login};
+
+const START: Time = Time::from_secs(1_800_000_000);
+
+fn gate(settings: Settings) -> Gate {
+    Gate::new(settings, Authenticator::new("vaxel", [7; 32], Duration::from_secs(300)))
+}
+
+fn small() -> Settings {
+    Settings { rate: 10, burst: 5, rate_of_all: 1_000_000, guesses: 3, pause: Duration::from_secs(60) }
+}
+
+fn from(remote: &str) -> Hop {
+    let local = "192.0.2.1:5060".parse().unwrap();
+    Hop { transport: Transport::Udp, local, remote: remote.parse().unwrap(), connection: None }
+}
+
+const ANNA: &str = "198.51.100.7:5060";
+
+fn bytes(method: &str, to_tag: &str) -> String {
+    format!(
+        "{method} sip:vaxel.example SIP/2.0\r\nVia: SIP/2.0/UDP 198.51.100.7;rport;branch=z9hG4bK1\r\n\
+         From: <sip:anna@vaxel.example>;tag=1\r\nTo: <sip:anna@vaxel.example>{to_tag}\r\nCall-ID: x\r\nCSeq: 1 {method}\r\n\r\n"
+    )
+}
+
+fn message(method: &str, to_tag: &str) -> Message {
+    Message::parse(bytes(method, to_tag).as_bytes()).unwrap()
+}
+
+fn request(message: Message) -> Request {
+    let Message::Request(request) = message else { panic!("no request") };
+    request
+}
+
+/// A REGISTER that answers a challenge given at `asked`.
+fn signed(gate: &Gate, asked: Time, user: &str) -> Message {
+    let mut request = request(message("REGISTER", ""));
+    let response = gate.auth.challenge(asked, &request, false);
+    let challenge = Challenge::parse(response.headers.get("WWW-Authenticate").unwrap()).unwrap();
+    let uri = "sip:vaxel.example";
+    let login = Login { user, password: "any", method: &Method::Register, uri, cnonce: "c", nc: 1 };
+    request.headers.push("Authorization", digest::answer(&challenge, &login));
+    Message::Request(request)
+}
+
+#[test]
+fn a_stranger_is_challenged_whatever_it_asks_and_the_rest_waits_its_turn() {
+    let mut gate = gate(Settings::default());
+    for method in ["INVITE", "REGISTER", "OPTIONS", "SUBSCRIBE", "MESSAGE", "BYE", "DANCE"] {
+        let ruling = gate.judge(START, &from(ANNA), false, &message(method, ""));
+        assert_eq!(ruling, Ruling::Challenge { stale: false }, "{method}");
+    }
+    for inside in [message("BYE", ";tag=2"), message("CANCEL", ""), message("ACK", "")] {
+        assert_eq!(gate.judge(START, &from(ANNA), false, &inside), Ruling::Stranger);
+    }
+    let response = Message::parse(
+        bytes("OPTIONS", "").replacen("OPTIONS sip:vaxel.example SIP/2.0", "SIP/2.0 200 OK", 1).as_bytes(),
+    );
+    assert_eq!(gate.judge(START, &from(ANNA), false, &response.unwrap()), Ruling::Stranger);
+}
+
+#[test]
+fn a_trunk_passes_unless_it_speaks_as_a_phone() {
+    let mut gate = gate(small());
+    for _ in 0..100 {
+        assert_eq!(gate.judge(START, &from(ANNA), true, &message("INVITE", "")), Ruling::Known);
+    }
+    assert_eq!(gate.judge(START, &from(ANNA), true, &message("REGISTER", "")), Ruling::Challenge { stale: false });
+    let signed = signed(&gate, START, "anna");
+    assert_eq!(gate.judge(START, &from(ANNA), true, &signed), Ruling::Stranger);
+}
+
+#[test]
+fn a_source_has_a_burst_and_then_its_rate() {
+    let mut gate = gate(small());
+    let invite = message("INVITE", "");
+    let mut passed = |at: Time, remote: &str, n: usize| {
+        (0..n).filter(|_| !matches!(gate.judge(at, &from(remote), false, &invite), Ruling::Drop(_))).count()
+    };
+    assert_eq!(passed(START, ANNA, 100), 5);
+    // Another port is the same source, another address is not; of IPv6 a /64 is one.
+    assert_eq!(passed(START, "198.51.100.7:9", 1), 0);
+    assert_eq!(passed(START, "198.51.100.8:9", 100), 5);
+    assert_eq!(passed(START, "[2001:db8::1]:5060", 100), 5);
+    assert_eq!(passed(START, "[2001:db8::ffff:1]:5060", 100), 0);
+    assert_eq!(passed(START, "[2001:db8:0:1::1]:5060", 100), 5);
+    assert_eq!(passed(START + Duration::from_secs(1), ANNA, 100), 5, "the burst is whole again");
+    let tenth = |n: u64| START + Duration::from_millis(1000 + 100 * n);
+    assert_eq!((1..=10).map(|n| passed(tenth(n), ANNA, 3)).sum::<usize>(), 10, "one each tenth of a second");
+    assert!(gate.is_shut(tenth(10), from(ANNA).remote) && !gate.is_shut(tenth(30), from(ANNA).remote));
+}
+
+#[test]
+fn all_strangers_together_are_limited_and_known_peers_are_not() {
+    let mut gate = gate(Settings { rate_of_all: 100, ..small() });
+    gate.vouch(START, from(ANNA).remote);
+    let invite = message("INVITE", "");
+    let hop = |n: u32| from(&format!("{}:5060", std::net::Ipv4Addr::from_bits(0x0a00_0000 + n)));
+    let mut passed =
+        |at, n| (0..n).filter(|n| gate.judge(at, &hop(*n), false, &invite) != Ruling::Drop(Reason::TooMany)).count();
+    assert_eq!(passed(START, 1000), 101);
+    assert_eq!(passed(START + Duration::from_millis(500), 1000), 50);
+    assert!(gate.is_shut(START + Duration::from_millis(500), hop(5000).remote));
+    assert_eq!(gate.judge(START, &from(ANNA), false, &invite), Ruling::Known);
+}
+
+#[test]
+fn a_known_peer_is_not_limited_until_it_was_long_unheard() {
+    let mut gate = gate(small());
+    gate.judged(START, from(ANNA).remote, "anna", true);
+    let invite = message("INVITE", "");
+    let later = START + KNOWN_FOR - Duration::from_secs(1);
+    for at in [START, later] {
+        for _ in 0..1000 {
+            assert_eq!(gate.judge(at, &from(ANNA), false, &invite), Ruling::Known);
+        }
+    }
+    assert_eq!(gate.judge(START + KNOWN_FOR, &from(ANNA), false, &invite), Ruling::Challenge { stale: false });
+}
+
+#[test]
+fn who_guesses_is_cut_and_let_go_and_its_neighbours_are_not_touched() {
+    let mut gate = gate(Settings { burst: 1000, ..small() });
+    // A phone behind the same NAT that answered rightly.
+    let neighbour = from("198.51.100.7:40000");
+    gate.judged(START, neighbour.remote, "bjorn", true);
+    for _ in 0..3 {
+        let guess = signed(&gate, START, "anna");
+        assert_eq!(gate.judge(START, &from(ANNA), false, &guess), Ruling::Stranger);
+        gate.judged(START, from(ANNA).remote, "anna", false);
+    }
+    let guess = signed(&gate, START, "anna");
+    for port in [5060, 5061] {
+        let hop = from(&format!("198.51.100.7:{port}"));
+        assert_eq!(gate.judge(START, &hop, false, &guess), Ruling::Drop(Reason::Guessing));
+    }
+    // Also a phone that is new there, and the same account from elsewhere.
+    let other = signed(&gate, START, "carla");
+    assert_eq!(gate.judge(START, &from("198.51.100.7:40001"), false, &other), Ruling::Stranger);
+    assert_eq!(gate.judge(START, &from("198.51.100.8:5060"), false, &guess), Ruling::Stranger);
+    assert_eq!(gate.judge(START, &neighbour, false, &guess), Ruling::Known);
+    let later = START + Duration::from_secs(60);
+    let guess = signed(&gate, later, "anna");
+    assert_eq!(gate.judge(later, &from(ANNA), false, &guess), Ruling::Stranger);
+}
+
+#[test]
+fn a_burst_is_no_way_to_more_guesses() {
+    let mut gate = gate(Settings { burst: 1000, ..small() });
+    gate.passes(START, from(ANNA).remote);
+    let guess = signed(&gate, START, "anna");
+    let mut rulings = |at| (0..9).map(|_| gate.judge(at, &from(ANNA), false, &guess)).collect::<Vec<_>>();
+    let first = rulings(START);
+    assert_eq!(first[..3], [Ruling::Stranger; 3]);
+    assert_eq!(first[3..], [Ruling::Drop(Reason::Guessing); 6]);
+    // Nothing was heard of them: they were retransmissions.
+    assert_eq!(rulings(START + Duration::from_secs(1))[..3], [Ruling::Stranger; 3]);
+    // An office that begins its day behind one address.
+    let later = START + Duration::from_secs(2);
+    for n in 0..300 {
+        let phone = signed(&gate, later, &format!("user{n}"));
+        assert_eq!(gate.judge(later, &from(ANNA), false, &phone), Ruling::Stranger);
+    }
+}
+
+#[test]
+fn one_source_cannot_try_every_account() {
+    let mut gate = gate(Settings { burst: 1000, ..small() });
+    for n in 0..ACCOUNTS_MAX {
+        gate.judged(START, from(ANNA).remote, &format!("user{n}"), false);
+    }
+    let further = signed(&gate, START, "anna");
+    gate.passes(START, from(ANNA).remote);
+    assert_eq!(gate.judge(START, &from(ANNA), false, &further), Ruling::Drop(Reason::Guessing));
+    let later = START + Duration::from_secs(60);
+    let further = signed(&gate, later, "anna");
+    assert_eq!(gate.judge(later, &from(ANNA), false, &further), Ruling::Stranger);
+}
+
+#[test]
+fn a_known_peer_that_guesses_is_a_stranger_again() {
+    let mut gate = gate(small());
+    gate.vouch(START, from(ANNA).remote);
+    for _ in 0..3 {
+        assert!(gate.is_known(START, from(ANNA).remote));
+        gate.judged(START, from(ANNA).remote, "anna", false);
+    }
+    assert!(!gate.is_known(START, from(ANNA).remote));
+}
+
+#[test]
+fn old_and_foreign_nonces_never_reach_the_switchboard() {
+    let mut gate = gate(Settings::default());
+    let old = signed(&gate, START - Duration::from_secs(300), "anna");
+    assert_eq!(gate.judge(START, &from(ANNA), false, &old), Ruling::Challenge { stale: true });
+    let foreign = Gate::new(small(), Authenticator::new("vaxel", [8; 32], Duration::from_secs(300)));
+    let foreign = signed(&foreign, START, "anna");
+    assert_eq!(gate.judge(START, &from(ANNA), false, &foreign), Ruling::Challenge { stale: true });
+}
+
+#[test]
+fn a_challenge_over_udp_is_at_most_three_times_the_request_or_is_not_given() {
+    let both = Gate::new(small(), Authenticator::new("vaxel", [7; 32], Duration::from_secs(300)));
+    let mut shortest = None;
+    for padding in (0..600).step_by(7) {
+        let text = format!(
+            "OPTIONS sip:a SIP/2.0\r\nv:SIP/2.0/UDP a\r\nf:sip:a\r\nt:sip:a\r\ni:1\r\nCSeq:1 OPTIONS\r\nx:{}\r\n\r\n",
+            "y".repeat(padding)
+        );
+        let asked = request(Message::parse(text.as_bytes()).unwrap());
+        let Some(transmit) = both.challenge(START, &from(ANNA), &asked, text.len(), false) else {
+            assert_eq!(shortest, None, "longer requests are answered as well");
+            continue;
+        };
+        shortest.get_or_insert(text.len());
+        assert!(transmit.bytes.len() <= 3 * text.len());
+        let Ok(Message::Response(response)) = Message::parse(&transmit.bytes) else { panic!("no response") };
+        assert_eq!(response.code, 401);
+        let challenges: Vec<_> =
+            response.headers.get_all("WWW-Authenticate").map(|c| Challenge::parse(c).unwrap()).collect();
+        assert_eq!(challenges.last().unwrap().algorithm, Algorithm::Md5);
+        assert_eq!(response.headers.via().unwrap().received(), Some(from(ANNA).remote.ip()));
+        assert!(response.headers.to().unwrap().tag().is_some() && !response.headers.has("Server"));
+    }
+    // A phone's smallest request has its branch, its tags and a Call-ID that is worth the name.
+    assert!(shortest.unwrap() <= 120, "{shortest:?}");
+    // A stream's sender is who it says.
+    let tiny = "OPTIONS sip:a SIP/2.0\r\nv:SIP/2.0/TCP a\r\nf:sip:a\r\nt:sip:a\r\ni:1\r\nCSeq:1 OPTIONS\r\nl:0\r\n\r\n";
+    let asked = request(Message::parse(tiny.as_bytes()).unwrap());
+    let stream = Hop { transport: Transport::Tcp, connection: Some(1), ..from(ANNA) };
+    assert!(both.challenge(START, &stream, &asked, tiny.len(), false).is_some());
+}
+
+#[test]
+fn a_retransmission_gets_the_same_tag_and_another_request_another() {
+    let gate = gate(Settings::default());
+    let tag = |text: &str| {
+        let asked = request(Message::parse(text.as_bytes()).unwrap());
+        let bytes = gate.challenge(START, &from(ANNA), &asked, 1000, false).unwrap().bytes;
+        Message::parse(&bytes).unwrap().headers().to().unwrap().tag().unwrap().to_owned()
+    };
+    assert_eq!(tag(&bytes("INVITE", "")), tag(&bytes("INVITE", "")));
+    assert_ne!(tag(&bytes("INVITE", "")), tag(&bytes("INVITE", "").replace("z9hG4bK1", "z9hG4bK2")));
+}
+
+#[test]
+fn tables_are_bounded_and_keep_what_is_used() {
+    let mut gate = gate(small());
+    let used = from(ANNA).remote;
+    gate.vouch(START, used);
+    for n in 0..3 * KNOWN_MAX as u32 {
+        gate.vouch(START, SocketAddr::from((std::net::Ipv4Addr::from_bits(n), 5060)));
+        gate.passes(START, SocketAddr::from((std::net::Ipv4Addr::from_bits(n), 5060)));
+        if n % 1000 == 0 {
+            assert!(gate.is_known(START, used));
+        }
+    }
+    assert!(gate.known.len() <= KNOWN_MAX);
+    assert!(gate.sources.len() <= SOURCES_MAX);
+    assert!(gate.is_known(START, used));
+}
