@@ -3,12 +3,17 @@
 // These tests live in the world: they need its time and its chance.
 #![allow(clippy::disallowed_methods)]
 
+mod asker;
+mod flood;
 mod house;
 mod log;
+mod mutation;
 mod nat;
 mod person;
 mod program;
 mod ringing;
+mod torture;
+mod trust;
 
 use house::{Folder, House, PATIENCE, carrier, settings};
 use person::{Person, connect, rsip_agrees, until};

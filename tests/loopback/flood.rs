@@ -1,0 +1,141 @@
+//! Strangers by the thousand, and a phone and a talk that must not notice. `VAXEL_FLOOD_SECONDS=10 cargo test --release --test
+//! loopback flood -- --nocapture` is the whole of it; without the variable it is two seconds.
+
+use crate::HERE;
+use crate::asker::{Ask, Asker, fresh};
+use crate::house::{PATIENCE, metrics};
+use crate::program::Program;
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+use vaxel::audio::measure;
+use vaxel::edge::Clock;
+use vaxel::edge::softphone::{Do, SoftPhone};
+use vaxel::sim::PhoneEvent;
+use vaxel::sip::Transport::Udp;
+
+const PER_SECOND: usize = 5000;
+const SOURCES: u8 = 200;
+const MORE: &str = r#"
+[[agents]]
+name = "carla"
+number = "203"
+password = "carla's secret"
+[[agents]]
+name = "dora"
+number = "204"
+password = "dora's secret"
+"#;
+
+/// INVITEs of strangers from many addresses at a steady pace, until told to stop; says how many.
+fn flood(server: SocketAddr, stop: &AtomicBool) -> usize {
+    let socket = |n: u8| UdpSocket::bind((Ipv4Addr::new(127, 1, 0, n), 0)).expect("all of 127/8 is ours");
+    let sockets: Vec<_> = (1..=SOURCES).map(socket).collect();
+    let began = Instant::now();
+    let mut sent = 0;
+    while !stop.load(Ordering::Relaxed) {
+        let due = (began.elapsed().as_secs_f64() * PER_SECOND as f64) as usize;
+        while sent < due {
+            let id = fresh();
+            // Some pretend to be in a dialog, or to have been challenged.
+            let (tag, more) = match sent % 10 {
+                0 => (";tag=x", ""),
+                1 => (
+                    "",
+                    "Authorization: Digest username=\"anna\",realm=\"sip\",nonce=\"0\",uri=\"sip:300@vaxel\",response=\"0\"\r\n",
+                ),
+                _ => ("", ""),
+            };
+            let text = format!(
+                "INVITE sip:300@vaxel SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1;rport;branch=z9hG4bK{id}\r\nFrom: <sip:x@vaxel>;tag=1\r\n\
+                 To: <sip:300@vaxel>{tag}\r\nCall-ID: {id}\r\nCSeq: 1 INVITE\r\nContact: <sip:x@192.0.2.1>\r\n{more}Content-Length: 0\r\n\r\n"
+            );
+            // A full buffer of the system's loses it, as a network would.
+            drop(sockets[sent % sockets.len()].send_to(text.as_bytes(), server));
+            sent += 1;
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    sent
+}
+
+/// Milliseconds of each answer to the OPTIONS of a registered phone, one after the other for so long.
+fn asks(phone: &mut Asker, limit: Duration) -> Vec<f64> {
+    let end = Instant::now() + limit;
+    let mut times = Vec::new();
+    while Instant::now() < end {
+        let text = phone.write(&Ask::new("OPTIONS", "sip:vaxel", "dora"));
+        let began = Instant::now();
+        assert_eq!(phone.ask(&text).code, 200);
+        times.push(began.elapsed().as_secs_f64() * 1e3);
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    times.sort_by(f64::total_cmp);
+    times
+}
+
+fn shown(times: &[f64]) -> String {
+    let at = |part: f64| times[((times.len() - 1) as f64 * part) as usize];
+    format!("{} answers, median {:.2} ms, 99 % {:.2} ms, longest {:.2} ms", times.len(), at(0.5), at(0.99), at(1.0))
+}
+
+#[test]
+fn a_flood_of_strangers_is_noticed_by_no_phone_and_no_talk() {
+    let seconds = std::env::var("VAXEL_FLOOD_SECONDS").ok().and_then(|s| s.parse().ok()).unwrap_or(2);
+    let program = Program::start_with(Stdio::inherit(), "error", MORE);
+    let clock = Clock::start();
+    let phone = |user: &str, password: &str, tone, seed| {
+        let phone = SoftPhone::start(program.sip, user, Some(password), tone, clock, seed).expect("a phone");
+        phone.act(Do::Register);
+        phone.until("being registered", PATIENCE, |event| *event == PhoneEvent::Registered).expect("it is");
+        phone
+    };
+    let (bjorn, carla) = (phone("bjorn", "correct horse", 700.0, 1), phone("carla", "carla's secret", 1000.0, 2));
+    bjorn.act(Do::Call("203".into()));
+    carla.until("being rung", PATIENCE, |event| matches!(event, PhoneEvent::Rings { .. })).expect("she is");
+    carla.act(Do::Answer);
+    bjorn.until("an answer", PATIENCE, |event| matches!(event, PhoneEvent::Connected { .. })).expect("it comes");
+    let hears = |phone: &SoftPhone, tone| measure::longest_tone_millis(&phone.heard(), tone, -30.0, 8000);
+    let began = Instant::now();
+    while hears(&bjorn, 1000.0) < 500 {
+        assert!(began.elapsed() < PATIENCE, "they hear each other");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let mut dora = Asker::new(Udp, HERE, program.sip);
+    assert_eq!(dora.sign(&Ask::new("REGISTER", "sip:vaxel", "dora"), "dora", "dora's secret").code, 200);
+    println!("quiet   {}", shown(&asks(&mut dora, Duration::from_millis(500))));
+
+    let heard_before = bjorn.heard().len();
+    let talk = Instant::now();
+    let stop = AtomicBool::new(false);
+    let (during, sent) = std::thread::scope(|scope| {
+        let flooding = scope.spawn(|| flood(program.sip, &stop));
+        let times = asks(&mut dora, Duration::from_secs(seconds));
+        stop.store(true, Ordering::Relaxed);
+        (times, flooding.join().expect("it stops"))
+    });
+    println!("flooded {} by {sent} INVITEs in {seconds} s", shown(&during));
+    let after = asks(&mut dora, Duration::from_secs(1));
+    println!("after   {}", shown(&after));
+    let talked = talk.elapsed();
+    let heard = bjorn.heard();
+    let percent = 100.0 * (heard.len() - heard_before) as f64 / (talked.as_secs_f64() * 8000.0);
+    let longest = measure::longest_tone_millis(&heard[heard_before..], 1000.0, -30.0, 8000);
+    println!(
+        "talk    {percent:.1} % of the sound came, longest stretch without a gap {longest} of {} ms",
+        talked.as_millis()
+    );
+    let scraped = metrics(program.http);
+    let errors: Vec<_> = scraped.iter().filter(|(name, n)| name.starts_with("vaxel_sip_errors") && **n > 0.0).collect();
+    println!("engine  {} transactions, {errors:?}", scraped["vaxel_sip_transactions"]);
+
+    // The goal is 50 ms, in a release build on a machine that has nothing else to do; here others run beside it, unoptimised, so
+    // the figures above are for reading, and this is what must hold everywhere.
+    assert!(sent >= PER_SECOND * seconds as usize / 2, "{sent}: it was no flood");
+    let at = |times: &[f64], part: f64| times[((times.len() - 1) as f64 * part) as usize];
+    assert!(at(&during, 0.5) < 500.0 && at(&after, 0.5) < 50.0);
+    assert!(percent > 95.0 && u128::from(longest) * 2 > talked.as_millis(), "the talk has gaps");
+    assert!(scraped["vaxel_sip_transactions"] < 200.0, "strangers leave nothing behind");
+    assert_eq!(scraped["vaxel_events_lost_total"], 0.0);
+}

@@ -1,0 +1,141 @@
+//! Damaged messages by the thousand, from a fixed seed. `VAXEL_MUTATIONS=1000000 cargo test --release --test loopback mutation --
+//! --nocapture` is the whole of it; without the variable it is a fiftieth. WebSocket has its place in `kinds` below.
+
+#[path = "../fuzz/mutator.rs"]
+mod mutator;
+
+use crate::HERE;
+use crate::asker::{Ask, Asker};
+use crate::house::{carrier, metrics};
+use crate::person::connect;
+use crate::program::Program;
+use mutator::{Random, mutate};
+use std::io::Write;
+use std::net::{IpAddr, Ipv4Addr, UdpSocket};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+use vaxel::sip::Transport::{Tcp, Udp};
+
+/// Strangers are not to be dropped unread here.
+const MORE: &str = "\n[limits]\nstrangers = 100000\nstrangers_burst = 1000000\nstrangers_total = 1000000\n";
+/// Messages between two control requests; as many as surely fit the socket's buffer.
+const BATCH: usize = 50;
+
+fn seeds(asker: &Asker) -> Vec<Vec<u8>> {
+    let sdp = "v=0\r\no=- 1 1 IN IP4 127.0.0.2\r\ns=-\r\nc=IN IP4 127.0.0.2\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0 8 101\r\n\
+               a=rtpmap:101 telephone-event/8000\r\na=sendrecv\r\n";
+    let plain = |method: &str, more: &str| {
+        asker.write(&Ask { more, ..Ask::new(method, "sip:999@vaxel", "anna") }).replace(";rport", ";rport=")
+    };
+    let mut seeds: Vec<String> = [
+        "OPTIONS",
+        "REGISTER",
+        "INVITE",
+        "ACK",
+        "BYE",
+        "CANCEL",
+        "INFO",
+        "PRACK",
+        "UPDATE",
+        "REFER",
+        "SUBSCRIBE",
+        "NOTIFY",
+        "MESSAGE",
+    ]
+    .map(|method| plain(method, ""))
+    .to_vec();
+    seeds.push(
+        plain("INVITE", "Content-Type: application/sdp\r\n")
+            .replace("Content-Length: 0\r\n\r\n", &format!("Content-Length: {}\r\n\r\n{sdp}", sdp.len())),
+    );
+    seeds.push(
+        plain("BYE", "Reason: SIP;cause=200;text=\"x\"\r\n")
+            .replace("To: <sip:anna@vaxel>", "To: <sip:anna@vaxel>;tag=9"),
+    );
+    let digest = "Authorization: Digest username=\"anna\", realm=\"sip\", nonce=\"00064c1b\", uri=\"sip:vaxel\", response=\"0123456789abcdef\", \
+                  algorithm=MD5, qop=auth, cnonce=\"c\", nc=00000001\r\nExpires: 60\r\n";
+    seeds.push(plain("REGISTER", digest));
+    seeds.push(plain(
+        "INVITE",
+        "Supported: timer, 100rel\r\nSession-Expires: 1800;refresher=uac\r\nMin-SE: 90\r\nRecord-Route: <sip:p;lr>\r\n",
+    ));
+    seeds.push(plain("OPTIONS", "").replace("OPTIONS sip:999@vaxel SIP/2.0", "SIP/2.0 200 OK"));
+    seeds.push(plain("INVITE", "").replace("INVITE sip:999@vaxel SIP/2.0", "SIP/2.0 401 Unauthorized"));
+    seeds.into_iter().map(String::into_bytes).collect()
+}
+
+fn kilobytes(program: &Program) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", program.process.id())).expect("it lives");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("Linux says so");
+    line.trim().trim_end_matches(" kB").trim().parse().expect("a number")
+}
+
+#[test]
+fn damaged_messages_harm_nobody_and_leave_nothing() {
+    let wanted = std::env::var("VAXEL_MUTATIONS").ok().and_then(|n| n.parse().ok()).unwrap_or(20_000);
+    let mut program = Program::start_with(Stdio::inherit(), "error", MORE);
+    let mut control = Asker::new(Udp, carrier(true), program.sip);
+    let seeds = seeds(&control);
+    let mut random = Random(4475);
+    let stranger = UdpSocket::bind((HERE, 0)).expect("a port");
+    let other: IpAddr = Ipv4Addr::new(127, 0, 0, 9).into();
+    let trunk = UdpSocket::bind((carrier(true), 0)).expect("a port");
+    // Nobody reads the answers; the system drops what is too much.
+    let (mut times, mut before, mut sent) = (Vec::new(), 0, 0);
+    let began = Instant::now();
+    while sent < wanted {
+        // The kinds of senders: over UDP a stranger mostly, a trunk now and then (what it sends the switchboard keeps for half a
+        // minute), over TCP both.
+        let kinds = random.below(20);
+        let mut bytes: Vec<_> = (0..BATCH).map(|_| mutate(&mut random, &seeds)).collect();
+        match kinds {
+            0 => bytes.iter().for_each(|bytes| drop(trunk.send_to(bytes, program.sip))),
+            1 | 2 => {
+                let home = if kinds == 1 { carrier(true) } else { other };
+                // Most break the stream, so each connection carries a few.
+                for few in bytes.chunks_mut(5) {
+                    let mut stream = connect(home, program.tcp);
+                    // It may be cut in the middle.
+                    for bytes in few {
+                        drop(stream.write_all(bytes));
+                    }
+                }
+            }
+            _ => bytes.iter().for_each(|bytes| drop(stranger.send_to(bytes, program.sip))),
+        }
+        sent += BATCH;
+        let text = control.write(&Ask::new("OPTIONS", "sip:vaxel", "caller"));
+        let asked = Instant::now();
+        assert_eq!(control.ask(&text).code, 200);
+        times.push(asked.elapsed().as_secs_f64() * 1e3);
+        assert_eq!(program.process.try_wait().expect("it can be asked"), None, "it lives");
+        // Buffers, tables and threads have their size by then.
+        if before == 0 && sent >= wanted.min(2000) {
+            before = kilobytes(&program);
+        }
+    }
+    let took = began.elapsed();
+    let grown = kilobytes(&program).saturating_sub(before);
+    times.sort_by(f64::total_cmp);
+    let at = |part: f64| times[((times.len() - 1) as f64 * part) as usize];
+    println!(
+        "{sent} damaged messages in {:.1} s; {} control answers: median {:.2} ms, 99 % {:.2} ms, longest {:.2} ms; memory +{:.1} MB of {:.1} MB",
+        took.as_secs_f64(),
+        times.len(),
+        at(0.5),
+        at(0.99),
+        at(1.0),
+        grown as f64 / 1024.0,
+        before as f64 / 1024.0
+    );
+    let scraped = metrics(program.http);
+    let errors: Vec<_> = scraped.iter().filter(|(name, n)| name.starts_with("vaxel_sip_errors") && **n > 0.0).collect();
+    println!("{errors:?}");
+    assert!(scraped[r#"vaxel_sip_errors_total{reason="malformed"}"#] > 0.1 * sent as f64, "they arrived");
+    assert!(at(0.95) < 100.0);
+    assert!(grown < 30 * 1024, "{grown} kB more than before");
+    // The connections are gone, and who is right is served.
+    let mut phone = Asker::new(Tcp, HERE, program.tcp);
+    assert_eq!(phone.sign(&Ask::new("REGISTER", "sip:vaxel", "bjorn"), "bjorn", "correct horse").code, 200);
+    assert!(began.elapsed() < Duration::from_secs(3600));
+}

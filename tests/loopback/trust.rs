@@ -1,0 +1,289 @@
+//! Who is let do what: strangers nothing, accounts what is theirs, and how much an answer may cost.
+
+use crate::HERE;
+use crate::asker::{Ask, Asker, signature};
+use crate::house::{House, PATIENCE, carrier};
+use std::time::{Duration, Instant};
+use vaxel::sip::Transport::{self, Tcp, Udp};
+use vaxel::sip::digest::{Algorithm, Challenge};
+use vaxel::sip::{Message, Response};
+
+fn asker(house: &House, transport: Transport) -> Asker {
+    Asker::new(transport, HERE, house.sip(transport, true))
+}
+
+/// Nothing in it says what we are.
+fn tells_nothing(response: &Response) {
+    for name in ["Server", "User-Agent", "Allow", "Supported", "Organization", "Contact"] {
+        assert!(!response.headers.has(name), "{name} in {}", String::from_utf8_lossy(&response.to_bytes()));
+    }
+    // The tests write `vaxel` into To and From themselves.
+    let said = response.headers.iter().filter(|header| !matches!(&*header.name, "To" | "From"));
+    for header in said {
+        assert!(!header.value.to_lowercase().contains("vaxel"), "{}: {}", header.name, header.value);
+    }
+}
+
+#[test]
+fn every_method_is_denied_to_strangers_and_each_sender_gets_its_own() {
+    let house = House::new();
+    let password = house.password("anna");
+    for transport in [Udp, Tcp] {
+        let mut stranger = asker(&house, transport);
+        let mut trunk = Asker::new(transport, carrier(true), house.sip(transport, true));
+        let mut agent = asker(&house, transport);
+        let uri = "sip:999@vaxel";
+        // Stranger, trunk, agent.
+        for (method, codes) in [
+            ("OPTIONS", [401, 200, 200]),
+            ("REGISTER", [401, 401, 200]),
+            ("INVITE", [401, 404, 404]),
+            ("MESSAGE", [401, 405, 405]),
+            ("SUBSCRIBE", [401, 405, 405]),
+            ("NOTIFY", [401, 405, 405]),
+            ("PUBLISH", [401, 405, 405]),
+            ("DANCE", [401, 405, 405]),
+            // Outside a dialog there is nothing for these.
+            ("BYE", [401, 481, 481]),
+            ("INFO", [401, 481, 481]),
+            ("UPDATE", [401, 481, 481]),
+            ("PRACK", [401, 481, 481]),
+            ("CANCEL", [481, 481, 481]),
+        ] {
+            let uri = if method == "REGISTER" { "sip:vaxel" } else { uri };
+            let ask = Ask::new(method, uri, "anna");
+            let to_stranger = {
+                let text = stranger.write(&ask);
+                stranger.ask(&text)
+            };
+            let to_trunk = {
+                let text = trunk.write(&ask);
+                trunk.ask(&text)
+            };
+            let to_agent = match method {
+                // CANCEL is never challenged (RFC 3261 §22.1).
+                "CANCEL" => {
+                    let text = agent.write(&ask);
+                    agent.ask(&text)
+                }
+                // Known since the first, and still asked by what must be sure.
+                _ if method == "OPTIONS" || agent_is_asked(method) => agent.sign(&ask, "anna", &password),
+                _ => {
+                    let text = agent.write(&ask);
+                    agent.ask(&text)
+                }
+            };
+            assert_eq!([to_stranger.code, to_trunk.code, to_agent.code], codes, "{method} over {}", transport.name());
+            tells_nothing(&to_stranger);
+        }
+    }
+}
+
+/// Methods that the switchboard asks a password for each time; the others are refused before that.
+fn agent_is_asked(method: &str) -> bool {
+    matches!(method, "REGISTER" | "INVITE")
+}
+
+#[test]
+fn credentials_are_good_once_for_their_realm_and_both_algorithms() {
+    let house = House::with("");
+    let password = house.password("anna");
+    let ask = Ask::new("OPTIONS", "sip:vaxel", "anna");
+    for transport in [Udp, Tcp] {
+        let mut phone = asker(&house, transport);
+        let challenge = phone.challenge(&ask);
+        let mut with = |phone: &mut Asker, challenge: &Challenge, nc| {
+            let more = signature(challenge, &ask, "anna", &password, nc);
+            let text = phone.write(&Ask { more: &more, ..ask });
+            phone.ask(&text)
+        };
+        assert_eq!(with(&mut phone, &challenge, 1).code, 200);
+        let again = with(&mut phone, &challenge, 1);
+        let stale = again.headers.get("WWW-Authenticate").expect("401 has it");
+        assert_eq!((again.code, Challenge::parse(stale).map(|c| c.stale)), (401, Some(true)), "replayed");
+        assert_eq!(with(&mut phone, &challenge, 2).code, 200);
+        // Somebody else's nonce, one with another time, and one of another realm.
+        let forged = Challenge { nonce: challenge.nonce.replace('0', "1"), ..challenge.clone() };
+        let other = Challenge { realm: "elsewhere".into(), ..challenge.clone() };
+        assert_eq!(with(&mut phone, &forged, 1).code, 401);
+        assert_eq!(with(&mut phone, &other, 3).code, 401);
+        // The phone is known now, so this one got as far as the switchboard; a stranger's does not.
+        let mut stranger = asker(&house, transport);
+        assert_eq!(with(&mut stranger, &forged, 1).code, 401);
+        assert_eq!(with(&mut stranger, &other, 4).code, 401);
+    }
+}
+
+#[test]
+fn sha_256_is_asked_for_first_where_both_are_taken() {
+    let house = House::with_sip("digest = [\"SHA-256\", \"MD5\"]");
+    let mut phone = asker(&house, Udp);
+    let ask = Ask::new("OPTIONS", "sip:vaxel", "anna");
+    let text = phone.write(&ask);
+    let response = phone.ask(&text);
+    let challenges: Vec<_> =
+        response.headers.get_all("WWW-Authenticate").map(|c| Challenge::parse(c).expect("readable")).collect();
+    let algorithms: Vec<_> = challenges.iter().map(|c| c.algorithm).collect();
+    assert_eq!(algorithms, [Algorithm::Sha256, Algorithm::Md5]);
+    for (nc, challenge) in (1..).zip(&challenges) {
+        let more = signature(challenge, &ask, "anna", &house.password("anna"), nc);
+        let text = phone.write(&Ask { more: &more, ..ask });
+        assert_eq!(phone.ask(&text).code, 200, "{:?}", challenge.algorithm);
+    }
+}
+
+#[test]
+fn an_account_registers_and_calls_as_itself_and_signs_what_it_asks() {
+    let house = House::new();
+    let password = house.password("anna");
+    for transport in [Udp, Tcp] {
+        let mut phone = asker(&house, transport);
+        let mut code = |ask: &Ask| phone.sign(ask, "anna", &password).code;
+        let register = Ask::new("REGISTER", "sip:vaxel", "anna");
+        assert_eq!(code(&Ask { to: "bjorn", ..register }), 403, "another's place");
+        assert_eq!(code(&Ask { from: "bjorn", ..register }), 403, "in another's name");
+        assert_eq!(code(&register), 200);
+        let invite = Ask::new("INVITE", "sip:999@vaxel", "anna");
+        assert_eq!(code(&Ask { from: "bjorn", ..invite }), 403);
+        assert_eq!(code(&Ask { from: "+4670", ..invite }), 403);
+        assert_eq!(code(&invite), 404, "there is no 999, but she may ask");
+        assert_eq!(code(&Ask { from: "201", ..invite }), 404, "her own number");
+        assert_eq!(code(&Ask { from: "anonymous", ..invite }), 404);
+        // Signed for one number, sent to another; and for another method.
+        let challenge = phone.challenge(&invite);
+        for (signed, code) in
+            [(Ask { uri: "sip:201@vaxel", ..invite }, 400), (Ask { method: "OPTIONS", ..invite }, 403)]
+        {
+            let more = signature(&challenge, &signed, "anna", &password, 1);
+            let text = phone.write(&Ask { more: &more, ..invite });
+            assert_eq!(phone.ask(&text).code, code);
+        }
+        // Phones write the host that they know.
+        let more =
+            signature(&challenge, &Ask { uri: "sip:999@192.0.2.1:5066;transport=udp", ..invite }, "anna", &password, 1);
+        let text = phone.write(&Ask { more: &more, ..invite });
+        assert_eq!(phone.ask(&text).code, 404);
+    }
+}
+
+#[test]
+fn known_and_unknown_accounts_get_the_same_answer() {
+    let house = House::new();
+    let mut stranger = asker(&house, Udp);
+    let mut refusal = |user: &str| {
+        let response = stranger.sign(&Ask::new("REGISTER", "sip:vaxel", "x"), user, "guess");
+        tells_nothing(&response);
+        let names: Vec<_> = response.headers.iter().map(|header| header.name.to_string()).collect();
+        (response.code, response.reason, names)
+    };
+    assert_eq!(refusal("anna"), refusal("nobody"));
+    assert_eq!(refusal("anna").0, 403);
+}
+
+#[test]
+fn who_guesses_passwords_is_not_heard_for_a_while_and_phones_beside_it_are() {
+    let house = House::with("\n[limits]\nwrong_passwords = 5\nwrong_password_pause = \"6s\"\n");
+    let mut thief = asker(&house, Udp);
+    let mut neighbour = asker(&house, Udp);
+    let register = Ask::new("REGISTER", "sip:vaxel", "anna");
+    let own = Ask::new("REGISTER", "sip:vaxel", "bjorn");
+    assert_eq!(neighbour.sign(&own, "bjorn", "correct horse").code, 200);
+    let challenge = thief.challenge(&register);
+    let began = Instant::now();
+    let mut guess = |thief: &mut Asker, nc: u32, password: &str| {
+        let more = signature(&challenge, &register, "anna", password, nc);
+        let text = thief.write(&Ask { more: &more, ..register });
+        thief.send(text.as_bytes());
+    };
+    // All at once, as a program does that guesses.
+    (1..=40).for_each(|nc| guess(&mut thief, nc, &format!("guess {nc}")));
+    let refused = heard(&mut thief);
+    assert_eq!(refused, 5, "the others got no answer");
+    let metrics = house.metrics();
+    assert_eq!(metrics["vaxel_sip_authentication_failures_total"], refused as f64);
+    assert_eq!(metrics[r#"vaxel_sip_errors_total{reason="password_guessing"}"#], 40.0 - refused as f64);
+    // Behind the same address: a phone that is registered, one that is not yet, and another account.
+    assert_eq!(neighbour.sign(&own, "bjorn", "correct horse").code, 200);
+    assert_eq!(asker(&house, Udp).sign(&own, "bjorn", "correct horse").code, 200);
+    // Even the right password is not heard now, so nobody can tell whether it was found.
+    guess(&mut thief, 50, &house.password("anna"));
+    assert!(thief.next(Duration::from_millis(300)).is_none());
+    // And let go, from its last guess on.
+    let challenge = loop {
+        assert!(began.elapsed() < PATIENCE, "it is never let go");
+        let challenge = thief.challenge(&register);
+        let more = signature(&challenge, &register, "anna", &house.password("anna"), 1);
+        let text = thief.write(&Ask { more: &more, ..register });
+        thief.send(text.as_bytes());
+        match thief.next(Duration::from_millis(200)) {
+            Some(Message::Response(response)) if response.code == 200 => break challenge,
+            Some(other) => panic!("{other:?}"),
+            None => {}
+        }
+    };
+    assert!(began.elapsed() >= Duration::from_secs(6), "{:?}, {challenge:?}", began.elapsed());
+}
+
+/// How many refusals come until none comes any more.
+fn heard(thief: &mut Asker) -> usize {
+    std::iter::from_fn(|| thief.next(Duration::from_millis(500))).count()
+}
+
+#[test]
+fn a_stranger_gets_one_answer_to_each_datagram_and_never_three_times_its_bytes() {
+    let house = House::new();
+    let tiny =
+        "OPTIONS sip:a SIP/2.0\r\nv:SIP/2.0/UDP a;rport\r\nf:sip:a\r\nt:sip:a\r\ni:NEW\r\nCSeq:1 OPTIONS\r\n\r\n";
+    let broken = "OPTIONS sip:a SIP/2.0\r\nv:SIP/2.0/UDP a;rport\r\ni:NEW\r\nCSeq:1 OPTIONS\r\n\r\n";
+    let stranger = asker(&house, Udp);
+    let plain = stranger.write(&Ask::new("INVITE", "sip:300@vaxel", "x"));
+    let inside = plain.replace("To: <sip:x@vaxel>", "To: <sip:x@vaxel>;tag=1");
+    let garbage = "\0".repeat(50);
+    for (text, answers) in [(plain.as_str(), 1), (&inside, 1), (tiny, 0), (broken, 1), ("REGISTER", 0), (&garbage, 0)] {
+        let mut stranger = asker(&house, Udp);
+        let text = text.replace("NEW", &crate::asker::fresh());
+        stranger.send(text.as_bytes());
+        let (mut count, mut bytes) = (0, 0);
+        // The first retransmission of an INVITE's answer would come after half a second (Timer G).
+        while let Some(message) = stranger.next(Duration::from_millis(1200)) {
+            count += 1;
+            bytes += message.to_bytes().len();
+        }
+        assert!(
+            count <= 1 && bytes <= 3 * text.len() + 60,
+            "{count} answers of {bytes} bytes to {}: {text}",
+            text.len()
+        );
+        assert!(count >= answers, "no answer to {text}");
+    }
+}
+
+#[test]
+fn a_stranger_that_sends_too_much_is_dropped_and_a_trunk_and_a_phone_are_not() {
+    let house = House::with("\n[limits]\nstrangers = 1\nstrangers_burst = 5\n");
+    let options = Ask::new("OPTIONS", "sip:vaxel", "anna");
+    let mut phone = asker(&house, Udp);
+    assert_eq!(phone.sign(&options, "anna", &house.password("anna")).code, 200);
+    let mut stranger = asker(&house, Udp);
+    for _ in 0..50 {
+        let text = stranger.write(&options);
+        stranger.send(text.as_bytes());
+    }
+    let answered = heard(&mut stranger);
+    assert!((1..=6).contains(&answered), "{answered}");
+    assert!(house.metrics()[r#"vaxel_sip_errors_total{reason="too_many_requests"}"#] >= 40.0);
+    let mut trunk = Asker::new(Udp, carrier(true), house.sip(Udp, true));
+    for _ in 0..50 {
+        let text = trunk.write(&options);
+        assert_eq!(trunk.ask(&text).code, 200);
+        let text = phone.write(&options);
+        assert_eq!(phone.ask(&text).code, 401, "known, so the switchboard itself asks");
+    }
+    // A stream is cut.
+    let mut stream = asker(&house, Tcp);
+    let text = stream.write(&options);
+    (0..10).for_each(|_| drop(stream.send(text.as_bytes())));
+    let began = Instant::now();
+    while stream.next(PATIENCE).is_some() {}
+    assert!(began.elapsed() < PATIENCE, "it is cut");
+}
