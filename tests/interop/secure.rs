@@ -67,34 +67,68 @@ fn phones_register_call_and_talk_over_tls() {
     server.wait_for_metric("vaxel_agents{state=\"ready\"}", 1.0, SOON);
 }
 
+/// What is answered to OPTIONS by a peer that believes `ca.pem` and nobody else; nothing if it does not believe us.
+fn ask(folder: &Folder, tls: SocketAddr, version: &str) -> String {
+    let request = "OPTIONS sip:vaxel SIP/2.0\r\nVia: SIP/2.0/TLS 127.0.0.1:9;branch=z9hG4bK1;rport\r\n\
+        From: <sip:x@localhost>;tag=1\r\nTo: <sip:vaxel>\r\nCall-ID: openssl\r\nCSeq: 1 OPTIONS\r\nMax-Forwards: 70\r\n\
+        Content-Length: 0\r\n\r\n";
+    let mut openssl = Command::new("openssl")
+        .args(["s_client", "-connect", &tls.to_string(), "-quiet", "-verify_return_error", version])
+        .args(["-CAfile", "ca.pem", "-verify_ip", "127.0.0.1"])
+        .current_dir(folder.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("openssl is not installed: tests/run installs it (Debian: openssl)");
+    let mut input = openssl.stdin.take().expect("a pipe");
+    // It may have ended because it does not believe us.
+    drop(input.write_all(request.as_bytes()));
+    let mut output = openssl.stdout.take().expect("a pipe");
+    let mut answer = [0; 4096];
+    let length = std::io::Read::read(&mut output, &mut answer).expect("openssl says what it hears");
+    drop(openssl.kill());
+    drop(openssl.wait());
+    String::from_utf8_lossy(&answer[..length]).into_owned()
+}
+
+/// The files are also looked at now and then, so there may have been more than this one reload.
+fn reload(server: &mut Server, result: &str) {
+    let count = format!("vaxel_tls_certificate_reloads_total{{result=\"{result}\"}}");
+    let before = server.metric(&count);
+    server.hang_up();
+    server::wait_for(&count, SOON, || (server.metric(&count) > before).then_some(()));
+}
+
+#[test]
+fn a_certificate_is_renewed_while_a_phone_is_connected() {
+    let folder = Folder::new("renewed");
+    let (mut server, tls) = start(&folder, "tls");
+    let mut anna = phone(&folder, tls, "anna", "auto", ANNA);
+    server.wait_for_metric("vaxel_agents{state=\"ready\"}", 1.0, SOON);
+    // Another authority, which only those know who come now.
+    certify(&folder);
+    reload(&mut server, "ok");
+    assert!(ask(&folder, tls, "-tls1_3").starts_with("SIP/2.0 200 OK\r\n"));
+    // What cannot be used changes nothing.
+    std::fs::write(folder.path().join("own.key"), "no key").expect("a file can be written");
+    reload(&mut server, "failed");
+    assert!(ask(&folder, tls, "-tls1_3").starts_with("SIP/2.0 200 OK\r\n"));
+    // The phone that was there has noticed nothing.
+    assert_eq!(server.metric("vaxel_agents{state=\"ready\"}"), Some(1.0));
+    anna.dial("*2");
+    server.wait_for_metric("vaxel_agents{state=\"paused\"}", 1.0, SOON);
+}
+
 #[test]
 fn openssl_believes_us_and_is_answered() {
     let folder = Folder::new("openssl");
     let (server, tls) = start(&folder, "tls");
-    let request = "OPTIONS sip:vaxel SIP/2.0\r\nVia: SIP/2.0/TLS 127.0.0.1:9;branch=z9hG4bK1;rport\r\n\
-        From: <sip:x@localhost>;tag=1\r\nTo: <sip:vaxel>\r\nCall-ID: openssl\r\nCSeq: 1 OPTIONS\r\nMax-Forwards: 70\r\n\
-        Content-Length: 0\r\n\r\n";
     for version in ["-tls1_2", "-tls1_3"] {
-        let mut openssl = Command::new("openssl")
-            .args(["s_client", "-connect", &tls.to_string(), "-quiet", "-verify_return_error", version])
-            .args(["-CAfile", "ca.pem", "-verify_ip", "127.0.0.1"])
-            .current_dir(folder.path())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("openssl is not installed: tests/run installs it (Debian: openssl)");
-        let mut input = openssl.stdin.take().expect("a pipe");
-        input.write_all(request.as_bytes()).expect("openssl takes what it is given");
-        let mut output = openssl.stdout.take().expect("a pipe");
-        let mut answer = [0; 4096];
-        let length = std::io::Read::read(&mut output, &mut answer).expect("openssl says what it hears");
-        let answer = String::from_utf8_lossy(&answer[..length]);
+        let answer = ask(&folder, tls, version);
         // The trunk's address is this machine's.
         assert!(answer.starts_with("SIP/2.0 200 OK\r\n"), "{version}: {answer}");
         assert!(answer.contains("Via: SIP/2.0/TLS 127.0.0.1:9"), "{answer}");
-        drop(openssl.kill());
-        drop(openssl.wait());
     }
     server.wait_for_metric("vaxel_sip_connections", 0.0, SOON);
     let end = server.metric("vaxel_tls_certificate_expiry_timestamp_seconds");

@@ -221,8 +221,17 @@ impl Server {
     }
 
     pub fn terminate(&mut self) {
+        self.signal(rustix::process::Signal::TERM);
+    }
+
+    /// Tells it to read its certificates again.
+    pub fn hang_up(&mut self) {
+        self.signal(rustix::process::Signal::HUP);
+    }
+
+    fn signal(&self, signal: rustix::process::Signal) {
         let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("a process of ours");
+        rustix::process::kill_process(pid, signal).expect("a process of ours");
     }
 
     /// Waits for the process to end by itself.
