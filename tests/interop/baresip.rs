@@ -42,11 +42,15 @@ impl Baresip {
             None => "module aubridge.so\naudio_source aubridge,echo\naudio_player aubridge,echo\n".to_owned(),
         };
         let home = server.ip();
+        // It ends at once when that file is missing.
+        let authority = match *transport {
+            "tls" => format!("sip_cafile {place}/../ca.pem\nsip_verify_server yes\n"),
+            _ => String::new(),
+        };
         let config = format!(
             "poll_method epoll\nsip_listen {}\nnet_interface {home}\naudio_srate 8000\naudio_channels 1\n\
              rtp_ports {rtp}-{}\nsnd_path {place}\nmodule_path /usr/lib/baresip/modules\n{sound}\
-             sip_cafile {place}/../ca.pem\nsip_verify_server yes\n\
-             module g711.so\nmodule sndfile.so\n\
+             {authority}module g711.so\nmodule sndfile.so\n\
              module account.so\nmodule_app menu.so\nmodule_app ctrl_tcp.so\nctrl_tcp_listen 127.0.0.1:{control}\n",
             SocketAddr::new(home, sip),
             rtp + 19
