@@ -6,6 +6,7 @@
 
 mod baresip;
 mod browser;
+mod carriers;
 mod chromium;
 mod lost;
 mod races;

@@ -19,6 +19,8 @@ pub struct Script {
     /// The step of the last INVITE.
     invited: usize,
     waits: bool,
+    /// Goes by the proxies that were on the way.
+    routed: bool,
 }
 
 /// What a session description says.
@@ -81,7 +83,14 @@ impl Script {
             invite: 0,
             invited: 0,
             waits: false,
+            routed: false,
         }
+    }
+
+    /// What it says in the talk goes by the proxies that said they want to stay in the path.
+    pub fn routed(mut self) -> Script {
+        self.routed = true;
+        self
     }
 
     pub fn xml(&self) -> String {
@@ -259,6 +268,15 @@ impl Script {
         self.send_answer("200 OK", headers, &answer.text())
     }
 
+    /// Accepts the last INVITE, and repeats who wants to stay in the path.
+    pub fn accepts(self, answer: Offer) -> Script {
+        let contact = self.contact();
+        let headers = format!(
+            "[last_Via:]\n[last_Record-Route:]\n[last_From:]\n[last_To:];tag=[pid]b\n[last_CSeq:]\n{contact}{SDP}"
+        );
+        self.send_answer("200 OK", headers, &answer.text())
+    }
+
     /// Answers the last request.
     pub fn answers(self, status: &str) -> Script {
         self.send_answer(status, "[last_Via:]\n[last_From:]\n[last_To:]\n[last_CSeq:]\n".to_owned(), "")
@@ -288,6 +306,7 @@ impl Script {
         let Request { method, uri, within, number, branch, headers, body } = request;
         let (user, to) = (&self.user, &self.to);
         let tag = if within { "[peer_tag_param]" } else { "" };
+        let headers = if within && self.routed { format!("[routes]\n{headers}") } else { headers };
         let again = if method == "ACK" { "" } else { " retrans=\"500\"" };
         let mut text = format!("<send{again}><![CDATA[\n{method} {uri} SIP/2.0\n");
         write!(
