@@ -21,6 +21,7 @@ pub(super) fn check(config: &Config, top: &Table) {
     check.names("trunks", config.trunks.iter().map(|trunk| trunk.name.as_str()));
     check.numbers();
     check.trunks();
+    check.emergencies();
     check.skills();
     check.passwords();
 }
@@ -149,6 +150,10 @@ impl Check<'_> {
         for code in pauses.keys() {
             self.once(&mut seen, code, self.top.reader.sources.name(&codes.key("pauses").key(code)));
         }
+        let emergency = At::default().key("emergency").key("numbers");
+        for (i, number) in self.config.emergency.iter().enumerate() {
+            self.once(&mut seen, number, self.top.reader.sources.value(&emergency.index(i)));
+        }
         for (i, number) in self.config.numbers.iter().enumerate().filter(|(_, number)| !number.number.is_empty()) {
             self.once(&mut seen, &number.number, self.place("numbers", i, "number"));
         }
@@ -161,6 +166,21 @@ impl Check<'_> {
             let place = self.top.reader.sources.value(&At::default().key("numbers"));
             let problem = Problem::warning(place, "there are no numbers, so no caller reaches a flow");
             self.top.reader.note(problem.help("add [[numbers]] with `number` and `flow`"));
+        }
+    }
+
+    /// Who is in need must not find out that nobody thought of it.
+    fn emergencies(&self) {
+        let trunks = &self.config.trunks;
+        if let Some(first) = trunks.iter().position(|trunk| trunk.to.is_some())
+            && !trunks.iter().any(|trunk| trunk.emergency && trunk.to.is_some())
+            && let Some(number) = self.config.emergency.first()
+        {
+            let problem = Problem::warning(
+                self.place("trunks", first, "to"),
+                format!("an agent who dials {number} reaches nobody"),
+            );
+            self.top.reader.note(problem.help("write `emergency = true` into the trunk that such calls go out by"));
         }
     }
 

@@ -36,6 +36,7 @@ impl Config {
             let made_up = || given.passwords.get(&agent.settings.name).cloned();
             Agent {
                 settings: agent.settings.clone(),
+                out: agent.out.clone(),
                 number: agent.number.clone().unwrap_or_default(),
                 password: written.or_else(made_up).unwrap_or_default(),
             }
@@ -53,6 +54,8 @@ impl Config {
             weight: trunk.weight,
             calls: trunk.calls,
             calls_per_second: trunk.calls_per_second,
+            out: trunk.out.clone(),
+            emergency: trunk.emergency,
             probe: trunk.probe,
             domain: trunk.domain.clone().map(|domain| domain.0),
             takes: trunk.takes.clone(),
@@ -88,6 +91,7 @@ impl Config {
             queues: self.queues.clone(),
             agents: agents.collect(),
             trunks: trunks.collect(),
+            emergency: self.emergency.clone(),
             codes: Codes {
                 ready: self.codes.ready.clone().unwrap_or_default(),
                 pauses: self.codes.pauses.clone(),

@@ -20,7 +20,7 @@ pub use starter::starter;
 pub use values::{ClientCertificate, Domain, Hop, Listen, Ports, Secret};
 
 use crate::acd::{AgentSettings, QueueSettings};
-use crate::engine::settings::Network;
+use crate::engine::settings::{Caps, Network};
 use crate::media::Ringback;
 use crate::sip::digest::Algorithm;
 use crate::time::Duration;
@@ -54,6 +54,8 @@ pub struct Config {
     pub limits: Limits,
     pub log: Log,
     pub codes: Codes,
+    /// Numbers for emergencies: no number, agent or code has one of them.
+    pub emergency: Vec<String>,
     /// What callers dial; no number twice, also not as an agent's number or a code.
     pub numbers: Vec<Number>,
     /// Their order gives the `QueueId`s. No name twice.
@@ -207,6 +209,8 @@ pub struct Agent {
     pub number: Option<String>,
     /// `None`: to be made up and kept in the data folder.
     pub password: Option<Secret>,
+    /// What the agent may call outside.
+    pub out: Caps,
 }
 
 #[derive(Clone, Debug)]
@@ -228,6 +232,10 @@ pub struct Trunk {
     pub calls: Option<u32>,
     /// Out; from 0.1 to 1000. `None`: no limit.
     pub calls_per_second: Option<f64>,
+    /// What goes out by it, whoever calls.
+    pub out: Caps,
+    /// Emergency numbers go out by it.
+    pub emergency: bool,
     /// From 5 s to 1 h; `None`: it is not probed.
     pub probe: Option<Duration>,
     /// The carrier's name, where it wants to be called by one; by TLS its certificate must have it.
@@ -348,6 +356,7 @@ impl Config {
         let every_agent = top.table("every_agent");
         let queue_defaults = queue(&every_queue, &QueueSettings::default());
         let agent_defaults = agent(&every_agent, &AgentSettings::default());
+        let out_defaults = trunk::caps(&every_agent).unwrap_or_default();
         every_queue.finish();
         every_agent.finish();
         Config {
@@ -405,6 +414,9 @@ impl Config {
                 wrap_up_done: code(codes, "wrap_up_done"),
                 pauses: pauses(codes),
             }),
+            emergency: section(top, "emergency", |emergency| {
+                emergency.list::<Dialled>("numbers").into_iter().map(|number| number.0).collect()
+            }),
             numbers: each(top, "numbers", |number| Number {
                 number: number.get::<Dialled>("number").0,
                 flow: number.get("flow"),
@@ -423,6 +435,7 @@ impl Config {
                 },
                 number: table.optional::<Dialled>("number").map(|number| number.0),
                 password: password(table, read),
+                out: trunk::caps(table).unwrap_or_else(|| out_defaults.clone()),
             }),
             trunks: each(top, "trunks", |table| trunk::trunk(table, read)),
         }

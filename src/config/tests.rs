@@ -322,6 +322,8 @@ fn a_trunk_has_its_account_and_its_login() {
         priority = 2
         calls = 30
         calls_per_second = 0.5
+        emergency = true
+        out = { denied = ["+882"], minutes_per_day = 600 }
         probe = "30s"
         [[trunks]]
         name = "branch"
@@ -336,6 +338,7 @@ fn a_trunk_has_its_account_and_its_login() {
     assert_eq!(carrier.domain.as_ref().unwrap().0.to_string(), "sip.carrier.example");
     assert_eq!((carrier.priority, carrier.weight, carrier.calls), (2, 1, Some(30)));
     assert_eq!((carrier.calls_per_second, carrier.probe), (Some(0.5), Some(Duration::from_secs(30))));
+    assert_eq!((carrier.emergency, carrier.out.denied.as_slice()), (true, ["+882".to_owned()].as_slice()));
     assert_eq!((branch.calls, branch.calls_per_second, branch.probe), (None, None, None));
     assert_eq!(branch.login.as_ref().unwrap().user, "branch");
     assert!(!format!("{:?}", loaded.config).contains("hidden"));
@@ -366,4 +369,28 @@ account = { user = "a", relm = "r" }
 login = { user = "anna", password = "short" }"#
         )
     );
+}
+
+#[test]
+fn an_agent_may_call_out_what_all_may_or_what_the_own_settings_say() {
+    let file = r#"
+        numbers = []
+        [every_agent]
+        out = { allowed = ["+46"], calls = 1 }
+        [[agents]]
+        name = "anna"
+        [[agents]]
+        name = "bo"
+        out = { calls_per_hour = 5 }
+    "#;
+    let agents = load_with(Some(file), &[], &[]).unwrap().config.agents;
+    assert_eq!((agents[0].out.allowed.len(), agents[0].out.calls), (1, Some(1)));
+    assert_eq!((agents[1].out.allowed.len(), agents[1].out.calls, agents[1].out.calls_per_hour), (0, None, Some(5)));
+}
+
+#[test]
+fn an_emergency_number_means_nothing_else_and_reaches_somebody() {
+    let text = problems("[[trunks]]\nname = 't'\nto = 'udp:203.0.113.1:5060'\n[emergency]\nnumbers = ['112', '100']");
+    assert!(text.contains("`100` is there twice"), "{text}");
+    assert!(text.contains("warning: an agent who dials 112 reaches nobody\n --> /etc/vaxel/vaxel.toml:7:6"), "{text}");
 }

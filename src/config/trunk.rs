@@ -3,6 +3,7 @@
 use super::read::Table;
 use super::values::{Beginning, Hop, Name};
 use super::{Account, Login, Trunk, password};
+use crate::engine::settings::Caps;
 use crate::time::Duration;
 use std::io;
 use std::path::Path;
@@ -52,11 +53,27 @@ pub(super) fn trunk(table: &Table, read: &dyn Fn(&Path) -> io::Result<String>) -
         weight: table.within("weight", 0..=u16::MAX).unwrap_or(1),
         calls: table.within("calls", 1..=1_000_000),
         calls_per_second: table.within("calls_per_second", 0.1..=1000.0),
+        out: caps(table).unwrap_or_default(),
+        emergency: table.optional("emergency").unwrap_or(false),
         probe: table.within("probe", PROBE),
         domain: table.optional("domain"),
         account,
         register,
     }
+}
+
+/// `out` of a trunk, of an agent, or of all agents.
+pub(super) fn caps(table: &Table) -> Option<Caps> {
+    part(table, "out", |out| {
+        let beginnings = |key| out.list::<Beginning>(key).into_iter().map(|beginning| beginning.0).collect();
+        Some(Caps {
+            allowed: beginnings("allowed"),
+            denied: beginnings("denied"),
+            calls: out.within("calls", 0..=1_000_000),
+            calls_per_hour: out.within("calls_per_hour", 0..=100_000),
+            minutes_per_day: out.within("minutes_per_day", 0..=1_000_000),
+        })
+    })
 }
 
 /// A table of a trunk that may be absent, read to its end.

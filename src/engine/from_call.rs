@@ -46,6 +46,7 @@ impl Engine {
                 self.leg_offers.remove(&leg);
                 self.trunks.leg_closed(leg);
                 self.hunts.remove(leg);
+                self.tolls.ended(now, leg);
                 self.say(now, What::LegClosed { call: id, leg, quality });
                 if let Some(call) = self.calls.get_mut(&id) {
                     call.legs.remove(&leg);
@@ -122,7 +123,7 @@ impl Engine {
     }
 
     pub(super) fn on_answered(&mut self, now: Time, leg: LegId) {
-        self.hunt_answered(leg);
+        self.hunt_answered(now, leg);
         let Some((id, _)) = self.call_of(leg) else {
             return self.legs.hang_up(now, leg, 487, None, &mut self.endpoint);
         };

@@ -2,7 +2,6 @@
 
 use super::Engine;
 use super::calls::{Call, Plan, Queued, Stage};
-use super::hunt::EXHAUSTED;
 use crate::acd::{AgentState, Change, Exit};
 use crate::flow::{Action, Facts, Input as FlowInput, Prompt, QueueRequest, QueueResult, Target};
 use crate::ids::{AgentId, CallId, EntryId};
@@ -116,16 +115,19 @@ impl Engine {
                 self.own_call_began(now, agent, id);
                 self.ring_agent(id, agent, name, self.referred_by(id))
             }
-            Plan::Outside { number } => self.hunt(now, id, number).into_iter().collect(),
+            Plan::Outside { number } => match self.hunt(now, id, number) {
+                Ok(leg) => vec![leg],
+                Err(code) => return self.ringing_failed(now, id, code),
+            },
             Plan::Flow(_) | Plan::Ready | Plan::Pause(_) | Plan::EndWrapUp => return,
         };
-        let nobody = rung.is_empty().then_some(if callee.is_some() { 480 } else { EXHAUSTED });
+        let nobody = rung.is_empty();
         if let Some(Call { stage: Stage::Ringing { legs, callee: c, .. }, .. }) = self.calls.get_mut(&id) {
             *legs = rung;
             *c = callee;
         }
-        if let Some(code) = nobody {
-            return self.ringing_failed(now, id, code);
+        if nobody {
+            return self.ringing_failed(now, id, 480);
         }
         self.schedule(id);
     }

@@ -33,7 +33,8 @@ impl Engine {
     }
 
     fn on_invite(&mut self, now: Time, id: InviteId, request: &Request, hop: &Hop) {
-        if self.drain.is_some() || self.calls.len() >= self.settings.limits.calls {
+        let emergency = self.is_emergency(request.uri.user().unwrap_or_default());
+        if !emergency && (self.drain.is_some() || self.calls.len() >= self.settings.limits.calls) {
             let reason = if self.drain.is_some() { "draining" } else { "too_many_calls" };
             return self.refuse(now, id, 503, self.retry_later(), reason);
         }
@@ -56,6 +57,10 @@ impl Engine {
         let plan = match self.plan_for(&dialled) {
             // Numbers of agents and codes are for those inside.
             Some(plan) if caller_agent.is_some() || matches!(plan, Plan::Flow(_)) => plan,
+            // Whom a trunk would bring here is in need, and nobody here can help: the carrier must find another way.
+            _ if self.is_emergency(&dialled) => {
+                return self.refuse(now, id, 404, Headers::default(), "emergency_number");
+            }
             _ => return self.refuse(now, id, 404, Headers::default(), "unknown_number"),
         };
         if let (Plan::Agent(callee), Some(caller)) = (&plan, caller_agent)
@@ -256,6 +261,8 @@ impl Engine {
         let codes = &self.settings.codes;
         if number.is_empty() {
             None
+        } else if self.is_emergency(number) {
+            (!self.takers(number).is_empty()).then(|| Plan::Outside { number: number.to_owned() })
         } else if let Some(entry) = self.settings.numbers.iter().find(|n| n.number == number) {
             Some(Plan::Flow(entry.flow.clone()))
         } else if let Some(agent) = self.agents.numbered(number).or_else(|| self.agents.named(number)) {

@@ -3,18 +3,16 @@
 use super::Engine;
 use super::calls::Stage;
 use super::settings::Trunk;
+use super::tolls::Cap;
 use super::trunks::Way;
 use crate::call::LegFailure;
-use crate::ids::{CallId, LegId};
+use crate::ids::{AgentId, CallId, LegId};
 use crate::record::What;
 use crate::time::{Duration, Time};
 use std::collections::{BTreeMap, VecDeque};
 
 /// A carrier that has said nothing at all for so long is given up, if there is another.
 pub const SILENCE: Duration = Duration::from_secs(4);
-
-/// What a caller is told when no way is left.
-pub const EXHAUSTED: u16 = 503;
 
 /// The leg that is being tried, and what could be tried after it.
 pub(super) struct Hunt {
@@ -64,6 +62,8 @@ pub(super) enum NoWay {
     Exhausted,
     /// Those that are left carry as much as they may.
     Full,
+    /// The caller, or those that are left, may not call there, or not any more.
+    Cap(Cap),
 }
 
 impl NoWay {
@@ -71,42 +71,89 @@ impl NoWay {
         match self {
             NoWay::Exhausted => "exhausted",
             NoWay::Full => "trunk_full",
+            NoWay::Cap(cap) => cap.name(),
+        }
+    }
+
+    /// What the caller is told.
+    fn code(self) -> u16 {
+        match self {
+            NoWay::Exhausted | NoWay::Full => 503,
+            NoWay::Cap(_) => 403,
         }
     }
 }
 
 impl Engine {
-    /// The trunks that take this number: those that name its longest beginning.
+    /// The trunks that take this number: those that name its longest beginning, and for emergencies those that are marked.
     pub(super) fn takers(&self, number: &str) -> Vec<(usize, &Trunk)> {
+        let trunks = self.settings.trunks.iter().enumerate().filter(|(_, trunk)| trunk.sends);
+        if self.is_emergency(number) {
+            return trunks.filter(|(_, trunk)| trunk.emergency).collect();
+        }
         let longest =
             |t: &Trunk| t.takes.iter().filter(|start| number.starts_with(start.as_str())).map(String::len).max();
-        let trunks = self.settings.trunks.iter().enumerate().filter(|(_, trunk)| trunk.sends);
         let takers: Vec<_> = trunks.filter_map(|(at, trunk)| Some((at, trunk, longest(trunk)?))).collect();
         let best = takers.iter().map(|(.., length)| *length).max();
         takers.into_iter().filter(|(.., length)| Some(*length) == best).map(|(at, trunk, _)| (at, trunk)).collect()
     }
 
-    /// Rings a number outside by the best way; the leg that is tried now. `None`: there is none, which is told.
-    pub(super) fn hunt(&mut self, now: Time, call: CallId, number: String) -> Option<LegId> {
+    pub(super) fn is_emergency(&self, number: &str) -> bool {
+        self.settings.emergency.iter().any(|emergency| emergency == number)
+    }
+
+    /// Rings a number outside by the best way; the leg that is tried now.
+    ///
+    /// # Errors
+    ///
+    /// There is no way, which is told; the code is for the caller.
+    pub(super) fn hunt(&mut self, now: Time, call: CallId, number: String) -> Result<LegId, u16> {
         let mut draws = std::iter::repeat_with(|| self.endpoint.draw()).take(32).collect::<Vec<_>>();
-        let ways = self.trunks.ways(now, &self.takers(&number), || draws.pop().unwrap_or(0));
+        let emergency = self.is_emergency(&number);
+        let ways = self.trunks.ways(now, &self.takers(&number), emergency, || draws.pop().unwrap_or(0));
+        if let Some(agent) = self.who_calls_out(call).filter(|_| !emergency) {
+            let caps = &self.settings.agents[agent.0 as usize].out;
+            if let Err(cap) = self.tolls.check_agent(now, agent, caps, &number) {
+                return Err(self.no_way(now, call, NoWay::Cap(cap)));
+            }
+            self.tolls.agent_called(now, agent, caps);
+        }
         self.try_next(now, call, number, ways)
     }
 
-    fn try_next(&mut self, now: Time, call: CallId, number: String, mut left: VecDeque<Way>) -> Option<LegId> {
+    fn try_next(&mut self, now: Time, call: CallId, number: String, mut left: VecDeque<Way>) -> Result<LegId, u16> {
+        let emergency = self.is_emergency(&number);
+        let agent = self.who_calls_out(call);
         let mut why = NoWay::Exhausted;
         while let Some(way) = left.pop_front() {
-            if !self.trunks.admit(now, way.trunk, &self.settings.trunks[way.trunk]) {
-                why = NoWay::Full;
-                continue;
+            let trunk = &self.settings.trunks[way.trunk];
+            if !emergency {
+                if let Err(cap) = self.tolls.check_trunk(now, way.trunk, &trunk.out, &number) {
+                    why = NoWay::Cap(cap);
+                    continue;
+                }
+                if !self.trunks.admit(now, way.trunk, trunk) {
+                    why = NoWay::Full;
+                    continue;
+                }
             }
-            let leg = self.ring_outside(call, way, &number)?;
+            let Some(leg) = self.ring_outside(call, way, &number) else { break };
+            self.tolls.began(now, leg, agent, way.trunk, &self.settings.trunks[way.trunk].out);
             self.hunts.silent.push_back((now + SILENCE, leg));
             self.hunts.by_leg.insert(leg, Hunt { number, way, left, rings: false });
-            return Some(leg);
+            return Ok(leg);
         }
+        Err(self.no_way(now, call, why))
+    }
+
+    /// The agent whose caps count: who transfers the caller, or who calls. `None`: a flow sends the caller on.
+    fn who_calls_out(&self, call: CallId) -> Option<AgentId> {
+        self.transferring_agent(call).or_else(|| self.calls.get(&call)?.caller_agent)
+    }
+
+    fn no_way(&mut self, now: Time, call: CallId, why: NoWay) -> u16 {
         self.say(now, What::NoWayOut { call, reason: why.name().into() });
-        None
+        why.code()
     }
 
     /// A leg of a call out failed. True: another way is tried, or the caller was told that there is none.
@@ -138,10 +185,10 @@ impl Engine {
         let next = self.try_next(now, id, number, left);
         if let Some(Stage::Ringing { legs, .. }) = self.calls.get_mut(&id).map(|call| &mut call.stage) {
             legs.retain(|l| *l != leg);
-            legs.extend(next);
+            legs.extend(next.ok());
         }
-        if next.is_none() {
-            self.ringing_failed(now, id, EXHAUSTED);
+        if let Err(code) = next {
+            self.ringing_failed(now, id, code);
         }
         self.schedule(id);
     }
@@ -165,7 +212,8 @@ impl Engine {
     }
 
     /// Somebody answered.
-    pub(super) fn hunt_answered(&mut self, leg: LegId) {
+    pub(super) fn hunt_answered(&mut self, now: Time, leg: LegId) {
+        self.tolls.answered(now, leg);
         if let Some(hunt) = self.hunts.by_leg.remove(&leg)
             && let Some(target) = self.trunks.target_mut(hunt.way)
         {

@@ -17,10 +17,11 @@ mod hunt;
 mod phones;
 mod replaces;
 pub mod settings;
+mod tolls;
 mod transfers;
 pub mod trunks;
 
-pub use settings::{Agent, Codes, Limits, Login, Network, Number, Settings, Target, Trunk};
+pub use settings::{Agent, Caps, Codes, Limits, Login, Network, Number, Settings, Target, Trunk};
 
 use crate::acd::{Acd, AcdEvent, Change};
 use crate::call::Legs;
@@ -37,6 +38,7 @@ use hunt::Hunts;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use tolls::Tolls;
 use trunks::Trunks;
 
 /// What the switchboard is told.
@@ -103,6 +105,7 @@ pub struct Engine {
     agents: Agents,
     trunks: Trunks,
     hunts: Hunts,
+    tolls: Tolls,
     queues: Vec<Queue>,
     queue_ids: BTreeMap<String, QueueId>,
     calls: BTreeMap<CallId, Call>,
@@ -137,6 +140,7 @@ impl Engine {
         let mut engine = Engine {
             trunks: Trunks::new(now, &settings.trunks, &mut endpoint),
             hunts: Hunts::default(),
+            tolls: Tolls::default(),
             endpoint,
             registrar: Registrar::new(settings.registrar),
             auth: Authenticator::new(&settings.realm, settings.auth_key, NONCE_LIFETIME)
@@ -294,6 +298,7 @@ impl Engine {
             ("wakes", self.wakes.len()),
             ("pings", self.pings.len()),
             ("hunts", self.hunts.len()),
+            ("tolls", self.tolls.len()),
             ("INVITE usages", self.endpoint.usages()),
             ("transactions", self.endpoint.transactions()),
         ]

@@ -16,9 +16,25 @@ pub struct Number {
     pub flow: String,
 }
 
+/// What may be called out, by an agent or by way of a trunk.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Caps {
+    /// Beginnings of numbers that may be called; empty: all that are not denied.
+    pub allowed: Vec<String>,
+    pub denied: Vec<String>,
+    /// At a time.
+    pub calls: Option<u32>,
+    /// In any hour.
+    pub calls_per_hour: Option<u32>,
+    /// Of talk, in a day of UTC.
+    pub minutes_per_day: Option<u32>,
+}
+
 #[derive(Clone, PartialEq)]
 pub struct Agent {
     pub settings: AgentSettings,
+    /// What the agent may call outside.
+    pub out: Caps,
     /// What other agents dial to reach this one.
     pub number: String,
     /// Digest password of the account, whose user name is the agent's name.
@@ -51,6 +67,10 @@ pub struct Trunk {
     pub calls: Option<u32>,
     /// Calls that are sent to it in a second; above 0. `None`: no limit.
     pub calls_per_second: Option<f64>,
+    /// What goes out by it, whoever calls.
+    pub out: Caps,
+    /// Emergency numbers go out by it, whatever it takes otherwise and whatever its limits are.
+    pub emergency: bool,
     /// How often OPTIONS asks whether it is there; `None`: never.
     pub probe: Option<Duration>,
     /// The carrier's name in what we ask of it; `None`: its address stands there.
@@ -171,6 +191,8 @@ pub struct Settings {
     pub queues: Vec<QueueSettings>,
     pub agents: Vec<Agent>,
     pub trunks: Vec<Trunk>,
+    /// Numbers for emergencies: agents reach them at once, and nobody else is connected to them.
+    pub emergency: Vec<String>,
     pub codes: Codes,
     pub limits: Limits,
     /// Language of what is said to agents.

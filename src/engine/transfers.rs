@@ -193,6 +193,11 @@ impl Engine {
         Some(party)
     }
 
+    /// Whose transfer is being rung.
+    pub(super) fn transferring_agent(&self, id: CallId) -> Option<AgentId> {
+        self.calls.get(&id)?.transfer.as_ref()?.by.agent
+    }
+
     /// What the phones that a transfer rings are told of who transferred (RFC 3892).
     pub(super) fn referred_by(&self, id: CallId) -> Headers {
         let transfer = self.calls.get(&id).and_then(|call| call.transfer.as_ref());

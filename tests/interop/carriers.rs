@@ -104,7 +104,9 @@ impl Drop for Kamailio {
     fn drop(&mut self) {
         // It ends its own children, if it is asked.
         let pid = rustix::process::Pid::from_child(&self.0);
-        drop(rustix::process::kill_process(pid, rustix::process::Signal::TERM));
+        if rustix::process::kill_process(pid, rustix::process::Signal::TERM).is_err() {
+            eprintln!("Kamailio had ended before");
+        }
         drop(self.0.wait());
     }
 }

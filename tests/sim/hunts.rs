@@ -2,7 +2,7 @@
 
 use crate::carriers::{House, Manner, address, hop, target, trunk};
 use vaxel::engine::trunks::Figures;
-use vaxel::engine::{Input, Target, Trunk};
+use vaxel::engine::{Caps, Input, Target, Trunk};
 use vaxel::record::{TrunkNews, What};
 use vaxel::time::Duration;
 
@@ -228,5 +228,81 @@ fn the_places_of_one_trunk_are_tried_in_their_order_and_may_be_others_later() {
     house.calls(0, NUMBER);
     house.pass(SECOND);
     assert_eq!((house.called(1), house.called(2), house.heard(0)), (1, 1, Some(503)));
+    house.over();
+}
+
+#[test]
+fn an_agent_calls_no_more_and_nowhere_else_than_the_caps_allow() {
+    let caps = Caps { denied: vec!["+882".into()], calls_per_hour: Some(2), ..Caps::default() };
+    let mut house = House::with(vec![trunk(1)], &[Manner::Answers], |settings| settings.agents[0].out = caps);
+    for (number, code) in [("+8821", 403), (NUMBER, 200), (NUMBER, 200), (NUMBER, 403)] {
+        house.calls(0, number);
+        house.pass(SECOND);
+        assert_eq!(house.heard(0), Some(code), "{number}");
+        house.hangs_up(0);
+        house.pass(SECOND);
+    }
+    assert_eq!(no_way(&house), ["destination", "calls_per_hour"]);
+    house.pass(3600 * SECOND);
+    house.calls(0, NUMBER);
+    house.pass(SECOND);
+    assert_eq!(house.heard(0), Some(200), "an hour later");
+    house.over();
+}
+
+#[test]
+fn a_trunk_has_caps_of_its_own_and_another_may_take_what_it_may_not() {
+    let mut trunks = two();
+    trunks[0].out = Caps { minutes_per_day: Some(1), ..Caps::default() };
+    let mut house = House::new(trunks, &[Manner::Answers, Manner::Answers]);
+    for (first, second) in [(1, 0), (1, 1)] {
+        house.calls(0, NUMBER);
+        house.pass(90 * SECOND);
+        assert_eq!((house.called(1), house.called(2), house.heard(0)), (first, second, Some(200)));
+        house.hangs_up(0);
+        house.pass(SECOND);
+    }
+    house.over();
+}
+
+#[test]
+fn an_emergency_is_tried_even_where_a_carrier_said_to_wait() {
+    let carrier = Trunk { emergency: true, ..trunk(1) };
+    let mut house = House::new(vec![carrier], &[Manner::Refuses(503, Some(600))]);
+    house.calls(0, NUMBER);
+    house.pass(SECOND);
+    house.peers[1].manner = Manner::Answers;
+    for (number, code) in [(NUMBER, 503), ("112", 200)] {
+        house.calls(0, number);
+        house.pass(SECOND);
+        assert_eq!(house.heard(0), Some(code), "{number}");
+    }
+    house.over();
+}
+
+#[test]
+fn an_emergency_goes_out_at_once_whatever_the_caps_and_only_by_the_trunk_for_it() {
+    let nothing = Caps { calls: Some(0), allowed: vec!["+46".into()], ..Caps::default() };
+    let mut trunks = two();
+    trunks[1] = Trunk { takes: Vec::new(), emergency: true, calls: Some(0), out: nothing.clone(), ..trunks[1].clone() };
+    let mut house = House::with(trunks, &[Manner::Answers, Manner::Answers], |settings| {
+        settings.agents[0].out = nothing;
+        settings.limits.calls = 0;
+    });
+    house.calls(0, "112");
+    house.pass(SECOND);
+    assert_eq!((house.called(1), house.called(2), house.heard(0)), (0, 1, Some(200)));
+    assert_eq!(house.peers[2].invites[0].1.uri.user(), Some("112"));
+    house.over();
+}
+
+#[test]
+fn an_emergency_that_a_trunk_brings_is_refused_and_told() {
+    let from = vec![vaxel::engine::Network { address: address(1).ip(), prefix: 32 }];
+    let mut house = House::new(vec![Trunk { from, emergency: true, ..trunk(1) }], &[Manner::Answers]);
+    house.calls(1, "112");
+    house.pass(SECOND);
+    let told = |what: &What| matches!(what, What::CallRefused { code: 404, reason } if &**reason == "emergency_number");
+    assert!(house.heard(1) == Some(404) && house.told.iter().any(told) && house.called(1) == 0);
     house.over();
 }

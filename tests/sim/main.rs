@@ -106,6 +106,7 @@ fn settings(agents: u32, queue: QueueSettings) -> Settings {
                 settings: AgentSettings { name: format!("agent{i}"), skills: skills(i), ..AgentSettings::default() },
                 number: format!("{}", 2000 + i),
                 password: format!("secret{i}"),
+                out: Default::default(),
             })
             .collect(),
         // Callers come from everywhere but the agents' addresses, which are told apart by their accounts.
@@ -114,6 +115,7 @@ fn settings(agents: u32, queue: QueueSettings) -> Settings {
             from: vec![Net { address: [0, 0, 0, 0].into(), prefix: 0 }],
             ..Trunk::default()
         }],
+        emergency: vec!["112".into()],
         codes: Codes {
             ready: "*1".into(),
             pauses: BTreeMap::from([("*2".to_owned(), "break".to_owned())]),

@@ -30,7 +30,11 @@ fn house() -> Settings {
 
 /// Anna talks with a caller whom the queue gave her; Bjorn is free.
 fn talking() -> Story {
-    let mut story = Story::new(house());
+    talking_in(house())
+}
+
+fn talking_in(house: Settings) -> Story {
+    let mut story = Story::new(house);
     story.world.add_phone(LINE_2, "agent0", Some("secret0"));
     story.world.add_phone(OUTSIDE, "+468", None);
     story.world.add_phone(SECOND_CALLER, "+46702", None);
@@ -133,6 +137,17 @@ fn whom_nobody_takes_the_agent_has_back() {
     let contacts = over(story);
     assert_eq!(talks(&contacts[0]), ["agent0"; 4]);
     assert_eq!(segments(&contacts[0])[1..].iter().map(|s| s.2).collect::<Vec<_>>(), [Some(486), Some(408), Some(480)]);
+}
+
+#[test]
+fn who_may_not_call_a_number_outside_transfers_nobody_there_either() {
+    let mut house = house();
+    house.agents[0].out.denied = vec!["+4687".into()];
+    let mut story = talking_in(house);
+    story.act(ANNA, Act::Transfer("+4687000000".into()));
+    assert_eq!(told(&story, ANNA).last(), Some(&403));
+    assert!(is_talking(&story, ANNA) && is_talking(&story, CALLER), "the agent has the caller back");
+    over(story);
 }
 
 #[test]

@@ -59,11 +59,19 @@ pub(super) const OUTCOMES: [Outcome; 6] =
 const ENDERS: [EndedBy; 4] = [EndedBy::Caller, EndedBy::Agent, EndedBy::Flow, EndedBy::System];
 
 /// What the engine says today; a new reason gets its child when it first comes.
-const REFUSALS: [&str; 7] =
-    ["draining", "too_many_calls", "forbidden", "unknown_number", "own_number", "trunk_full", "bad_replaces"];
+const REFUSALS: [&str; 8] = [
+    "draining",
+    "too_many_calls",
+    "forbidden",
+    "unknown_number",
+    "own_number",
+    "trunk_full",
+    "bad_replaces",
+    "emergency_number",
+];
 
 /// Why a call out finds no trunk.
-const NO_WAYS: [&str; 2] = ["exhausted", "trunk_full"];
+const NO_WAYS: [&str; 6] = ["exhausted", "trunk_full", "destination", "calls", "calls_per_hour", "minutes_per_day"];
 
 const TRANSFER_RESULTS: [&str; 3] = ["connected", "failed", "refused"];
 

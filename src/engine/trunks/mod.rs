@@ -158,8 +158,15 @@ impl Trunks {
         settings.calls.is_some_and(|calls| self.list[trunk].legs >= calls as usize)
     }
 
-    /// All ways to a number that these trunks take, best first, those that failed lately last.
-    pub fn ways(&self, now: Time, trunks: &[(usize, &Trunk)], mut draw: impl FnMut() -> u64) -> VecDeque<Way> {
+    /// All ways to a number that these trunks take, best first, those that failed lately last. `desperate`: also those that
+    /// rest or are down.
+    pub fn ways(
+        &self,
+        now: Time,
+        trunks: &[(usize, &Trunk)],
+        desperate: bool,
+        mut draw: impl FnMut() -> u64,
+    ) -> VecDeque<Way> {
         let (mut good, mut doubtful) = (VecDeque::new(), VecDeque::new());
         let rank: Vec<(u16, u16)> = trunks.iter().map(|(_, trunk)| (trunk.priority, trunk.weight)).collect();
         for place in order::order(&rank, &mut draw) {
@@ -171,6 +178,7 @@ impl Trunks {
                 match targets[target].usable(now) {
                     Usable::Now => good.push_back(way),
                     Usable::Last => doubtful.push_back(way),
+                    Usable::No if desperate => doubtful.push_back(way),
                     Usable::No => {}
                 }
             }
