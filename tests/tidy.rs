@@ -38,8 +38,10 @@ const SHARED: [&str; 2] = ["ids", "time"];
 const LINES_MAX: usize = 650;
 
 /// Longer files, each with its limit and the reason.
-const LONGER: &[(&str, usize, &str)] =
-    &[("src/flow/yaml.rs", 760, "one deserializer, which serde wants to have a method for every kind of value")];
+const LONGER: &[(&str, usize, &str)] = &[
+    ("src/flow/yaml.rs", 760, "one deserializer, which serde wants to have a method for every kind of value"),
+    ("src/sip/endpoint.rs", 670, "the front door of a room: every verb and event with its contract"),
+];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

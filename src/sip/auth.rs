@@ -77,9 +77,9 @@ impl Authenticator {
     /// Judges the Authorization headers of `request`. `password` gives that of a user, `None` for an unknown one.
     ///
     /// Each count of a nonce is accepted once. Without `qop` there is no count, so such a nonce is good for one request.
-    /// The `uri` parameter must name the user of the Request-URI. Its host, port and parameters need not be the same, because
-    /// phones behind proxies and balancers write the one they know; nor anything in a REGISTER, whose Request-URI says
-    /// nothing of what it does.
+    /// The `uri` parameter must not name another user than the Request-URI. Some (SIPp) name none. Its host, port and
+    /// parameters need not be the same, because phones behind proxies and balancers write the one they know; nor anything in
+    /// a REGISTER, whose Request-URI says nothing of what it does.
     pub fn check(&mut self, now: Time, request: &Request, password: impl Fn(&str) -> Option<String>) -> Verdict {
         let Some(credentials) = self.credentials(request) else {
             return Verdict::Challenge { stale: false };
@@ -183,7 +183,8 @@ impl Authenticator {
 
 /// Whether credentials for `uri` are for what `request` asks; see [`Authenticator::check`].
 fn is_for(request: &Request, uri: &str) -> bool {
-    request.method == Method::Register || uri.parse::<Uri>().is_ok_and(|uri| uri.user() == request.uri.user())
+    request.method == Method::Register
+        || uri.parse::<Uri>().is_ok_and(|uri| uri.user().is_none() || uri.user() == request.uri.user())
 }
 
 /// Which counts of one nonce were used: the highest, and the 64 below it. Lower ones count as used.
@@ -365,6 +366,7 @@ mod tests {
         assert_eq!(invite(1, "sip:201@vaxel.example", "nonsense"), other);
         assert_eq!(invite(1, "sip:201@192.0.2.1:5062;transport=tcp", "sip:201@vaxel.example"), accepted());
         assert_eq!(invite(2, "sip:%2B46@vaxel.example", "sip:+46@vaxel.example"), accepted());
+        assert_eq!(invite(3, "sip:201@vaxel.example", "sip:192.0.2.1:5060"), accepted());
         // With a wrong password nothing is told of it.
         let login = Login { user: "anna", password: "?", method: &Method::Invite, uri: "sip:1@h", cnonce: "c", nc: 3 };
         let mut request = Request { method: Method::Invite, ..register("x") };

@@ -214,7 +214,9 @@ impl std::fmt::Display for Credentials {
         lex::write_quoted(f, &self.nonce)?;
         f.write_str(", uri=")?;
         lex::write_quoted(f, &self.uri)?;
-        write!(f, ", response=\"{}\", algorithm={}", self.response, self.algorithm.as_str())?;
+        f.write_str(", response=")?;
+        lex::write_quoted(f, &self.response)?;
+        write!(f, ", algorithm={}", self.algorithm.as_str())?;
         if let Some(opaque) = &self.opaque {
             f.write_str(", opaque=")?;
             lex::write_quoted(f, opaque)?;

@@ -12,6 +12,7 @@ mod lost;
 mod races;
 mod refusals;
 mod restart;
+mod scanners;
 mod script;
 mod secure;
 mod server;

@@ -1,8 +1,8 @@
-//! Strangers by the thousand, and a phone and a talk that must not notice. `VAXEL_FLOOD_SECONDS=10 cargo test --release --test
+//! Strangers by the thousand, and a phone and a talk that must not notice. `FLOOD_SECONDS=10 cargo test --release --test
 //! loopback flood -- --nocapture` is the whole of it; without the variable it is two seconds.
 
 use crate::HERE;
-use crate::asker::{Ask, Asker, fresh};
+use crate::asker::{Ask, Asker, fresh, read};
 use crate::house::{PATIENCE, metrics};
 use crate::program::Program;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
@@ -13,6 +13,7 @@ use vaxel::audio::measure;
 use vaxel::edge::Clock;
 use vaxel::edge::softphone::{Do, SoftPhone};
 use vaxel::sim::PhoneEvent;
+use vaxel::sip::Message;
 use vaxel::sip::Transport::Udp;
 
 const PER_SECOND: usize = 5000;
@@ -66,13 +67,23 @@ fn asks(phone: &mut Asker, limit: Duration) -> Vec<f64> {
     let mut times = Vec::new();
     while Instant::now() < end {
         let text = phone.write(&Ask::new("OPTIONS", "sip:vaxel", "dora"));
+        let id = read(&text).headers.call_id().expect("we wrote one").to_owned();
         let began = Instant::now();
-        assert_eq!(phone.ask(&text).code, 200);
+        // What the system's buffer has no room for is lost; a phone asks again (Timer E).
+        while !is_answered(phone, &text, &id) {
+            assert!(began.elapsed() < PATIENCE, "the phone is not answered");
+        }
         times.push(began.elapsed().as_secs_f64() * 1e3);
         std::thread::sleep(Duration::from_millis(10));
     }
     times.sort_by(f64::total_cmp);
     times
+}
+
+fn is_answered(phone: &mut Asker, text: &str, id: &str) -> bool {
+    phone.send(text.as_bytes());
+    let is_it = |message: &Message| message.headers().get("Call-ID") == Some(id);
+    std::iter::from_fn(|| phone.next(Duration::from_millis(500))).any(|message| is_it(&message))
 }
 
 fn shown(times: &[f64]) -> String {
@@ -82,7 +93,7 @@ fn shown(times: &[f64]) -> String {
 
 #[test]
 fn a_flood_of_strangers_is_noticed_by_no_phone_and_no_talk() {
-    let seconds = std::env::var("VAXEL_FLOOD_SECONDS").ok().and_then(|s| s.parse().ok()).unwrap_or(2);
+    let seconds = std::env::var("FLOOD_SECONDS").ok().and_then(|s| s.parse().ok()).unwrap_or(2);
     let program = Program::start_with(Stdio::inherit(), "error", MORE);
     let clock = Clock::start();
     let phone = |user: &str, password: &str, tone, seed| {

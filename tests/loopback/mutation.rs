@@ -1,4 +1,4 @@
-//! Damaged messages by the thousand, from a fixed seed. `VAXEL_MUTATIONS=1000000 cargo test --release --test loopback mutation --
+//! Damaged messages by the thousand, from a fixed seed. `MUTATIONS=1000000 cargo test --release --test loopback mutation --
 //! --nocapture` is the whole of it; without the variable it is a fiftieth. WebSocket has its place in `kinds` below.
 
 #[path = "../fuzz/mutator.rs"]
@@ -17,7 +17,10 @@ use std::time::{Duration, Instant};
 use vaxel::sip::Transport::{Tcp, Udp};
 
 /// Strangers are not to be dropped unread here.
-const MORE: &str = "\n[limits]\nstrangers = 100000\nstrangers_burst = 1000000\nstrangers_total = 1000000\n";
+const MORE: &str = "\n[limits]\nstrangers = 100000\nstrangers_burst = 1000000\nstrangers_total = 1000000\n[[trunks]]\nname = \"careless\"\nfrom = [\"127.0.0.78\"]\n";
+/// Answers go wherever a damaged Via says: to addresses that nobody else has.
+const STRANGER: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 77));
+const TRUNK: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 78));
 /// Messages between two control requests; as many as surely fit the socket's buffer.
 const BATCH: usize = 50;
 
@@ -72,14 +75,13 @@ fn kilobytes(program: &Program) -> u64 {
 
 #[test]
 fn damaged_messages_harm_nobody_and_leave_nothing() {
-    let wanted = std::env::var("VAXEL_MUTATIONS").ok().and_then(|n| n.parse().ok()).unwrap_or(20_000);
+    let wanted = std::env::var("MUTATIONS").ok().and_then(|n| n.parse().ok()).unwrap_or(20_000);
     let mut program = Program::start_with(Stdio::inherit(), "error", MORE);
     let mut control = Asker::new(Udp, carrier(true), program.sip);
     let seeds = seeds(&control);
     let mut random = Random(4475);
-    let stranger = UdpSocket::bind((HERE, 0)).expect("a port");
-    let other: IpAddr = Ipv4Addr::new(127, 0, 0, 9).into();
-    let trunk = UdpSocket::bind((carrier(true), 0)).expect("a port");
+    let stranger = UdpSocket::bind((STRANGER, 0)).expect("a port");
+    let trunk = UdpSocket::bind((TRUNK, 0)).expect("a port");
     // Nobody reads the answers; the system drops what is too much.
     let (mut times, mut before, mut sent) = (Vec::new(), 0, 0);
     let began = Instant::now();
@@ -91,7 +93,7 @@ fn damaged_messages_harm_nobody_and_leave_nothing() {
         match kinds {
             0 => bytes.iter().for_each(|bytes| drop(trunk.send_to(bytes, program.sip))),
             1 | 2 => {
-                let home = if kinds == 1 { carrier(true) } else { other };
+                let home = if kinds == 1 { TRUNK } else { STRANGER };
                 // Most break the stream, so each connection carries a few.
                 for few in bytes.chunks_mut(5) {
                     let mut stream = connect(home, program.tcp);
