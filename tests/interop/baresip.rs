@@ -86,6 +86,11 @@ impl Baresip {
         self.command_with("dial", number);
     }
 
+    /// Sends the other end of the call elsewhere.
+    pub fn transfer(&mut self, uri: &str) {
+        self.command_with("transfer", uri);
+    }
+
     pub fn ask_options(&mut self, uri: &str) {
         self.command_with("options", uri);
     }
@@ -159,7 +164,7 @@ impl Drop for Baresip {
     }
 }
 
-fn write_tone(path: &std::path::Path, frequency: f64) {
+pub fn write_tone(path: &std::path::Path, frequency: f64) {
     let spec =
         hound::WavSpec { channels: 1, sample_rate: 8000, bits_per_sample: 16, sample_format: hound::SampleFormat::Int };
     let mut wav = hound::WavWriter::create(path, spec).expect("a tone can be written");
