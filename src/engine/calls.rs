@@ -1,7 +1,7 @@
 //! A call from the INVITE that made it to the end of its last leg.
 
 use super::Engine;
-use super::transfers::{Departing, Transfer};
+use super::transfers::{Departing, TookBack, Transfer};
 use super::trunks::Way;
 use crate::acd::{Change, Exit, Outcome};
 use crate::call::Dial;
@@ -48,6 +48,7 @@ pub(super) struct Call {
     pub queued: Option<Queued>,
     pub transfer: Option<Box<Transfer>>,
     pub departing: Vec<Departing>,
+    pub took_back: Option<TookBack>,
     /// Legs that are about to take another's place.
     pub replacing: Vec<(LegId, LegId)>,
 }

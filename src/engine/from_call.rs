@@ -211,7 +211,7 @@ impl Engine {
             Some(Stage::Talking(talk)) => talk.leg == leg,
             _ => false,
         };
-        if !talking {
+        if !talking || self.not_taken_back(now, id, leg) {
             return;
         }
         self.disconnect(now, id);
@@ -260,6 +260,8 @@ fn outcome_of(failure: &LegFailure) -> Outcome {
     match failure {
         // Busy Here, Busy Everywhere.
         LegFailure::Refused(486 | 600) => Outcome::Busy,
+        // A phone that sends its calls elsewhere is not followed: where to, the queue decides.
+        LegFailure::Refused(300..400) => Outcome::Declined,
         // Decline; Temporarily Unavailable is what phones say for "reject" and "do not disturb"; Forbidden.
         LegFailure::Refused(603 | 480 | 403 | 487) => Outcome::Declined,
         LegFailure::Refused(408) => Outcome::NoAnswer,

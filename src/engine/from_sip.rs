@@ -109,6 +109,7 @@ impl Engine {
                 queued: None,
                 transfer: None,
                 departing: Vec::new(),
+                took_back: None,
                 replacing: Vec::new(),
             },
         );

@@ -26,6 +26,9 @@ use std::sync::Arc;
 /// How long the phone of who transferred may take to hang up; then we do.
 const DEPARTURE: Duration = Duration::from_secs(4);
 
+/// A phone that hangs up so soon after a transfer failed does so by itself: nobody has spoken with the caller again.
+const BY_ITSELF: Duration = Duration::from_secs(2);
+
 /// Added to the priority of callers who come back from a transfer that found nobody, so that they are next.
 pub(super) const COMES_BACK: i32 = 1_000_000;
 
@@ -57,6 +60,13 @@ pub(super) struct Transfer {
 pub(super) struct Departing {
     party: Party,
     pub until: Time,
+}
+
+/// An agent whose transfer failed has the caller again.
+pub(super) struct TookBack {
+    leg: LegId,
+    at: Time,
+    code: u16,
 }
 
 /// Why a REFER is refused: code and words.
@@ -247,10 +257,23 @@ impl Engine {
         call.departing.retain(|departing| departing.party.leg != by.leg);
         let Party { leg, agent, entry, name } = by;
         call.stage = Stage::Talking(Talk { leg, agent, with: name.clone(), entry, since: now });
+        call.took_back = Some(TookBack { leg, at: now, code });
         self.legs.bridge(caller, leg);
         self.say(now, What::Connected { call: id, leg, with: name });
         self.heed_holds(now, id);
         self.schedule(id);
+    }
+
+    /// The talking agent's leg is over. True: the phone hung up because its transfer had failed, so the caller comes back.
+    pub(super) fn not_taken_back(&mut self, now: Time, id: CallId, leg: LegId) -> bool {
+        let Some(call) = self.calls.get_mut(&id) else { return false };
+        let Stage::Talking(Talk { agent, .. }) = call.stage else { return false };
+        let Some(back) = call.took_back.take().filter(|back| back.leg == leg && now.since(back.at) < BY_ITSELF) else {
+            return false;
+        };
+        self.disconnect(now, id);
+        self.come_back(now, id, agent, back.code);
+        true
     }
 
     /// The transfer failed and its agent has hung up already. Whom a queue had given goes back to the front of that queue;

@@ -132,6 +132,7 @@ fn whom_nobody_takes_the_agent_has_back() {
     story.act(BJORN, Act::Unregister);
     story.act(ANNA, Act::Transfer("2001".into()));
     assert_eq!(told(&story, ANNA)[8..], [202, 100, 480]);
+    story.pass(Duration::from_secs(2));
     story.act(ANNA, Act::HangUp);
     assert_eq!(story.phase("agent0"), Some(AgentPhase::WrapUp));
     let contacts = over(story);
@@ -195,6 +196,40 @@ fn who_hung_up_before_the_transfer_failed_does_not_lose_the_caller_who_is_next_i
     let first = contacts.iter().find(|contact| contact.from == "+46701").unwrap();
     assert_eq!(first.waits.iter().map(|wait| wait.exit).collect::<Vec<_>>(), [Some(Exit::Answered); 2]);
     assert_eq!(talks(first), ["agent0", "agent0"]);
+}
+
+#[test]
+fn a_phone_that_hangs_up_because_its_transfer_failed_does_not_lose_the_caller_either() {
+    let mut story = talking();
+    story.act(ANNA, Act::Transfer("2001".into()));
+    story.act(BJORN, Act::Decline(486));
+    story.act(ANNA, Act::HangUp);
+    assert!(is_talking(&story, CALLER));
+    assert_eq!(story.phase("agent0"), Some(AgentPhase::WrapUp));
+    story.pass(Duration::from_secs(15));
+    story.act(ANNA, Act::Answer);
+    assert!(is_talking(&story, ANNA) && is_talking(&story, CALLER), "after wrap-up the caller is offered again");
+    story.act(ANNA, Act::HangUp);
+    assert_eq!(over(story)[0].waits.len(), 2);
+}
+
+#[test]
+fn a_phone_that_sends_its_calls_elsewhere_has_declined() {
+    let mut story = Story::new(house());
+    story.register_both();
+    for act in [Act::Call("100".into()), Act::Key('1')] {
+        story.act(CALLER, act);
+        story.pass(Duration::from_secs(2));
+    }
+    story.act(ANNA, Act::Decline(302));
+    let outcome = story.told.iter().find_map(|what| match what {
+        What::OfferEnded { outcome, .. } => Some(*outcome),
+        _ => None,
+    });
+    assert_eq!(outcome, Some(vaxel::acd::Outcome::Declined));
+    assert_eq!(story.phase("agent0"), Some(AgentPhase::Ready));
+    story.act(CALLER, Act::HangUp);
+    story.over();
 }
 
 #[test]
