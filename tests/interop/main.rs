@@ -9,6 +9,7 @@ mod browser;
 mod carriers;
 mod chromium;
 mod lost;
+mod pjsua;
 mod races;
 mod refusals;
 mod restart;
@@ -20,6 +21,7 @@ mod sipp;
 mod sound;
 mod strangers;
 mod talks;
+mod transfers;
 mod watched;
 
 use baresip::{Baresip, Options};

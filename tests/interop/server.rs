@@ -220,6 +220,15 @@ impl Server {
         self.child.wait().expect("a process of ours");
     }
 
+    /// The process does nothing any more until `go_on`.
+    pub fn pause(&self) {
+        self.signal(rustix::process::Signal::STOP);
+    }
+
+    pub fn go_on(&self) {
+        self.signal(rustix::process::Signal::CONT);
+    }
+
     pub fn terminate(&mut self) {
         self.signal(rustix::process::Signal::TERM);
     }

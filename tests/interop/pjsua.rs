@@ -1,0 +1,68 @@
+//! pjsua2 as an agent: what most softphones and desk phones are built on. Can transfer to its own other call.
+
+use crate::baresip::write_tone;
+use crate::server::{Folder, wait_for};
+use std::io::{BufRead, BufReader, Write};
+use std::net::SocketAddr;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+pub struct Pjsua {
+    child: Child,
+    input: ChildStdin,
+    said: mpsc::Receiver<String>,
+    all: Vec<String>,
+}
+
+impl Pjsua {
+    pub fn start(folder: &Folder, server: SocketAddr, user: &str, password: &str, tone: f64) -> Pjsua {
+        let root = env!("CARGO_MANIFEST_DIR");
+        let wav = folder.path().join(format!("{user}.wav"));
+        write_tone(&wav, tone);
+        let mut child = Command::new(format!("{root}/target/phones/bin/python3"))
+            .arg(format!("{root}/tests/interop/pjsua.py"))
+            .args([user, password, &server.to_string()])
+            .arg(wav)
+            .arg(folder.path().join(format!("{user}.log")))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("pjsua2 is not installed: tests/run installs it (PyPI: pjsua2-python, in target/phones)");
+        let input = child.stdin.take().expect("it was piped");
+        let output = BufReader::new(child.stdout.take().expect("it was piped"));
+        let (tell, said) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in output.lines().map_while(Result::ok) {
+                if tell.send(line).is_err() {
+                    break;
+                }
+            }
+        });
+        let mut phone = Pjsua { child, input, said, all: Vec::new() };
+        phone.wait_for("registered 200");
+        phone
+    }
+
+    pub fn does(&mut self, what: &str) {
+        writeln!(self.input, "{what}").expect("pjsua2 listens");
+    }
+
+    /// Waits until it says a line that begins so.
+    pub fn wait_for(&mut self, beginning: &str) {
+        wait_for(&format!("{beginning} of pjsua2"), Duration::from_secs(10), || {
+            self.all.extend(self.said.try_iter());
+            self.all.iter().any(|line| line.starts_with(beginning)).then_some(())
+        });
+    }
+}
+
+impl Drop for Pjsua {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+        if std::thread::panicking() {
+            eprintln!("--- pjsua2 said\n{}", self.all.join("\n"));
+        }
+    }
+}
