@@ -23,7 +23,11 @@ pub struct Trunks {
 impl Trunks {
     pub(super) fn new(registry: &Registry, names: &[String]) -> Trunks {
         let gauge = |name: &str, help: &str| {
-            register(registry, IntGaugeVec::new(Opts::new(name, help), &["trunk"]).expect("a valid name"))
+            let gauge = IntGaugeVec::new(Opts::new(name, help), &["trunk"]).expect("a valid name");
+            for trunk in names {
+                gauge.with_label_values(&[trunk]);
+            }
+            register(registry, gauge)
         };
         let counter = |name: &str, help: &str| {
             let counter = IntCounterVec::new(Opts::new(name, help), &["trunk"]).expect("a valid name");
@@ -59,8 +63,10 @@ impl Trunks {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         for (trunk, Figures { registered, legs, targets, targets_usable, counts }) in figures {
             let label = [&**trunk];
-            if let Some(registered) = registered {
-                self.registered.with_label_values(&label).set(registered.into());
+            match registered {
+                Some(registered) => self.registered.with_label_values(&label).set(registered.into()),
+                // An error: it was taken away before.
+                None => drop(self.registered.remove_label_values(&label)),
             }
             for (gauge, now) in [(&self.legs, legs), (&self.targets, targets), (&self.targets_usable, targets_usable)] {
                 gauge.with_label_values(&label).set(i64::try_from(now).unwrap_or(i64::MAX));
