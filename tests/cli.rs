@@ -372,6 +372,24 @@ fn the_demonstration_makes_itself_a_certificate_and_the_service_does_not() {
 }
 
 #[test]
+fn a_certificate_that_cannot_be_used_is_found_before_it_is_served() {
+    let folder = scratch("check-tls");
+    let run = |key: &str| {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+        std::fs::write(folder.join("own.pem"), made.cert.pem()).expect("a file");
+        std::fs::write(folder.join("own.key"), made.signing_key.serialize_pem()).expect("a file");
+        let mut command = vaxel(&folder, &["check"]);
+        let listen = ("VAXEL_SIP__LISTEN", "tls:127.0.0.1:0");
+        let files = [("VAXEL_SIP__TLS__CERTIFICATE", "own.pem"), ("VAXEL_SIP__TLS__KEY", key), listen];
+        let output = command.envs(files).output().expect("it starts");
+        (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    assert!(run("own.key").0, "{:?}", run("own.key"));
+    let (good, err) = run("own.pem");
+    assert!(!good && err.contains("own.pem holds no private key"), "{err}");
+}
+
+#[test]
 fn it_serves_until_it_is_told_to_end() {
     let folder = scratch("serve");
     let mut command = vaxel(&folder, &[]);

@@ -2,6 +2,7 @@
 //! begin with.
 
 use super::flows::{self, File};
+use super::sip::{Tls, TlsSettings};
 use super::{log, sounds};
 use crate::config::{self, Config, Loaded, Place, Problem};
 use crate::flow::{self, Flow};
@@ -103,6 +104,9 @@ pub fn check(file: Option<&Path>, also: &[PathBuf]) -> (Findings, Option<BTreeMa
         }
     };
     findings.settings(log::filter(&config.log).err().map(|problem| *problem));
+    if let Err(error) = Tls::check(&TlsSettings::of(&config)) {
+        findings.error(format!("{error:#}"));
+    }
     let flows = check_flows(&config, also, &mut findings);
     (findings, flows)
 }

@@ -7,10 +7,10 @@ use super::driver::{Driver, Homes};
 use super::media::{self, Workers};
 use super::metrics::{Metrics, Names};
 use super::recorder::Teller;
-use super::sip::{Clients, Guard, Listen, Outside, OwnFiles, Sip, StreamLimits, StreamSettings, Tls, TlsSettings};
+use super::sip::{Guard, Listen, Outside, Sip, StreamLimits, StreamSettings, Tls, TlsSettings};
 use super::store::{self, Store};
 use super::{flows, http, log, recorder, sounds};
-use crate::config::{self, ClientCertificate, Config, Given};
+use crate::config::{self, Config, Given};
 use crate::engine::{Engine, Input, NONCE_LIFETIME, Target};
 use crate::flow::RINGBACK;
 use crate::media::Sound;
@@ -98,7 +98,7 @@ impl Service {
         };
         let listen: Vec<_> = config.sip.listen.iter().map(listen).collect();
         let traffic = metrics.traffic.clone();
-        let tls = Arc::new(Tls::load(tls_settings(config), metrics.certificates.clone())?);
+        let tls = Arc::new(Tls::load(TlsSettings::of(config), metrics.certificates.clone())?);
         let limits = StreamLimits { loss: config.sip.connection_loss, ..StreamLimits::default() };
         let streams = StreamSettings { limits, tls, origins: config.sip.websocket.origins.clone() };
         let auth_key = random()?;
@@ -397,19 +397,6 @@ fn trunk_targets(config: &Config, sip: &Sip) -> anyhow::Result<BTreeMap<String, 
             Ok((trunk.name.clone(), vec![Target { hop, priority: 0, weight: 0 }]))
         })
         .collect()
-}
-
-fn tls_settings(config: &Config) -> TlsSettings {
-    let config::Tls { certificate, key, ca, client_ca, client_certificate } = config.sip.tls.clone();
-    let clients = match (client_ca, client_certificate) {
-        (None, _) => Clients::Unasked,
-        (Some(ca), ClientCertificate::Required) => Clients::Required { ca },
-        (Some(ca), ClientCertificate::Optional) => Clients::Optional { ca },
-    };
-    let own = certificate.zip(key).map(|(certificate, key)| OwnFiles { certificate, key, clients });
-    let names =
-        config.trunks.iter().filter_map(|trunk| Some((trunk.to?.address, trunk.domain.as_ref()?.0.to_string())));
-    TlsSettings { own, ca, names: names.collect() }
 }
 
 fn said<T: ToString>(problems: &[T]) -> String {

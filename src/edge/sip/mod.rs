@@ -226,6 +226,8 @@ mod tests {
     use crate::sip::Authenticator;
     use crate::sip::gate::{self, Gate};
     use crate::sip::overload::Overload;
+    use std::io::Read;
+    use std::net::UdpSocket;
     use tokio::runtime::Runtime;
 
     /// Sockets on loopback before a door without an engine.
@@ -321,6 +323,51 @@ mod tests {
         assert_eq!((hop.local, hop.remote), (SocketAddr::new(here.ip(), sip.bound()[0].1.port()), here));
         assert_eq!(sip.towards(Transport::Tcp, here).unwrap().local, advertised);
         assert_eq!(sip.towards(Transport::Udp, there), None);
+    }
+
+    #[test]
+    fn a_large_request_finds_a_phone_by_tcp_or_else_by_udp() {
+        let listen = [(Transport::Udp, "127.0.0.1:0", None), (Transport::Tcp, "127.0.0.1:0", None)];
+        let Bench { sip, entrance, _runtime, .. } = bench(&listen, 10);
+        let settings = crate::sip::Settings { tcp: sip.told(Transport::Tcp).collect(), ..Default::default() };
+        let mut endpoint = crate::sip::Endpoint::new(settings, 1);
+        let now = Clock::start().now();
+        let by_udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+        by_udp.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        let phone = by_udp.local_addr().unwrap();
+        let hop = sip.towards(Transport::Udp, phone).unwrap();
+        let ask = |endpoint: &mut crate::sip::Endpoint| {
+            let mut request = crate::sip::Request::new(crate::sip::Method::Message, crate::sip::Uri::sip(None, phone));
+            request.set_body("text/plain", vec![b'x'; 1400]);
+            endpoint.request(now, hop, request);
+            while let Some(transmit) = endpoint.poll_transmit() {
+                sip.send(transmit);
+            }
+        };
+        let mut begun = [0; 40];
+        // Nobody listens by TCP.
+        ask(&mut endpoint);
+        let Input::HopFailed { hop: refused } = entrance.input() else { panic!("nothing was said") };
+        assert_eq!((refused.transport, refused.remote), (Transport::Tcp, phone));
+        endpoint.handle_hop_failed(now, &refused);
+        while let Some(transmit) = endpoint.poll_transmit() {
+            sip.send(transmit);
+        }
+        by_udp.recv_from(&mut begun).unwrap();
+        assert!(begun.starts_with(b"MESSAGE sip:127.0.0.1:"), "{}", String::from_utf8_lossy(&begun));
+        // Another phone at the same place, which does.
+        let by_tcp = std::net::TcpListener::bind(phone).unwrap();
+        let mut fresh = crate::sip::Endpoint::new(
+            crate::sip::Settings { tcp: sip.told(Transport::Tcp).collect(), ..Default::default() },
+            2,
+        );
+        ask(&mut fresh);
+        let (mut stream, _) = by_tcp.accept().unwrap();
+        let mut text = vec![0; 1400];
+        stream.read_exact(&mut text).unwrap();
+        let text = String::from_utf8_lossy(&text);
+        let via = format!("Via: SIP/2.0/TCP {}", sip.bound()[1].1);
+        assert!(text.starts_with("MESSAGE ") && text.contains(&via), "{text}");
     }
 
     impl Entrance {

@@ -4,6 +4,7 @@
 //! Running connections keep what they were opened with. Files that have become unusable change nothing but a metric and
 //! the log.
 
+use crate::config::{self, ClientCertificate, Config};
 use crate::edge::metrics::{Certificates, SipFault};
 use crate::time::Duration;
 use anyhow::{Context, bail};
@@ -30,6 +31,22 @@ pub struct TlsSettings {
     pub ca: Option<PathBuf>,
     /// The names that certificates must have, by the address that is connected to; elsewhere it must have that address.
     pub names: BTreeMap<SocketAddr, String>,
+}
+
+impl TlsSettings {
+    /// As an operator wrote it.
+    pub fn of(config: &Config) -> TlsSettings {
+        let config::Tls { certificate, key, ca, client_ca, client_certificate } = config.sip.tls.clone();
+        let clients = match (client_ca, client_certificate) {
+            (None, _) => Clients::Unasked,
+            (Some(ca), ClientCertificate::Required) => Clients::Required { ca },
+            (Some(ca), ClientCertificate::Optional) => Clients::Optional { ca },
+        };
+        let own = certificate.zip(key).map(|(certificate, key)| OwnFiles { certificate, key, clients });
+        let names =
+            config.trunks.iter().filter_map(|trunk| Some((trunk.to?.address, trunk.domain.as_ref()?.0.to_string())));
+        TlsSettings { own, ca, names: names.collect() }
+    }
 }
 
 /// PEM files.
@@ -95,6 +112,15 @@ impl Tls {
             metrics.expires(expiry);
         }
         Ok(Tls { settings, current: RwLock::new(Current { server, client, state }), metrics })
+    }
+
+    /// Reads all files and keeps nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`Tls::load`].
+    pub fn check(settings: &TlsSettings) -> anyhow::Result<()> {
+        read(settings).map(drop)
     }
 
     /// For a connection that comes in now; `None`: there is no certificate to show.
