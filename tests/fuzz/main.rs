@@ -1,4 +1,4 @@
-//! Every reader of what peers send, on a corpus and on what a seeded mutator makes of it. It needs nothing but cargo:
+//! Readers of what peers send, on a corpus and on what a seeded mutator makes of it. It needs nothing but cargo:
 //!
 //! ```text
 //! cargo test --test fuzz                                                           the corpus, and 2,000 inputs for each target

@@ -1,5 +1,5 @@
 //! Damaged messages by the thousand, from a fixed seed. `MUTATIONS=1000000 cargo test --release --test loopback mutation --
-//! --nocapture` is the whole of it; without the variable it is a fiftieth. WebSocket has its place in `kinds` below.
+//! --nocapture` is the whole of it; without the variable it is a fiftieth. Over UDP and TCP; not over WebSocket yet.
 
 #[path = "../fuzz/mutator.rs"]
 mod mutator;
