@@ -45,10 +45,6 @@ impl Guard {
         self.gate().vouch(now, remote);
     }
 
-    pub fn is_known(&self, now: Time, remote: SocketAddr) -> bool {
-        self.is_trusted(remote.ip()) || self.gate().is_known(now, remote)
-    }
-
     fn is_trusted(&self, ip: IpAddr) -> bool {
         self.trusted.iter().any(|net| net.contains(ip))
     }
@@ -62,7 +58,7 @@ impl Outside {
     /// Nothing that comes from there now is worth reading.
     pub(super) fn is_shut(&self, remote: SocketAddr) -> bool {
         let guard = &self.guard;
-        let is_shut = !guard.is_trusted(remote.ip()) && guard.gate().is_shut(self.clock.now(), remote);
+        let is_shut = guard.gate().is_shut(self.clock.now(), remote) && !guard.is_trusted(remote.ip());
         if is_shut {
             self.dropped(remote, Reason::TooMany);
         }
