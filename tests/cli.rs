@@ -220,13 +220,13 @@ fn one_flow_is_checked_and_drawn_with_the_others() {
     let text = std::fs::read_to_string(folder.join("flows/sales.yaml")).expect("a flow");
     std::fs::write(folder.join("night.yaml"), text.replacen("flow: sales", "flow: night", 1)).expect("a file");
     let (good, out, err) = run(&folder, &["check", "night.yaml"]);
-    assert!(good && out.contains("3 flows"), "{out}{err}");
+    assert!(good && out.contains("4 flows"), "{out}{err}");
     let (good, out, err) = run(&folder, &["graph", "night.yaml"]);
     assert!(good && out.contains("flowchart"), "{out}{err}");
     let (good, by_name, _) = run(&folder, &["graph", "sales"]);
     assert!(good && by_name.contains("flowchart"), "{by_name}");
     let (good, _, err) = run(&folder, &["graph", "slaes"]);
-    assert!(!good && err.contains("main, sales"), "{err}");
+    assert!(!good && err.contains("desk, main, sales"), "{err}");
 }
 
 #[test]
@@ -259,7 +259,7 @@ fn a_demonstration_whose_reader_is_gone_is_played_to_its_end() {
 
 #[test]
 fn a_demonstration_that_fails_ends_at_once_and_says_what_did_not_happen() {
-    let folder = changed("demo-fails", "flows/main.yaml", "\"1\": sales", "\"4\": sales");
+    let folder = changed("demo-fails", "flows/main.yaml", "\"1\": sales", "\"7\": sales");
     let mut child = demo(&folder);
     let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
     let mut lines = lines.map(|line| line.expect("UTF-8"));

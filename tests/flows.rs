@@ -29,7 +29,7 @@ fn files() -> Vec<(String, String)> {
     files
 }
 
-/// What a fresh installation has: the shipped sounds, and the queues of the starter configuration.
+/// What a fresh installation has: the shipped sounds, and the queues and people of the starter configuration.
 fn world(files: &[(String, String)]) -> World {
     let table = fs::read_to_string(root().join("sounds/prompts.tsv")).expect("the table of prompts");
     let mut prompts: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
@@ -40,6 +40,8 @@ fn world(files: &[(String, String)]) -> World {
     }
     World {
         queues: ["sales", "support"].map(String::from).into(),
+        agents: ["anna", "bjorn"].map(String::from).into(),
+        numbers: ["100", "150", "201", "202"].map(String::from).into(),
         prompts,
         music: ["calm"].map(String::from).into(),
         flows: files.iter().filter_map(|(_, text)| flow::name_of(text)).collect(),
@@ -77,6 +79,41 @@ fn shipped_flows_compile_and_their_tests_pass() {
     assert!(failures.is_empty(), "\n{failures}");
 }
 
+/// All names of keys in a YAML file.
+fn keys_of(value: &serde_json::Value, into: &mut BTreeSet<String>) {
+    match value {
+        serde_json::Value::Object(map) => {
+            into.extend(map.keys().cloned());
+            map.values().for_each(|value| keys_of(value, into));
+        }
+        serde_json::Value::Array(list) => list.iter().for_each(|value| keys_of(value, into)),
+        _ => {}
+    }
+}
+
+/// The samples are what people learn the language from: `main` shows every verb, and an agent and a number are rung.
+#[test]
+fn shipped_flows_use_the_whole_language() {
+    let read = |name: &str| -> serde_json::Value {
+        let text = fs::read_to_string(root().join("ivr-flows").join(name)).expect("a readable flow");
+        serde_saphyr::from_str(&text).expect("YAML")
+    };
+    let (main, desk) = (read("main.yaml"), read("desk.yaml"));
+    let mut used = BTreeSet::new();
+    keys_of(&main["steps"], &mut used);
+    let schema: serde_json::Value = serde_json::from_str(&flow::schema()).expect("JSON");
+    let verbs = schema["$defs"]["Step"]["oneOf"].as_array().expect("a schema for each verb");
+    let verbs: BTreeSet<&str> = verbs.iter().map(|verb| verb["required"][0].as_str().expect("its name")).collect();
+    assert_eq!(verbs.len(), 10, "{verbs:?}");
+    let missing: Vec<_> = verbs.iter().filter(|verb| !used.contains(**verb)).collect();
+    assert!(missing.is_empty(), "main.yaml does not show {missing:?}");
+    let calendar = |file: &serde_json::Value, name: &str| file["calendars"][name]["week"].to_string();
+    assert!(calendar(&main, "night").contains("22:00-06:00"), "a window past midnight");
+    assert!(main["calendars"]["office"]["holidays"].as_object().is_some_and(|days| !days.is_empty()));
+    assert_eq!(desk["steps"]["anna"]["transfer"]["agent"], "anna");
+    assert_eq!(desk["steps"]["bjorn"]["transfer"]["to"], "202");
+}
+
 #[test]
 fn schema_is_up_to_date_and_every_flow_points_to_it() {
     published("ivr-flows/flow.schema.json", &flow::schema());
@@ -87,14 +124,15 @@ fn schema_is_up_to_date_and_every_flow_points_to_it() {
 }
 
 #[test]
-fn picture_in_the_readme_is_the_sample_flow() {
-    let path = "ivr-flows/README.md";
-    let text = fs::read_to_string(root().join(path)).expect("the README of the flows");
-    let (begin, end) = ("```mermaid\n", "```\n");
-    let start = text.find(begin).expect("a picture") + begin.len();
-    let stop = start + text[start..].find(end).expect("the end of the picture");
+fn pictures_in_the_readmes_are_the_sample_flow() {
     let picture = flow::graph(&shipped()["main"]);
-    published(path, &format!("{}{picture}{}", &text[..start], &text[stop..]));
+    for path in ["README.md", "ivr-flows/README.md"] {
+        let text = fs::read_to_string(root().join(path)).expect("a page with the picture");
+        let begin = "```mermaid\nflowchart TD\n";
+        let (start, end) = (text.find(begin).expect("a picture") + "```mermaid\n".len(), "```\n");
+        let stop = start + text[start..].find(end).expect("the end of the picture");
+        published(path, &format!("{}{picture}{}", &text[..start], &text[stop..]));
+    }
 }
 
 /// Every whole flow in the README compiles and passes its tests, so nobody learns from a mistake of ours.
@@ -103,7 +141,6 @@ fn examples_in_the_readme_compile() {
     let text = fs::read_to_string(root().join("ivr-flows/README.md")).expect("the README of the flows");
     let mut world = world(&files());
     world.skills = ["billing", "lang_en", "lang_sv"].map(String::from).into();
-    world.agents = ["anna"].map(String::from).into();
     world.queues.insert("billing".into());
     let mut count = 0;
     let mut line = 1;

@@ -21,9 +21,10 @@ pub struct File {
     pub built_in: bool,
 }
 
-/// What to do when a flow of the program does not fit the settings. Their queues are all that they ask for.
-const NOT_YOURS: &str = "this flow comes with vaxel and needs the queues `sales` and `support`; to use your own flows \
-                         instead, name their folder: `folder = \"flows\"` in [flows]";
+/// What to do when a flow of the program that callers come to does not fit the settings.
+const NOT_YOURS: &str = "this flow comes with vaxel and needs what vaxel's own settings have: the queues `sales` and \
+                         `support`, and flow `desk` also the agents anna and 202; to use your own flows instead, name \
+                         their folder: `folder = \"flows\"` in [flows]";
 
 /// All `*.yaml` files of `folder`, by name; without a folder, those of the program.
 ///
@@ -61,27 +62,46 @@ pub fn shipped() -> impl Iterator<Item = (&'static Path, &'static str)> {
 }
 
 /// Compiles all flows, each knowing the names of the others, and the queues, agents, skills and sounds that there are.
+/// Flows of the program that do not fit the settings are left out when no number leads to them: who has no use for them
+/// needs none of what they need.
 ///
 /// # Errors
 ///
 /// Everything that is wrong in any of them; and a name that two have.
 pub fn compile(files: &[File], config: &Config, sounds: &Report) -> Result<BTreeMap<String, Arc<Flow>>, Vec<Problem>> {
-    let world = world(files, config, sounds);
-    let mut flows = Vec::new();
-    let mut problems = Vec::new();
-    for file in files {
-        match flow::compile(&file.name, &file.text, &world) {
-            Ok(flow) => flows.push(flow),
-            Err(found) if file.built_in => {
-                problems.extend(found.into_iter().map(|problem| Problem { help: Some(NOT_YOURS.into()), ..problem }));
+    let mut fitting: Vec<&File> = files.iter().collect();
+    let (mut misfits, mut unfitting, mut problems) = (Vec::new(), Vec::new(), Vec::new());
+    let flows = loop {
+        let world = world(&fitting, config, sounds);
+        let (mut flows, before) = (Vec::new(), fitting.len());
+        problems.clear();
+        fitting.retain(|file| match flow::compile(&file.name, &file.text, &world) {
+            Ok(flow) => {
+                flows.push(flow);
+                true
             }
-            Err(found) => problems.extend(found),
+            Err(found) if file.built_in => {
+                misfits.extend(flow::name_of(&file.text));
+                unfitting.extend(found.into_iter().map(|problem| Problem { help: Some(NOT_YOURS.into()), ..problem }));
+                false
+            }
+            Err(found) => {
+                problems.extend(found);
+                true
+            }
+        });
+        // One that led to what is left out does not fit either.
+        if fitting.len() == before {
+            break flows;
         }
+    };
+    if config.numbers.iter().any(|number| misfits.contains(&number.flow)) {
+        problems.extend(unfitting);
     }
     if problems.is_empty() { flow::link(flows) } else { Err(problems) }
 }
 
-fn world(files: &[File], config: &Config, sounds: &Report) -> World {
+fn world(files: &[&File], config: &Config, sounds: &Report) -> World {
     let mut world = World {
         queues: config.queues.iter().map(|queue| queue.name.clone()).collect(),
         agents: config.agents.iter().map(|agent| agent.settings.name.clone()).collect(),
@@ -133,17 +153,34 @@ mod tests {
         let (_, report) = sounds::load(None).unwrap();
         let mut config = sample();
         config.queues.clear();
+        config.agents.clear();
         let problems = compile(&read(None).unwrap(), &config, &report).unwrap_err();
-        let lacking: std::collections::BTreeSet<&str> = problems
-            .iter()
-            .map(|p| p.message.strip_prefix("there is no queue ").expect("queues are all it needs"))
-            .collect();
-        let needs = lacking.into_iter().collect::<Vec<_>>().join(" and ");
+        let lacking: std::collections::BTreeSet<&str> = problems.iter().map(|p| p.message.as_str()).collect();
+        let needs = [
+            "nobody has the number 202, and no trunk takes it",
+            "there is no agent `anna`",
+            "there is no queue `sales`",
+            "there is no queue `support`",
+        ];
+        assert_eq!(lacking, needs.into());
         for problem in &problems {
             let text = problem.to_string();
             assert!(text.contains("--> built-in ") && text.contains("in [flows]"), "{text}");
-            assert!(text.contains(&format!("needs the queues {needs};")), "{text}");
         }
+    }
+
+    #[test]
+    fn a_flow_of_the_program_that_no_number_leads_to_asks_for_nothing() {
+        let (_, report) = sounds::load(None).unwrap();
+        let mut config = sample();
+        config.agents.clear();
+        config.numbers.retain(|number| number.flow == "main");
+        let flows = compile(&read(None).unwrap(), &config, &report).expect("what main needs is there");
+        assert_eq!(flows.keys().collect::<Vec<_>>(), ["main", "sales"], "desk lacks its agents");
+        config.queues.retain(|queue| queue.name == "sales");
+        config.numbers[0].flow = "sales".into();
+        let flows = compile(&read(None).unwrap(), &config, &report).expect("what sales needs is there");
+        assert_eq!(flows.keys().collect::<Vec<_>>(), ["sales"], "desk leads to main, which lacks a queue");
     }
 
     #[test]
