@@ -3,11 +3,12 @@
 use super::problem::{Place, Problem, nearest};
 use super::read::Table;
 use super::source::At;
-use super::{Codes, Config, Secret};
+use super::{Config, Secret};
 use crate::acd::event::Skills;
 use crate::engine::settings::Network;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::fmt::Display;
 
 /// Notes everything that does not fit together.
 pub(super) fn check(config: &Config, top: &Table) {
@@ -26,13 +27,13 @@ pub(super) fn check(config: &Config, top: &Table) {
     check.passwords();
 }
 
-struct Check<'a> {
-    config: &'a Config,
-    top: &'a Table<'a>,
+pub(super) struct Check<'a> {
+    pub config: &'a Config,
+    pub top: &'a Table<'a>,
 }
 
 impl Check<'_> {
-    fn place(&self, list: &str, index: usize, key: &str) -> Place {
+    pub fn place(&self, list: &str, index: usize, key: &str) -> Place {
         self.top.reader.sources.value(&At::default().key(list).index(index).key(key))
     }
 
@@ -123,49 +124,18 @@ impl Check<'_> {
         }
     }
 
-    fn once<'n>(&self, seen: &mut BTreeMap<&'n str, Place>, name: &'n str, place: Place) {
+    /// Notes a name that was seen before.
+    pub fn once<N: Ord + Display>(&self, seen: &mut BTreeMap<N, Place>, name: N, place: Place) {
         match seen.entry(name) {
             Entry::Vacant(free) => _ = free.insert(place),
             Entry::Occupied(first) => {
-                let problem = Problem::error(place, format!("`{name}` is there twice"));
+                let problem = Problem::error(place, format!("`{}` is there twice", first.key()));
                 self.top.reader.note(match first.get() {
                     Place::Line { file, line, .. } => problem.help(format!("first at {}:{line}", file.display())),
                     Place::Variable(name) => problem.help(format!("first in {name}")),
                     Place::File(_) | Place::Settings => problem,
                 });
             }
-        }
-    }
-
-    /// Whatever can be dialled means one thing.
-    fn numbers(&self) {
-        let mut seen = BTreeMap::new();
-        let Codes { ready, wrap_up_done, pauses } = &self.config.codes;
-        let codes = At::default().key("codes");
-        for (key, code) in [("ready", ready), ("wrap_up_done", wrap_up_done)] {
-            if let Some(code) = code {
-                self.once(&mut seen, code, self.top.reader.sources.value(&codes.key(key)));
-            }
-        }
-        for code in pauses.keys() {
-            self.once(&mut seen, code, self.top.reader.sources.name(&codes.key("pauses").key(code)));
-        }
-        let emergency = At::default().key("emergency").key("numbers");
-        for (i, number) in self.config.emergency.iter().enumerate() {
-            self.once(&mut seen, number, self.top.reader.sources.value(&emergency.index(i)));
-        }
-        for (i, number) in self.config.numbers.iter().enumerate().filter(|(_, number)| !number.number.is_empty()) {
-            self.once(&mut seen, &number.number, self.place("numbers", i, "number"));
-        }
-        for (i, agent) in self.config.agents.iter().enumerate() {
-            if let Some(number) = &agent.number {
-                self.once(&mut seen, number, self.place("agents", i, "number"));
-            }
-        }
-        if self.config.numbers.is_empty() {
-            let place = self.top.reader.sources.value(&At::default().key("numbers"));
-            let problem = Problem::warning(place, "there are no numbers, so no caller reaches a flow");
-            self.top.reader.note(problem.help("add [[numbers]] with `number` and `flow`"));
         }
     }
 

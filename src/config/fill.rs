@@ -67,8 +67,13 @@ impl Config {
                 })
             }),
             register: trunk.register,
+            dialect: trunk.dialect.clone(),
         });
-        let numbers = self.numbers.iter().map(|n| Number { number: n.number.clone(), flow: n.flow.clone() });
+        let numbers = self.numbers.iter().map(|n| Number {
+            number: n.number.clone(),
+            flow: n.flow.clone(),
+            trunk: n.trunk.clone(),
+        });
         Settings {
             realm: self.sip.realm.clone(),
             digest: self.sip.digest.clone(),
@@ -87,6 +92,7 @@ impl Config {
                 keep_alive: self.sip.keep_alive,
                 ..sip::registrar::Settings::default()
             },
+            numbering: self.numbering.clone(),
             numbers: numbers.collect(),
             queues: self.queues.clone(),
             agents: agents.collect(),

@@ -7,6 +7,7 @@
 mod cross;
 mod environment;
 mod fill;
+mod numbers;
 mod problem;
 mod read;
 mod source;
@@ -20,6 +21,8 @@ pub use starter::starter;
 pub use values::{ClientCertificate, Domain, Hop, Listen, Ports, Secret};
 
 use crate::acd::{AgentSettings, QueueSettings};
+use crate::engine::directory::Pattern;
+use crate::engine::numbering::{Dialect, Numbering};
 use crate::engine::settings::{Caps, Network};
 use crate::media::Ringback;
 use crate::sip::digest::Algorithm;
@@ -56,6 +59,8 @@ pub struct Config {
     pub codes: Codes,
     /// Numbers for emergencies: no number, agent or code has one of them.
     pub emergency: Vec<String>,
+    /// How numbers are dialled in the house.
+    pub numbering: Numbering,
     /// What callers dial; no number twice, also not as an agent's number or a code.
     pub numbers: Vec<Number>,
     /// Their order gives the `QueueId`s. No name twice.
@@ -194,9 +199,12 @@ pub struct Codes {
 
 #[derive(Clone, Debug)]
 pub struct Number {
-    pub number: String,
+    /// As it was written.
+    pub number: Pattern,
     /// Name of the flow that answers. Whether it exists is [`Config::check_flows`]'s business.
     pub flow: String,
+    /// Only for calls by the trunk of this name, which exists.
+    pub trunk: Option<String>,
     /// Where `flow` was written.
     place: Place,
 }
@@ -244,6 +252,8 @@ pub struct Trunk {
     pub account: Option<Account>,
     /// For how long we register there; only with `to` and an account.
     pub register: Option<Duration>,
+    /// How it writes numbers, and how it wants them.
+    pub dialect: Dialect,
 }
 
 /// What a trunk shows us.
@@ -359,6 +369,7 @@ impl Config {
         let out_defaults = trunk::caps(&every_agent).unwrap_or_default();
         every_queue.finish();
         every_agent.finish();
+        let numbering = section(top, "numbering", |table| numbers::numbering(table, &Numbering::default()));
         Config {
             sip: section(top, "sip", |sip| Sip {
                 listen: sip.list("listen"),
@@ -417,11 +428,7 @@ impl Config {
             emergency: section(top, "emergency", |emergency| {
                 emergency.list::<Dialled>("numbers").into_iter().map(|number| number.0).collect()
             }),
-            numbers: each(top, "numbers", |number| Number {
-                number: number.get::<Dialled>("number").0,
-                flow: number.get("flow"),
-                place: number.place("flow"),
-            }),
+            numbers: each(top, "numbers", numbers::number),
             queues: each(top, "queues", |table| QueueSettings {
                 name: table.get::<Name>("name").0,
                 needs: table.levels("needs", 1..=10),
@@ -437,7 +444,8 @@ impl Config {
                 password: password(table, read),
                 out: trunk::caps(table).unwrap_or_else(|| out_defaults.clone()),
             }),
-            trunks: each(top, "trunks", |table| trunk::trunk(table, read)),
+            trunks: each(top, "trunks", |table| trunk::trunk(table, &numbering, read)),
+            numbering,
         }
     }
 }

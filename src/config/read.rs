@@ -75,6 +75,11 @@ quoted! {
     super::values::Limit: r#"a length of time such as "5m", or "none""#,
     super::values::Name: "a name of up to 64 letters a-z, digits, `-`, `_` and `.`",
     super::values::Dialled: r#"a number as dialled, such as "100" or "+46701234567""#,
+    super::numbers::Prefix: r#"up to 8 digits such as "00", or "none""#,
+    super::numbers::CountryCode: r#"up to 3 digits such as "46", or "none""#,
+    crate::engine::numbering::Bare: r#""unchanged", "national" or "international""#,
+    crate::engine::numbering::Form: r#""e164", "digits", "international" or "national""#,
+    crate::engine::directory::Pattern: r#"what is dialled, such as "100", "+46812345XX", "+4681234500-49" or "+46812345...""#,
     super::Domain: r#"the name of a carrier such as "sip.example.com""#,
     super::values::Beginning: r#"the beginning of a number, such as "00" or "+46"; "+" is every international one"#,
 }

@@ -26,6 +26,14 @@ fn problems(toml: &str) -> String {
     }
 }
 
+/// As [`problems`], with numbers of its own.
+fn problems_of(toml: &str) -> String {
+    match load_with(Some(&format!("agents = [{{ name = \"anna\" }}]\n{toml}")), &[], &[]) {
+        Ok(loaded) => shown(&loaded.warnings),
+        Err(problems) => shown(&problems),
+    }
+}
+
 fn shown(problems: &[Problem]) -> String {
     problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
@@ -36,7 +44,7 @@ fn without_file_and_variables_it_is_the_sample_on_loopback() {
     assert_eq!(shown(&warnings), "");
     assert!(config.sip.listen.iter().all(|listen| listen.address.ip().is_loopback()));
     assert!(config.http.listen.ip().is_loopback());
-    assert_eq!(config.numbers[0].number, "100");
+    assert_eq!(config.numbers[0].number.to_string(), "100");
     let queues: Vec<_> = config.queues.iter().map(|queue| queue.name.as_str()).collect();
     assert_eq!(queues, ["sales", "support"]);
     assert_eq!(config.queues[1].service_level, Duration::from_secs(30));
@@ -393,4 +401,101 @@ fn an_emergency_number_means_nothing_else_and_reaches_somebody() {
     let text = problems("[[trunks]]\nname = 't'\nto = 'udp:203.0.113.1:5060'\n[emergency]\nnumbers = ['112', '100']");
     assert!(text.contains("`100` is there twice"), "{text}");
     assert!(text.contains("warning: an agent who dials 112 reaches nobody\n --> /etc/vaxel/vaxel.toml:7:6"), "{text}");
+}
+
+#[test]
+fn a_number_means_one_thing_in_whatever_way_it_is_written() {
+    let file = r#"
+        numbers = [{ number = "0046812345X", flow = "main" }]
+        [numbering]
+        country_code = "46"
+        [[agents]]
+        name = "bo"
+        number = "08123456"
+        [[agents]]
+        name = "eva"
+        number = "0046 8"
+        [[agents]]
+        name = "ann"
+        number = "+468123456"
+    "#;
+    let text = shown(&load_with(Some(file), &[], &[]).unwrap_err());
+    assert!(
+        text.contains("`+468123456` is there twice") && text.contains("first at /etc/vaxel/vaxel.toml:7"),
+        "{text}"
+    );
+    assert!(text.contains("`number` must be a number as dialled"), "{text}");
+}
+
+#[test]
+fn ranges_that_overlap_are_named_with_both_places() {
+    insta::assert_snapshot!(
+        "overlaps",
+        problems_of(
+            r#"[numbering]
+country_code = "46"
+[[numbers]]
+number = "081234550-70"
+flow = "main"
+[[numbers]]
+number = "+4681234565-90"
+flow = "main"
+[[numbers]]
+number = "+46812345XX"
+flow = "main"
+[[numbers]]
+number = "+468..."
+flow = "main"
+[[numbers]]
+number = "+468..."
+flow = "main"
+trunk = "carier"
+[[numbers]]
+number = "112"
+flow = "main"
+trunk = "carrier"
+[[numbers]]
+number = "5X5"
+flow = "main"
+[[numbers]]
+number = "90-10"
+flow = "main"
+[[trunks]]
+name = "carrier"
+from = ["203.0.113.1"]
+numbering = { bare = "sometimes", national_prefix = "zero" }
+[[trunks]]
+name = "home"
+from = ["203.0.113.2"]
+writes = "national"
+numbering = { country_code = "none", contry_code = "47" }
+strip = "0 0"
+"#
+        )
+    );
+}
+
+#[test]
+fn a_trunk_writes_numbers_as_the_house_does_but_for_what_it_says() {
+    let file = r#"
+        numbers = []
+        [numbering]
+        country_code = "46"
+        [[trunks]]
+        name = "norway"
+        to = "udp:203.0.113.1:5060"
+        numbering = { country_code = "47", national_prefix = "none", bare = "national" }
+        writes = "national"
+        strip = "00"
+        add = "9"
+        [[trunks]]
+        name = "plain"
+        to = "udp:203.0.113.2:5060"
+    "#;
+    let config = load_with(Some(file), &[], &[]).unwrap().config;
+    let [norway, plain] = &config.trunks[..] else { panic!("two trunks") };
+    assert_eq!(norway.dialect.inner(&config.numbering, "22123456"), "+4722123456");
+    assert_eq!(norway.dialect.inner(&config.numbering, "00468123456"), "+468123456");
+    assert_eq!(norway.dialect.outer(&config.numbering, "+468123456"), "9468123456");
+    assert_eq!(plain.dialect, Dialect::default());
 }

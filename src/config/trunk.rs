@@ -2,7 +2,8 @@
 
 use super::read::Table;
 use super::values::{Beginning, Hop, Name};
-use super::{Account, Login, Trunk, password};
+use super::{Account, Login, Trunk, numbers, password};
+use crate::engine::numbering::Numbering;
 use crate::engine::settings::Caps;
 use crate::time::Duration;
 use std::io;
@@ -13,7 +14,7 @@ const REGISTER: std::ops::RangeInclusive<Duration> = Duration::from_secs(60)..=D
 /// OPTIONS more often than that is what carriers block for.
 const PROBE: std::ops::RangeInclusive<Duration> = Duration::from_secs(5)..=Duration::from_secs(3600);
 
-pub(super) fn trunk(table: &Table, read: &dyn Fn(&Path) -> io::Result<String>) -> Trunk {
+pub(super) fn trunk(table: &Table, house: &Numbering, read: &dyn Fn(&Path) -> io::Result<String>) -> Trunk {
     let to: Option<Hop> = table.optional("to");
     if to.is_some_and(|to| to.transport.is_websocket()) {
         let help = "use udp, tcp or tls".into();
@@ -59,6 +60,7 @@ pub(super) fn trunk(table: &Table, read: &dyn Fn(&Path) -> io::Result<String>) -
         domain: table.optional("domain"),
         account,
         register,
+        dialect: numbers::dialect(table, house),
     }
 }
 

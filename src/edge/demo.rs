@@ -8,6 +8,7 @@ use super::softphone::{Do, SoftPhone};
 use super::{output, sip};
 use crate::audio::{measure, tone};
 use crate::config::{Config, Listen};
+use crate::engine::directory::Pattern;
 use crate::sim::PhoneEvent;
 use crate::sip::Transport;
 use crate::time::{Duration, Time};
@@ -49,7 +50,11 @@ pub struct Options {
 /// The service does not start, or a step of the story did not happen; the error names it.
 pub fn run(config: &Config, options: &Options) -> Result<()> {
     let wav = options.wav.clone().unwrap_or_else(|| config.data.folder.join("demo-caller.wav"));
-    let number = config.numbers.first().context("the demonstration needs a number that can be dialled")?.number.clone();
+    let number = config.numbers.iter().find_map(|number| match &number.number {
+        Pattern::One(one) if number.trunk.is_none() => Some(one.clone()),
+        _ => None,
+    });
+    let number = number.context("the demonstration needs a number that can be dialled")?;
     ensure!(config.agents.len() >= 2, "the demonstration needs two agents in the settings");
     let service = Service::start(&with_tls(config)?)?;
     show(&service.announcement(options.show_passwords));

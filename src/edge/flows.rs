@@ -2,6 +2,7 @@
 
 use super::sounds::Report;
 use crate::config::Config;
+use crate::engine::directory::Pattern;
 use crate::flow::{self, Flow, Problem, World};
 use anyhow::Context;
 use include_dir::{Dir, include_dir};
@@ -108,9 +109,21 @@ fn world(files: &[&File], config: &Config, sounds: &Report) -> World {
         flows: files.iter().filter_map(|file| flow::name_of(&file.text)).collect(),
         ..World::default()
     };
-    let of_flows = config.numbers.iter().map(|number| &number.number);
-    world.numbers = of_flows.chain(config.agents.iter().filter_map(|agent| agent.number.as_ref())).cloned().collect();
-    world.outside = config.trunks.iter().filter(|trunk| trunk.to.is_some()).flat_map(|t| t.takes.clone()).collect();
+    // A flow may write numbers as people dial them.
+    let spellings = |inner: String| config.numbering.spellings(&inner);
+    let of_flows =
+        config.numbers.iter().filter(|number| number.trunk.is_none()).map(|n| n.number.inner(&config.numbering));
+    for pattern in of_flows {
+        match pattern {
+            Pattern::One(number) => world.numbers.extend(spellings(number)),
+            Pattern::Range { .. } => world.outside.extend(spellings(pattern.stem())),
+            Pattern::Beginning(beginning) => world.outside.extend(spellings(beginning)),
+        }
+    }
+    let of_agents = config.agents.iter().filter_map(|agent| agent.number.as_ref());
+    world.numbers.extend(of_agents.flat_map(|number| spellings(config.numbering.inner(number))));
+    let takes = config.trunks.iter().filter(|trunk| trunk.to.is_some()).flat_map(|trunk| &trunk.takes);
+    world.outside.extend(takes.flat_map(|beginning| spellings(config.numbering.beginning(beginning))));
     let of_agents = config.agents.iter().flat_map(|agent| agent.settings.skills.keys());
     let of_queues = config.queues.iter().flat_map(|queue| queue.needs.keys());
     world.skills = of_agents.chain(of_queues).cloned().collect();
@@ -194,10 +207,10 @@ mod tests {
             let text = format!("flow: t\nlanguages: [en]\nstart: a\nsteps:\n  {step}\n");
             compile(&[File { name: "t.yaml".into(), text, built_in: false }], &config, &report).is_ok()
         };
-        for to in ["100", "201", "anna", "+46701234567"] {
+        for to in ["100", "201", "anna", "+46701234567", "0046701234567"] {
             assert!(good(to), "{to}");
         }
-        for to in ["101", "0046701234567", "*1"] {
+        for to in ["101", "0701234567", "*1"] {
             assert!(!good(to), "{to}");
         }
     }

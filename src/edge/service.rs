@@ -164,7 +164,7 @@ impl Service {
             engine: Some(engine),
             recorder: Some(recorder),
             accounts,
-            numbers: config.numbers.iter().map(|n| (n.number.clone(), n.flow.clone())).collect(),
+            numbers: config.numbers.iter().map(|n| (n.number.to_string(), n.flow.clone())).collect(),
             folder,
         })
     }

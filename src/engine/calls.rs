@@ -220,12 +220,19 @@ impl Engine {
         let call = self.calls.get(&call_id)?;
         let trunk = self.settings.trunks.get(way.trunk)?;
         let hop = way.hop;
-        let from_user = if call.from.is_empty() { "anonymous" } else { &call.from };
+        let house = &self.settings.numbering;
+        let from_user =
+            if call.from.is_empty() { "anonymous".to_owned() } else { trunk.dialect.caller(house, &call.from) };
         let name = (!call.name.is_empty()).then(|| call.name.clone());
-        let target = trunk.uri(Some(number), hop.remote);
+        // Who is in need is connected by the number that everybody knows.
+        let dialled = match self.is_emergency(number) {
+            true => number.to_owned(),
+            false => trunk.dialect.outer(house, number),
+        };
+        let target = trunk.uri(Some(&dialled), hop.remote);
         let from = match trunk.domain {
-            Some(_) => trunk.uri(Some(from_user), hop.remote),
-            None => Uri::sip(Some(from_user), hop.local),
+            Some(_) => trunk.uri(Some(&from_user), hop.remote),
+            None => Uri::sip(Some(&from_user), hop.local),
         };
         let dial = Dial {
             target: target.clone(),

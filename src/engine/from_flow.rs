@@ -83,7 +83,7 @@ impl Engine {
     fn transfer(&mut self, now: Time, id: CallId, to: &Target, ring: Duration) {
         let plan = match to {
             Target::Agent(name) => self.agents.named(name).map(Plan::Agent),
-            Target::Number(number) => self.plan_for(number),
+            Target::Number(number) => self.plan_for(&self.number(number, None), None),
         };
         match plan {
             Some(plan @ (Plan::Agent(_) | Plan::Outside { .. })) => self.ring_directly(now, id, plan, ring),

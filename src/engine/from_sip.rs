@@ -33,7 +33,7 @@ impl Engine {
     }
 
     fn on_invite(&mut self, now: Time, id: InviteId, request: &Request, hop: &Hop) {
-        let emergency = self.is_emergency(request.uri.user().unwrap_or_default());
+        let emergency = self.is_emergency(&self.number(request.uri.user().unwrap_or_default(), None));
         if !emergency && (self.drain.is_some() || self.calls.len() >= self.settings.limits.calls) {
             let reason = if self.drain.is_some() { "draining" } else { "too_many_calls" };
             return self.refuse(now, id, 503, self.retry_later(), reason);
@@ -54,7 +54,7 @@ impl Engine {
         }
         let trunk: Arc<str> = by_trunk.map_or_else(|| "agent".into(), |trunk| self.trunks.name(trunk));
         let dialled = self.dialled(by_trunk, request);
-        let plan = match self.plan_for(&dialled) {
+        let plan = match self.plan_for(&dialled, by_trunk) {
             // Numbers of agents and codes are for those inside.
             Some(plan) if caller_agent.is_some() || matches!(plan, Plan::Flow(_)) => plan,
             // Whom a trunk would bring here is in need, and nobody here can help: the carrier must find another way.
@@ -79,7 +79,10 @@ impl Engine {
             }
             None => request.headers.from_().map_or_else(
                 |_| (String::new(), String::new()),
-                |from| (from.uri.user().unwrap_or_default().to_owned(), from.display.unwrap_or_default()),
+                |from| {
+                    let number = self.number(from.uri.user().unwrap_or_default(), by_trunk);
+                    (number, from.display.unwrap_or_default())
+                },
             ),
         };
         let call = CallId(self.ids.next());
@@ -127,18 +130,6 @@ impl Engine {
         let mut headers = Headers::default();
         headers.push("Retry-After", self.settings.limits.retry_after.as_secs().max(1).to_string());
         headers
-    }
-
-    /// The number that is called. A carrier at which we register calls our Contact, and names the number in To.
-    fn dialled(&self, by_trunk: Option<usize>, request: &Request) -> String {
-        let dialled = request.uri.user().unwrap_or_default();
-        let account = by_trunk.and_then(|trunk| self.settings.trunks[trunk].account.as_ref());
-        match request.headers.to() {
-            Ok(to) if account.is_some_and(|account| account.user == dialled) => {
-                to.uri.user().unwrap_or(dialled).to_owned()
-            }
-            _ => dialled.to_owned(),
-        }
     }
 
     /// The group of a call that the agent is in, or is rung for: a new one may be joined with it, so their legs must be on
@@ -240,7 +231,9 @@ impl Engine {
         let seat = self.agents.seat(agent);
         let from = request.headers.from_().ok();
         let user = from.as_ref().and_then(|from| from.uri.user());
-        user.is_some_and(|user| user == &*seat.name || user == seat.number || user.eq_ignore_ascii_case("anonymous"))
+        user.is_some_and(|user| {
+            user == &*seat.name || self.number(user, None) == seat.number || user.eq_ignore_ascii_case("anonymous")
+        })
     }
 
     /// The trunk that this address is one of. A trunk that proves itself by its certificate belongs here too: the name
@@ -255,29 +248,6 @@ impl Engine {
             state.registration.is_some() && state.targets.iter().any(|target| target.hop.remote.ip() == ip)
         };
         by_address.or_else(|| (0..self.trunks.len()).find(registers))
-    }
-
-    /// What a dialled number stands for.
-    pub(super) fn plan_for(&self, number: &str) -> Option<Plan> {
-        let codes = &self.settings.codes;
-        if number.is_empty() {
-            None
-        } else if self.is_emergency(number) {
-            (!self.takers(number).is_empty()).then(|| Plan::Outside { number: number.to_owned() })
-        } else if let Some(entry) = self.settings.numbers.iter().find(|n| n.number == number) {
-            Some(Plan::Flow(entry.flow.clone()))
-        } else if let Some(agent) = self.agents.numbered(number).or_else(|| self.agents.named(number)) {
-            Some(Plan::Agent(agent))
-        } else if number == codes.ready {
-            Some(Plan::Ready)
-        } else if let Some(reason) = codes.pauses.get(number) {
-            Some(Plan::Pause(reason.clone()))
-        } else if number == codes.wrap_up_done {
-            Some(Plan::EndWrapUp)
-        } else {
-            // Whoever is not taken by a trunk goes nowhere.
-            (!self.takers(number).is_empty()).then(|| Plan::Outside { number: number.to_owned() })
-        }
     }
 }
 

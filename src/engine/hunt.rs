@@ -91,6 +91,9 @@ impl Engine {
         if self.is_emergency(number) {
             return trunks.filter(|(_, trunk)| trunk.emergency).collect();
         }
+        if !self.settings.numbering.is_callable(number) {
+            return Vec::new();
+        }
         let longest =
             |t: &Trunk| t.takes.iter().filter(|start| number.starts_with(start.as_str())).map(String::len).max();
         let takers: Vec<_> = trunks.filter_map(|(at, trunk)| Some((at, trunk, longest(trunk)?))).collect();

@@ -8,12 +8,15 @@
 
 mod agents;
 mod calls;
+mod dialling;
+pub mod directory;
 mod from_acd;
 mod from_call;
 mod from_flow;
 mod from_sip;
 mod from_trunks;
 mod hunt;
+pub mod numbering;
 mod phones;
 mod replaces;
 pub mod settings;
@@ -34,6 +37,7 @@ use crate::sip::{BadMessage, ClientId, Endpoint, Hop, Message, Transmit, Transpo
 use crate::time::{Duration, Time};
 use agents::Agents;
 use calls::{Call, Offer};
+use dialling::Numbers;
 use hunt::Hunts;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::net::SocketAddr;
@@ -106,6 +110,7 @@ pub struct Engine {
     trunks: Trunks,
     hunts: Hunts,
     tolls: Tolls,
+    numbers: Numbers,
     queues: Vec<Queue>,
     queue_ids: BTreeMap<String, QueueId>,
     calls: BTreeMap<CallId, Call>,
@@ -136,6 +141,7 @@ struct Drain {
 impl Engine {
     /// All randomness (branches, tags, Call-IDs) comes from `seed`, and nothing else of it is ever shown.
     pub fn new(settings: Settings, seed: u128, now: Time) -> Engine {
+        let settings = settings.in_one_form();
         let mut endpoint = Endpoint::new(settings.sip.clone(), seed);
         let mut engine = Engine {
             trunks: Trunks::new(now, &settings.trunks, &mut endpoint),
@@ -149,6 +155,7 @@ impl Engine {
             legs: Legs::default(),
             acd: Acd::new(now.as_micros()),
             agents: Agents::new(&settings.agents),
+            numbers: Numbers::new(&settings),
             queues: Vec::new(),
             queue_ids: BTreeMap::new(),
             calls: BTreeMap::new(),

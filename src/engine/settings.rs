@@ -1,5 +1,7 @@
 //! Everything the switchboard knows from the start. `config` fills it.
 
+use super::directory::Pattern;
+use super::numbering::{Dialect, Numbering};
 use crate::acd::{AgentSettings, QueueSettings};
 use crate::flow::Flow;
 use crate::sip;
@@ -9,11 +11,13 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-/// A number that can be dialled from a trunk or by an agent, and the flow that answers it.
+/// Numbers that can be dialled from a trunk or by an agent, and the flow that answers them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Number {
-    pub number: String,
+    pub number: Pattern,
     pub flow: String,
+    /// Only for calls that come by the trunk of this name; they go before all others there.
+    pub trunk: Option<String>,
 }
 
 /// What may be called out, by an agent or by way of a trunk.
@@ -77,6 +81,8 @@ pub struct Trunk {
     pub domain: Option<sip::Host>,
     /// Beginnings of the numbers that this trunk takes.
     pub takes: Vec<String>,
+    /// How it writes numbers, and how it wants them.
+    pub dialect: Dialect,
     /// What the carrier's challenges are answered with.
     pub account: Option<Arc<sip::Account>>,
     /// For how long we register at the carrier, again and again; `None`: we do not. Needs an account.
@@ -187,6 +193,9 @@ pub struct Settings {
     pub sip: sip::endpoint::Settings,
     pub registrar: sip::registrar::Settings,
     pub flows: BTreeMap<String, Arc<Flow>>,
+    /// How numbers are dialled in the house.
+    pub numbering: Numbering,
+    /// As they were written; what numbers are compared with is [`Settings::in_one_form`].
     pub numbers: Vec<Number>,
     pub queues: Vec<QueueSettings>,
     pub agents: Vec<Agent>,
@@ -199,6 +208,30 @@ pub struct Settings {
     pub language: String,
     /// What a held party hears.
     pub hold_music: String,
+}
+
+impl Settings {
+    /// All numbers and beginnings of numbers in the form in which they are compared.
+    pub(super) fn in_one_form(mut self) -> Settings {
+        let numbering = &self.numbering;
+        let beginnings = |list: &mut Vec<String>| {
+            list.iter_mut().for_each(|beginning| *beginning = numbering.beginning(beginning));
+        };
+        for number in &mut self.numbers {
+            number.number = number.number.inner(numbering);
+        }
+        for agent in &mut self.agents {
+            agent.number = numbering.inner(&agent.number);
+            beginnings(&mut agent.out.allowed);
+            beginnings(&mut agent.out.denied);
+        }
+        for trunk in &mut self.trunks {
+            beginnings(&mut trunk.takes);
+            beginnings(&mut trunk.out.allowed);
+            beginnings(&mut trunk.out.denied);
+        }
+        self
+    }
 }
 
 #[cfg(test)]

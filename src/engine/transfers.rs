@@ -125,8 +125,8 @@ impl Engine {
         agent: AgentId,
         referral: &Referral,
     ) -> Result<(), Refusal> {
-        let number = referral.to.user().unwrap_or_default().to_owned();
-        let plan = match self.plan_for(&number) {
+        let number = self.number(referral.to.user().unwrap_or_default(), None);
+        let plan = match self.plan_for(&number, None) {
             Some(Plan::Agent(to)) if to == agent => return Err((403, "own number")),
             Some(plan @ (Plan::Flow(_) | Plan::Agent(_) | Plan::Outside { .. })) => plan,
             _ => return Err((404, "unknown number")),
@@ -501,7 +501,7 @@ impl Engine {
     /// The caller hears from the beginning what the agent was hearing.
     fn join_flow(&mut self, now: Time, (id, leg): (CallId, LegId), goes: CallId, referral: &Referral) {
         let to = self.calls.get(&goes).map(|call| call.to.clone()).unwrap_or_default();
-        let plan = self.plan_for(&to);
+        let plan = self.plan_for(&to, None);
         self.begin_transfer(now, id, leg, referral, TransferKind::Attended, to);
         self.transfer_over(now, id, 200);
         self.end_call(now, goes, EndedBy::Agent, &format!("became part of call {id}"));

@@ -146,15 +146,25 @@ impl House {
 
     /// A peer calls a number by way of `user`, which its request is sent to.
     pub fn calls_at(&mut self, peer: usize, user: &str, number: &str) {
+        let from = Uri::sip(Some(if peer == 0 { "agent0" } else { "+46701" }), address(peer));
+        self.invites(peer, user, number, (None, from), Headers::default());
+    }
+
+    /// A peer calls a number of the house as somebody, with these headers.
+    pub fn calls_from(&mut self, peer: usize, from: &str, number: &str, headers: Headers) {
+        let from = Uri::sip(Some(from), address(peer));
+        self.invites(peer, number, number, (Some("Karin".into()), from), headers);
+    }
+
+    fn invites(&mut self, peer: usize, user: &str, number: &str, caller: (Option<String>, Uri), headers: Headers) {
         let from = address(peer);
-        let to = Uri::sip(Some(number), switchboard());
         let invitation = Invitation {
             target: Uri::sip(Some(user), switchboard()),
             hop: Hop { transport: Transport::Udp, local: from, remote: switchboard(), connection: None },
-            from: (None, Uri::sip(Some(if peer == 0 { "agent0" } else { "+46701" }), from)),
-            to,
+            from: caller,
+            to: Uri::sip(Some(number), switchboard()),
             contact_user: None,
-            headers: Headers::default(),
+            headers,
             offer: sdp(from),
             answers_challenges: true,
         };
@@ -214,6 +224,15 @@ impl House {
     /// The last thing the peer heard of its call: the code.
     pub fn heard(&self, peer: usize) -> Option<u16> {
         self.peers[peer].heard.last().and_then(|heard| heard.as_ref().ok().copied())
+    }
+
+    /// The flows that callers came to, one after the other.
+    pub fn flows(&self) -> Vec<String> {
+        let steps = self.told.iter().filter_map(|what| match what {
+            What::Step { flow, step, .. } if **step == *"topics" => Some(flow.to_string()),
+            _ => None,
+        });
+        steps.collect()
     }
 
     pub fn called(&self, peer: usize) -> usize {

@@ -4,6 +4,7 @@
 
 mod carriers;
 mod hunts;
+mod numbers;
 mod records;
 mod refusals;
 mod switchboard;
@@ -64,6 +65,11 @@ steps:
 "#;
 
 fn main_flow() -> Arc<Flow> {
+    flow_named("main")
+}
+
+/// The same menu under another name.
+fn flow_named(name: &str) -> Arc<Flow> {
     let set = |names: &[&str]| -> BTreeSet<String> { names.iter().map(|name| (*name).to_owned()).collect() };
     let mut prompts = set(&["topics", "thanks", "goodbye", "you-are-next", "you-are-number", "you-are-over-number"]);
     prompts.extend(flow::speech::words("en").expect("English numbers have words"));
@@ -72,10 +78,10 @@ fn main_flow() -> Arc<Flow> {
         skills: set(&["sales", "support"]),
         prompts: BTreeMap::from([("en".to_owned(), prompts)]),
         music: set(&["calm"]),
-        flows: set(&["main"]),
+        flows: set(&[name]),
         ..flow::World::default()
     };
-    match flow::compile("main.yaml", MENU, &world) {
+    match flow::compile("main.yaml", &MENU.replace("flow: main", &format!("flow: {name}")), &world) {
         Ok(flow) => Arc::new(flow),
         Err(problems) => panic!("{}", problems.iter().map(|p| format!("{p}\n")).collect::<String>()),
     }
@@ -99,7 +105,8 @@ fn settings(agents: u32, queue: QueueSettings) -> Settings {
         sip: Default::default(),
         registrar: Default::default(),
         flows: BTreeMap::from([("main".to_owned(), main_flow())]),
-        numbers: vec![Number { number: "100".into(), flow: "main".into() }],
+        numbering: Default::default(),
+        numbers: vec![Number { number: "100".parse().expect("a number"), flow: "main".into(), trunk: None }],
         queues: vec![queue_for("sales"), queue_for("support")],
         agents: (0..agents)
             .map(|i| Agent {

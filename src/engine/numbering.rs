@@ -1,0 +1,379 @@
+//! Telephone numbers in one form. What phones and carriers write in many ways (`08-12 34 56`, `0046 8 123456`, `468123456`) is
+//! compared, capped and recorded as E.164 with its plus: `+468123456`.
+//!
+//! Numbers that are none of the whole world (`100`, `118118`, `*1`) stay as they are, without visual separators.
+
+use std::borrow::Cow;
+use std::ops::RangeInclusive;
+
+/// Digits of a number of the whole world (ITU-T E.164 §6); the shortest in use, on Niue, have seven.
+const DIGITS: RangeInclusive<usize> = 7..=15;
+
+/// The longest that is read as a number at all.
+const KEYS_MAX: usize = 32;
+
+/// How numbers are written at a place: in the house, or by a trunk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Numbering {
+    /// Without plus; empty: national numbers stay as they are.
+    pub country_code: String,
+    /// In front of national numbers; empty: nothing is.
+    pub national_prefix: String,
+    /// In front of international numbers; empty: nothing is.
+    pub international_prefix: String,
+    pub bare: Bare,
+}
+
+/// What a number is that begins with neither a plus nor a prefix, and has seven digits at least.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Bare {
+    /// Not known: it stays as it is.
+    #[default]
+    Unchanged,
+    /// Of our country.
+    National,
+    /// It begins with a country code.
+    International,
+}
+
+/// How a trunk wants to have a number written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Form {
+    /// `+468123456`.
+    #[default]
+    E164,
+    /// `468123456`.
+    Digits,
+    /// `00468123456`.
+    International,
+    /// `08123456` for numbers of the country, the others as `International`.
+    National,
+}
+
+/// How a trunk writes numbers, and how it wants them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Dialect {
+    /// `None`: as in the house.
+    pub numbering: Option<Numbering>,
+    pub form: Form,
+    /// What is taken off the front of a number that goes out, if it is there, after it was written in `form`.
+    pub strip: String,
+    /// What is put in front of it then.
+    pub add: String,
+}
+
+impl Default for Numbering {
+    /// Most of the world's prefixes, and no country.
+    fn default() -> Numbering {
+        Numbering {
+            country_code: String::new(),
+            national_prefix: "0".into(),
+            international_prefix: "00".into(),
+            bare: Bare::Unchanged,
+        }
+    }
+}
+
+/// What can be dialled on a telephone (digits, `*`, `#`, a `+` in front), without visual separators and parameters
+/// (RFC 3966 §3, §5.1.1); `None`: that is a name, or longer than any number.
+pub fn keys(written: &str) -> Option<Cow<'_, str>> {
+    let is_key = |c: char| c.is_ascii_digit() || matches!(c, '*' | '#');
+    let number = written.split(';').next().unwrap_or_default();
+    let separates = |c: char| matches!(c, '-' | '.' | '(' | ')' | ' ' | '\u{a0}');
+    let number: Cow<str> = match number.contains(separates) {
+        true => Cow::Owned(number.replace(separates, "")),
+        false => Cow::Borrowed(number),
+    };
+    let rest = number.strip_prefix('+').unwrap_or(&number);
+    (1..=KEYS_MAX).contains(&rest.len()).then_some(())?;
+    rest.chars().all(is_key).then_some(number)
+}
+
+/// Whether this is a number of the whole world in its one form.
+pub fn is_e164(number: &str) -> bool {
+    number.strip_prefix('+').is_some_and(is_long_enough)
+}
+
+fn is_long_enough(digits: &str) -> bool {
+    DIGITS.contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// `None` also for an empty prefix.
+fn after<'a>(number: &'a str, prefix: &str) -> Option<&'a str> {
+    number.strip_prefix(prefix).filter(|_| !prefix.is_empty())
+}
+
+impl Numbering {
+    /// The number in its one form; a name stays as it is. Idempotent.
+    pub fn inner(&self, written: &str) -> String {
+        let Some(number) = keys(written) else { return written.to_owned() };
+        self.world(&number).unwrap_or_else(|| number.into_owned())
+    }
+
+    /// `None`: it stays as it is.
+    fn world(&self, number: &str) -> Option<String> {
+        let digits = if let Some(digits) = after(number, &self.international_prefix) {
+            digits.to_owned()
+        } else if let Some(rest) = after(number, &self.national_prefix) {
+            self.of_our_country(rest)?
+        } else if is_long_enough(number) {
+            match self.bare {
+                Bare::Unchanged => return None,
+                Bare::National => self.of_our_country(number)?,
+                Bare::International => number.to_owned(),
+            }
+        } else {
+            return None;
+        };
+        is_long_enough(&digits).then(|| format!("+{digits}"))
+    }
+
+    fn of_our_country(&self, rest: &str) -> Option<String> {
+        (!self.country_code.is_empty()).then(|| format!("{}{rest}", self.country_code))
+    }
+
+    /// The beginning of numbers, in the form that [`Numbering::inner`] gives those numbers.
+    pub fn beginning(&self, written: &str) -> String {
+        let national = |rest: &str| self.of_our_country(rest).map(|digits| format!("+{digits}"));
+        let inner = if let Some(rest) = after(written, &self.international_prefix) {
+            Some(format!("+{rest}"))
+        } else if let Some(rest) = after(written, &self.national_prefix) {
+            national(rest)
+        } else if written.starts_with('+') {
+            None
+        } else {
+            match self.bare {
+                Bare::Unchanged => None,
+                Bare::National => national(written),
+                Bare::International => Some(format!("+{written}")),
+            }
+        };
+        inner.unwrap_or_else(|| written.to_owned())
+    }
+
+    /// All beginnings that somebody who dials may write for one in its one form, itself among them.
+    pub fn spellings(&self, beginning: &str) -> Vec<String> {
+        let Some(digits) = beginning.strip_prefix('+') else { return vec![beginning.to_owned()] };
+        let mut all = vec![format!("{}{digits}", self.international_prefix)];
+        // Of our country is what begins with its code, and what may go on to be its code.
+        let national = digits.strip_prefix(&*self.country_code).or(self.country_code.starts_with(digits).then_some(""));
+        if let (false, Some(rest)) = (self.country_code.is_empty(), national) {
+            all.push(format!("{}{rest}", self.national_prefix));
+            if self.bare == Bare::National {
+                all.push(rest.to_owned());
+            }
+        }
+        if self.bare == Bare::International {
+            all.push(digits.to_owned());
+        }
+        // One that is left with no prefix of its own could be anybody's.
+        all.retain(|spelling| self.beginning(spelling).starts_with(beginning));
+        all.insert(0, beginning.to_owned());
+        all
+    }
+
+    /// Whether this, in its one form, may be called outside: no name, and nothing behind the international prefix that is no
+    /// international number, for that is compared with nothing.
+    pub fn is_callable(&self, number: &str) -> bool {
+        keys(number).is_some_and(|keys| keys == number) && after(number, &self.international_prefix).is_none()
+    }
+
+    /// A number in its one form, written in another. What is no number of the whole world stays as it is.
+    pub fn written(&self, number: &str, form: Form) -> String {
+        let Some(digits) = number.strip_prefix('+').filter(|digits| is_long_enough(digits)) else {
+            return number.to_owned();
+        };
+        match (form, after(digits, &self.country_code)) {
+            (Form::E164, _) => number.to_owned(),
+            (Form::Digits, _) => digits.to_owned(),
+            (Form::National, Some(rest)) => format!("{}{rest}", self.national_prefix),
+            (Form::International | Form::National, _) => format!("{}{digits}", self.international_prefix),
+        }
+    }
+}
+
+impl Dialect {
+    /// What the trunk brings, in its one form.
+    pub fn inner(&self, house: &Numbering, written: &str) -> String {
+        self.numbering.as_ref().unwrap_or(house).inner(written)
+    }
+
+    /// Who calls, as the trunk wants it: `strip` and `add` are for what is called.
+    pub fn caller(&self, house: &Numbering, number: &str) -> String {
+        self.numbering.as_ref().unwrap_or(house).written(number, self.form)
+    }
+
+    /// A number in its one form, as the trunk wants to have it called.
+    pub fn outer(&self, house: &Numbering, number: &str) -> String {
+        let written = self.caller(house, number);
+        let rest = written.strip_prefix(&*self.strip).filter(|rest| !rest.is_empty()).unwrap_or(&written);
+        format!("{}{rest}", self.add)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn sweden() -> Numbering {
+        Numbering { country_code: "46".into(), ..Numbering::default() }
+    }
+
+    fn america() -> Numbering {
+        Numbering {
+            country_code: "1".into(),
+            national_prefix: "1".into(),
+            international_prefix: "011".into(),
+            bare: Bare::National,
+        }
+    }
+
+    fn norway() -> Numbering {
+        let national_prefix = String::new();
+        Numbering { country_code: "47".into(), national_prefix, bare: Bare::National, ..Numbering::default() }
+    }
+
+    #[test]
+    fn whatever_way_a_number_is_written_it_is_one() {
+        for written in ["+468123456", "00468123456", "08123456", "08-12 34 56", "+46 (8) 12.34.56", "08123456;npdi"] {
+            assert_eq!(sweden().inner(written), "+468123456", "{written}");
+        }
+        for written in ["+14085550123", "14085550123", "4085550123", "(408) 555-0123", "01114085550123"] {
+            assert_eq!(america().inner(written), "+14085550123", "{written}");
+        }
+        for written in ["22123456", "004722123456", "+47 22 12 34 56"] {
+            assert_eq!(norway().inner(written), "+4722123456", "{written}");
+        }
+        let digits = Numbering { bare: Bare::International, ..sweden() };
+        assert_eq!(digits.inner("468123456"), "+468123456");
+        assert_eq!(digits.inner("08123456"), "+468123456");
+    }
+
+    #[test]
+    fn what_is_short_or_a_name_or_a_code_stays() {
+        for numbering in [sweden(), america(), norway(), Numbering { bare: Bare::International, ..sweden() }] {
+            for number in ["100", "112", "911", "118118", "*1", "**21*08123456#", "anna", "anna-maria.2", "", "+", "0"]
+            {
+                assert_eq!(numbering.inner(number), number, "{numbering:?}");
+            }
+        }
+        assert_eq!(sweden().inner("2-0-1"), "201");
+        assert_eq!(sweden().inner("00123"), "00123", "too short for the world: somebody's extension");
+        assert_eq!(Numbering::default().inner("08123456"), "08123456", "of which country?");
+        assert_eq!(Numbering::default().inner("00468123456"), "+468123456");
+        let long = "9".repeat(40);
+        assert_eq!(sweden().inner(&long), long);
+    }
+
+    #[test]
+    fn beginnings_become_what_their_numbers_become() {
+        for (written, inner) in [("00", "+"), ("+", "+"), ("0046", "+46"), ("0", "+46"), ("0900", "+46900"), ("2", "2")]
+        {
+            assert_eq!(sweden().beginning(written), inner, "{written}");
+        }
+        assert_eq!(Numbering::default().beginning("0"), "0");
+        assert_eq!(america().beginning("900"), "+1900");
+        let mut spelt = sweden().spellings("+468");
+        spelt.sort();
+        assert_eq!(spelt, ["+468", "00468", "08"]);
+        assert_eq!(sweden().spellings("+"), ["+", "00", "0"]);
+        assert_eq!(sweden().spellings("+47"), ["+47", "0047"]);
+        assert_eq!(sweden().spellings("118"), ["118"]);
+    }
+
+    #[test]
+    fn what_follows_the_international_prefix_and_is_no_number_goes_nowhere() {
+        for (number, may) in [("+882123", true), ("00882123", false), ("118118", true), ("anna", false), ("1-2", false)]
+        {
+            assert_eq!(sweden().is_callable(number), may, "{number}");
+        }
+    }
+
+    #[test]
+    fn a_trunk_gets_numbers_as_it_wants_them() {
+        let dialect =
+            |form, strip: &str, add: &str| Dialect { form, strip: strip.into(), add: add.into(), ..Dialect::default() };
+        for (form, ours, theirs) in [
+            (Form::E164, "+468123456", "+4722123456"),
+            (Form::Digits, "468123456", "4722123456"),
+            (Form::International, "00468123456", "004722123456"),
+            (Form::National, "08123456", "004722123456"),
+        ] {
+            let dialect = dialect(form, "", "");
+            assert_eq!(dialect.outer(&sweden(), "+468123456"), ours);
+            assert_eq!(dialect.outer(&sweden(), "+4722123456"), theirs);
+            assert_eq!(dialect.outer(&sweden(), "118118"), "118118");
+        }
+        assert_eq!(dialect(Form::National, "0", "9").outer(&sweden(), "+468123456"), "98123456");
+        assert_eq!(dialect(Form::E164, "+", "1001#").outer(&sweden(), "+468123456"), "1001#468123456");
+        assert_eq!(dialect(Form::E164, "118118", "").outer(&sweden(), "118118"), "118118", "nothing would be left");
+        let of_norway = Dialect { numbering: Some(norway()), form: Form::National, ..Dialect::default() };
+        assert_eq!(of_norway.outer(&sweden(), "+4722123456"), "22123456");
+        assert_eq!(of_norway.inner(&sweden(), "22123456"), "+4722123456");
+    }
+
+    fn any_numbering() -> impl Strategy<Value = Numbering> {
+        let countries = prop_oneof![Just(sweden()), Just(america()), Just(norway()), Just(Numbering::default())];
+        let bare = prop_oneof![Just(Bare::Unchanged), Just(Bare::National), Just(Bare::International)];
+        (countries, bare).prop_map(|(numbering, bare)| Numbering { bare, ..numbering })
+    }
+
+    proptest! {
+        #[test]
+        fn one_form_is_enough(numbering in any_numbering(), written in "[+]?[-0-9*#.() ]{0,20}|[a-z0-9.-]{1,12}|\\PC{0,9}") {
+            let inner = numbering.inner(&written);
+            prop_assert_eq!(&numbering.inner(&inner), &inner);
+            prop_assert!(inner.len() <= written.len().max(KEYS_MAX + 8));
+        }
+
+        #[test]
+        fn separators_change_nothing(
+            numbering in any_numbering(),
+            number in "[+]?[0-9]{1,15}",
+            separators in proptest::collection::vec((0usize..16, "[-. ()]"), 0..6),
+        ) {
+            let mut written = number.clone();
+            for (at, separator) in separators {
+                written.insert_str(at.min(written.len()), &separator);
+            }
+            prop_assert_eq!(numbering.inner(&written), numbering.inner(&number));
+        }
+
+        #[test]
+        fn what_a_trunk_is_given_it_may_give_back(
+            numbering in any_numbering(),
+            digits in "[1-9][0-9]{8,14}",
+            form in prop_oneof![Just(Form::E164), Just(Form::International), Just(Form::National)],
+        ) {
+            let number = format!("+{digits}");
+            let written = numbering.written(&number, form);
+            // Without a national prefix only the trunk knows that a bare number is national.
+            prop_assume!(!numbering.national_prefix.is_empty() || !written.starts_with("00") && written.starts_with('+'));
+            // A subscriber's number does not begin with the prefix of others.
+            let rest = digits.strip_prefix(&*numbering.country_code).unwrap_or("x");
+            prop_assume!(form != Form::National || numbering.country_code.is_empty() || !rest.starts_with(['0', '1']));
+            prop_assert_eq!(numbering.inner(&written), number);
+        }
+
+        #[test]
+        fn a_number_begins_as_its_beginning_says(numbering in any_numbering(), number in "(\\+|00|0|011|1)?[2-9][0-9]{7,10}", cut in 1usize..14) {
+            // Whoever names the whole beginning of what is dialled, prefix included, has named the number.
+            let beginning = &number[..cut.max(4).min(number.len())];
+            let (inner, begins) = (numbering.inner(&number), numbering.beginning(beginning));
+            if is_e164(&inner) {
+                prop_assert!(inner.starts_with(&begins), "{} {}", inner, begins);
+            }
+        }
+
+        #[test]
+        fn every_spelling_of_a_beginning_is_that_beginning(numbering in any_numbering(), digits in "[0-9]{0,6}") {
+            let beginning = format!("+{digits}");
+            let spellings = numbering.spellings(&beginning);
+            prop_assert!(spellings.contains(&beginning));
+            for spelling in &spellings {
+                prop_assert!(numbering.beginning(spelling).starts_with(&beginning), "{}", spelling);
+            }
+        }
+    }
+}
