@@ -103,7 +103,7 @@ pub struct Engine {
     registrar: Registrar,
     auth: Authenticator,
     /// Phones that were asked whether they are there.
-    pings: HashMap<ClientId, registrar::Name>,
+    pings: HashMap<ClientId, registrar::Ping>,
     legs: Legs,
     acd: Acd,
     agents: Agents,

@@ -2,7 +2,7 @@
 
 use super::{Engine, Output};
 use crate::acd::Change;
-use crate::sip::registrar::{self, Binding, Change as Registration};
+use crate::sip::registrar::{Binding, Change as Registration};
 use crate::sip::{ClientId, Failure, Method, Request, Response};
 use crate::time::Time;
 use std::collections::BTreeSet;
@@ -45,20 +45,20 @@ impl Engine {
 
     /// Asks the phones behind NAT whose turn it is.
     pub(super) fn ping_phones(&mut self, now: Time) {
-        while let Some(registrar::Ping { name, uri, hop }) = self.registrar.poll_ping(now) {
-            let id = self.endpoint.request(now, hop, Request::new(Method::Options, uri));
-            self.pings.insert(id, name);
+        while let Some(ping) = self.registrar.poll_ping(now) {
+            let id = self.endpoint.request(now, ping.hop, Request::new(Method::Options, ping.uri.clone()));
+            self.pings.insert(id, ping);
         }
     }
 
     /// What a phone said to the question whether it is there.
     pub(super) fn on_ping_answer(&mut self, now: Time, id: ClientId, result: Result<Box<Response>, Failure>) {
-        let Some(name) = self.pings.remove(&id) else { return };
+        let Some(ping) = self.pings.remove(&id) else { return };
         match result {
-            Ok(_) => self.registrar.ping_answered(now, &name),
-            Err(Failure::Full) => self.registrar.ping_failed(now, &name),
+            Ok(_) => self.registrar.ping_answered(now, &ping),
+            Err(Failure::Full) => self.registrar.ping_failed(now, &ping),
             Err(_) => {
-                let gone = self.registrar.ping_unanswered(now, &name);
+                let gone = self.registrar.ping_unanswered(now, &ping);
                 self.phones_gone(now, gone);
             }
         }

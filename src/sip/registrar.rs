@@ -198,28 +198,43 @@ impl Registrar {
     pub fn poll_ping(&mut self, now: Time) -> Option<Ping> {
         let name = self.pings.take(now)?;
         let binding = self.users.get(&name.user)?.iter().find(|binding| binding.name() == name)?;
-        Some(Ping { name, uri: binding.uri.clone(), hop: binding.hop })
+        Some(Ping { name, uri: binding.uri.clone(), hop: binding.hop, asked: now })
     }
 
     /// The phone gave an answer of any kind.
-    pub fn ping_answered(&mut self, now: Time, name: &Name) {
-        self.pings.answered(now, name);
+    pub fn ping_answered(&mut self, now: Time, ping: &Ping) {
+        if self.is_in_doubt(ping) {
+            self.pings.answered(now, &ping.name);
+        }
     }
 
     /// The question could not be asked.
-    pub fn ping_failed(&mut self, now: Time, name: &Name) {
-        self.pings.again(now, name);
+    pub fn ping_failed(&mut self, now: Time, ping: &Ping) {
+        if self.is_in_doubt(ping) {
+            self.pings.again(now, &ping.name);
+        }
     }
 
     /// The phone gave no answer. One that did before is gone: removed and given back. Of the others we do not know that
-    /// they answer such questions at all.
-    pub fn ping_unanswered(&mut self, now: Time, name: &Name) -> Vec<Binding> {
-        if self.pings.has_answered(name) {
-            self.remove_where(now, &name.user, |binding| binding.name() == *name)
-        } else {
-            self.pings.again(now, name);
-            Vec::new()
+    /// they answer such questions at all; and one that registered since is there, whatever became of its old address.
+    pub fn ping_unanswered(&mut self, now: Time, ping: &Ping) -> Vec<Binding> {
+        if !self.is_in_doubt(ping) {
+            return Vec::new();
         }
+        if !self.pings.has_answered(&ping.name) {
+            self.pings.again(now, &ping.name);
+            return Vec::new();
+        }
+        self.remove_where(now, &ping.name.user, |binding| binding.name() == ping.name && binding.hop == ping.hop)
+    }
+
+    /// Whether the phone that was asked is still to be found there, and has said nothing since; if it has, its next ping is
+    /// settled already.
+    fn is_in_doubt(&self, ping: &Ping) -> bool {
+        let is_the_same = |binding: &Binding| {
+            binding.name() == ping.name && binding.hop == ping.hop && binding.refreshed <= ping.asked
+        };
+        self.users.get(&ping.name.user).is_some_and(|bindings| bindings.iter().any(is_the_same))
     }
 
     /// Removes the bindings whose time is over, and gives them back.

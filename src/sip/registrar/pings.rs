@@ -12,6 +12,7 @@ pub struct Ping {
     pub name: Name,
     pub uri: Uri,
     pub hop: Hop,
+    pub asked: Time,
 }
 
 #[derive(Debug)]

@@ -287,7 +287,7 @@ fn phones_behind_nat_are_asked_and_others_are_not() {
     assert_eq!((ping.uri.user(), ping.hop), (Some("home"), hop(5060)));
     // Not again before the answer.
     assert_eq!(desk.registrar.poll_timeout(), Some(after(600)));
-    desk.registrar.ping_answered(after(26), &ping.name);
+    desk.registrar.ping_answered(after(26), &ping);
     assert_eq!(desk.registrar.poll_timeout(), Some(after(51)));
     // Who registers has been heard of.
     desk.send(after(40), "Contact: <sip:home@192.168.1.5:5060>;expires=600");
@@ -301,18 +301,41 @@ fn only_a_phone_that_once_answered_is_gone_when_it_does_not() {
     let mut desk = Desk::new(Settings::default());
     desk.send(NOW, "Contact: <sip:home@192.168.1.5>;expires=3600");
     let ping = desk.registrar.poll_ping(after(25)).unwrap();
-    assert_eq!(desk.registrar.ping_unanswered(after(57), &ping.name), []);
+    assert_eq!(desk.registrar.ping_unanswered(after(57), &ping), []);
     assert_eq!(desk.registrar.poll_timeout(), Some(after(82)));
-    desk.registrar.ping_failed(after(82), &ping.name);
+    desk.registrar.ping_failed(after(82), &ping);
     assert_eq!(desk.registrar.poll_timeout(), Some(after(107)));
-    desk.registrar.ping_answered(after(107), &ping.name);
-    let gone = desk.registrar.ping_unanswered(after(170), &ping.name);
+    desk.registrar.ping_answered(after(107), &ping);
+    let ping = desk.registrar.poll_ping(after(132)).unwrap();
+    let gone = desk.registrar.ping_unanswered(after(170), &ping);
     assert_eq!(gone.iter().map(|b| b.uri.user()).collect::<Vec<_>>(), [Some("home")]);
     assert!(desk.registrar.is_empty());
     assert_eq!(desk.registrar.poll_timeout(), None);
     // What comes late is about nobody.
-    desk.registrar.ping_answered(after(171), &ping.name);
+    desk.registrar.ping_answered(after(171), &ping);
     assert_eq!(desk.registrar.poll_timeout(), None);
+}
+
+#[test]
+fn a_phone_that_registered_since_is_not_gone_with_the_answer_that_its_old_address_owes() {
+    let contact = "Contact: <sip:home@192.168.1.5>;+sip.instance=\"<urn:uuid:1>\";expires=3600";
+    for moved_to in [5060, 6000] {
+        let mut desk = Desk::new(Settings::default());
+        desk.send(NOW, contact);
+        let ping = desk.registrar.poll_ping(after(25)).unwrap();
+        desk.registrar.ping_answered(after(26), &ping);
+        let ping = desk.registrar.poll_ping(after(51)).unwrap();
+        desk.registrar.register(after(60), "anna", &request("phone", 2, contact), &hop(moved_to));
+        for late in [Registrar::ping_answered, Registrar::ping_failed] {
+            late(&mut desk.registrar, after(70), &ping);
+            assert_eq!(desk.registrar.poll_timeout(), Some(after(85)), "its own turn comes as settled");
+        }
+        assert_eq!(desk.registrar.ping_unanswered(after(83), &ping), []);
+        let ping = desk.registrar.poll_ping(after(85)).unwrap();
+        assert_eq!(ping.hop, hop(moved_to));
+        // It answers such questions, wherever it is.
+        assert_eq!(desk.registrar.ping_unanswered(after(117), &ping).len(), 1);
+    }
 }
 
 #[test]
