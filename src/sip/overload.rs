@@ -1,40 +1,65 @@
 //! New calls that are refused at once while the switchboard is late: 503 with Retry-After (RFC 3261 §21.5.4), without its help.
 //!
 //! What it has admitted is not touched: neither requests inside dialogs nor retransmissions of an INVITE that was let in,
-//! which it will answer itself.
+//! which it will answer itself. Nor is anybody refused whom we know and who calls for help, as long as those are few.
 
 use super::endpoint::{Hop, Transmit};
 use super::message::{Request, Response};
 use super::method::Method;
 use super::recent::Recent;
-use crate::time::Duration;
+use crate::time::{Duration, Time};
 use std::hash::{BuildHasher, RandomState};
 
 /// INVITEs that are remembered as admitted: half a minute of retransmissions at a thousand calls a second. A forgotten one
 /// that comes again while the switchboard is late is refused.
 pub const ADMITTED_MAX: usize = 65_536;
 
+/// Calls for help that get in while the switchboard is late, each second; one more is refused like every other, and it costs
+/// little to call again.
+pub const EMERGENCIES_PER_SECOND: u32 = 20;
+/// How many of them may come at once. A phone that is asked for its password calls twice.
+pub const EMERGENCIES_AT_ONCE: u32 = 100;
+
 /// See the module's documentation.
 pub struct Overload {
     retry_after: Duration,
+    /// Numbers that are dialled in need.
+    emergency: Vec<String>,
+    /// When all calls for help that got in while it was late would have come at the rate allowed.
+    paid_until: Time,
     /// Keyed hashes of Call-ID, From tag and CSeq.
     admitted: Recent<u64, ()>,
     keys: RandomState,
 }
 
 impl Overload {
-    pub fn new(retry_after: Duration) -> Overload {
-        Overload { retry_after, admitted: Recent::new(ADMITTED_MAX), keys: RandomState::new() }
+    pub fn new(retry_after: Duration, emergency: Vec<String>) -> Overload {
+        Overload {
+            retry_after,
+            emergency,
+            paid_until: Time::EPOCH,
+            admitted: Recent::new(ADMITTED_MAX),
+            keys: RandomState::new(),
+        }
     }
 
-    /// The refusal of a request that begins a call while the switchboard `is_late`; `None`: let it in.
-    pub fn refuses(&mut self, is_late: bool, hop: &Hop, request: &Request) -> Option<Transmit> {
+    /// The refusal of a request that begins a call while the switchboard `is_late`; `None`: let it in. `is_known`: the sender
+    /// is no stranger.
+    pub fn refuses(
+        &mut self,
+        now: Time,
+        is_late: bool,
+        is_known: bool,
+        hop: &Hop,
+        request: &Request,
+    ) -> Option<Transmit> {
         let headers = &request.headers;
         if request.method != Method::Invite || headers.to().is_ok_and(|to| to.tag().is_some()) {
             return None;
         }
         let key = self.keys.hash_one((headers.get("Call-ID"), headers.get("CSeq"), headers.get("From")));
-        if !is_late || self.admitted.get(&key).is_some() {
+        let is_in = !is_late || self.admitted.get(&key).is_some();
+        if is_in || (is_known && self.is_emergency(request) && self.helps(now)) {
             self.admitted.entry(key, ());
             return None;
         }
@@ -44,6 +69,20 @@ impl Overload {
         refusal.set_stateless_tag();
         Some(Transmit { hop, bytes: refusal.to_bytes() })
     }
+
+    fn is_emergency(&self, request: &Request) -> bool {
+        request.uri.user().is_some_and(|dialled| self.emergency.iter().any(|number| number == dialled))
+    }
+
+    /// One more, if there is room for it (the virtual scheduling of a token bucket).
+    fn helps(&mut self, now: Time) -> bool {
+        let step = Duration::from_secs(1) / EMERGENCIES_PER_SECOND;
+        let fits = self.paid_until <= now + step * (EMERGENCIES_AT_ONCE - 1);
+        if fits {
+            self.paid_until = self.paid_until.max(now) + step;
+        }
+        fits
+    }
 }
 
 #[cfg(test)]
@@ -51,9 +90,28 @@ mod tests {
     use super::*;
     use crate::sip::{Message, Transport};
 
+    const NOW: Time = Time::from_secs(1_800_000_000);
+
+    fn overload() -> Overload {
+        Overload::new(Duration::from_secs(30), vec!["112".into()])
+    }
+
+    fn hop() -> Hop {
+        Hop {
+            transport: Transport::Udp,
+            local: "192.0.2.1:5060".parse().unwrap(),
+            remote: "192.0.2.7:40000".parse().unwrap(),
+            connection: None,
+        }
+    }
+
     fn request(method: &str, call: &str, tag: &str) -> Request {
+        dials("300", method, call, tag)
+    }
+
+    fn dials(number: &str, method: &str, call: &str, tag: &str) -> Request {
         let text = format!(
-            "{method} sip:300@vaxel SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.7;rport;branch=z9hG4bK{call}\r\nFrom: <sip:a@b>;tag=1\r\n\
+            "{method} sip:{number}@vaxel SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.7;rport;branch=z9hG4bK{call}\r\nFrom: <sip:a@b>;tag=1\r\n\
              To: <sip:300@vaxel>{tag}\r\nCall-ID: {call}\r\nCSeq: 1 {method}\r\n\r\n"
         );
         match Message::parse(text.as_bytes()) {
@@ -64,15 +122,11 @@ mod tests {
 
     #[test]
     fn only_new_calls_are_refused_and_only_while_late() {
-        let hop = Hop {
-            transport: Transport::Udp,
-            local: "192.0.2.1:5060".parse().unwrap(),
-            remote: "192.0.2.7:40000".parse().unwrap(),
-            connection: None,
-        };
-        let mut overload = Overload::new(Duration::from_secs(30));
-        assert!(overload.refuses(false, &hop, &request("INVITE", "admitted", "")).is_none());
-        let refusal = overload.refuses(true, &hop, &request("INVITE", "new", "")).unwrap();
+        let hop = hop();
+        let mut overload = overload();
+        let mut refuses = |is_late, request: &Request| overload.refuses(NOW, is_late, true, &hop, request);
+        assert!(refuses(false, &request("INVITE", "admitted", "")).is_none());
+        let refusal = refuses(true, &request("INVITE", "new", "")).unwrap();
         let Ok(Message::Response(response)) = Message::parse(&refusal.bytes) else { panic!("no response") };
         assert_eq!((response.code, response.headers.get("Retry-After")), (503, Some("30")));
         assert_eq!(refusal.hop.remote, hop.remote);
@@ -84,17 +138,32 @@ mod tests {
             request("CANCEL", "new", ""),
             request("REGISTER", "new", ""),
         ] {
-            assert!(overload.refuses(true, &hop, &passes).is_none(), "{:?}", passes.method);
+            assert!(refuses(true, &passes).is_none(), "{:?}", passes.method);
         }
         // It was not let in, so it may come later.
-        assert!(overload.refuses(true, &hop, &request("INVITE", "new", "")).is_some());
-        assert!(overload.refuses(false, &hop, &request("INVITE", "new", "")).is_none());
-        assert!(overload.refuses(true, &hop, &request("INVITE", "new", "")).is_none());
+        assert!(refuses(true, &request("INVITE", "new", "")).is_some());
+        assert!(refuses(false, &request("INVITE", "new", "")).is_none());
+        assert!(refuses(true, &request("INVITE", "new", "")).is_none());
+    }
+
+    #[test]
+    fn who_is_known_and_calls_for_help_gets_in_and_a_flood_of_such_calls_does_not() {
+        let (hop, mut overload) = (hop(), overload());
+        let mut gets_in = |now, is_known, number, call: &str| {
+            overload.refuses(now, true, is_known, &hop, &dials(number, "INVITE", call, "")).is_none()
+        };
+        assert!(!gets_in(NOW, true, "1120", "longer"));
+        assert!(!gets_in(NOW, false, "112", "strange"));
+        let mut flood = |at, name: &str| (0..1000).filter(|n| gets_in(at, true, "112", &format!("{name}{n}"))).count();
+        assert_eq!(flood(NOW, "a"), EMERGENCIES_AT_ONCE as usize);
+        assert_eq!(flood(NOW + Duration::from_secs(1), "b"), EMERGENCIES_PER_SECOND as usize);
+        // Repeated because its answer was lost: it costs no further place.
+        assert!(gets_in(NOW + Duration::from_secs(1), true, "112", "a0"));
     }
 
     #[test]
     fn memory_is_bounded() {
-        let mut overload = Overload::new(Duration::from_secs(1));
+        let mut overload = overload();
         for key in 0..3 * ADMITTED_MAX as u64 {
             overload.admitted.entry(key, ());
         }

@@ -89,7 +89,7 @@ impl Outside {
             let is_late = self.door.is_late();
             let refusal = {
                 let mut overload = guard.overload.lock().unwrap_or_else(PoisonError::into_inner);
-                overload.refuses(is_late, &hop, request)
+                overload.refuses(now, is_late, guest == Guest::Known, &hop, request)
             };
             if refusal.is_some() {
                 self.traffic.fault(SipFault::CallsOverload);

@@ -246,7 +246,11 @@ mod tests {
 
     pub fn guard_that_trusts(trusted: Vec<Network>) -> Guard {
         let auth = Authenticator::new("vaxel", [7; 32], Duration::from_secs(300));
-        Guard::new(Gate::new(gate::Settings::default(), auth), Overload::new(Duration::from_secs(10)), trusted)
+        Guard::new(
+            Gate::new(gate::Settings::default(), auth),
+            Overload::new(Duration::from_secs(10), vec!["112".into()]),
+            trusted,
+        )
     }
 
     type Where<'a> = (Transport, &'a str, Option<SocketAddr>);
