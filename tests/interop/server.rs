@@ -78,7 +78,7 @@ pub fn settings(sip: u16, http: u16, rtp: u16) -> String {
     format!(
         r#"
 [sip]
-listen = ["udp:127.0.0.1:{sip}", "tcp:127.0.0.1:{sip}", "udp:[::1]:{sip}", "tcp:[::1]:{sip}"]
+listen = ["udp:127.0.0.1:{sip}", "tcp:127.0.0.1:{sip}", "udp:[::1]:{sip}", "tcp:[::1]:{sip}", "ws:127.0.0.2:{sip}"]
 [http]
 listen = "127.0.0.1:{http}"
 [media]

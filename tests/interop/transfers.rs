@@ -6,7 +6,9 @@ use crate::sipp::Sipp;
 use crate::sound::{Ear, Sound};
 use crate::{ANNA, BJORN, CALLER, SOON, agent, heard_tone, list};
 use serde_json::Value;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
+use tokio_tungstenite::tungstenite::{ClientRequestBuilder, Message, WebSocket, client};
 
 fn names(record: &Value) -> Vec<&str> {
     list(record, "talks").iter().filter_map(|talk| talk["with"].as_str()).collect()
@@ -100,11 +102,16 @@ fn after_a_pause_of_the_whole_process_nothing_is_lost_and_nothing_is_done_twice(
     let talking = Sipp::start(&folder, server.sip, "stays_info", "100", &talks);
     anna.wait_for("CALL_ESTABLISHED", SOON);
     talks.wait_for_tone(ANNA, 1000);
+    // Where SIPp speaks TCP, pages speak beside it.
+    let mut page = Page::open((Ipv4Addr::new(127, 0, 0, 2), server.sip.port()).into());
+    page.asks(1);
     server.pause();
     // Its INVITE is sent again and again meanwhile.
     let dialling = Sipp::start_for(&folder, server.sip, "hangs_up_info", "100", &dials, Duration::from_secs(6));
-    std::thread::sleep(Duration::from_secs(4));
+    // Longer than a WebSocket may be silent.
+    std::thread::sleep(Duration::from_secs(5));
     server.go_on();
+    page.asks(2);
     let before = talks.heard().len();
     server::wait_for("the talk to go on", SOON, || (heard_tone(&talks.heard()[before..], ANNA) >= 2000).then_some(()));
     server.wait_for_metric("vaxel_queue_waiting{queue=\"sales\"}", 1.0, SOON);
@@ -116,4 +123,40 @@ fn after_a_pause_of_the_whole_process_nothing_is_lost_and_nothing_is_done_twice(
     assert!(records.iter().all(|record| record["ended_by"] != "system"), "{records:#?}");
     assert_eq!(server.metric("vaxel_calls_total{trunk=\"local\"}"), Some(2.0));
     assert_eq!(server.metric("vaxel_calls"), Some(0.0));
+    page.asks(3);
+    assert_eq!(server.metric("vaxel_sip_errors_total{reason=\"no_pong\"}"), Some(0.0));
+}
+
+/// A phone in a page, as far as its connection goes.
+struct Page(WebSocket<TcpStream>);
+
+impl Page {
+    fn open(at: SocketAddr) -> Page {
+        let stream = TcpStream::connect(at).expect("the service listens");
+        stream.set_read_timeout(Some(SOON)).expect("a time-out can be set");
+        let request = ClientRequestBuilder::new("ws://vaxel/sip".parse().expect("a URI")).with_sub_protocol("sip");
+        Page(client(request, stream).expect("the service speaks WebSocket").0)
+    }
+
+    /// Asks whether the service is there, and answers its pings until it says so.
+    fn asks(&mut self, number: u32) {
+        let options = format!(
+            "OPTIONS sip:vaxel SIP/2.0\r\nVia: SIP/2.0/WS page.invalid;branch=z9hG4bK{number}\r\nMax-Forwards: 70\r\n\
+             From: <sip:page@vaxel>;tag=1\r\nTo: <sip:vaxel>\r\nCall-ID: page\r\nCSeq: {number} OPTIONS\r\nContent-Length: 0\r\n\r\n"
+        );
+        self.0.send(Message::text(options)).expect("the connection is open");
+        loop {
+            match self.0.read().expect("the connection is open") {
+                Message::Ping(_) => {}
+                Message::Text(answer) => {
+                    assert!(
+                        answer.starts_with("SIP/2.0 200 ") && answer.contains(&format!("CSeq: {number} ")),
+                        "{answer}"
+                    );
+                    return;
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
 }

@@ -7,6 +7,7 @@ mod frames;
 use super::stream::{End, LINGER, Streams};
 use crate::edge::metrics::SipFault;
 use crate::sip::{Hop, MAX_MESSAGE, Message as SipMessage};
+use crate::time::Duration;
 use frames::{Watch, Watched};
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
@@ -164,11 +165,12 @@ impl Streams {
         let mut idle_until = began + limits.message;
         let mut spoke = false;
         let mut half_until = None;
-        let (mut heard, mut heard_at) = (watch.bytes(), began);
+        // For how long we listened and nothing came.
+        let (mut heard, mut silence) = (watch.bytes(), Duration::ZERO);
         loop {
             let now = Instant::now();
             if heard != watch.bytes() {
-                (heard, heard_at) = (watch.bytes(), now);
+                (heard, silence) = (watch.bytes(), Duration::ZERO);
             }
             half_until = watch.is_half().then(|| half_until.unwrap_or(now + limits.message));
             if half_until.is_some_and(|until| until <= now) || (!spoke && idle_until <= now) {
@@ -177,12 +179,21 @@ impl Streams {
             if idle_until <= now {
                 return End::Closed;
             }
-            if now >= heard_at + limits.loss {
+            if silence >= limits.loss {
                 return End::Fault(SipFault::NoPong);
             }
             // Bytes that make nothing whole wake nobody, so it is looked now and then.
-            let next = (now + limits.loss / 4).min(idle_until).min(half_until.unwrap_or(idle_until));
-            let bytes = match timeout_at(next, incoming.next()).await {
+            let next = (now + (limits.loss / 4).min(limits.loss - silence))
+                .min(idle_until)
+                .min(half_until.unwrap_or(idle_until));
+            let read = timeout_at(next, incoming.next()).await;
+            // This machine stood still if it woke late, and the peer could not be heard; nor can it while the engine is waited for.
+            let woke = Instant::now();
+            let late = woke.saturating_duration_since(next);
+            silence += woke.min(next).saturating_duration_since(now);
+            idle_until += late;
+            half_until = half_until.map(|until| until + late);
+            let bytes = match read {
                 Err(_) => continue,
                 Ok(None | Some(Err(Error::ConnectionClosed | Error::AlreadyClosed))) => return End::Closed,
                 Ok(Some(Err(Error::Io(_)))) => return End::Fault(SipFault::ConnectionLost),
@@ -196,7 +207,7 @@ impl Streams {
                 // Pings are answered, and a goodbye too, by the WebSocket itself.
                 Ok(Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_)))) => continue,
             };
-            (spoke, idle_until) = (true, Instant::now() + limits.idle);
+            (spoke, idle_until, half_until) = (true, Instant::now() + limits.idle, None);
             // RFC 5626 §4.4.1, which some speak here as well.
             if bytes == b"\r\n\r\n" {
                 self.write_now(hop, b"\r\n".to_vec());

@@ -226,6 +226,28 @@ fn a_page_that_is_gone_without_a_word_is_missed_and_one_at_rest_is_not() {
 }
 
 #[test]
+fn a_page_is_not_missed_for_the_time_in_which_nobody_listened_to_it() {
+    let limits = StreamLimits { loss: Duration::from_millis(400), ..StreamLimits::default() };
+    // The bench has room for ten messages before its door.
+    let bench = server(limits);
+    let mut page = page(&bench);
+    for _ in 0..12 {
+        page.send(Message::binary(OPTIONS.to_vec())).unwrap();
+    }
+    bench.metrics.wait_for(r#"vaxel_sip_messages_total{direction="received",kind="OPTIONS"} 11"#);
+    let engine_stood_still = std::time::Instant::now();
+    while engine_stood_still.elapsed() < 2 * limits.loss {
+        // The page sees our pings, and answers them.
+        assert!(matches!(page.read(), Ok(Message::Ping(_))));
+    }
+    for _ in 0..12 {
+        assert!(matches!(bench.entrance.input(), Input::Sip { .. }));
+    }
+    talks(&mut page, &bench);
+    fault(&bench, SipFault::NoPong, 0);
+}
+
+#[test]
 fn a_page_that_does_not_read_is_cut_and_nobody_connects_to_one() {
     let limits = StreamLimits { write: Duration::from_millis(300), queued: 4, ..StreamLimits::default() };
     let bench = server(limits);
