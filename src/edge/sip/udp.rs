@@ -114,7 +114,7 @@ impl Udp {
         match BindingRequest::parse(bytes) {
             Ok(request) => {
                 if request.is_refused() { &stun.refused } else { &stun.answered }.inc();
-                match self.socket.get_ref().send_to(&request.answer(remote), remote) {
+                match self.put(&request.answer(remote), remote) {
                     Ok(_) => {}
                     Err(error) if error.kind() == ErrorKind::WouldBlock => {
                         self.outside.traffic.fault(SipFault::SendBusy);
@@ -171,10 +171,7 @@ impl Udp {
 
     pub fn send(&self, transmit: &Transmit) {
         let hop = transmit.hop;
-        let send = || self.socket.get_ref().send_to(&transmit.bytes, hop.remote);
-        // The first error may be that of a datagram that went before, to somebody else: the system reports it once.
-        let sent = send().or_else(|error| if error.kind() == ErrorKind::WouldBlock { Err(error) } else { send() });
-        match sent {
+        match self.put(&transmit.bytes, hop.remote) {
             Ok(_) => self.outside.traffic.sent(&transmit.bytes),
             // SIP repeats what matters.
             Err(error) if error.kind() == ErrorKind::WouldBlock => self.outside.traffic.fault(SipFault::SendBusy),
@@ -184,6 +181,12 @@ impl Udp {
                 self.outside.hop_failed(hop);
             }
         }
+    }
+
+    fn put(&self, bytes: &[u8], to: SocketAddr) -> io::Result<usize> {
+        let send = || self.socket.get_ref().send_to(bytes, to);
+        // The first error may be that of a datagram that went before, to somebody else: the system reports it once.
+        send().or_else(|error| if error.kind() == ErrorKind::WouldBlock { Err(error) } else { send() })
     }
 
     /// Takes what ICMP said about our datagrams (RFC 3261 §18.4) from the socket's error queue.
@@ -208,8 +211,9 @@ impl Udp {
     }
 }
 
+/// Of ours: we ask nobody by STUN.
 fn is_request(quoted: &[u8]) -> bool {
-    !quoted.starts_with(b"SIP/2.0 ")
+    !quoted.starts_with(b"SIP/2.0 ") && !stun::is_stun(quoted)
 }
 
 /// To whom the oldest undeliverable datagram went, and how it began; `None`: the report was about something else.
@@ -358,8 +362,10 @@ mod tests {
             let here: IpAddr = if bind.starts_with('[') { "::1".parse().unwrap() } else { [127, 0, 0, 1].into() };
             let gone = UdpSocket::bind((here, 0)).unwrap().local_addr().unwrap();
             let hop = sip.towards(Transport::Udp, gone).unwrap();
-            // A response that finds nobody is nobody's business; the request is.
+            // An answer that finds nobody is nobody's business, be it SIP's or STUN's; the request is.
             sip.send(Transmit { hop, bytes: b"SIP/2.0 200 OK\r\n\r\n".to_vec() });
+            let stun = [&[1, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42][..], b"twelve bytes"].concat();
+            sip.udp[0].put(&stun, gone).unwrap();
             sip.send(Transmit { hop, bytes: OPTIONS.to_vec() });
             let Input::HopFailed { hop: failed } = entrance.input() else { panic!("nothing was said") };
             assert_eq!(failed, hop);
