@@ -199,8 +199,9 @@ impl Engine {
             agents.password(user).or_else(of_trunk)
         };
         let verdict = self.auth.check(now, request, password);
-        if let Verdict::Accepted { user } | Verdict::Wrong { user, .. } | Verdict::OtherUri { user } = &verdict {
-            let is_right = !matches!(verdict, Verdict::Wrong { .. });
+        // Credentials for another address may have been overheard: they say nothing about who sends them.
+        if let Verdict::Accepted { user } | Verdict::Wrong { user, .. } = &verdict {
+            let is_right = matches!(verdict, Verdict::Accepted { .. });
             self.out.push_back(Output::Judged { from: hop.remote, account: user.clone(), is_right });
         }
         match verdict {

@@ -20,6 +20,7 @@ use super::method::Method;
 use super::parse::BadMessage;
 use super::recent::Recent;
 use crate::time::{Duration, Time};
+use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 /// An answer to a stranger over UDP is at most this many times as long as what it answers, or our answers would be a
@@ -86,6 +87,8 @@ pub struct Gate {
     sources: Recent<IpAddr, Source>,
     /// As [`Source::paid_until`], for all strangers together.
     all_paid_until: Time,
+    /// For [`Guess::account`]: strangers choose those names, and how long they are.
+    keys: RandomState,
 }
 
 #[derive(Clone, Debug)]
@@ -95,9 +98,11 @@ struct Source {
     guesses: Vec<Guess>,
 }
 
-#[derive(Clone, Debug)]
+/// Nothing of it is as long as a stranger likes.
+#[derive(Clone, Copy, Debug)]
 struct Guess {
-    account: String,
+    /// A keyed hash of its name.
+    account: u64,
     /// Wrong passwords since it was last heard.
     wrong: u32,
     /// Credentials that are with the switchboard and not judged.
@@ -106,7 +111,7 @@ struct Guess {
 }
 
 /// Accounts of one source whose credentials may be with the switchboard at a time; of further ones nothing is remembered.
-const PENDING_MAX: usize = 1024;
+const PENDING_MAX: usize = 256;
 /// Credentials of which nothing was heard for so long were never judged: what brought them was a retransmission.
 const PENDING_FOR: Duration = Duration::from_secs(1);
 
@@ -128,6 +133,7 @@ impl Gate {
             known: Recent::new(KNOWN_MAX),
             sources: Recent::new(SOURCES_MAX),
             all_paid_until: Time::EPOCH,
+            keys: RandomState::new(),
         }
     }
 
@@ -177,11 +183,12 @@ impl Gate {
             return Ruling::Challenge { stale: true };
         }
         let (allowed, pause) = (self.settings.guesses, self.settings.pause);
+        let account = self.keys.hash_one(&*credentials.user);
         let Some(source) = self.sources.get(&source(remote)) else { return Ruling::Stranger };
         source.guesses.retain_mut(|guess| !guess.is_over(now, pause));
         let wrong = source.guesses.iter().filter(|guess| guess.wrong > 0).count();
         let is_full = source.guesses.len() >= PENDING_MAX;
-        match source.guesses.iter_mut().find(|guess| guess.account == credentials.user) {
+        match source.guesses.iter_mut().find(|guess| guess.account == account) {
             // As if all that are on their way were wrong: a burst is no way to more guesses.
             Some(guess) if guess.wrong + guess.pending >= allowed => return Ruling::Drop(Reason::Guessing),
             Some(guess) => {
@@ -192,16 +199,14 @@ impl Gate {
             }
             None if wrong >= ACCOUNTS_MAX => return Ruling::Drop(Reason::Guessing),
             None if is_full => {}
-            None => {
-                let account = credentials.user.clone();
-                source.guesses.push(Guess { account, wrong: 0, pending: 1, last: now });
-            }
+            None => source.guesses.push(Guess { account, wrong: 0, pending: 1, last: now }),
         }
         Ruling::Stranger
     }
 
     /// The switchboard has judged credentials of `account` that came from there.
     pub fn judged(&mut self, now: Time, remote: SocketAddr, account: &str, is_right: bool) {
+        let account = self.keys.hash_one(account);
         if is_right {
             if let Some(source) = self.sources.get(&source(remote)) {
                 source.guesses.retain(|guess| guess.account != account);
@@ -223,7 +228,7 @@ impl Gate {
                 }
             }
             None if is_full => {}
-            None => source.guesses.push(Guess { account: account.to_owned(), wrong: 1, pending: 0, last: now }),
+            None => source.guesses.push(Guess { account, wrong: 1, pending: 0, last: now }),
         }
     }
 

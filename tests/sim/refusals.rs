@@ -1,12 +1,15 @@
 //! Agents who do not want a caller, and phones that say so by themselves.
 
-use crate::settings;
 use crate::switchboard::{ANNA, Story};
+use crate::{MORNING, settings};
 use vaxel::acd::{Outcome, QueueSettings};
-use vaxel::engine::Settings;
+use vaxel::engine::{Engine, Input, Output, Settings};
 use vaxel::record::{AgentPhase, What};
 use vaxel::sim::PhoneEvent;
+use vaxel::sim::media::switchboard;
 use vaxel::sim::world::{Act, PhoneId};
+use vaxel::sip::digest::{self, Challenge, Login};
+use vaxel::sip::{Hop, Message, Method, Transport};
 use vaxel::time::Duration;
 
 /// Anna's other phone.
@@ -113,4 +116,42 @@ fn the_other_phone_of_an_agent_rings_on_when_one_refuses_by_itself() {
     story.act(ANNAS_MOBILE, Act::Decline(603));
     assert_eq!(story.outcomes()[1..], [Outcome::Declined]);
     story.all_hang_up();
+}
+
+#[test]
+fn only_credentials_for_what_is_asked_say_that_a_sender_is_known_or_guesses() {
+    let mut engine = Engine::new(settings(2, QueueSettings::default()), 1, MORNING);
+    let remote = "203.0.113.9:5060".parse().unwrap();
+    let hop = Hop { transport: Transport::Udp, local: switchboard(), remote, connection: None };
+    let mut number = 0;
+    // Asks for the number 100; what was answered, and what whoever guards the sockets is told.
+    let mut asks = |authorization: Option<String>| {
+        number += 1;
+        let text = format!(
+            "OPTIONS sip:100@vaxel SIP/2.0\r\nVia: SIP/2.0/UDP 203.0.113.9;branch=z9hG4bK{number}\r\nFrom: <sip:agent0@vaxel>;tag=1\r\n\
+             To: <sip:100@vaxel>\r\nCall-ID: {number}\r\nCSeq: 1 OPTIONS\r\n{}\r\n",
+            authorization.map(|value| format!("Authorization: {value}\r\n")).unwrap_or_default()
+        );
+        let message = Box::new(Message::parse(text.as_bytes()).unwrap());
+        engine.handle(MORNING, Input::Sip { hop, message });
+        let (mut answer, mut judged) = (None, Vec::new());
+        while let Some(output) = engine.poll_output() {
+            match output {
+                Output::Sip(sent) => answer = Some(Message::parse(&sent.bytes).unwrap()),
+                Output::Judged { is_right, .. } => judged.push(is_right),
+                _ => {}
+            }
+        }
+        let Some(Message::Response(answer)) = answer else { panic!("no answer") };
+        (answer, judged)
+    };
+    let challenge = Challenge::parse(asks(None).0.headers.get("WWW-Authenticate").unwrap()).unwrap();
+    let mut shows = |password, uri, nc| {
+        let login = Login { user: "agent0", password, method: &Method::Options, uri, cnonce: "c", nc };
+        let (answer, judged) = asks(Some(digest::answer(&challenge, &login)));
+        (answer.code, judged)
+    };
+    assert_eq!(shows("secret0", "sip:200@vaxel", 1), (400, vec![]), "overheard when it was shown for another number");
+    assert_eq!(shows("guess", "sip:100@vaxel", 1), (403, vec![false]));
+    assert_eq!(shows("secret0", "sip:100@vaxel", 1), (200, vec![true]));
 }

@@ -147,6 +147,23 @@ fn who_guesses_is_cut_and_let_go_and_its_neighbours_are_not_touched() {
 }
 
 #[test]
+fn what_is_kept_of_a_guess_is_as_short_for_the_longest_name() {
+    fn has_no_more_than_its_own_bytes<T: Copy>() -> usize {
+        size_of::<T>()
+    }
+    assert_eq!(has_no_more_than_its_own_bytes::<Guess>(), 24);
+    let mut gate = gate(small());
+    let name = "x".repeat(50_000);
+    for _ in 0..3 {
+        gate.judged(START, from(ANNA).remote, &name, false);
+    }
+    let again = |user: &str| signed(&gate, START, user);
+    let (long, other) = (again(&name), again(&name[1..]));
+    assert_eq!(gate.judge(START, &from(ANNA), false, &long), Ruling::Drop(Reason::Guessing));
+    assert_eq!(gate.judge(START, &from(ANNA), false, &other), Ruling::Stranger);
+}
+
+#[test]
 fn a_burst_is_no_way_to_more_guesses() {
     let mut gate = gate(Settings { burst: 1000, ..small() });
     gate.passes(START, from(ANNA).remote);
