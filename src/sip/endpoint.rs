@@ -124,7 +124,8 @@ pub enum Event {
     Challenged { id: InviteId, response: Box<Response> },
     /// A provisional answer (101–199) to our INVITE.
     Progress { id: InviteId, code: u16, body: Vec<u8> },
-    /// The first 2xx to our INVITE; ACK is already sent. Further forks were acknowledged and ended by BYE.
+    /// The first 2xx to our INVITE; ACK is already sent. Further forks were acknowledged and ended by BYE. Its body is the
+    /// description of its dialog, even if only an acknowledged provisional answer (RFC 3262) brought one.
     Answered { id: InviteId, response: Box<Response> },
     /// Our INVITE is over without a dialog; the usage is gone.
     Failed { id: InviteId, failure: Failure },

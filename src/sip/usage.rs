@@ -108,6 +108,8 @@ pub struct Early {
     /// Of the last provisional answer that was acknowledged.
     pub rseq: u32,
     pub dialog: Dialog,
+    /// The description that came last in an acknowledged answer: the peer need not repeat it in its 2xx (RFC 3262 §5).
+    pub described: Vec<u8>,
 }
 
 impl Calling {

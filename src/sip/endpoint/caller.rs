@@ -183,7 +183,7 @@ impl Endpoint {
         }
     }
 
-    fn invite_accepted(&mut self, now: Time, hop: &Hop, key: ClientKey, id: InviteId, response: Response) {
+    fn invite_accepted(&mut self, now: Time, hop: &Hop, key: ClientKey, id: InviteId, mut response: Response) {
         let Some(invite) = self.table.invite(key) else { return };
         let tag = response.headers.to().ok().and_then(|to| to.tag().map(str::to_string)).unwrap_or_default();
         let number = invite.headers.cseq().map_or(0, |(number, _)| number);
@@ -203,6 +203,9 @@ impl Endpoint {
             && let Some(early) = calling.early.iter().find(|early| early.tag == tag)
         {
             dialog.follows(&early.dialog);
+            if response.body.is_empty() && !early.described.is_empty() {
+                response.set_body(SDP, early.described.clone());
+            }
         }
         match self.calling(id, key).map(|calling| calling.cancel == Cancel::No) {
             Some(true) => {

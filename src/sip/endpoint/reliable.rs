@@ -1,7 +1,7 @@
 //! Provisional answers and their PRACKs (RFC 3262), both ways.
 
 use super::inbound::Arrival;
-use super::writing::response;
+use super::writing::{SDP, response};
 use super::{EndCause, Endpoint, Event, Hop, InviteId};
 use crate::sip::dialog::Dialog;
 use crate::sip::message::{Request, Response};
@@ -119,13 +119,16 @@ impl Endpoint {
             None => {
                 let contact = invite.headers.get("Contact").unwrap_or_default().to_string();
                 let Some(dialog) = Dialog::of_caller(invite, progress, contact, *hop) else { return false };
-                calling.early.push(Early { tag, rseq, dialog });
+                calling.early.push(Early { tag, rseq, dialog, described: Vec::new() });
                 calling.early.len() - 1
             }
         };
         let early = &mut calling.early[at];
         early.rseq = rseq;
         early.dialog.heard_by(hop);
+        if !progress.body.is_empty() && progress.headers.has_content(SDP) {
+            early.described = progress.body.clone();
+        }
         let mut prack = early.dialog.request(Method::Prack);
         prack.headers.push("RAck", format!("{rseq} {number} INVITE"));
         let hop = early.dialog.hop();

@@ -1,7 +1,8 @@
 //! Provisional answers that are acknowledged (RFC 3262), between whole endpoints.
 
-use crate::sip::endpoint::{EndCause, Event, Hop, InviteId, Transport};
-use crate::sip::message::Message;
+use super::refusals::Peer;
+use crate::sip::endpoint::{EndCause, Event, Hop, InviteId, Settings, Transport};
+use crate::sip::message::{Message, Request, Response};
 use crate::sip::testing::{Weather, World, invited, ms, named};
 
 /// Node 0 calls and wants its provisional answers acknowledged; gives both usages.
@@ -140,4 +141,73 @@ fn a_prack_for_nothing_is_refused() {
     world.act(1, |endpoint, now| endpoint.reject(now, b, 486, Default::default()));
     world.run_out();
     world.assert_empty();
+}
+
+#[test]
+fn a_2xx_without_description_means_the_one_that_was_acknowledged() {
+    let mut world = calm();
+    let (a, b) = rings(&mut world);
+    world.act(1, |endpoint, now| endpoint.ring(now, b, 183, b"early".to_vec()));
+    world.act(1, |endpoint, now| endpoint.ring(now, b, 180, Vec::new()));
+    world.run_for(ms(200));
+    world.act(1, |endpoint, now| endpoint.accept(now, b, Vec::new()));
+    world.run_for(ms(100));
+    let events = world.take_events(0);
+    let Some(Event::Answered { response, .. }) = events.last() else { panic!("{events:?}") };
+    assert_eq!((response.headers.content_type(), &response.body[..]), (Some("application/sdp"), &b"early"[..]));
+    world.act(0, |endpoint, now| endpoint.bye(now, a, None));
+    world.run_out();
+    world.assert_empty();
+}
+
+/// A call of ours to phones behind a forking proxy; gives our INVITE.
+fn forked() -> (Peer, Request) {
+    let mut peer = Peer::new(Settings::default());
+    let mut invitation = calm().invitation(0);
+    invitation.hop = peer.hop;
+    peer.endpoint.invite(peer.now, invitation);
+    let invite = peer.requests().remove(0);
+    (peer, invite)
+}
+
+/// The phone `tag` answers `invite`, provisionally with this RSeq; gives the methods that follow.
+fn says(peer: &mut Peer, invite: &Request, code: u16, tag: &str, rseq: u32, body: &str) -> Vec<String> {
+    let mut response = Response::to(invite, code, None);
+    response.set_to_tag(tag);
+    response.headers.push("Contact", format!("<sip:{tag}@10.0.0.9>"));
+    if code < 200 {
+        response.headers.push("Require", "100rel");
+        response.headers.push("RSeq", rseq.to_string());
+    }
+    if !body.is_empty() {
+        response.set_body("application/sdp", body.as_bytes().to_vec());
+    }
+    let message = Message::parse(&Message::Response(response).to_bytes()).unwrap();
+    peer.endpoint.handle_message(peer.now, &peer.hop, message);
+    peer.requests().iter().map(|request| request.method.to_string()).collect()
+}
+
+#[test]
+fn each_of_several_phones_has_its_own_description() {
+    for (answers, means) in [("one", "of one"), ("two", "of two, changed"), ("three", "")] {
+        let (mut peer, invite) = forked();
+        let said = [("one", 7, "of one"), ("two", 7, "of two"), ("three", 1, ""), ("two", 8, "of two, changed")];
+        for (tag, rseq, body) in said {
+            assert_eq!(says(&mut peer, &invite, 183, tag, rseq, body), ["PRACK"], "{tag} {rseq}");
+        }
+        assert_eq!(says(&mut peer, &invite, 200, answers, 0, ""), ["ACK"]);
+        let Some(Event::Answered { response, .. }) = peer.events.pop() else { panic!("{:?}", peer.events) };
+        assert_eq!(response.body, means.as_bytes(), "{answers}");
+    }
+}
+
+#[test]
+fn a_phone_that_wanted_longer_sessions_counts_from_the_start_again() {
+    let (mut peer, invite) = forked();
+    assert_eq!(says(&mut peer, &invite, 180, "one", 7, ""), ["PRACK"]);
+    let mut refusal = Response::to(&invite, 422, None);
+    refusal.headers.push("Min-SE", "3600");
+    peer.endpoint.handle_message(peer.now, &peer.hop, Message::Response(refusal));
+    let invite = peer.requests().into_iter().find(|request| request.method.as_str() == "INVITE").expect("tried again");
+    assert_eq!(says(&mut peer, &invite, 180, "one", 3, ""), ["PRACK"]);
 }
