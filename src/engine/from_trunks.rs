@@ -94,9 +94,9 @@ impl Engine {
         let state = self.trunks.state_mut(trunk);
         let Some(registration) = &mut state.registration else { return };
         let challenge = response.filter(|response| matches!(response.code, 401 | 407));
-        let answer = challenge
-            .zip(registration.sent())
-            .map(|(challenge, sent)| self.endpoint.credentials(registration.account(), sent, challenge));
+        let answer = challenge.zip(registration.sent()).map(|(challenge, sent)| {
+            self.endpoint.credentials(registration.account(), sent, challenge, registration.challenges())
+        });
         let Step { send, news } = registration.handle_answer(now, number, response, answer, draw);
         match news {
             None => {}

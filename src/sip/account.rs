@@ -32,17 +32,20 @@ pub enum Unanswered {
     Unreadable,
 }
 
-/// How often a request may be sent, whatever the peer says of its nonces.
-pub const TRIES: u32 = 3;
+/// Challenges to one request that are answered, whatever the peer says of its nonces. Two of them may be those of a proxy and of
+/// who is behind it.
+pub const CHALLENGES_MAX: u32 = 3;
 
 impl Account {
     /// The header that answers `response`, a 401 or 407 to `request`: its name and value. `cnonce`: unpredictable.
     ///
-    /// A challenge in our realm is answered once, and again only when it says that the nonce was too old.
+    /// A challenge in our realm is answered once, and again only when it says that the nonce was too old. `answered`: challenges to
+    /// this request, in whatever form it was sent before, that were answered already.
     pub fn answer(
         &self,
         request: &Request,
         response: &Response,
+        answered: u32,
         cnonce: u64,
     ) -> Result<(&'static str, String), Unanswered> {
         let (asks, name) = match response.code {
@@ -57,8 +60,7 @@ impl Account {
                 None => Unanswered::Unreadable,
             });
         };
-        let tries = request.headers.cseq().map_or(0, |(number, _)| number);
-        if self.has_shown(&request.headers, name) && (!challenge.stale || tries >= TRIES) {
+        if answered >= CHALLENGES_MAX || (self.has_shown(&request.headers, name) && !challenge.stale) {
             return Err(Unanswered::Rejected);
         }
         let (uri, cnonce) = (request.uri.to_string(), format!("{cnonce:016x}"));
@@ -110,7 +112,7 @@ mod tests {
             [(401, "WWW-Authenticate", "Authorization"), (407, "Proxy-Authenticate", "Proxy-Authorization")]
         {
             let (header, value) =
-                account().answer(&request(), &challenge(code, asks, &["other", "carrier"], false), 7).unwrap();
+                account().answer(&request(), &challenge(code, asks, &["other", "carrier"], false), 0, 7).unwrap();
             let credentials = Credentials::parse(&value).unwrap();
             assert_eq!(
                 (header, credentials.realm.as_str(), credentials.uri.as_str()),
@@ -123,9 +125,9 @@ mod tests {
 
     #[test]
     fn another_realm_gets_nothing() {
-        let refused = account().answer(&request(), &challenge(407, "Proxy-Authenticate", &["thief"], false), 7);
+        let refused = account().answer(&request(), &challenge(407, "Proxy-Authenticate", &["thief"], false), 0, 7);
         assert_eq!(refused, Err(Unanswered::OtherRealm("thief".into())));
-        let nothing = account().answer(&request(), &challenge(401, "Proxy-Authenticate", &["carrier"], false), 7);
+        let nothing = account().answer(&request(), &challenge(401, "Proxy-Authenticate", &["carrier"], false), 0, 7);
         assert_eq!(nothing, Err(Unanswered::Unreadable), "a 401 asks in WWW-Authenticate");
     }
 
@@ -134,13 +136,16 @@ mod tests {
         let mut request = request();
         let plain = challenge(401, "WWW-Authenticate", &["carrier"], false);
         let stale = challenge(401, "WWW-Authenticate", &["carrier"], true);
-        let (name, value) = account().answer(&request, &plain, 7).unwrap();
+        let (name, value) = account().answer(&request, &plain, 0, 7).unwrap();
         request.headers.set(name, value);
-        request.headers.set("CSeq", "2 INVITE");
-        assert_eq!(account().answer(&request, &plain, 7), Err(Unanswered::Rejected));
-        assert!(account().answer(&request, &stale, 7).is_ok());
-        request.headers.set("CSeq", "3 INVITE");
-        assert_eq!(account().answer(&request, &stale, 7), Err(Unanswered::Rejected));
+        // However many requests there were before this one.
+        for number in ["2 INVITE", "99 INVITE"] {
+            request.headers.set("CSeq", number);
+            assert_eq!(account().answer(&request, &plain, 1, 7), Err(Unanswered::Rejected));
+            assert!(account().answer(&request, &stale, 1, 7).is_ok());
+            assert!(account().answer(&request, &stale, CHALLENGES_MAX - 1, 7).is_ok());
+            assert_eq!(account().answer(&request, &stale, CHALLENGES_MAX, 7), Err(Unanswered::Rejected));
+        }
     }
 
     #[test]

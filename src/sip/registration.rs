@@ -12,7 +12,7 @@
 //! Contract: what a verb returns is to be sent; each request is answered by one `handle_answer`. `handle_timeout` no
 //! later than `poll_timeout`.
 
-use super::account::{Account, TRIES, Unanswered};
+use super::account::{Account, CHALLENGES_MAX, Unanswered};
 use super::headers::NameAddr;
 use super::message::{Request, Response};
 use super::method::Method;
@@ -29,6 +29,8 @@ const REJECTED: Duration = Duration::from_secs(300);
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
 /// How long the answer to an un-REGISTER is waited for.
 const LEAVE: Duration = Duration::from_secs(2);
+/// How often a carrier may want a longer registration (423) before it is believed that it wants none.
+const LONGER_MAX: u32 = 2;
 /// A grant shorter than this is kept up as if it were this long: one REGISTER a second is enough for anybody.
 const GRANT_MIN: Duration = Duration::from_secs(2);
 
@@ -62,9 +64,18 @@ pub enum News {
 #[derive(Debug)]
 enum State {
     Waiting { until: Time },
-    Asking { tries: u32 },
-    Leaving { until: Time, tries: u32 },
+    Asking(Asked),
+    Leaving { until: Time, asked: Asked },
     Gone,
+}
+
+/// How one REGISTER went so far.
+#[derive(Clone, Copy, Debug, Default)]
+struct Asked {
+    /// Challenges that were answered since the carrier last wanted something else (423).
+    challenges: u32,
+    /// How often it wanted a longer registration.
+    longer: u32,
 }
 
 /// See the module's documentation.
@@ -115,6 +126,14 @@ impl Registration {
         self.valid.is_some_and(|valid| valid > now)
     }
 
+    /// Challenges to the last request that were answered.
+    pub fn challenges(&self) -> u32 {
+        match self.state {
+            State::Asking(asked) | State::Leaving { asked, .. } => asked.challenges,
+            State::Waiting { .. } | State::Gone => 0,
+        }
+    }
+
     /// Whether nothing more will be asked or waited for.
     pub fn is_gone(&self) -> bool {
         matches!(self.state, State::Gone)
@@ -123,14 +142,14 @@ impl Registration {
     pub fn poll_timeout(&self) -> Option<Time> {
         match self.state {
             State::Waiting { until } | State::Leaving { until, .. } => Some(until),
-            State::Asking { .. } | State::Gone => None,
+            State::Asking(_) | State::Gone => None,
         }
     }
 
     pub fn handle_timeout(&mut self, now: Time) -> Option<Request> {
         match self.state {
             State::Waiting { until } if until <= now => {
-                self.state = State::Asking { tries: 1 };
+                self.state = State::Asking(Asked::default());
                 Some(self.request(self.expires, None))
             }
             State::Leaving { until, .. } if until <= now => {
@@ -152,11 +171,11 @@ impl Registration {
             return None;
         }
         // One that is being asked for may be granted after all.
-        if !self.is_registered(now) && !matches!(self.state, State::Asking { .. }) {
+        if !self.is_registered(now) && !matches!(self.state, State::Asking(_)) {
             self.state = State::Gone;
             return None;
         }
-        self.state = State::Leaving { until: now + LEAVE, tries: 1 };
+        self.state = State::Leaving { until: now + LEAVE, asked: Asked::default() };
         Some(self.request(Duration::ZERO, None))
     }
 
@@ -174,14 +193,14 @@ impl Registration {
         if number != self.number {
             return Step::default();
         }
-        let (tries, leaving) = match self.state {
-            State::Asking { tries } => (tries, None),
-            State::Leaving { until, tries } => (tries, Some(until)),
+        let (asked, leaving) = match self.state {
+            State::Asking(asked) => (asked, None),
+            State::Leaving { until, asked } => (asked, Some(until)),
             State::Waiting { .. } | State::Gone => return Step::default(),
         };
-        let again = |tries: u32| match leaving {
-            Some(until) => State::Leaving { until, tries },
-            None => State::Asking { tries },
+        let again = |asked: Asked| match leaving {
+            Some(until) => State::Leaving { until, asked },
+            None => State::Asking(asked),
         };
         let expires = if leaving.is_some() { Duration::ZERO } else { self.expires };
         let code = response.map(|response| response.code);
@@ -192,19 +211,19 @@ impl Registration {
                 return Step { send: None, news: Some(News::Left) };
             }
             (Some(200..300), _) => return self.granted(now, response),
-            (Some(401 | 407), Some(Ok(header))) if tries < TRIES => {
-                self.state = again(tries + 1);
+            (Some(401 | 407), Some(Ok(header))) if asked.challenges < CHALLENGES_MAX => {
+                self.state = again(Asked { challenges: asked.challenges + 1, ..asked });
                 return Step { send: Some(self.request(expires, Some(header))), news: None };
             }
             (Some(401 | 407), Some(Err(Unanswered::OtherRealm(other)))) => realm = Some(other),
-            (Some(423), _) if tries < TRIES && leaving.is_none() => {
+            (Some(423), _) if asked.longer < LONGER_MAX && leaving.is_none() => {
                 let wanted =
                     response.and_then(|r| r.headers.get("Min-Expires")).and_then(|min| min.trim().parse().ok());
                 if let Some(wanted) =
                     wanted.map(Duration::from_secs).filter(|w| *w > expires && *w <= RETRY_AFTER_MAX * 24)
                 {
                     self.expires = wanted;
-                    self.state = again(tries + 1);
+                    self.state = again(Asked { challenges: 0, longer: asked.longer + 1 });
                     return Step { send: Some(self.request(wanted, None)), news: None };
                 }
             }
@@ -383,6 +402,37 @@ mod tests {
         assert_eq!(step.send.unwrap().headers.get("Expires"), Some("900"));
         let step = registration.handle_answer(NOW, 2, Some(&answer(&request, 423, &[("Min-Expires", "1")])), None, 0);
         assert!(matches!(step.news, Some(News::Failed { code: Some(423), .. })));
+    }
+
+    #[test]
+    fn challenges_are_counted_as_such_and_not_what_lies_between() {
+        let (mut registration, mut request) = registration();
+        let (ask, header) =
+            (|request: &Request| answer(request, 401, &[]), || Some(Ok(("Authorization", String::new()))));
+        for (min_expires, answered) in [("900", 1), ("1800", 3)] {
+            for n in 0..answered {
+                assert_eq!(registration.challenges(), n);
+                let step = registration.handle_answer(NOW, number(&request), Some(&ask(&request)), header(), 0);
+                request = step.send.expect("answered");
+            }
+            let longer = answer(&request, 423, &[("Min-Expires", min_expires)]);
+            request = registration.handle_answer(NOW, number(&request), Some(&longer), None, 0).send.expect("longer");
+        }
+        assert_eq!(number(&request), 7);
+        for _ in 0..CHALLENGES_MAX {
+            let step = registration.handle_answer(NOW, number(&request), Some(&ask(&request)), header(), 0);
+            request = step.send.expect("answered");
+        }
+        let step = registration.handle_answer(NOW, number(&request), Some(&ask(&request)), header(), 0);
+        assert!(matches!(step.news, Some(News::Failed { code: Some(401), .. })), "it asks without end: {step:?}");
+        // And neither does a carrier that always wants longer.
+        let (mut registration, mut request) = super::tests::registration();
+        for n in 0..=LONGER_MAX {
+            let longer = answer(&request, 423, &[("Min-Expires", &(1000 * (n + 1)).to_string())]);
+            let again = registration.handle_answer(NOW, number(&request), Some(&longer), None, 0).send;
+            assert_eq!(again.is_some(), n < LONGER_MAX);
+            request = again.unwrap_or(request);
+        }
     }
 
     #[test]

@@ -90,6 +90,8 @@ pub struct Calling {
     /// Needed again after a challenge or a 422.
     pub offer: Vec<u8>,
     pub answers_challenges: bool,
+    /// Challenges to it that were answered.
+    pub challenges: u32,
     /// It was sent again because the peer wants longer sessions (422).
     pub lengthened: bool,
     pub provisional: bool,
@@ -119,6 +121,7 @@ impl Calling {
             hop,
             offer,
             answers_challenges,
+            challenges: 0,
             lengthened: false,
             provisional: false,
             tag: None,
@@ -145,6 +148,9 @@ pub struct Challenged {
     pub hop: Hop,
     pub response: Response,
     pub until: Time,
+    /// As in [`Calling`].
+    pub challenges: u32,
+    pub lengthened: bool,
 }
 
 /// The offer under way in the dialog (RFC 3264 allows one at a time).

@@ -60,11 +60,12 @@ impl Endpoint {
         }
         // The next state is known only when the request is sent; nothing sees the one between.
         let State::Challenged(challenged) = std::mem::replace(&mut usage.state, State::Ending) else { return };
-        let Challenged { mut invite, offer, hop, .. } = *challenged;
+        let Challenged { mut invite, offer, hop, challenges, lengthened, .. } = *challenged;
         invite.headers.set(name, value);
         invite.body = offer.clone();
         let client = self.restart_invite(now, id, hop, invite);
-        self.call_again(id, Calling::new(client, hop, offer, true));
+        let challenges = challenges + 1;
+        self.call_again(id, Calling { challenges, lengthened, ..Calling::new(client, hop, offer, true) });
     }
 
     /// The INVITE begins anew: same Call-ID and From tag, next CSeq (RFC 3261 §8.1.3.5).
@@ -237,8 +238,10 @@ impl Endpoint {
         let State::Calling(calling) = std::mem::replace(&mut usage.state, State::Ending) else { return };
         // To where it was sent, by the connection that was opened for it.
         let hop = Hop { connection: hop.connection, ..calling.hop };
-        let (offer, until) = (calling.offer, now + patience);
-        usage.state = State::Challenged(Box::new(Challenged { invite, offer, hop, response, until }));
+        let Calling { offer, challenges, lengthened, .. } = calling;
+        let until = now + patience;
+        let challenged = Challenged { invite, offer, hop, response, until, challenges, lengthened };
+        usage.state = State::Challenged(Box::new(challenged));
         self.arm(id);
         self.events.push_back(Event::Challenged { id, response: event });
     }

@@ -17,12 +17,13 @@ impl Endpoint {
         let Some(State::Challenged(challenged)) = self.usages.get(&id).map(|usage| &usage.state) else {
             return Err(Unanswered::Unreadable);
         };
-        let (name, value) = account.answer(&challenged.invite, &challenged.response, cnonce)?;
+        let (name, value) = account.answer(&challenged.invite, &challenged.response, challenged.challenges, cnonce)?;
         self.authorize(now, id, name, value);
         Ok(())
     }
 
-    /// The header that answers the challenge `response` of a request that was sent by [`Endpoint::request`].
+    /// The header that answers the challenge `response` of a request that was sent by [`Endpoint::request`]; `answered`: as in
+    /// [`Account::answer`].
     ///
     /// # Errors
     ///
@@ -32,9 +33,10 @@ impl Endpoint {
         account: &Account,
         request: &Request,
         response: &Response,
+        answered: u32,
     ) -> Result<(&'static str, String), Unanswered> {
         let cnonce = self.draw();
-        account.answer(request, response, cnonce)
+        account.answer(request, response, answered, cnonce)
     }
 
     /// An unpredictable number, from the seed.
