@@ -67,7 +67,8 @@ impl Endpoint {
     /// A request without To tag.
     fn receive_outside(&mut self, arrival: &Arrival, request: Request) {
         match &request.method {
-            Method::Bye | Method::Info | Method::Update | Method::Prack => {
+            // A NOTIFY would be about a subscription of ours, and those are in dialogs.
+            Method::Bye | Method::Info | Method::Update | Method::Prack | Method::Notify => {
                 return self.refuse_unknown(arrival, &request);
             }
             // A stranger to the call could send its parties anywhere; whoever wants a new call may dial it.
@@ -75,7 +76,6 @@ impl Endpoint {
                 let refusal = Response { reason: "REFER only inside a call".into(), ..response(403) };
                 return self.refuse(arrival, &request, refusal);
             }
-            Method::Notify => return self.refuse(arrival, &request, response(481)),
             Method::Invite => {}
             method if self.settings.serves.contains(method) => {}
             _ => return self.refuse_method(arrival, &request),

@@ -206,8 +206,9 @@ impl Table {
     /// The 100 of this transaction is not sent if nobody has polled it yet.
     pub fn take_back_trying(&mut self, key: ServerKey) {
         let Some(server) = self.servers.get(&key) else { return };
-        if let Some(at) = self.transmits.iter().position(|transmit| transmit.bytes == server.last)
-            && server.last.starts_with(b"SIP/2.0 100 ")
+        // It was one of the last to be written; the others need not be looked at.
+        if server.last.starts_with(b"SIP/2.0 100 ")
+            && let Some(at) = self.transmits.iter().rposition(|transmit| transmit.bytes == server.last)
         {
             self.transmits.remove(at);
             self.counters.responses_sent[Counters::class_index(100)] -= 1;
