@@ -78,7 +78,15 @@ pub struct SessionTimer {
     interval: Duration,
     we_refresh: bool,
     due: Time,
+    /// Refreshes of ours in a row that were refused for the moment.
+    refused: u32,
 }
+
+/// How soon a refresh is tried again that met an offer under way or was refused for the moment; each further time it takes twice
+/// as long.
+const AGAIN: Duration = Duration::from_secs(3);
+/// After so many in a row the next one is at its regular time.
+const AGAIN_MAX: u32 = 5;
 
 /// What is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,7 +101,7 @@ impl SessionTimer {
     /// Settled by a 2xx at `now`. The refresher sends at half the interval (§7.2, §10); the other waits until
     /// a third of it or 32 s, whichever is less, is left.
     pub fn new(now: Time, interval: Duration, we_refresh: bool) -> SessionTimer {
-        let mut timer = SessionTimer { interval, we_refresh, due: now };
+        let mut timer = SessionTimer { interval, we_refresh, due: now, refused: 0 };
         timer.restart(now);
         timer
     }
@@ -121,9 +129,17 @@ impl SessionTimer {
         }
     }
 
-    /// A refresh of ours is due at `at` if none was due sooner: it met an offer under way, or was refused for now.
-    pub fn again_at(&mut self, at: Time) {
-        self.due = self.due.min(at);
+    /// A refresh of ours met an offer under way.
+    pub fn wait(&mut self, now: Time) {
+        self.due = self.due.min(now + AGAIN);
+    }
+
+    /// A refresh of ours was refused for the moment.
+    pub fn refused(&mut self, now: Time) {
+        if self.refused < AGAIN_MAX {
+            self.due = self.due.min(now + AGAIN * 2_u32.pow(self.refused));
+            self.refused += 1;
+        }
     }
 
     /// The peer's 422 demands sessions of at least this length.
@@ -131,17 +147,18 @@ impl SessionTimer {
         self.interval = self.interval.max(shortest);
     }
 
-    /// What a refresh of ours carries.
-    pub fn write(&self, wish: Wish, headers: &mut Headers) {
+    /// What a refresh of ours carries. `demanded`: as in [`ask`].
+    pub fn write(&self, wish: Wish, demanded: Duration, headers: &mut Headers) {
         let session = SessionExpires { interval: self.interval, by_sender: Some(self.we_refresh) };
         headers.set("Session-Expires", session.value());
-        headers.set("Min-SE", wish.shortest.as_secs().to_string());
+        headers.set("Min-SE", wish.shortest.max(demanded).as_secs().to_string());
     }
 }
 
-/// What our first INVITE asks for. `min_se`: what a 422 demanded.
-pub fn ask(wish: Wish, min_se: Option<Duration>, headers: &mut Headers) {
-    let shortest = min_se.unwrap_or(wish.shortest).max(wish.shortest);
+/// What our first INVITE asks for. `demanded`: the longest Min-SE of any 422 in this call, which is said again in each request
+/// (§7.4); zero: there was none.
+pub fn ask(wish: Wish, demanded: Duration, headers: &mut Headers) {
+    let shortest = wish.shortest.max(demanded);
     let session = SessionExpires { interval: wish.interval.max(shortest), by_sender: None };
     headers.set("Session-Expires", session.value());
     headers.set("Min-SE", shortest.as_secs().to_string());
@@ -234,6 +251,19 @@ mod tests {
     }
 
     #[test]
+    fn what_is_refused_is_tried_again_ever_later_and_not_without_end() {
+        let mut timer = SessionTimer::new(NOW, secs(1800), true);
+        let mut tried = Vec::new();
+        while timer.due() < NOW + secs(3600) {
+            let now = timer.due();
+            assert_eq!(timer.handle_timeout(now), Some(Due::Refresh));
+            timer.refused(now);
+            tried.push(now.since(NOW).as_secs());
+        }
+        assert_eq!(tried, [900, 903, 909, 921, 945, 993, 1893, 2793]);
+    }
+
+    #[test]
     fn an_answer_settles_what_table_2_says() {
         let wish = Wish::default();
         for (request, session, require, we_refresh) in [
@@ -289,9 +319,9 @@ mod tests {
     #[test]
     fn what_a_422_demands_is_asked_for() {
         let mut invite = Headers::new();
-        ask(Wish::default(), None, &mut invite);
+        ask(Wish::default(), Duration::ZERO, &mut invite);
         assert_eq!((invite.get("Session-Expires"), invite.get("Min-SE")), (Some("1800"), Some("90")));
-        ask(Wish::default(), Some(secs(3600)), &mut invite);
+        ask(Wish::default(), secs(3600), &mut invite);
         assert_eq!((invite.get("Session-Expires"), invite.get("Min-SE")), (Some("3600"), Some("3600")));
     }
 }

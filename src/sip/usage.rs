@@ -50,6 +50,8 @@ pub struct Usage {
     pub reliable: Option<Box<Reliable>>,
     /// When the session must be refreshed, or is over (RFC 4028).
     pub session: Option<SessionTimer>,
+    /// The longest Min-SE of any 422 of the peer.
+    pub shortest: Duration,
     /// The peer's Allow names UPDATE.
     pub peer_updates: bool,
     /// We sent a REFER, so its NOTIFYs may come.
@@ -198,6 +200,7 @@ impl Usage {
             wanted: None,
             reliable: None,
             session: None,
+            shortest: Duration::ZERO,
             peer_updates: false,
             refers: false,
             armed: None,

@@ -9,7 +9,7 @@ use crate::sip::method::Method;
 use crate::sip::session_timer;
 use crate::sip::transaction::table::{ClientKey, Owner, Passed};
 use crate::sip::usage::{Calling, Cancel, Challenged, FORKS_MAX, State, Usage};
-use crate::time::Time;
+use crate::time::{Duration, Time};
 
 impl Endpoint {
     pub(super) fn send_invite(&mut self, now: Time, invitation: Invitation) -> InviteId {
@@ -43,7 +43,7 @@ impl Endpoint {
         self.describe(headers);
         self.sign(headers, "User-Agent");
         if let Some(wish) = self.settings.session {
-            session_timer::ask(wish, None, headers);
+            session_timer::ask(wish, Duration::ZERO, headers);
         }
         let ours = ["Via", "Max-Forwards", "From", "To", "Call-ID", "CSeq", "Contact", "Content-Type"];
         for header in further.iter().filter(|h| !ours.iter().any(|name| h.name.eq_ignore_ascii_case(name))) {
@@ -88,12 +88,16 @@ impl Endpoint {
         self.forget_early(id);
         let Some(usage) = self.usages.get_mut(&id) else { return };
         let State::Calling(calling) = std::mem::replace(&mut usage.state, State::Ending) else { return };
+        usage.shortest = session_timer::min_se(&response.headers);
         if let Some(wish) = self.settings.session {
-            session_timer::ask(wish, Some(session_timer::min_se(&response.headers)), &mut invite.headers);
+            session_timer::ask(wish, usage.shortest, &mut invite.headers);
         }
         invite.body = calling.offer.clone();
         let client = self.restart_invite(now, id, calling.hop, invite);
-        self.call_again(id, Calling { client, lengthened: true, provisional: false, ..calling });
+        self.call_again(
+            id,
+            Calling { client, lengthened: true, provisional: false, tag: None, early: Vec::new(), ..calling },
+        );
     }
 
     pub(super) fn challenge_expired(&mut self, now: Time, id: InviteId) {

@@ -7,10 +7,7 @@ use crate::sip::method::Method;
 use crate::sip::session_timer::{self, Due};
 use crate::sip::transaction::table::Owner;
 use crate::sip::usage::{Exchange, State};
-use crate::time::{Duration, Time};
-
-/// How soon a refresh is tried again that met an offer under way or was refused for the moment.
-const AGAIN: Duration = Duration::from_secs(3);
+use crate::time::Time;
 
 /// What the BYE for a session says whose refresh never came (RFC 4028 §10, RFC 3326).
 const EXPIRED: &str = "SIP;cause=408;text=\"Session expired\"";
@@ -44,16 +41,18 @@ impl Endpoint {
 
     /// The peer's 422. False: the session has no timer that could be longer.
     pub(super) fn lengthen_session(&mut self, id: InviteId, refusal: &Response) -> bool {
-        let session = self.usages.get_mut(&id).and_then(|usage| usage.session.as_mut());
-        session.map(|session| session.lengthen(session_timer::min_se(&refusal.headers))).is_some()
+        let Some(usage) = self.usages.get_mut(&id) else { return false };
+        let shortest = session_timer::min_se(&refusal.headers);
+        usage.shortest = usage.shortest.max(shortest);
+        usage.session.as_mut().map(|session| session.lengthen(shortest)).is_some()
     }
 
     /// What a re-INVITE or UPDATE of ours says about the session: without it the timer would end (RFC 4028 §7.4).
     pub(super) fn ask_session(&self, id: InviteId, headers: &mut Headers) {
-        let Some(wish) = self.settings.session else { return };
-        match self.usages.get(&id).and_then(|usage| usage.session) {
-            Some(session) => session.write(wish, headers),
-            None => session_timer::ask(wish, None, headers),
+        let (Some(wish), Some(usage)) = (self.settings.session, self.usages.get(&id)) else { return };
+        match usage.session {
+            Some(session) => session.write(wish, usage.shortest, headers),
+            None => session_timer::ask(wish, usage.shortest, headers),
         }
     }
 
@@ -78,7 +77,7 @@ impl Endpoint {
         let idle = matches!(usage.exchange, Exchange::Idle) && usage.unacknowledged.is_none() && usage.wanted.is_none();
         if !idle {
             // What is under way refreshes as well; should it fail, we do.
-            return usage.session.iter_mut().for_each(|session| session.again_at(now + AGAIN));
+            return usage.session.iter_mut().for_each(|session| session.wait(now));
         }
         if !usage.peer_updates {
             return self.events.push_back(Event::RefreshDue { id });
@@ -129,7 +128,7 @@ impl Endpoint {
 
     fn refresh_again(&mut self, now: Time, id: InviteId) {
         if let Some(session) = self.usages.get_mut(&id).and_then(|usage| usage.session.as_mut()) {
-            session.again_at(now + AGAIN);
+            session.refused(now);
         }
     }
 }

@@ -86,10 +86,17 @@ fn who_wants_longer_sessions_gets_them() {
     let mut world = world();
     let wish = Wish { interval: 2 * HOUR, shortest: HOUR };
     world.nodes[1].endpoint = Endpoint::new(Settings { session: Some(wish), ..Settings::default() }, 5);
-    let (mut world, a, _) = talk(world);
+    let (mut world, a, b) = talk(world);
     assert_eq!((world.count(0, "INVITE"), world.count(1, "422 INVITE")), (2, 1));
     world.run_for(HOUR - Duration::from_secs(1800) + Duration::from_secs(2));
     assert_eq!(world.count(1, "UPDATE"), 1, "half of the hour that was agreed");
+    // What was once demanded is said again in each request.
+    world.act(0, |endpoint, now| endpoint.reinvite(now, a, b"again".to_vec()));
+    let (_, _, last) = world.sent.last().expect("a re-INVITE");
+    assert_eq!((named(last).as_str(), last.headers().get("Min-SE")), ("INVITE", Some("3600")));
+    world.run_for(ms(100));
+    world.act(1, |endpoint, now| endpoint.answer_offer(now, b, b"fine".to_vec()));
+    world.run_for(ms(100));
     world.act(0, |endpoint, now| endpoint.bye(now, a, None));
     world.run_out();
     world.assert_empty();
