@@ -17,6 +17,16 @@ pub(super) struct Seat {
     pub password: String,
     /// Calls of this agent that no queue gave; the ACD is told `Busy` while there is one.
     pub own_calls: BTreeSet<CallId>,
+    /// The call that a queue gives or gave: from the offer until the agent has no part in it any more, whatever becomes
+    /// of the call meanwhile.
+    pub queue_call: Option<CallId>,
+}
+
+impl Seat {
+    /// A call that the agent has a part in. All of them are of one group.
+    pub fn a_call(&self) -> Option<CallId> {
+        self.queue_call.or_else(|| self.own_calls.first().copied())
+    }
 }
 
 impl Agents {
@@ -30,6 +40,7 @@ impl Agents {
                     number: a.number.clone(),
                     password: a.password.clone(),
                     own_calls: BTreeSet::new(),
+                    queue_call: None,
                 })
                 .collect(),
             by_name: agents.iter().enumerate().map(|(i, a)| (a.settings.name.clone(), id(i))).collect(),
@@ -57,6 +68,11 @@ impl Agents {
 
     pub fn seat_mut(&mut self, id: AgentId) -> &mut Seat {
         &mut self.seats[id.0 as usize]
+    }
+
+    /// Agents who have a part in a call.
+    pub fn in_calls(&self) -> usize {
+        self.seats.iter().filter(|seat| seat.a_call().is_some()).count()
     }
 
     pub fn password(&self, name: &str) -> Option<String> {

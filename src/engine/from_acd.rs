@@ -31,6 +31,7 @@ impl Engine {
         let mut headers = Headers::default();
         headers.push("X-Vaxel-Queue", &*queue);
         headers.push("X-Vaxel-Call", call.to_string());
+        self.agents.seat_mut(agent).queue_call = Some(call);
         let legs = self.ring_agent(call, agent, display, headers);
         self.leg_offers.extend(legs.iter().map(|leg| (*leg, offer)));
         let nobody = legs.is_empty();
@@ -52,6 +53,7 @@ impl Engine {
                 self.connect(now, call, talk, &legs);
             }
             _ => {
+                self.agents.seat_mut(agent).queue_call = None;
                 for leg in legs {
                     self.legs.hang_up(now, leg, 487, None, &mut self.endpoint);
                 }

@@ -132,19 +132,10 @@ impl Engine {
         headers
     }
 
-    /// The group of a call that the agent is in, or is rung for: a new one may be joined with it, so their legs must be on
-    /// one media worker. Looks at every call, but only when an agent dials.
+    /// The group of the calls that the agent has a part in: a new one may be joined with them, so their legs must be on one
+    /// media worker.
     fn group_of(&self, agent: AgentId) -> Option<CallId> {
-        let offered = self.offers.values().find(|offer| offer.agent == agent).map(|offer| offer.call);
-        let in_call = || {
-            let is_in = |call: &Call| {
-                call.caller_agent == Some(agent)
-                    || matches!(&call.stage, Stage::Talking(talk) if talk.agent == Some(agent))
-                    || matches!(&call.stage, Stage::Ringing { callee, .. } if *callee == Some(agent))
-            };
-            self.calls.iter().find(|(_, call)| is_in(call)).map(|(id, _)| *id)
-        };
-        self.calls.get(&offered.or_else(in_call)?).map(|call| call.group)
+        self.calls.get(&self.agents.seat(agent).a_call()?).map(|call| call.group)
     }
 
     pub(super) fn refuse(&mut self, now: Time, id: InviteId, code: u16, headers: Headers, reason: &str) {

@@ -302,6 +302,7 @@ impl Engine {
             ("leg_offers", self.leg_offers.len()),
             ("entries", self.entries.len()),
             ("offers", self.offers.len()),
+            ("agents in calls", self.agents.in_calls()),
             ("wakes", self.wakes.len()),
             ("pings", self.pings.len()),
             ("hunts", self.hunts.len()),

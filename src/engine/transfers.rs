@@ -349,7 +349,12 @@ impl Engine {
     /// The agent has no part in the call any more.
     pub(super) fn untie(&mut self, now: Time, id: CallId, agent: Option<AgentId>, entry: Option<EntryId>) {
         match entry {
-            Some(entry) => self.acd_apply(now, Change::TalkEnded { entry }),
+            Some(entry) => {
+                if let Some(agent) = agent {
+                    self.agents.seat_mut(agent).queue_call = None;
+                }
+                self.acd_apply(now, Change::TalkEnded { entry });
+            }
             None => self.own_call_over(now, agent, id),
         }
     }
@@ -431,9 +436,13 @@ impl Engine {
             self.legs.notify(now, referrer, referral.number, 200, &mut self.endpoint);
         }
         // In the call that stays before out of the one that goes: nobody must be rung in between.
-        if let (Some(agent), None) = (agent, entry) {
-            self.own_call_began(now, agent, stays);
-            self.own_call_over(now, Some(agent), goes);
+        match (agent, entry) {
+            (Some(agent), Some(_)) => self.agents.seat_mut(agent).queue_call = Some(stays),
+            (Some(agent), None) => {
+                self.own_call_began(now, agent, stays);
+                self.own_call_over(now, Some(agent), goes);
+            }
+            (None, _) => {}
         }
         self.end_call(now, goes, EndedBy::Agent, &format!("became part of call {stays}"));
         let Some(call) = self.calls.get_mut(&stays) else { return };

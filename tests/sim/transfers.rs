@@ -318,6 +318,20 @@ fn a_colleague_who_only_rings_can_be_given_as_well() {
 }
 
 #[test]
+fn a_call_begun_while_a_transfer_rings_can_be_joined_once_the_transfer_has_failed() {
+    let mut story = talking();
+    story.act(ANNA, Act::Transfer("2001".into()));
+    story.act(LINE_2, Act::Call("+4687000000".into()));
+    story.act(OUTSIDE, Act::Answer);
+    story.act(BJORN, Act::Decline(486));
+    assert!(is_talking(&story, ANNA) && is_talking(&story, CALLER), "she has the caller back");
+    story.act(ANNA, Act::TransferTo(LINE_2));
+    assert_eq!(told(&story, ANNA).last(), Some(&200));
+    assert!(is_talking(&story, CALLER) && is_talking(&story, OUTSIDE));
+    over(story);
+}
+
+#[test]
 fn a_line_that_the_agent_waited_in_is_given_to_the_caller() {
     let mut story = talking();
     story.act(LINE_2, Act::Call("100".into()));
