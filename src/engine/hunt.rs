@@ -19,6 +19,8 @@ pub(super) struct Hunt {
     number: String,
     way: Way,
     left: VecDeque<Way>,
+    /// Trunks that have counted this call: it is one, however many of their places it is tried at.
+    counted: Vec<usize>,
     /// Somebody is rung, or more was heard than that our INVITE came: the call is there, and nowhere else.
     rings: bool,
 }
@@ -121,29 +123,41 @@ impl Engine {
             }
             self.tolls.agent_called(now, agent, caps);
         }
-        self.try_next(now, call, number, ways)
+        self.try_next(now, call, number, ways, Vec::new())
     }
 
-    fn try_next(&mut self, now: Time, call: CallId, number: String, mut left: VecDeque<Way>) -> Result<LegId, u16> {
+    fn try_next(
+        &mut self,
+        now: Time,
+        call: CallId,
+        number: String,
+        mut left: VecDeque<Way>,
+        mut counted: Vec<usize>,
+    ) -> Result<LegId, u16> {
         let emergency = self.is_emergency(&number);
         let agent = self.who_calls_out(call);
         let mut why = NoWay::Exhausted;
         while let Some(way) = left.pop_front() {
             let trunk = &self.settings.trunks[way.trunk];
             if !emergency {
-                if let Err(cap) = self.tolls.check_trunk(now, way.trunk, &trunk.out, &number) {
+                let is_new = !counted.contains(&way.trunk);
+                if let Err(cap) = self.tolls.check_trunk(now, way.trunk, &trunk.out, &number, is_new) {
                     why = NoWay::Cap(cap);
                     continue;
                 }
-                if !self.trunks.admit(now, way.trunk, trunk) {
+                if !self.trunks.admit(now, way.trunk, trunk, is_new) {
                     why = NoWay::Full;
                     continue;
                 }
+                if is_new {
+                    self.tolls.trunk_called(now, way.trunk, &trunk.out);
+                    counted.push(way.trunk);
+                }
             }
             let Some(leg) = self.ring_outside(call, way, &number) else { break };
-            self.tolls.began(now, leg, agent, way.trunk, &self.settings.trunks[way.trunk].out);
+            self.tolls.began(leg, agent, way.trunk);
             self.hunts.silent.push_back((now + SILENCE, leg));
-            self.hunts.by_leg.insert(leg, Hunt { number, way, left, rings: false });
+            self.hunts.by_leg.insert(leg, Hunt { number, way, left, counted, rings: false });
             return Ok(leg);
         }
         Err(self.no_way(now, call, why))
@@ -176,7 +190,10 @@ impl Engine {
     }
 
     fn go_elsewhere(&mut self, now: Time, id: CallId, leg: LegId, hunt: Hunt, retry_after: Option<Duration>) {
-        let Hunt { number, way, left, .. } = hunt;
+        let Hunt { number, way, left, counted, .. } = hunt;
+        // Its place is free for the next way, which may be one of the same trunk; its media is closed a moment later.
+        self.trunks.leg_closed(leg);
+        self.tolls.ended(now, leg);
         self.trunks.state_mut(way.trunk).counts.failed += 1;
         if let Some(target) = self.trunks.target_mut(way) {
             target.failed(now, retry_after);
@@ -185,7 +202,7 @@ impl Engine {
         if !self.calls.get(&id).is_some_and(|call| is_ringing(&call.stage)) {
             return;
         }
-        let next = self.try_next(now, id, number, left);
+        let next = self.try_next(now, id, number, left, counted);
         if let Some(Stage::Ringing { legs, .. }) = self.calls.get_mut(&id).map(|call| &mut call.stage) {
             legs.retain(|l| *l != leg);
             legs.extend(next.ok());

@@ -57,17 +57,16 @@ struct Meter {
 }
 
 impl Meter {
-    fn check(&mut self, now: Time, caps: &Caps, number: &str) -> Result<(), Cap> {
+    /// `is_new`: the call is not counted yet.
+    fn check(&mut self, now: Time, caps: &Caps, number: &str, is_new: bool) -> Result<(), Cap> {
         if !caps.allows(number) {
             return Err(Cap::Destination);
         }
         if caps.calls.is_some_and(|calls| self.live.len() >= calls as usize) {
             return Err(Cap::Calls);
         }
-        while self.made.front().is_some_and(|at| *at + HOUR <= now) {
-            self.made.pop_front();
-        }
-        if caps.calls_per_hour.is_some_and(|calls| self.made.len() >= calls as usize) {
+        self.forget(now);
+        if is_new && caps.calls_per_hour.is_some_and(|calls| self.made.len() >= calls as usize) {
             return Err(Cap::CallsPerHour);
         }
         let minutes = caps.minutes_per_day.map(|minutes| Duration::from_secs(60) * minutes);
@@ -75,6 +74,12 @@ impl Meter {
             return Err(Cap::MinutesPerDay);
         }
         Ok(())
+    }
+
+    fn forget(&mut self, now: Time) {
+        while self.made.front().is_some_and(|at| *at + HOUR <= now) {
+            self.made.pop_front();
+        }
     }
 
     /// A call that was checked is made.
@@ -118,11 +123,19 @@ pub(super) struct Tolls {
 
 impl Tolls {
     pub fn check_agent(&mut self, now: Time, agent: AgentId, caps: &Caps, number: &str) -> Result<(), Cap> {
-        self.agents.entry(agent).or_default().check(now, caps, number)
+        self.agents.entry(agent).or_default().check(now, caps, number, true)
     }
 
-    pub fn check_trunk(&mut self, now: Time, trunk: usize, caps: &Caps, number: &str) -> Result<(), Cap> {
-        self.trunks.entry(trunk).or_default().check(now, caps, number)
+    /// `is_new`: the trunk has not counted this call yet.
+    pub fn check_trunk(
+        &mut self,
+        now: Time,
+        trunk: usize,
+        caps: &Caps,
+        number: &str,
+        is_new: bool,
+    ) -> Result<(), Cap> {
+        self.trunks.entry(trunk).or_default().check(now, caps, number, is_new)
     }
 
     /// Once for each call of an agent, however many trunks it is tried by.
@@ -130,11 +143,14 @@ impl Tolls {
         self.agents.entry(agent).or_default().made(now, caps);
     }
 
+    /// Once for each call that this trunk takes, at however many of its places it is tried.
+    pub fn trunk_called(&mut self, now: Time, trunk: usize, caps: &Caps) {
+        self.trunks.entry(trunk).or_default().made(now, caps);
+    }
+
     /// A leg goes out by this trunk, for this agent if it is one's.
-    pub fn began(&mut self, now: Time, leg: LegId, agent: Option<AgentId>, trunk: usize, caps: &Caps) {
-        let of_trunk = self.trunks.entry(trunk).or_default();
-        of_trunk.made(now, caps);
-        of_trunk.live.insert(leg, None);
+    pub fn began(&mut self, leg: LegId, agent: Option<AgentId>, trunk: usize) {
+        self.trunks.entry(trunk).or_default().live.insert(leg, None);
         if let Some(agent) = agent {
             self.agents.entry(agent).or_default().live.insert(leg, None);
         }
@@ -201,11 +217,11 @@ mod tests {
         let limit = caps(|c| c.minutes_per_day = Some(10));
         let mut tolls = Tolls::default();
         let minutes = |n: u32| NOON + Duration::from_secs(60) * n;
-        tolls.began(NOON, LegId(1), Some(ANNA), 0, &limit);
+        tolls.began(LegId(1), Some(ANNA), 0);
         assert_eq!(tolls.check_agent(minutes(60), ANNA, &limit, "+1"), Ok(()), "ringing costs nothing");
         tolls.answered(minutes(60), LegId(1));
         assert_eq!(tolls.check_agent(minutes(69), ANNA, &limit, "+1"), Ok(()));
-        assert_eq!(tolls.check_trunk(minutes(70), 0, &limit, "+1"), Err(Cap::MinutesPerDay));
+        assert_eq!(tolls.check_trunk(minutes(70), 0, &limit, "+1", true), Err(Cap::MinutesPerDay));
         tolls.ended(minutes(70), LegId(1));
         assert_eq!(tolls.check_agent(minutes(700), ANNA, &limit, "+1"), Err(Cap::MinutesPerDay));
         assert_eq!(tolls.check_agent(minutes(720), ANNA, &limit, "+1"), Ok(()), "a new day");
@@ -230,7 +246,7 @@ mod tests {
                 if tolls.check_agent(now, ANNA, &limit, "+1").is_ok() {
                     let leg = LegId(n as u64);
                     tolls.agent_called(now, ANNA, &limit);
-                    tolls.began(now, leg, Some(ANNA), 0, &Caps::default());
+                    tolls.began(leg, Some(ANNA), 0);
                     made.push(now);
                     ends.push((now + Duration::from_secs(length), leg));
                 }

@@ -232,6 +232,31 @@ fn the_places_of_one_trunk_are_tried_in_their_order_and_may_be_others_later() {
 }
 
 #[test]
+fn a_trunk_at_its_limits_still_tries_its_other_places_for_the_call_that_it_took() {
+    let places = vec![Target { priority: 1, ..target(1) }, Target { priority: 2, ..target(2) }];
+    let busy = Trunk {
+        targets: places,
+        calls: Some(1),
+        calls_per_second: Some(1.0),
+        out: Caps { calls: Some(1), calls_per_hour: Some(1), ..Caps::default() },
+        ..trunk(1)
+    };
+    for manner in [Manner::Refuses(503, None), Manner::Silent, Manner::Unreachable] {
+        let mut house = House::new(vec![busy.clone()], &[manner.clone(), Manner::Answers]);
+        house.calls(0, NUMBER);
+        house.pass(5 * SECOND);
+        assert_eq!((house.called(2), house.heard(0)), (1, Some(200)), "{manner:?}");
+        assert_eq!(figures(&house, 0).legs, 1);
+        house.hangs_up(0);
+        house.pass(SECOND);
+        house.calls(0, NUMBER);
+        house.pass(SECOND);
+        assert_eq!((house.heard(0), no_way(&house)), (Some(403), vec!["calls_per_hour"]), "{manner:?}: it was one call");
+        house.over();
+    }
+}
+
+#[test]
 fn an_agent_calls_no_more_and_nowhere_else_than_the_caps_allow() {
     let caps = Caps { denied: vec!["+882".into()], calls_per_hour: Some(2), ..Caps::default() };
     let mut house = House::with(vec![trunk(1)], &[Manner::Answers], |settings| settings.agents[0].out = caps);

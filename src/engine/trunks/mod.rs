@@ -187,11 +187,11 @@ impl Trunks {
         good
     }
 
-    /// Whether the trunk's own limits allow one call more now; if so, it is counted as made.
-    pub fn admit(&mut self, now: Time, trunk: usize, settings: &Trunk) -> bool {
+    /// Whether the trunk's own limits allow one call more now; if so, and it `is_new` there, it is counted as made.
+    pub fn admit(&mut self, now: Time, trunk: usize, settings: &Trunk, is_new: bool) -> bool {
         let full = self.is_full(trunk, settings);
         let state = &mut self.list[trunk];
-        let admitted = !full && state.bucket.as_mut().is_none_or(|bucket| bucket.take(now));
+        let admitted = !full && (!is_new || state.bucket.as_mut().is_none_or(|bucket| bucket.take(now)));
         state.counts.full += u64::from(!admitted);
         admitted
     }
