@@ -34,7 +34,10 @@ impl Engine {
 
     fn on_invite(&mut self, now: Time, id: InviteId, request: &Request, hop: &Hop) {
         let emergency = self.is_emergency(&self.number(request.uri.user().unwrap_or_default(), None));
-        if !emergency && (self.drain.is_some() || self.calls.len() >= self.settings.limits.calls) {
+        // Who takes the place of another in a call adds none.
+        let replaces = request.headers.replaces();
+        if !emergency && replaces.is_none() && (self.drain.is_some() || self.calls.len() >= self.settings.limits.calls)
+        {
             let reason = if self.drain.is_some() { "draining" } else { "too_many_calls" };
             return self.refuse(now, id, 503, self.retry_later(), reason);
         }
@@ -49,7 +52,7 @@ impl Engine {
                 return self.endpoint.challenge(now, id, *response);
             }
         };
-        if let Some(replaces) = request.headers.replaces() {
+        if let Some(replaces) = replaces {
             return self.on_replacing(now, id, request, hop, caller_agent, replaces);
         }
         let trunk: Arc<str> = by_trunk.map_or_else(|| "agent".into(), |trunk| self.trunks.name(trunk));

@@ -51,12 +51,33 @@ impl Engine {
                 _ => self.agent_at(id, leg),
             },
         };
-        if owner == Some(agent) { Ok((id, leg)) } else { Err(403) }
+        match owner == Some(agent) {
+            false => Err(403),
+            true if self.is_replaceable(id, leg) => Ok((id, leg)),
+            true => Err(481),
+        }
+    }
+
+    /// The leg rings, or has somebody to talk with: who only hears a flow or waits has nothing that another phone could take.
+    fn is_replaceable(&self, id: CallId, leg: LegId) -> bool {
+        if self.leg_offers.get(&leg).is_some_and(|offer| self.offers.contains_key(offer)) {
+            return true;
+        }
+        self.calls.get(&id).is_some_and(|call| match &call.stage {
+            Stage::Ringing { legs, .. } => legs.contains(&leg),
+            Stage::Talking(talk) => talk.leg == leg || call.caller == leg,
+            _ => false,
+        })
     }
 
     /// The leg has a port and a usable offer. False: it is none that replaces another.
     pub(super) fn on_replacing_arrived(&mut self, now: Time, id: CallId, leg: LegId) -> bool {
         let Some(old) = self.take_replacing(id, leg) else { return false };
+        if !self.is_replaceable(id, old) {
+            // It ended meanwhile.
+            self.legs.hang_up(now, leg, 481, None, &mut self.endpoint);
+            return true;
+        }
         if !self.legs.answer(now, leg, &mut self.endpoint) {
             return true;
         }
@@ -96,8 +117,7 @@ impl Engine {
                 }
                 self.heed_holds(now, id);
             }
-            // It ended meanwhile.
-            _ => self.legs.hang_up(now, leg, 603, None, &mut self.endpoint),
+            _ => unreachable!("only what rings or talks is replaceable"),
         }
         true
     }

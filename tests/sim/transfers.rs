@@ -3,7 +3,7 @@
 use crate::switchboard::{ANNA, BJORN, CALLER, Story, office};
 use vaxel::acd::Exit;
 use vaxel::engine::settings::Target;
-use vaxel::engine::{Output, Settings};
+use vaxel::engine::{Input, Output, Settings};
 use vaxel::record::{AgentPhase, Contact, TransferKind, What};
 use vaxel::sim::world::{Act, PhoneId, World};
 use vaxel::sim::{Phone, PhoneEvent};
@@ -374,6 +374,39 @@ fn another_phone_of_the_agent_takes_the_talk_over() {
     let contacts = over(story);
     assert_eq!(contacts.len(), 1);
     assert_eq!(talks(&contacts[0]), ["agent0", "agent0"]);
+}
+
+#[test]
+fn a_talk_is_taken_over_also_when_no_more_calls_are_taken() {
+    let mut house = house();
+    house.limits.calls = 1;
+    let mut story = talking_in(house);
+    story.act(LINE_2, Act::TakeOver(ANNA));
+    assert!(is_talking(&story, LINE_2) && !is_talking(&story, ANNA), "at the limit: {:?}", story.failed(LINE_2));
+    let until = story.world.now() + Duration::from_secs(300);
+    story.world.input(Input::Drain { until });
+    story.act(ANNA, Act::TakeOver(LINE_2));
+    assert!(is_talking(&story, ANNA) && !is_talking(&story, LINE_2), "draining: {:?}", story.failed(ANNA));
+    over(story);
+}
+
+#[test]
+fn a_call_that_only_waits_or_hears_a_flow_is_not_taken_over() {
+    let mut story = talking();
+    let connected = |story: &Story| {
+        story.phones.iter().any(|(id, event)| *id == LINE_2 && matches!(event, PhoneEvent::Connected { .. }))
+    };
+    story.act(BJORN, Act::Unregister);
+    story.world.add_phone(LINE_2, "agent1", Some("secret1"));
+    story.act(BJORN, Act::Call("100".into()));
+    for _ in 0..2 {
+        story.act(LINE_2, Act::TakeOver(BJORN));
+        assert_eq!(story.failed(LINE_2), Some(481));
+        assert!(is_talking(&story, BJORN) && !connected(&story), "nobody is answered and then hung up");
+        story.act(BJORN, Act::Info('2'));
+        story.pass(Duration::from_secs(1));
+    }
+    over(story);
 }
 
 #[test]
