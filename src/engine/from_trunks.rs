@@ -63,7 +63,7 @@ impl Engine {
         match self.trunks.take_asked(client) {
             Some(Asked::Register { trunk, number, hop }) => {
                 // Another place, if there is one, is asked the next time.
-                if result.as_ref().map_or(true, |response| response.code / 100 == 5) {
+                if is_its_fault(&result) {
                     let way = Way { trunk, hop };
                     self.trunks.target_mut(way).into_iter().for_each(|target| target.failed(now, None));
                 }
@@ -126,5 +126,32 @@ impl Engine {
     pub(super) fn trunk_news(&mut self, now: Time, trunk: usize, news: TrunkNews) {
         let trunk = self.trunks.name(trunk);
         self.say(now, What::Trunk { trunk, news });
+    }
+}
+
+/// Whether the place that was asked is to blame for this answer, or for none.
+fn is_its_fault(result: &Result<Box<Response>, Failure>) -> bool {
+    match result {
+        Ok(response) => response.code / 100 == 5,
+        // We had no room to ask it.
+        Err(Failure::Full) => false,
+        Err(_) => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_to_blame_for_its_silence_and_its_5xx_and_not_for_our_limits() {
+        let request = Request::new(Method::Register, "sip:carrier.example".parse().unwrap());
+        let answers = |code| Ok(Box::new(Response::to(&request, code, None)));
+        for blamed in [Err(Failure::Timeout), Err(Failure::Unreachable), answers(500), answers(503)] {
+            assert!(is_its_fault(&blamed), "{blamed:?}");
+        }
+        for other in [Err(Failure::Full), answers(200), answers(401), answers(403), answers(423)] {
+            assert!(!is_its_fault(&other), "{other:?}");
+        }
     }
 }

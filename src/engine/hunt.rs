@@ -237,7 +237,7 @@ impl Engine {
         if let Some(hunt) = self.hunts.by_leg.remove(&leg)
             && let Some(target) = self.trunks.target_mut(hunt.way)
         {
-            target.took();
+            target.took(now);
         }
     }
 }

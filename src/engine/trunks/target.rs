@@ -73,19 +73,24 @@ impl Target {
 
     /// A call failed there before anybody was rung. `retry_after`: of a 503.
     pub fn failed(&mut self, now: Time, retry_after: Option<Duration>) {
-        if self.health == Health::Down {
-            return;
-        }
-        self.health = match retry_after.filter(|rest| !rest.is_zero()) {
-            Some(rest) => Health::Resting { until: now + rest.min(REST_MAX) },
-            None => Health::Suspect { until: now + SUSPECT },
+        let rest = retry_after.filter(|rest| !rest.is_zero()).map(|rest| now + rest.min(REST_MAX));
+        self.health = match (self.health, rest) {
+            (Health::Down, _) => Health::Down,
+            // What calls that were sent before it asked for a rest come to does not shorten it.
+            (Health::Resting { until }, rest) if until > now => {
+                Health::Resting { until: until.max(rest.unwrap_or(until)) }
+            }
+            (_, Some(until)) => Health::Resting { until },
+            (_, None) => Health::Suspect { until: now + SUSPECT },
         };
     }
 
-    /// It took a call.
-    pub fn took(&mut self) {
-        self.health = Health::Up;
+    /// It took a call; one that was sent before it asked for a rest, if it rests.
+    pub fn took(&mut self, now: Time) {
         self.misses = 0;
+        if !matches!(self.health, Health::Resting { until } if until > now) {
+            self.health = Health::Up;
+        }
     }
 
     /// It is time for a probe, and the last one, if it was not answered by now, is missed. True: it is down by that.
@@ -147,9 +152,23 @@ mod tests {
         assert_eq!((target.usable(at(4)), target.usable(at(5))), (Usable::No, Usable::Now));
         target.failed(NOW, Some(Duration::from_secs(1_000_000)));
         assert_eq!(target.usable(NOW + REST_MAX), Usable::Now, "nobody sends us away for days");
+        let mut target = self::target();
         target.failed(NOW, None);
-        target.took();
+        target.took(NOW);
         assert_eq!(target.usable(NOW), Usable::Now);
+    }
+
+    #[test]
+    fn a_rest_is_not_cut_short_by_what_earlier_calls_come_to() {
+        let mut target = target();
+        target.failed(NOW, Some(Duration::from_secs(300)));
+        target.failed(at(1), None);
+        target.failed(at(2), Some(Duration::from_secs(5)));
+        target.took(at(3));
+        assert_eq!((target.usable(at(299)), target.usable(at(300))), (Usable::No, Usable::Now));
+        target.failed(at(300), None);
+        target.took(at(301));
+        assert_eq!(target.usable(at(301)), Usable::Now);
     }
 
     #[test]
