@@ -144,7 +144,7 @@ impl Check<'_> {
         let trunks = &self.config.trunks;
         if let Some(first) = trunks.iter().position(|trunk| trunk.to.is_some())
             && !trunks.iter().any(|trunk| trunk.emergency && trunk.to.is_some())
-            && let Some(number) = self.config.emergency.first()
+            && let Some(number) = self.config.emergency.numbers.first()
         {
             let problem = Problem::warning(
                 self.place("trunks", first, "to"),

@@ -97,7 +97,8 @@ impl Config {
             queues: self.queues.clone(),
             agents: agents.collect(),
             trunks: trunks.collect(),
-            emergency: self.emergency.clone(),
+            emergency: self.emergency.numbers.clone(),
+            emergency_by_flow: self.emergency.by_flow,
             codes: Codes {
                 ready: self.codes.ready.clone().unwrap_or_default(),
                 pauses: self.codes.pauses.clone(),

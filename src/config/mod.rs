@@ -57,8 +57,7 @@ pub struct Config {
     pub limits: Limits,
     pub log: Log,
     pub codes: Codes,
-    /// Numbers for emergencies: no number, agent or code has one of them.
-    pub emergency: Vec<String>,
+    pub emergency: Emergency,
     /// How numbers are dialled in the house.
     pub numbering: Numbering,
     /// What callers dial; no number twice, also not as an agent's number or a code.
@@ -186,6 +185,14 @@ impl Log {
         let problem = Problem::error(self.place.clone(), format!("`filter` is wrong: {wrong}"));
         problem.help(r#"write a level, and others for single rooms: "info" or "info,vaxel::sip=debug""#)
     }
+}
+
+#[derive(Clone, Debug)]
+pub struct Emergency {
+    /// No number, agent or code has one of them.
+    pub numbers: Vec<String>,
+    /// Flows may transfer callers there.
+    pub by_flow: bool,
 }
 
 /// What an agent dials to change state; `None`: no such code.
@@ -425,8 +432,9 @@ impl Config {
                 wrap_up_done: code(codes, "wrap_up_done"),
                 pauses: pauses(codes),
             }),
-            emergency: section(top, "emergency", |emergency| {
-                emergency.list::<Dialled>("numbers").into_iter().map(|number| number.0).collect()
+            emergency: section(top, "emergency", |emergency| Emergency {
+                numbers: emergency.list::<Dialled>("numbers").into_iter().map(|number| number.0).collect(),
+                by_flow: emergency.get("by_flow"),
             }),
             numbers: each(top, "numbers", numbers::number),
             queues: each(top, "queues", |table| QueueSettings {

@@ -143,7 +143,7 @@ impl Check<'_> {
             self.once(&mut seen, code.clone(), self.top.reader.sources.name(&codes.key("pauses").key(code)));
         }
         let emergency = At::default().key("emergency").key("numbers");
-        for (i, number) in config.emergency.iter().enumerate() {
+        for (i, number) in config.emergency.numbers.iter().enumerate() {
             self.once(&mut seen, number.clone(), self.top.reader.sources.value(&emergency.index(i)));
         }
         let emergencies = seen.clone();

@@ -122,6 +122,9 @@ fn world(files: &[&File], config: &Config, sounds: &Report) -> World {
     }
     let of_agents = config.agents.iter().filter_map(|agent| agent.number.as_ref());
     world.numbers.extend(of_agents.flat_map(|number| spellings(config.numbering.inner(number))));
+    if config.emergency.by_flow {
+        world.numbers.extend(config.emergency.numbers.iter().cloned());
+    }
     let takes = config.trunks.iter().filter(|trunk| trunk.to.is_some()).flat_map(|trunk| &trunk.takes);
     world.outside.extend(takes.flat_map(|beginning| spellings(config.numbering.beginning(beginning))));
     let of_agents = config.agents.iter().flat_map(|agent| agent.settings.skills.keys());

@@ -382,7 +382,7 @@ fn names(config: &Config) -> Names {
 fn guard(config: &Config, auth_key: [u8; 32]) -> Guard {
     let auth = Authenticator::new(&config.sip.realm, auth_key, NONCE_LIFETIME).asking_for(config.sip.digest.clone());
     let trusted = config.trunks.iter().flat_map(|trunk| trunk.from.iter().copied()).collect();
-    let overload = Overload::new(config.limits.retry_after, config.emergency.clone());
+    let overload = Overload::new(config.limits.retry_after, config.emergency.numbers.clone());
     Guard::new(Gate::new(config.gate(), auth), overload, trusted)
 }
 

@@ -2,6 +2,7 @@
 
 use super::Engine;
 use super::calls::{Call, Plan, Queued, Stage};
+use super::hunt::NoWay;
 use crate::acd::{AgentState, Change, Exit};
 use crate::flow::{Action, Facts, Input as FlowInput, Prompt, QueueRequest, QueueResult, Target};
 use crate::ids::{AgentId, CallId, EntryId};
@@ -85,6 +86,18 @@ impl Engine {
             Target::Agent(name) => self.agents.named(name).map(Plan::Agent),
             Target::Number(number) => self.plan_for(&self.number(number, None), None),
         };
+        // No cap holds such a call back, and a flow may let callers dial what they like.
+        let refused = match &plan {
+            Some(Plan::Outside { number }) => self.is_emergency(number) && !self.settings.emergency_by_flow,
+            _ => false,
+        };
+        if refused {
+            let code = self.no_way(now, id, NoWay::EmergencyByFlow);
+            if let Some(run) = self.calls.get_mut(&id).and_then(|c| c.run.as_mut()) {
+                run.handle(now, FlowInput::TransferFailed(code));
+            }
+            return;
+        }
         match plan {
             Some(plan @ (Plan::Agent(_) | Plan::Outside { .. })) => self.ring_directly(now, id, plan, ring),
             Some(Plan::Flow(flow)) => self.run_flow(now, id, &flow),

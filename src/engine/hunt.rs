@@ -66,6 +66,8 @@ pub(super) enum NoWay {
     Full,
     /// The caller, or those that are left, may not call there, or not any more.
     Cap(Cap),
+    /// Flows connect nobody to a number for emergencies.
+    EmergencyByFlow,
 }
 
 impl NoWay {
@@ -74,6 +76,7 @@ impl NoWay {
             NoWay::Exhausted => "exhausted",
             NoWay::Full => "trunk_full",
             NoWay::Cap(cap) => cap.name(),
+            NoWay::EmergencyByFlow => "emergency_by_flow",
         }
     }
 
@@ -81,7 +84,7 @@ impl NoWay {
     fn code(self) -> u16 {
         match self {
             NoWay::Exhausted | NoWay::Full => 503,
-            NoWay::Cap(_) => 403,
+            NoWay::Cap(_) | NoWay::EmergencyByFlow => 403,
         }
     }
 }
@@ -168,7 +171,7 @@ impl Engine {
         self.transferring_agent(call).or_else(|| self.calls.get(&call)?.caller_agent)
     }
 
-    fn no_way(&mut self, now: Time, call: CallId, why: NoWay) -> u16 {
+    pub(super) fn no_way(&mut self, now: Time, call: CallId, why: NoWay) -> u16 {
         self.say(now, What::NoWayOut { call, reason: why.name().into() });
         why.code()
     }

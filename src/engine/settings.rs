@@ -202,6 +202,8 @@ pub struct Settings {
     pub trunks: Vec<Trunk>,
     /// Numbers for emergencies: agents reach them at once, and nobody else is connected to them.
     pub emergency: Vec<String>,
+    /// A flow may transfer its caller to one of them too, which no cap limits.
+    pub emergency_by_flow: bool,
     pub codes: Codes,
     pub limits: Limits,
     /// Language of what is said to agents.

@@ -127,14 +127,7 @@ impl Tolls {
     }
 
     /// `is_new`: the trunk has not counted this call yet.
-    pub fn check_trunk(
-        &mut self,
-        now: Time,
-        trunk: usize,
-        caps: &Caps,
-        number: &str,
-        is_new: bool,
-    ) -> Result<(), Cap> {
+    pub fn check_trunk(&mut self, now: Time, trunk: usize, caps: &Caps, number: &str, is_new: bool) -> Result<(), Cap> {
         self.trunks.entry(trunk).or_default().check(now, caps, number, is_new)
     }
 

@@ -251,7 +251,11 @@ fn a_trunk_at_its_limits_still_tries_its_other_places_for_the_call_that_it_took(
         house.pass(SECOND);
         house.calls(0, NUMBER);
         house.pass(SECOND);
-        assert_eq!((house.heard(0), no_way(&house)), (Some(403), vec!["calls_per_hour"]), "{manner:?}: it was one call");
+        assert_eq!(
+            (house.heard(0), no_way(&house)),
+            (Some(403), vec!["calls_per_hour"]),
+            "{manner:?}: it was one call"
+        );
         house.over();
     }
 }
@@ -273,6 +277,43 @@ fn an_agent_calls_no_more_and_nowhere_else_than_the_caps_allow() {
     house.pass(SECOND);
     assert_eq!(house.heard(0), Some(200), "an hour later");
     house.over();
+}
+
+#[test]
+fn emergencies_are_no_calls_that_a_cap_counts() {
+    let few = Caps { calls_per_hour: Some(1), ..Caps::default() };
+    let carrier = Trunk { emergency: true, out: few.clone(), ..trunk(1) };
+    let mut house = House::with(vec![carrier], &[Manner::Answers], |settings| settings.agents[0].out = few);
+    for (number, code) in [("112", 200), ("112", 200), (NUMBER, 200), ("112", 200), (NUMBER, 403)] {
+        house.calls(0, number);
+        house.pass(SECOND);
+        assert_eq!(house.heard(0), Some(code), "{number}");
+        house.hangs_up(0);
+        house.pass(SECOND);
+    }
+    house.over();
+}
+
+#[test]
+fn a_flow_connects_its_caller_to_an_emergency_number_only_if_the_settings_say_so() {
+    let flow = "flow: main\nlanguages: [en]\nstart: help\nsteps:\n  help:\n    transfer: { to: '112', failed: end }\n  \
+                end:\n    hangup: {}\n";
+    for (by_flow, called) in [(false, 0), (true, 1)] {
+        let from = vec![vaxel::engine::Network { address: address(2).ip(), prefix: 32 }];
+        let trunks = vec![Trunk { emergency: true, ..trunk(1) }, Trunk { from, ..trunk(2) }];
+        let mut house = House::with(trunks, &[Manner::Answers, Manner::Answers], |settings| {
+            settings.emergency_by_flow = by_flow;
+            let (numbers, prompts) = (["112".to_owned()].into(), [("en".to_owned(), Default::default())].into());
+            let world = vaxel::flow::World { numbers, prompts, ..vaxel::flow::World::default() };
+            let flow = vaxel::flow::compile("main.yaml", flow, &world).expect("a good flow");
+            settings.flows.insert("main".into(), flow.into());
+        });
+        house.calls(2, "100");
+        house.pass(3 * SECOND);
+        assert_eq!(house.called(1), called, "{by_flow}");
+        assert_eq!(no_way(&house), vec!["emergency_by_flow"; 1 - called]);
+        house.over();
+    }
 }
 
 #[test]

@@ -123,6 +123,7 @@ fn settings(agents: u32, queue: QueueSettings) -> Settings {
             ..Trunk::default()
         }],
         emergency: vec!["112".into()],
+        emergency_by_flow: false,
         codes: Codes {
             ready: "*1".into(),
             pauses: BTreeMap::from([("*2".to_owned(), "break".to_owned())]),
