@@ -120,7 +120,8 @@ fn the_other_phone_of_an_agent_rings_on_when_one_refuses_by_itself() {
 
 #[test]
 fn only_credentials_for_what_is_asked_say_that_a_sender_is_known_or_guesses() {
-    let mut engine = Engine::new(settings(2, QueueSettings::default()), 1, MORNING);
+    let nobody_is_trusted = Settings { trunks: Vec::new(), ..settings(2, QueueSettings::default()) };
+    let mut engine = Engine::new(nobody_is_trusted, 1, MORNING);
     let remote = "203.0.113.9:5060".parse().unwrap();
     let hop = Hop { transport: Transport::Udp, local: switchboard(), remote, connection: None };
     let mut number = 0;
