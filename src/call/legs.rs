@@ -345,7 +345,9 @@ impl Legs {
             }
             sip::Event::RefreshDue { id } => {
                 if let Some((_, Leg { sdp: Some(sdp), .. })) = self.of(id) {
-                    endpoint.reinvite(now, id, sdp.offer(Direction::SendRecv));
+                    // Who holds us stays as it is.
+                    let direction = sdp.stream().map_or(Direction::SendRecv, |stream| stream.direction);
+                    endpoint.reinvite(now, id, sdp.offer(direction));
                 }
             }
             // A refused re-INVITE leaves the session as it was (RFC 3261 §14.1).
@@ -587,3 +589,6 @@ impl Legs {
 fn is_held(direction: Direction) -> bool {
     matches!(direction, Direction::RecvOnly | Direction::Inactive)
 }
+
+#[cfg(test)]
+mod tests;
