@@ -50,14 +50,17 @@ pub(super) struct Teller {
     /// Events were lost that nothing has made good yet.
     is_behind: bool,
     lost: IntCounter,
+    registrations_lost: IntCounter,
     losses: Throttle,
 }
 
 impl Teller {
-    /// `board`: as it is before the first event. `places`: what may wait for the recorder.
-    pub fn new(board: Board, places: usize, lost: IntCounter) -> (Teller, Receiver<Told>) {
+    /// Before the first event. `places`: what may wait for the recorder.
+    pub fn new(metrics: &Metrics, places: usize) -> (Teller, Receiver<Told>) {
         let (told, hears) = sync_channel(places);
-        (Teller { told, board, is_behind: false, lost, losses: Throttle::new(LOSSES) }, hears)
+        let (lost, registrations_lost) = (metrics.engine.events_lost.clone(), metrics.store.registrations_lost.clone());
+        let (board, losses) = (metrics.board(), Throttle::new(LOSSES));
+        (Teller { told, board, is_behind: false, lost, registrations_lost, losses }, hears)
     }
 
     pub fn tell(&mut self, now: Time, event: CallEvent) {
@@ -65,7 +68,7 @@ impl Teller {
         self.send(now, Told::Event(event));
     }
 
-    /// One that is lost is made good by the phone's next REGISTER, or by its time being over.
+    /// One that is lost is made good by the phone's next REGISTER, or by its time being over; the board has nothing of it.
     pub fn tell_registration(&mut self, now: Time, change: Box<registrar::Change>) {
         self.send(now, Told::Registration(change));
     }
@@ -73,9 +76,14 @@ impl Teller {
     fn send(&mut self, now: Time, told: Told) {
         match self.told.try_send(told) {
             Ok(()) => {}
-            Err(TrySendError::Full(_)) => {
-                self.is_behind = true;
-                self.lost.inc();
+            Err(TrySendError::Full(lost)) => {
+                match lost {
+                    Told::Registration(_) => self.registrations_lost.inc(),
+                    Told::Event(_) | Told::Board(_) => {
+                        self.is_behind = true;
+                        self.lost.inc();
+                    }
+                }
                 if let Some(held_back) = self.losses.pass(now) {
                     tracing::error!(held_back, "the recorder is too slow: events are lost");
                 }
@@ -224,6 +232,16 @@ mod tests {
         What::Queued { call: CallId(call), entry: EntryId(call), queue: "sales".into(), priority: 0 }
     }
 
+    fn registration() -> Box<registrar::Change> {
+        let saved = serde_json::json!({
+            "user": "anna", "contact": "<sip:anna@192.0.2.7>", "transport": "UDP", "local": "192.0.2.1:5060",
+            "remote": "192.0.2.7:5060", "path": [], "is_direct": true, "refreshed": 0, "expires": 1, "agent": null,
+            "call_id": "1", "cseq": 1,
+        });
+        let saved: registrar::Saved = serde_json::from_value(saved).unwrap();
+        Box::new(registrar::Change::Removed(saved.try_into().unwrap()))
+    }
+
     #[test]
     fn what_is_shown_is_right_again_after_events_were_lost() {
         let runtime = tokio::runtime::Runtime::new().unwrap();
@@ -235,14 +253,17 @@ mod tests {
         };
         let metrics = Arc::new(Metrics::new(clock, &names));
         let store = runtime.block_on(Store::open(folder.path(), clock, metrics.store.clone())).unwrap();
-        let (mut teller, hears) = Teller::new(metrics.board(), 4, metrics.engine.events_lost.clone());
+        let (mut teller, hears) = Teller::new(&metrics, 4);
         let tell = |teller: &mut Teller, what| teller.tell(clock.now(), CallEvent { at: clock.now(), what });
         // The recorder does not listen yet, and there is room for four.
         for call in 1..=3 {
             tell(&mut teller, started(call));
         }
         tell(&mut teller, queued(1));
+        // Nothing on the board tells of a registration.
+        teller.tell_registration(clock.now(), registration());
         assert!(!teller.is_behind);
+        assert_eq!((metrics.engine.events_lost.get(), metrics.store.registrations_lost.get()), (0, 1));
         let ready = What::Agent { agent: "anna".into(), phase: AgentPhase::Ready, reason: None, until: None };
         for lost in [queued(2), started(4), queued(4), ready] {
             tell(&mut teller, lost);

@@ -132,7 +132,7 @@ impl Service {
         };
         let workers =
             Workers::start(&settings, Arc::new(library), clock, tell).context("cannot start the media workers")?;
-        let (teller, happened) = Teller::new(metrics.board(), recorder::EVENTS_MAX, metrics.engine.events_lost.clone());
+        let (teller, happened) = Teller::new(&metrics, recorder::EVENTS_MAX);
         let (drained_tx, drained) = watch::channel(false);
         let homes = Homes::new(listen.iter().filter_map(|l| Some((l.advertise?.ip(), l.bind.ip()))));
         let driver = Driver {

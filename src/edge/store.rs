@@ -14,6 +14,7 @@ mod registrations;
 
 use super::Clock;
 use super::metrics::{Store as Metrics, ender, exit_name};
+use super::throttle::Throttle;
 use crate::ids::CallId;
 use crate::record::Contact;
 use crate::sip::registrar::{self, Binding, Name, Saved};
@@ -41,6 +42,9 @@ const GATHER: Duration = Duration::from_millis(20);
 /// Between two tries at a disk that refuses; doubled up to the second.
 const RETRY: Duration = Duration::from_millis(100);
 const RETRY_MAX: Duration = Duration::from_secs(5);
+
+/// Lost registrations are said in the log no more often than this.
+const LOSSES: Duration = Duration::from_secs(10);
 
 /// What brings a database from the version of its place in this list to the next. Only ever added to.
 const MIGRATIONS: [&str; 3] = [
@@ -88,6 +92,9 @@ pub struct Store {
     metrics: Metrics,
     /// As they were at the start.
     registrations: Vec<Binding>,
+    clock: Clock,
+    /// Of registrations, which phones can cause.
+    losses: Throttle,
 }
 
 /// What is to be written.
@@ -128,11 +135,12 @@ impl Store {
         let mut database = connect(&file).await.with_context(named)?;
         migrate(&mut database, clock).await.with_context(named)?;
         let interrupted = interrupted(&mut database).await.with_context(named)?;
-        let registrations = registrations::read(&mut database).await.with_context(named)?;
+        let registrations = registrations::read(&mut database, clock.now()).await.with_context(named)?;
         let (rows, waiting) = mpsc::channel(waiting_max);
         let (closing, deadline) = watch::channel(None);
         let writer = Writer { file, database: Some(database), waiting, deadline, clock, metrics: metrics.clone() };
-        let store = Store { rows, closing, writer: tokio::spawn(writer.run()), metrics, registrations };
+        let (writer, losses) = (tokio::spawn(writer.run()), Throttle::new(LOSSES));
+        let store = Store { rows, closing, writer, metrics, registrations, clock, losses };
         if !interrupted.is_empty() {
             tracing::warn!(calls = interrupted.len(), "calls were up when the service stopped; their records say so");
         }
@@ -161,7 +169,10 @@ impl Store {
             registrar::Change::Removed(binding) => (binding.name(), None),
         };
         if self.rows.try_send(Row::Registration(Box::new(row))).is_err() {
-            tracing::warn!("the disk is too slow: a registration is not kept for the next start");
+            self.metrics.registrations_lost.inc();
+            if let Some(held_back) = self.losses.pass(self.clock.now()) {
+                tracing::warn!(held_back, "the disk is too slow: a registration is not kept for the next start");
+            }
         }
     }
 
@@ -219,7 +230,14 @@ impl Writer {
             };
             let was_full = batch.len() == BATCH_MAX;
             for row in batch.drain(..) {
-                let Row::Done(contact) = row else { continue };
+                let contact = match row {
+                    Row::Done(contact) => contact,
+                    Row::Registration(_) if !written => {
+                        self.metrics.registrations_lost.inc();
+                        continue;
+                    }
+                    Row::Registration(_) | Row::Open(_) | Row::Alive => continue,
+                };
                 self.metrics.waiting.dec();
                 if written {
                     self.metrics.written.inc();

@@ -58,6 +58,8 @@ pub struct Store {
     pub written: IntCounter,
     /// Given up: the queue was full, or the disk did not take it in time.
     pub lost: IntCounter,
+    /// Of those who can be reached where, with the same reasons; the phone's next REGISTER makes them good.
+    pub registrations_lost: IntCounter,
     pub retries: IntCounter,
     pub waiting: IntGauge,
     pub batch_seconds: Histogram,
@@ -139,6 +141,11 @@ impl Store {
                 registry,
                 "vaxel_store_records_lost_total",
                 "Contact records that could not be stored; each stands in the log instead.",
+            ),
+            registrations_lost: counter(
+                registry,
+                "vaxel_store_registrations_lost_total",
+                "Registrations, refreshed or ended, that the next start will not know of.",
             ),
             retries: counter(registry, "vaxel_store_retries_total", "Batches tried again after an error."),
             waiting: gauge(registry, "vaxel_store_records_waiting", "Contact records not yet written."),

@@ -1,8 +1,9 @@
 //! Registrations from one run to the next.
 
 use crate::sip::registrar::{Binding, Name, Saved};
-use sqlx::Row as _;
+use crate::time::Time;
 use sqlx::sqlite::SqliteConnection;
+use sqlx::{Connection as _, Row as _};
 
 /// Keeps a registration, or forgets it.
 pub(super) async fn insert(database: &mut SqliteConnection, name: &Name, binding: Option<&Saved>) -> sqlx::Result<()> {
@@ -19,18 +20,33 @@ pub(super) async fn insert(database: &mut SqliteConnection, name: &Name, binding
     Ok(())
 }
 
-/// Rows that cannot be used are left out, with a word in the log; the phone's next REGISTER writes them anew.
-pub(super) async fn read(database: &mut SqliteConnection) -> sqlx::Result<Vec<Binding>> {
-    let rows = sqlx::query("SELECT binding FROM registrations ORDER BY user, contact").fetch_all(database).await?;
+/// Those that are still good. Rows of those that ended while nobody was there to notice are deleted, and so are rows that cannot
+/// be used, with a word in the log; the phone's next REGISTER writes them anew.
+pub(super) async fn read(database: &mut SqliteConnection, now: Time) -> sqlx::Result<Vec<Binding>> {
+    let query = sqlx::query("SELECT rowid, binding FROM registrations ORDER BY user, contact");
+    let rows = query.fetch_all(&mut *database).await?;
     let mut bindings = Vec::with_capacity(rows.len());
+    let (mut ended, mut bad) = (Vec::new(), None);
     for row in rows {
-        let text: String = row.try_get(0)?;
+        let (id, text): (i64, String) = (row.try_get(0)?, row.try_get(1)?);
         let binding = serde_json::from_str::<Saved>(&text).map_err(anyhow::Error::from);
         match binding.and_then(|saved| Ok(Binding::try_from(saved)?)) {
-            Ok(binding) => bindings.push(binding),
-            Err(error) => tracing::warn!(%error, "a registration of the last run cannot be used"),
+            Ok(binding) if binding.expires > now => bindings.push(binding),
+            Ok(_) => ended.push(id),
+            Err(error) => {
+                bad.get_or_insert((error, 0)).1 += 1;
+                ended.push(id);
+            }
         }
     }
+    if let Some((error, count)) = bad {
+        tracing::warn!(%error, count, "registrations of the last run cannot be used; this is what is wrong with the first");
+    }
+    let mut transaction = database.begin().await?;
+    for id in ended {
+        sqlx::query("DELETE FROM registrations WHERE rowid = ?").bind(id).execute(&mut *transaction).await?;
+    }
+    transaction.commit().await?;
     Ok(bindings)
 }
 
@@ -41,20 +57,21 @@ mod tests {
     use crate::edge::metrics::{Metrics, Names};
     use crate::edge::testing::Folder;
     use crate::sip::{Change, Hop, Message, Registrar, Transport, registrar};
-    use crate::time::{Duration, Time};
+    use crate::time::Duration;
+    use sqlx::Row as _;
     use sqlx::raw_sql;
 
     const LIMIT: Duration = Duration::from_secs(10);
 
-    async fn open(folder: &Folder) -> Store {
-        let clock = Clock::start();
+    async fn open(folder: &Folder, clock: Clock) -> Store {
         Store::open(folder.path(), clock, Metrics::new(clock, &Names::default()).store.clone()).await.unwrap()
     }
 
     #[tokio::test]
     async fn who_could_be_reached_is_known_at_the_next_start() {
         let folder = Folder::new();
-        let now = Time::from_secs(1_795_424_400);
+        let clock = Clock::start();
+        let now = clock.now();
         let mut registrar = Registrar::new(registrar::Settings::default());
         let mut register = |cseq: u32, contacts: &str| -> Vec<Change> {
             let text = format!(
@@ -64,16 +81,16 @@ mod tests {
             let Ok(Message::Request(request)) = Message::parse(text.as_bytes()) else { panic!("no request") };
             let (local, remote) = ("192.0.2.1:5060".parse().unwrap(), "198.51.100.7:5060".parse().unwrap());
             let hop = Hop { transport: Transport::Udp, local, remote, connection: None };
-            registrar.register(now, "anna", &request, &hop).1
+            registrar.register(now - Duration::from_secs(600), "anna", &request, &hop).1
         };
         let known = |store: &mut Store| -> Vec<String> {
             store.registrations().iter().map(|b| b.uri.user().unwrap().to_owned()).collect()
         };
-        let mut store = open(&folder).await;
+        let mut store = open(&folder, clock).await;
         assert_eq!(known(&mut store), Vec::<String>::new());
         register(1, "<sip:a@h>, <sip:b@h>").iter().for_each(|change| store.registration(change));
         store.close(LIMIT).await;
-        let mut store = open(&folder).await;
+        let mut store = open(&folder, clock).await;
         assert_eq!(known(&mut store), ["a", "b"]);
         let changes = register(2, "<sip:a@h>;expires=0, <sip:c@h>");
         assert_eq!(changes.len(), 2);
@@ -82,8 +99,15 @@ mod tests {
         // One that nobody can read does not stand in the way of the others.
         let mut other = connect(&file(folder.path())).await.unwrap();
         raw_sql("INSERT INTO registrations VALUES ('anna', 'x', '{}')").execute(&mut other).await.unwrap();
-        let mut store = open(&folder).await;
+        let mut store = open(&folder, clock).await;
         assert_eq!(known(&mut store), ["b", "c"]);
+        // One that ends before the next start is not kept for ever, and neither is what nobody can read.
+        register(3, "<sip:d@h>;expires=300").iter().for_each(|change| store.registration(change));
+        store.close(LIMIT).await;
+        let mut store = open(&folder, clock).await;
+        assert_eq!(known(&mut store), ["b", "c"]);
+        let rows = sqlx::query("SELECT COUNT(*) FROM registrations").fetch_one(&mut other).await.unwrap();
+        assert_eq!(rows.get::<i64, _>(0), 2);
         store.close(LIMIT).await;
     }
 }
