@@ -171,7 +171,10 @@ impl Entrance {
     pub fn wait(&self, limit: Duration) -> Result<Option<Knock>, ()> {
         match self.knocks.recv_timeout(limit) {
             Ok(knock) => Ok(Some(self.admit(knock))),
-            Err(RecvTimeoutError::Timeout) => Ok(None),
+            Err(RecvTimeoutError::Timeout) => {
+                self.late_since.store(0, Ordering::Relaxed);
+                Ok(None)
+            }
             Err(RecvTimeoutError::Disconnected) => Err(()),
         }
     }
@@ -272,6 +275,9 @@ mod tests {
         // Whoever is let in at once says so, and so does an empty door.
         while entrance.next().is_some() {}
         assert!(!door.is_late());
+        door.late_since.store((now - 2 * LATE).as_micros(), Ordering::Relaxed);
+        assert!(matches!(entrance.wait(Duration::ZERO), Ok(None)));
+        assert!(!door.is_late(), "nobody waits");
     }
 
     #[test]
