@@ -290,7 +290,7 @@ impl Gate {
 }
 
 /// What one customer of a network can send from: an IPv4 address, or a /64 of IPv6.
-fn source(remote: SocketAddr) -> IpAddr {
+pub fn source(remote: SocketAddr) -> IpAddr {
     match remote.ip().to_canonical() {
         IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() & !u128::from(u64::MAX)).into(),
         v4 => v4,

@@ -53,6 +53,10 @@ pub enum SipFault {
     HandshakeTimeout,
     /// A stream was refused: too many handshakes are under way.
     TooManyHandshakes,
+    /// A stream was refused: too many handshakes with the same address are under way.
+    TooManyHandshakesFromOne,
+    /// A stranger's stream was cut because another one needed its place.
+    MadeRoom,
     /// A stream was cut: what came for TLS was something else.
     NotTls,
     /// A stream was cut: the peer and we could not agree on TLS, or it went away meanwhile.
@@ -82,7 +86,7 @@ pub enum SipFault {
 }
 
 impl SipFault {
-    pub const ALL: [SipFault; 26] = [
+    pub const ALL: [SipFault; 28] = [
         SipFault::Malformed,
         SipFault::Overload,
         SipFault::SendBusy,
@@ -96,6 +100,8 @@ impl SipFault {
         SipFault::ConnectionLost,
         SipFault::HandshakeTimeout,
         SipFault::TooManyHandshakes,
+        SipFault::TooManyHandshakesFromOne,
+        SipFault::MadeRoom,
         SipFault::NotTls,
         SipFault::TlsFailed,
         SipFault::Untrusted,
@@ -126,6 +132,8 @@ impl SipFault {
             SipFault::ConnectionLost => "connection_lost",
             SipFault::HandshakeTimeout => "handshake_timeout",
             SipFault::TooManyHandshakes => "too_many_handshakes",
+            SipFault::TooManyHandshakesFromOne => "too_many_handshakes_from_one",
+            SipFault::MadeRoom => "made_room",
             SipFault::NotTls => "not_tls",
             SipFault::TlsFailed => "tls_failed",
             SipFault::Untrusted => "untrusted_certificate",

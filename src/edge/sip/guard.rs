@@ -45,6 +45,11 @@ impl Guard {
         self.gate().vouch(now, remote);
     }
 
+    /// An operator named the address, or the peer is known.
+    pub(super) fn is_known(&self, now: Time, remote: SocketAddr) -> bool {
+        self.is_trusted(remote.ip()) || self.gate().is_known(now, remote)
+    }
+
     fn is_trusted(&self, ip: IpAddr) -> bool {
         self.trusted.iter().any(|net| net.contains(ip))
     }

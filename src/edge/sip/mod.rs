@@ -281,13 +281,30 @@ mod tests {
     }
 
     fn bench_on(listen: &[Listen], places: usize, limits: StreamLimits, tls: TlsSettings) -> anyhow::Result<Bench> {
+        bench_guarded(listen, places, limits, tls, open_guard())
+    }
+
+    /// TCP on all of this machine's 127.0.0.0/8, where nobody is known before it says who it is.
+    pub fn bench_of_strangers(transport: Transport, limits: StreamLimits, tls: TlsSettings) -> Bench {
+        let bind = "0.0.0.0:0".parse().expect("an address");
+        let listen = [Listen { transport, bind, advertise: None, is_needed: true }];
+        bench_guarded(&listen, 10, limits, tls, guard_that_trusts(Vec::new())).unwrap()
+    }
+
+    fn bench_guarded(
+        listen: &[Listen],
+        places: usize,
+        limits: StreamLimits,
+        tls: TlsSettings,
+        guard: Guard,
+    ) -> anyhow::Result<Bench> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         let clock = Clock::start();
         let metrics = Metrics::new(clock, &Names::default());
         let (door, entrance) = door(clock, places);
         let tls = Arc::new(Tls::load(tls, metrics.certificates.clone())?);
         let origins = vec!["https://desk.example".into()];
-        let outside = Outside::new(door, metrics.traffic.clone(), clock, open_guard());
+        let outside = Outside::new(door, metrics.traffic.clone(), clock, guard);
         let sip = Sip::start(listen, StreamSettings { limits, tls, origins }, runtime.handle(), outside)?;
         Ok(Bench { sip, entrance, metrics, _runtime: runtime })
     }

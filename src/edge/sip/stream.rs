@@ -4,20 +4,23 @@
 //! for too long, sends what cannot be cut into messages, or does not read our answers, is cut.
 
 use super::guard::Passage;
-use super::table::{Full, NotWritten, Place, Table};
+use super::table::{Full, NotWritten, Origin, Place, Table};
 use super::websocket::{self, Web};
 use super::{Listen, Outside, StreamSettings, tls};
 use crate::edge::door::Refused;
 use crate::edge::metrics::SipFault;
 use crate::sip::stream::{Frame, Framer};
-use crate::sip::{Hop, Transmit, Transport};
+use crate::sip::{Hop, Transmit, Transport, gate};
 use crate::time::Duration;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::future::poll_fn;
 use std::io;
 use std::mem::MaybeUninit;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, ready};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
@@ -30,9 +33,9 @@ use tokio_rustls::TlsStream;
 /// Bounds of stream connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StreamLimits {
-    /// Open at a time; one more is closed at once.
+    /// Open at a time. For one more, the stranger who came first makes room; where there is none, it is closed at once.
     pub total: usize,
-    /// Of those, from one address: an office behind NAT is one address.
+    /// Of those, from one source, which is an address or a /64 of IPv6: an office behind NAT is one address.
     pub per_source: usize,
     /// A connection over which nothing whole came for so long is closed. Longer than registrations live, or phones that
     /// do not keep their connections alive would be lost.
@@ -48,6 +51,8 @@ pub struct StreamLimits {
     /// Handshakes that are under way at a time; one more is refused. They cost more than messages do. One that has not said
     /// anything yet is none.
     pub handshakes: usize,
+    /// Of those, with one source; one more is refused. Phones of an office whose power came back try again.
+    pub handshakes_per_source: usize,
     /// A peer whose machine is silent for so long is gone (TCP keep-alive), and one whose WebSocket is. Its phone is not rung
     /// any more.
     pub loss: Duration,
@@ -66,6 +71,7 @@ impl Default for StreamLimits {
             connect: Duration::from_secs(5),
             handshake: Duration::from_secs(5),
             handshakes: 256,
+            handshakes_per_source: 64,
             loss: Duration::from_secs(4),
             queued: 256,
         }
@@ -77,6 +83,8 @@ pub(super) struct Streams {
     runtime: Handle,
     outside: Outside,
     handshakes: Semaphore,
+    /// How many of them each source has.
+    shares: Mutex<HashMap<IpAddr, usize>>,
     table: Mutex<Table>,
     listeners: Mutex<Vec<Listener>>,
 }
@@ -109,7 +117,8 @@ impl Streams {
     pub fn new(settings: StreamSettings, runtime: Handle, outside: Outside) -> Streams {
         let table = Mutex::new(Table::new(settings.limits));
         let handshakes = Semaphore::new(settings.limits.handshakes);
-        Streams { settings, runtime, outside, handshakes, table, listeners: Mutex::new(Vec::new()) }
+        let (shares, listeners) = (Mutex::default(), Mutex::default());
+        Streams { settings, runtime, outside, handshakes, shares, table, listeners }
     }
 
     pub(super) fn limits(&self) -> &StreamLimits {
@@ -148,9 +157,9 @@ impl Streams {
         let hop = transmit.hop;
         let mut table = self.table();
         match table.write(&hop, transmit.bytes) {
-            Ok(()) => {}
+            Ok(()) => table.engine_knows(&hop),
             Err((NotWritten::Unknown, bytes)) if hop.connection.is_none() => {
-                match table.add(hop.transport, hop.remote, true) {
+                match self.place(&mut table, hop.transport, hop.remote, Origin::Ours) {
                     Ok(place) => {
                         let first = table.write(&Hop { connection: Some(place.id), ..hop }, bytes);
                         first.expect("the queue of a new connection has room");
@@ -169,7 +178,26 @@ impl Streams {
                 tracing::debug!(remote = %hop.remote, "cut: does not read");
             }
         }
-        self.outside.traffic.connections.set(i64::try_from(table.len()).unwrap_or(i64::MAX));
+        self.count(&table);
+    }
+
+    fn place(
+        &self,
+        table: &mut Table,
+        transport: Transport,
+        remote: SocketAddr,
+        origin: Origin,
+    ) -> Result<Place, Full> {
+        let now = self.outside.clock.now();
+        let (place, gone) = table.add(transport, remote, origin, |remote| self.outside.guard.is_known(now, remote))?;
+        if let Some(remote) = gone {
+            self.outside.traffic.fault(SipFault::MadeRoom);
+            if let Some(held_back) = self.outside.strangers.pass(now) {
+                tracing::warn!(%remote, held_back, "too many SIP connections: a stranger's was closed to make room");
+            }
+        }
+        self.count(table);
+        Ok(place)
     }
 
     async fn accept(self: Arc<Self>, socket: TcpListener, listener: Listener) {
@@ -187,7 +215,8 @@ impl Streams {
             };
             let transport = listener.transport;
             // Who came in by TLS may be anybody; requests go only to whom we have looked at. A WebSocket is known by itself alone.
-            let added = self.table().add(transport, remote, transport == Transport::Tcp);
+            let origin = Origin::Theirs { findable: transport == Transport::Tcp };
+            let added = self.place(&mut self.table(), transport, remote, origin);
             match added {
                 Ok(place) => {
                     let local = listener.advertise.or(stream.local_addr().ok()).unwrap_or(listener.bound);
@@ -228,7 +257,7 @@ impl Streams {
             Ok(Err((fault, error))) => (fault, error.to_string()),
             Err(_) => (SipFault::ConnectFailed, "time-out".into()),
         };
-        self.table().remove(place.id);
+        self.forget(place.id);
         self.outside.traffic.fault(fault);
         match fault {
             // Somebody answered, and not who should have: no peer can cause that without our asking.
@@ -254,17 +283,19 @@ impl Streams {
     }
 
     /// A connection that came in, from its beginning to its end.
-    async fn welcome(self: Arc<Self>, stream: TcpStream, place: Place, hop: Hop) {
-        self.count_connections();
+    async fn welcome(self: Arc<Self>, stream: TcpStream, mut place: Place, hop: Hop) {
         let opened = match hop.transport {
             Transport::Udp | Transport::Tcp => Ok(Opened::Plain(stream)),
-            Transport::Tls | Transport::Ws | Transport::Wss => self.shake_hands(stream, hop.transport).await,
+            Transport::Tls | Transport::Ws | Transport::Wss => tokio::select! {
+                opened = self.shake_hands(stream, hop) => opened,
+                // Nobody knows of it yet, so nothing is written to it; its place was given to another.
+                _ = place.writes.recv() => return self.forget(place.id),
+            },
         };
         match opened {
             Ok(stream) => self.serve(stream, place, hop, None).await,
             Err((fault, reason)) => {
-                self.table().remove(place.id);
-                self.count_connections();
+                self.forget(place.id);
                 self.outside.traffic.fault(fault);
                 if let Some(held_back) = self.outside.handshakes.pass(self.outside.clock.now()) {
                     let fault = fault.name();
@@ -275,13 +306,17 @@ impl Streams {
     }
 
     /// TLS, WebSocket or both with a peer that connected to us.
-    async fn shake_hands(&self, stream: TcpStream, transport: Transport) -> Result<Opened, (SipFault, String)> {
+    async fn shake_hands(&self, stream: TcpStream, hop: Hop) -> Result<Opened, (SipFault, String)> {
         let StreamSettings { limits, tls, origins } = &self.settings;
+        let transport = hop.transport;
         let shaken = timeout(limits.handshake, async {
             // Who only holds a connection open takes no place from others.
             stream.readable().await.map_err(|error| (SipFault::ConnectionLost, error.to_string()))?;
             let Ok(_place) = self.handshakes.try_acquire() else {
                 return Err((SipFault::TooManyHandshakes, String::new()));
+            };
+            let Some(_share) = Share::take(&self.shares, gate::source(hop.remote), limits.handshakes_per_source) else {
+                return Err((SipFault::TooManyHandshakesFromOne, String::new()));
             };
             if !transport.is_secure() {
                 return Ok(Opened::Web(Box::new(websocket::upgrade(stream, origins).await?)));
@@ -302,7 +337,6 @@ impl Streams {
 
     /// One open connection to its end. `wanted`: as the engine named it before it had an id.
     async fn serve(self: Arc<Self>, stream: Opened, place: Place, hop: Hop, wanted: Option<Hop>) {
-        self.count_connections();
         if let Err(error) = tune(stream.socket(), self.settings.limits.loss) {
             tracing::debug!(%error, "a SIP connection without its options");
         }
@@ -317,9 +351,11 @@ impl Streams {
             self.outside.traffic.fault(fault);
             tracing::debug!(remote = %hop.remote, reason = fault.name(), "a SIP connection was cut");
         }
-        self.table().remove(place.id);
-        self.count_connections();
-        self.outside.hop_failed(hop);
+        self.forget(place.id);
+        // Whoever comes and goes without a word to the engine is none of its business.
+        if place.is_told.load(Ordering::Relaxed) {
+            self.outside.hop_failed(hop);
+        }
         if let Some(wanted) = wanted {
             self.outside.hop_failed(wanted);
         }
@@ -396,6 +432,7 @@ impl Streams {
     pub(super) async fn pass(&self, hop: Hop, passage: Passage) -> Option<End> {
         match passage {
             Passage::Engine(guest, input) => {
+                self.table().engine_knows(&hop);
                 let entered = self.outside.door.enter(guest, input).await;
                 return (entered == Err(Refused::Gone)).then_some(End::Stopped);
             }
@@ -432,13 +469,48 @@ impl Streams {
         End::Closed
     }
 
-    fn count_connections(&self) {
-        let open = self.table().len();
-        self.outside.traffic.connections.set(i64::try_from(open).unwrap_or(i64::MAX));
+    fn forget(&self, id: u64) {
+        let mut table = self.table();
+        table.remove(id);
+        self.count(&table);
+    }
+
+    /// While the table is held, so that the last word is the newest.
+    fn count(&self, table: &Table) {
+        self.outside.traffic.connections.set(i64::try_from(table.len()).unwrap_or(i64::MAX));
     }
 
     pub(super) fn table(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One handshake among those of its source.
+struct Share<'a> {
+    shares: &'a Mutex<HashMap<IpAddr, usize>>,
+    source: IpAddr,
+}
+
+impl Share<'_> {
+    fn take(shares: &Mutex<HashMap<IpAddr, usize>>, source: IpAddr, max: usize) -> Option<Share<'_>> {
+        let mut of = shares.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = of.get(&source).copied().unwrap_or(0);
+        (taken < max).then(|| {
+            of.insert(source, taken + 1);
+            Share { shares, source }
+        })
+    }
+}
+
+impl Drop for Share<'_> {
+    fn drop(&mut self) {
+        let mut of = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Entry::Occupied(mut taken) = of.entry(self.source) {
+            *taken.get_mut() -= 1;
+            if *taken.get() == 0 {
+                taken.remove();
+            }
+        }
     }
 }
 

@@ -1,6 +1,8 @@
 //! Streams on loopback.
 
-use super::super::tests::{Bench, bench, bench_with};
+use super::super::TlsSettings;
+use super::super::tests::{Bench, bench, bench_of_strangers, bench_with};
+use super::super::tls::tests::Authority;
 use super::*;
 use crate::engine::Input;
 use std::io::{ErrorKind, Read, Write};
@@ -165,6 +167,82 @@ fn connections_are_bounded_in_all_and_per_source() {
     metrics.wait_for("vaxel_sip_connections 2");
     assert!(is_cut(&mut Peer::connect(bound).unwrap()));
     metrics.wait_for(r#"vaxel_sip_errors_total{reason="too_many_from_one"} 1"#);
+}
+
+/// A connection from this address of the machine's own.
+fn from(host: u8, to: SocketAddr) -> Peer {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP)).unwrap();
+    socket.bind(&SocketAddr::from(([127, 0, 0, host], 0)).into()).unwrap();
+    socket.connect(&SocketAddr::from(([127, 0, 0, 1], to.port())).into()).unwrap();
+    socket.into()
+}
+
+#[test]
+fn thousands_of_idle_connections_keep_no_phone_out_and_the_engine_hears_nothing_of_them() {
+    let limits = StreamLimits { total: 200, per_source: 60, ..StreamLimits::default() };
+    let Bench { sip, entrance, metrics, _runtime, .. } =
+        bench_of_strangers(Transport::Tcp, limits, TlsSettings::default());
+    let at = sip.bound()[0].1;
+    let idle = |host: u8| {
+        let mut peer = from(host, at);
+        // With a whole message it may rest for hours.
+        peer.write_all(OPTIONS).unwrap();
+        assert!(read_some(&mut peer).starts_with(b"SIP/2.0 401 "));
+        peer
+    };
+    let mut crowd: Vec<Peer> = (0..100).flat_map(|_| [10, 11, 12, 13].map(idle)).collect();
+    metrics.wait_for("vaxel_sip_connections 200");
+    // As many as are open made room, a few of them twice.
+    assert!(is_cut(&mut crowd[0]) && is_cut(&mut crowd[1]));
+    let mut phone = idle(2);
+    // It has answered the challenge.
+    sip.vouch(phone.local_addr().unwrap());
+    crowd.extend((0..100).flat_map(|_| [10, 11, 12, 13].map(idle)));
+    phone.write_all(OPTIONS).unwrap();
+    let Input::Sip { hop, .. } = entrance.input() else { panic!("it is heard before all others") };
+    assert_eq!(hop.remote, phone.local_addr().unwrap());
+    assert!(!metrics.text().contains(r#"vaxel_sip_errors_total{reason="made_room"} 0"#));
+    drop(crowd);
+    metrics.wait_for("vaxel_sip_connections 1");
+    assert!(entrance.quiet(), "nobody else was ever heard of");
+    drop(phone);
+    assert!(matches!(entrance.input(), Input::HopFailed { hop: failed } if failed == hop));
+}
+
+#[test]
+fn one_source_has_its_share_of_the_handshakes_and_makes_room_while_it_has_not_said_who_it_is() {
+    let authority = Authority::new();
+    let tls = TlsSettings { own: Some(authority.signs(&["127.0.0.1"], 2100)), ..TlsSettings::default() };
+    let limits = StreamLimits { total: 6, handshakes_per_source: 2, ..StreamLimits::default() };
+    let Bench { sip, metrics, _runtime, .. } = bench_of_strangers(Transport::Tls, limits, tls);
+    let at = sip.bound()[0].1;
+    let half = |host: u8| {
+        let mut half = from(host, at);
+        half.write_all(&[22, 3, 1, 1, 0]).unwrap();
+        half
+    };
+    // The third is refused at once, the others have their time.
+    let mut crowd = [half(10), half(10), half(10)];
+    metrics.wait_for(r#"vaxel_sip_errors_total{reason="too_many_handshakes_from_one"} 1"#);
+    metrics.wait_for("vaxel_sip_connections 2");
+    let beside = half(11);
+    metrics.wait_for("vaxel_sip_connections 3");
+    // Silent ones take no place in a handshake, but one in the table.
+    let _silent: Vec<Peer> = (20..26).map(|host| from(host, at)).collect();
+    metrics.wait_for(r#"vaxel_sip_errors_total{reason="made_room"} 3"#);
+    assert!(crowd.iter_mut().all(is_cut));
+    drop(beside);
+    metrics.wait_for(r#"vaxel_sip_errors_total{reason="handshake_timeout"} 0"#);
+}
+
+#[test]
+fn a_connection_that_did_not_come_about_is_not_counted() {
+    let Bench { sip, entrance, metrics, _runtime, .. } = tcp(StreamLimits::default());
+    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let hop = Hop { transport: Transport::Tcp, local: sip.bound()[0].1, remote: gone, connection: None };
+    sip.send(Transmit { hop, bytes: OPTIONS.to_vec() });
+    assert!(matches!(entrance.input(), Input::HopFailed { .. }));
+    metrics.wait_for("vaxel_sip_connections 0");
 }
 
 #[test]
