@@ -68,6 +68,10 @@ impl Config {
             }),
             register: trunk.register,
             dialect: trunk.dialect.clone(),
+            trusted: trunk.trusted,
+            passes: trunk.passes.clone(),
+            shows: trunk.shows.clone(),
+            shows_callers: trunk.shows_callers,
         });
         let numbers = self.numbers.iter().map(|n| Number {
             number: n.number.clone(),
@@ -93,6 +97,7 @@ impl Config {
                 ..sip::registrar::Settings::default()
             },
             numbering: self.numbering.clone(),
+            identity: self.identity.clone(),
             numbers: numbers.collect(),
             queues: self.queues.clone(),
             agents: agents.collect(),

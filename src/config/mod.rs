@@ -22,6 +22,7 @@ pub use values::{ClientCertificate, Domain, Hop, Listen, Ports, Secret};
 
 use crate::acd::{AgentSettings, QueueSettings};
 use crate::engine::directory::Pattern;
+use crate::engine::identity::{self, Passed};
 use crate::engine::numbering::{Dialect, Numbering};
 use crate::engine::settings::{Caps, Network};
 use crate::media::Ringback;
@@ -60,6 +61,8 @@ pub struct Config {
     pub emergency: Emergency,
     /// How numbers are dialled in the house.
     pub numbering: Numbering,
+    /// What is done with what is known of callers.
+    pub identity: identity::Settings,
     /// What callers dial; no number twice, also not as an agent's number or a code.
     pub numbers: Vec<Number>,
     /// Their order gives the `QueueId`s. No name twice.
@@ -261,6 +264,14 @@ pub struct Trunk {
     pub register: Option<Duration>,
     /// How it writes numbers, and how it wants them.
     pub dialect: Dialect,
+    /// What it asserts of callers is believed, and it is told what we know of them.
+    pub trusted: bool,
+    /// What callers brought along that it is passed on.
+    pub passes: Vec<Passed>,
+    /// What calls out show there; `None`: the caller's own number.
+    pub shows: Option<String>,
+    /// Only with `shows`: callers from outside keep their own number.
+    pub shows_callers: bool,
 }
 
 /// What a trunk shows us.
@@ -453,6 +464,10 @@ impl Config {
                 out: trunk::caps(table).unwrap_or_else(|| out_defaults.clone()),
             }),
             trunks: each(top, "trunks", |table| trunk::trunk(table, &numbering, read)),
+            identity: section(top, "identity", |identity| identity::Settings {
+                to_agents: identity.list("to_agents"),
+                keep_withheld: identity.get("keep_withheld"),
+            }),
             numbering,
         }
     }

@@ -1,7 +1,7 @@
 //! One `[[trunks]]`: what it brings, what it takes, and who is who by password.
 
 use super::read::Table;
-use super::values::{Beginning, Hop, Name};
+use super::values::{Beginning, Dialled, Hop, Name};
 use super::{Account, Login, Trunk, numbers, password};
 use crate::engine::numbering::Numbering;
 use crate::engine::settings::Caps;
@@ -43,6 +43,10 @@ pub(super) fn trunk(table: &Table, house: &Numbering, read: &dyn Fn(&Path) -> io
         let help = r#"add `account = { user = "…", password_file = "…", realm = "…" }`"#.into();
         table.wrong("register", "nobody can register without an account".into(), help);
     }
+    if table.has("shows_callers") && !table.has("shows") {
+        let help = "without `shows` each caller is shown with the own number".into();
+        table.wrong("shows_callers", "there is nothing else that could be shown".into(), help);
+    }
     let name = table.get::<Name>("name").0;
     Trunk {
         name,
@@ -61,6 +65,10 @@ pub(super) fn trunk(table: &Table, house: &Numbering, read: &dyn Fn(&Path) -> io
         account,
         register,
         dialect: numbers::dialect(table, house),
+        trusted: table.optional("trusted").unwrap_or(false),
+        passes: table.list("passes"),
+        shows: table.optional::<Dialled>("shows").map(|number| number.0),
+        shows_callers: table.optional("shows_callers").unwrap_or(false),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The kinds of value a setting can have beyond numbers and text.
 
+use crate::engine::identity::Passed;
 use crate::engine::settings::Network;
 use crate::media::Ringback;
 use crate::sip::{Host, SipUri, Transport, Uri};
@@ -133,6 +134,13 @@ impl FromStr for Network {
                 .ok_or(format!("`/{prefix}` is no prefix length from 0 to {widest}"))?,
         };
         Ok(Network { address, prefix })
+    }
+}
+
+impl FromStr for Passed {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Passed, String> {
+        Passed::ALL.into_iter().find(|passed| passed.header().eq_ignore_ascii_case(text)).ok_or(String::new())
     }
 }
 

@@ -164,9 +164,19 @@ pub(super) fn run(told: &Receiver<Told>, metrics: &Arc<Metrics>, store: Store) -
     store
 }
 
+/// A carrier that writes a header in its own way does so in each call.
+static HEADERS: Throttle = Throttle::new(Duration::from_secs(60));
+
 /// Numbers of callers are in the records, not in the log.
 fn log(event: &CallEvent, failures: &Throttle, foreign: &Throttle) {
     match &event.what {
+        What::CallerKnown { .. } => {}
+        What::CallerHeaderIgnored { call, header, reason } => {
+            if let Some(held_back) = HEADERS.pass(event.at) {
+                let (header, reason) = (&**header, &**reason);
+                tracing::warn!(%call, header, reason, held_back, "something about the caller was left out");
+            }
+        }
         What::CallStarted { call, to, trunk, .. } => tracing::info!(%call, to, trunk = &**trunk, "call started"),
         What::Dequeued { call, queue, exit, waited, .. } => {
             tracing::info!(%call, queue = &**queue, ?exit, waited_ms = waited.as_millis(), "left the line");

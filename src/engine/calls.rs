@@ -1,6 +1,7 @@
 //! A call from the INVITE that made it to the end of its last leg.
 
 use super::Engine;
+use super::identity::Identity;
 use super::transfers::{Departing, TookBack, Transfer};
 use super::trunks::Way;
 use crate::acd::{Change, Exit, Outcome};
@@ -28,6 +29,7 @@ pub(super) struct Call {
     pub from: String,
     /// The display name the caller sent.
     pub name: String,
+    pub identity: Identity,
     pub to: String,
     /// The trunk's name, or `agent`.
     pub trunk: Arc<str>,
@@ -192,22 +194,15 @@ impl Engine {
         headers: Headers,
     ) -> Vec<LegId> {
         let name = self.agents.seat(agent).name.clone();
-        let Some(call) = self.calls.get(&call_id) else { return Vec::new() };
-        let from_user = if call.from.is_empty() { "anonymous".to_owned() } else { call.from.clone() };
         let phones: Vec<_> = self.registrar.phones(&name).map(|b| (b.uri.clone(), b.hop, b.path.clone())).collect();
         let mut legs = Vec::with_capacity(phones.len());
         for (target, hop, path) in phones {
             let leg = LegId(self.ids.next());
             let mut headers = headers.clone();
             path.into_iter().for_each(|proxy| headers.push("Route", proxy));
-            let dial = Dial {
-                target,
-                hop,
-                from: (Some(display.clone()), Uri::sip(Some(&from_user), hop.local)),
-                to: Uri::sip(Some(&name), hop.local),
-                headers,
-                account: None,
-            };
+            let Some(call) = self.calls.get(&call_id) else { break };
+            let from = self.shown_to_agent(call, display.clone(), &hop, &mut headers);
+            let dial = Dial { target, hop, from, to: Uri::sip(Some(&name), hop.local), headers, account: None };
             self.dial(call_id, leg, dial);
             legs.push(leg);
         }
@@ -216,32 +211,19 @@ impl Engine {
 
     /// Rings a number outside by this way.
     pub(super) fn ring_outside(&mut self, call_id: CallId, way: Way, number: &str) -> Option<LegId> {
-        let headers = self.referred_by(call_id);
+        let mut headers = self.referred_by(call_id);
         let call = self.calls.get(&call_id)?;
         let trunk = self.settings.trunks.get(way.trunk)?;
         let hop = way.hop;
-        let house = &self.settings.numbering;
-        let from_user =
-            if call.from.is_empty() { "anonymous".to_owned() } else { trunk.dialect.caller(house, &call.from) };
-        let name = (!call.name.is_empty()).then(|| call.name.clone());
+        let emergency = self.is_emergency(number);
         // Who is in need is connected by the number that everybody knows.
-        let dialled = match self.is_emergency(number) {
+        let dialled = match emergency {
             true => number.to_owned(),
-            false => trunk.dialect.outer(house, number),
+            false => trunk.dialect.outer(&self.settings.numbering, number),
         };
         let target = trunk.uri(Some(&dialled), hop.remote);
-        let from = match trunk.domain {
-            Some(_) => trunk.uri(Some(&from_user), hop.remote),
-            None => Uri::sip(Some(&from_user), hop.local),
-        };
-        let dial = Dial {
-            target: target.clone(),
-            hop,
-            from: (name, from),
-            to: target,
-            headers,
-            account: trunk.account.clone(),
-        };
+        let from = self.shown_outside(call, trunk, &hop, emergency, &mut headers);
+        let dial = Dial { target: target.clone(), hop, from, to: target, headers, account: trunk.account.clone() };
         let leg = LegId(self.ids.next());
         self.trunks.leg_began(leg, way.trunk);
         self.trunks.state_mut(way.trunk).counts.calls_out += 1;

@@ -163,6 +163,13 @@ fn sound(prompt: Prompt) -> Sound {
 
 impl Call {
     pub(super) fn facts(&self) -> Facts {
-        Facts { from: self.from.clone(), to: self.to.clone(), name: self.name.clone(), trunk: self.trunk.to_string() }
+        Facts {
+            from: self.from.clone(),
+            to: self.to.clone(),
+            name: self.name.clone(),
+            trunk: self.trunk.to_string(),
+            diverted_from: self.identity.diverted_from.clone(),
+            user_to_user: self.identity.user_to_user.clone(),
+        }
     }
 }

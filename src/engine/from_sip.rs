@@ -1,9 +1,10 @@
 //! Requests that begin something: who may, what they want, and what the others are told.
 
 use super::calls::{Call, Plan, Stage};
+use super::identity::{Identity, Read, Reading};
 use super::{Engine, Output};
 use crate::ids::{AgentId, CallId, LegId};
-use crate::record::What;
+use crate::record::{Caller, What};
 use crate::sip::auth::Verdict;
 use crate::sip::{self, Headers, Hop, InviteId, Method, Request, Response, TransactionId};
 use crate::time::Time;
@@ -75,23 +76,17 @@ impl Engine {
             self.trunks.state_mut(at).counts.full += 1;
             return self.refuse(now, id, 503, self.retry_later(), "trunk_full");
         }
-        let (from, name) = match caller_agent {
-            Some(agent) => {
-                let seat = self.agents.seat(agent);
-                (seat.number.clone(), seat.name.to_string())
-            }
-            None => request.headers.from_().map_or_else(
-                |_| (String::new(), String::new()),
-                |from| {
-                    let number = self.number(from.uri.user().unwrap_or_default(), by_trunk);
-                    (number, from.display.unwrap_or_default())
-                },
-            ),
-        };
+        let Read { from, name, identity, caller, ignored } = self.who_calls(request, by_trunk, caller_agent);
         let call = CallId(self.ids.next());
         let leg = LegId(self.ids.next());
         let group = caller_agent.and_then(|agent| self.group_of(agent)).unwrap_or(call);
         self.say(now, What::CallStarted { call, from: from.clone(), to: dialled.clone(), trunk: trunk.clone() });
+        if caller != Caller::default() {
+            self.say(now, What::CallerKnown { call, caller: Box::new(caller) });
+        }
+        for (header, reason) in ignored {
+            self.say(now, What::CallerHeaderIgnored { call, header: header.into(), reason: reason.name().into() });
+        }
         self.leg_calls.insert(leg, call);
         self.calls.insert(
             call,
@@ -102,6 +97,7 @@ impl Engine {
                 group,
                 from,
                 name,
+                identity,
                 to: dialled,
                 trunk,
                 run: None,
@@ -127,6 +123,18 @@ impl Engine {
         }
         self.legs.incoming(group, leg, id, request, hop);
         self.schedule(call);
+    }
+
+    fn who_calls(&self, request: &Request, by_trunk: Option<usize>, agent: Option<AgentId>) -> Read {
+        let headers = &request.headers;
+        if let Some(agent) = agent {
+            let seat = self.agents.seat(agent);
+            let identity = Identity::of_agent(&seat.number, headers);
+            return Read { from: seat.number.clone(), name: seat.name.to_string(), identity, ..Read::default() };
+        }
+        let trusted = by_trunk.is_some_and(|trunk| self.settings.trunks[trunk].trusted);
+        let keep_withheld = self.settings.identity.keep_withheld;
+        Reading { headers, trusted, keep_withheld, number: &|written| self.number(written, by_trunk) }.read()
     }
 
     fn retry_later(&self) -> Headers {
@@ -220,8 +228,8 @@ impl Engine {
         }
     }
 
-    /// From names the account itself, by its name or number, or hides who calls (RFC 3323 §4.1). What colleagues and
-    /// trunks are told comes from the account in any case.
+    /// From names the account itself, by its name or number, or hides who calls from those outside (RFC 3323 §4.1). What
+    /// others are told comes from the account in any case.
     fn is_self(&self, agent: AgentId, request: &Request) -> bool {
         let seat = self.agents.seat(agent);
         let from = request.headers.from_().ok();

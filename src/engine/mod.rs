@@ -16,6 +16,7 @@ mod from_flow;
 mod from_sip;
 mod from_trunks;
 mod hunt;
+pub mod identity;
 pub mod numbering;
 mod phones;
 mod replaces;

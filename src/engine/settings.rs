@@ -1,6 +1,7 @@
 //! Everything the switchboard knows from the start. `config` fills it.
 
 use super::directory::Pattern;
+use super::identity::{self, Passed};
 use super::numbering::{Dialect, Numbering};
 use crate::acd::{AgentSettings, QueueSettings};
 use crate::flow::Flow;
@@ -83,6 +84,14 @@ pub struct Trunk {
     pub takes: Vec<String>,
     /// How it writes numbers, and how it wants them.
     pub dialect: Dialect,
+    /// What it asserts of callers is believed, and it is told what we know of them (the trust domain of RFC 3325).
+    pub trusted: bool,
+    /// What callers brought along that it is passed on.
+    pub passes: Vec<Passed>,
+    /// The number that calls out show there; `None`: the caller's own.
+    pub shows: Option<String>,
+    /// Who called us from outside is shown with the own number all the same.
+    pub shows_callers: bool,
     /// What the carrier's challenges are answered with.
     pub account: Option<Arc<sip::Account>>,
     /// For how long we register at the carrier, again and again; `None`: we do not. Needs an account.
@@ -197,6 +206,7 @@ pub struct Settings {
     pub numbering: Numbering,
     /// As they were written; what numbers are compared with is [`Settings::in_one_form`].
     pub numbers: Vec<Number>,
+    pub identity: identity::Settings,
     pub queues: Vec<QueueSettings>,
     pub agents: Vec<Agent>,
     pub trunks: Vec<Trunk>,
@@ -228,6 +238,7 @@ impl Settings {
             beginnings(&mut agent.out.denied);
         }
         for trunk in &mut self.trunks {
+            trunk.shows = trunk.shows.as_deref().map(|number| numbering.inner(number));
             beginnings(&mut trunk.takes);
             beginnings(&mut trunk.out.allowed);
             beginnings(&mut trunk.out.denied);

@@ -13,6 +13,7 @@
 
 use super::Engine;
 use super::calls::{Plan, Queued, Served, Stage, Talk};
+use super::identity::Identity;
 use crate::acd::{Change, Exit};
 use crate::call::Referral;
 use crate::flow::{Input as FlowInput, RINGBACK};
@@ -197,6 +198,7 @@ impl Engine {
         call.caller_entry = talk.entry;
         call.from = number.unwrap_or_else(|| talk.with.to_string());
         call.name = String::new();
+        call.identity = Identity::default();
         call.run = None;
         call.served = None;
         call.queued = None;

@@ -18,7 +18,7 @@ use std::sync::{Arc, LazyLock};
 pub const LONGEST: usize = 1000;
 
 /// What is known of the call: `call.from` and so on.
-pub const FACTS: [&str; 4] = ["from", "to", "name", "trunk"];
+pub const FACTS: [&str; 6] = ["from", "to", "name", "trunk", "diverted_from", "user_to_user"];
 
 /// Everything that can be called. Operators have names too, but those begin with `_`, `@`, `!` or `-`.
 const FUNCTIONS: [&str; 8] = ["contains", "double", "endsWith", "int", "matches", "size", "startsWith", "string"];
@@ -223,6 +223,8 @@ impl VariableResolver for Scope {
                     ("to", facts.to.as_str()),
                     ("name", facts.name.as_str()),
                     ("trunk", facts.trunk.as_str()),
+                    ("diverted_from", facts.diverted_from.as_str()),
+                    ("user_to_user", facts.user_to_user.as_str()),
                 ];
                 cel::Value::from(std::collections::HashMap::from(map.map(|(k, v)| (k, v.to_string()))))
             }

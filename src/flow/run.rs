@@ -26,6 +26,10 @@ pub struct Facts {
     pub name: String,
     /// The trunk or `agent` the call came by.
     pub trunk: String,
+    /// The number that sent the call here last; empty: none did.
+    pub diverted_from: String,
+    /// What the caller's side sent along (RFC 7433), as it came; empty: nothing.
+    pub user_to_user: String,
 }
 
 /// One sound to be played: a prompt by name and the language it is wanted in. Music is `music/` and its name, and its

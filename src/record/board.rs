@@ -109,7 +109,9 @@ impl Board {
                 let desk = Desk { phase: *phase, since, reason: reason.clone(), until: *until };
                 self.agents.insert(agent.clone(), desk);
             }
-            What::Step { .. }
+            What::CallerKnown { .. }
+            | What::CallerHeaderIgnored { .. }
+            | What::Step { .. }
             | What::FlowFault { .. }
             | What::Held { .. }
             | What::Resumed { .. }

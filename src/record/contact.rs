@@ -1,6 +1,7 @@
 //! One contact record per call: who, through which steps, which waits and offers, who talked how long, how it ended.
 
 use super::board::Board;
+use super::caller::Caller;
 use super::event::{CallEvent, EndedBy, TransferKind, What};
 use crate::acd::{Exit, Outcome};
 use crate::ids::{CallId, EntryId, LegId, OfferId};
@@ -20,6 +21,9 @@ pub struct Contact {
     pub to: String,
     /// The trunk's name, or `agent`.
     pub trunk: Arc<str>,
+    /// Records of before more was kept of callers have nothing in it.
+    #[serde(default)]
+    pub caller: Caller,
     pub started: Time,
     pub answered: Option<Time>,
     /// While the call is up: the last time anything was heard of it.
@@ -212,6 +216,7 @@ impl Contact {
             from,
             to,
             trunk,
+            caller: Caller::default(),
             started: at,
             answered: None,
             ended: at,
@@ -233,6 +238,10 @@ impl Contact {
 
     fn apply(&mut self, at: Time, what: &What) {
         let full = match what {
+            What::CallerKnown { caller, .. } => {
+                self.caller = (**caller).clone();
+                false
+            }
             What::CallAnswered { .. } => {
                 self.answered.get_or_insert(at);
                 false
@@ -309,6 +318,7 @@ impl Contact {
             }
             What::LegClosed { leg, quality, .. } => push(&mut self.media, LegQuality::new(*leg, quality)),
             What::CallStarted { .. }
+            | What::CallerHeaderIgnored { .. }
             | What::CallEnded { .. }
             | What::CallRefused { .. }
             | What::AuthenticationFailed { .. }

@@ -1,5 +1,6 @@
 //! What happened, in the words that records, metrics, logs and wallboards share.
 
+use super::caller::Caller;
 use crate::acd::{Exit, Outcome};
 use crate::ids::{CallId, EntryId, LegId, OfferId};
 use crate::media::Quality;
@@ -25,6 +26,18 @@ pub enum What {
         from: String,
         to: String,
         trunk: Arc<str>,
+    },
+    /// What is known of the caller besides the number, if anything. Right after `CallStarted`.
+    CallerKnown {
+        call: CallId,
+        caller: Box<Caller>,
+    },
+    /// A header about the caller, or a part of it, was left out: it cannot be read, or is more than is kept. Both are of a
+    /// closed set, fit for a metric's labels.
+    CallerHeaderIgnored {
+        call: CallId,
+        header: Arc<str>,
+        reason: Arc<str>,
     },
     /// Our 200 OK to the caller.
     CallAnswered {
@@ -221,6 +234,8 @@ impl What {
     pub fn call(&self) -> Option<CallId> {
         match self {
             What::CallStarted { call, .. }
+            | What::CallerKnown { call, .. }
+            | What::CallerHeaderIgnored { call, .. }
             | What::CallAnswered { call }
             | What::Step { call, .. }
             | What::FlowFault { call, .. }

@@ -3,9 +3,11 @@
 //! States facts; never touches a metrics registry, a file or a socket.
 
 pub mod board;
+pub mod caller;
 pub mod contact;
 pub mod event;
 
 pub use board::Board;
+pub use caller::Caller;
 pub use contact::{Contact, Recorder};
 pub use event::{AgentPhase, CallEvent, EndedBy, TransferKind, TrunkNews, What};

@@ -8,6 +8,7 @@ mod baresip;
 mod browser;
 mod carriers;
 mod chromium;
+mod identity;
 mod lost;
 mod pjsua;
 mod races;

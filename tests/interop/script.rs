@@ -121,6 +121,12 @@ impl Script {
         self.invites(offer).gets_challenge().acknowledges_refusal().sends_invite(&signed, offer)
     }
 
+    /// Calls, and says this about who calls.
+    pub fn invites_with(self, headers: &[(&str, &str)], offer: Offer) -> Script {
+        let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
+        self.sends_invite(&headers, offer)
+    }
+
     fn sends_invite(mut self, headers: &str, offer: Offer) -> Script {
         self.invited = self.steps;
         let to = self.to.clone();
@@ -245,6 +251,22 @@ impl Script {
 
     pub fn gets_request(self, method: &str) -> Script {
         self.step(&format!("<recv request=\"{method}\"/>"))
+    }
+
+    /// A request in which each of these headers is as its expression says; one with an empty expression is not there at all.
+    pub fn gets_request_saying(self, method: &str, headers: &[(&str, &str)]) -> Script {
+        let check = |(n, (name, says)): (usize, &(&str, &str))| {
+            let says = says.replace('<', "&lt;");
+            let (says, how) = match says.as_str() {
+                "" => (".+", "check_it_inverse=\"true\""),
+                says => (says, "check_it=\"true\""),
+            };
+            format!("<ereg regexp=\"{says}\" search_in=\"hdr\" header=\"{name}:\" {how} assign_to=\"said{n}\"/>")
+        };
+        let checks: String = headers.iter().enumerate().map(check).collect();
+        let names: Vec<String> = (0..headers.len()).map(|n| format!("said{n}")).collect();
+        self.step(&format!("<recv request=\"{method}\"><action>{checks}</action></recv>"))
+            .step(&format!("<Reference variables=\"{}\"/>", names.join(",")))
     }
 
     /// Keeps what its answer needs, for what comes in between.

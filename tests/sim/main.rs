@@ -4,6 +4,7 @@
 
 mod carriers;
 mod hunts;
+mod identity;
 mod numbers;
 mod records;
 mod refusals;
@@ -70,6 +71,10 @@ fn main_flow() -> Arc<Flow> {
 
 /// The same menu under another name.
 fn flow_named(name: &str) -> Arc<Flow> {
+    compiled(name, &MENU.replace("flow: main", &format!("flow: {name}")))
+}
+
+fn compiled(name: &str, text: &str) -> Arc<Flow> {
     let set = |names: &[&str]| -> BTreeSet<String> { names.iter().map(|name| (*name).to_owned()).collect() };
     let mut prompts = set(&["topics", "thanks", "goodbye", "you-are-next", "you-are-number", "you-are-over-number"]);
     prompts.extend(flow::speech::words("en").expect("English numbers have words"));
@@ -79,9 +84,11 @@ fn flow_named(name: &str) -> Arc<Flow> {
         prompts: BTreeMap::from([("en".to_owned(), prompts)]),
         music: set(&["calm"]),
         flows: set(&[name]),
+        agents: set(&["agent0"]),
+        outside: set(&["+"]),
         ..flow::World::default()
     };
-    match flow::compile("main.yaml", &MENU.replace("flow: main", &format!("flow: {name}")), &world) {
+    match flow::compile("flow.yaml", text, &world) {
         Ok(flow) => Arc::new(flow),
         Err(problems) => panic!("{}", problems.iter().map(|p| format!("{p}\n")).collect::<String>()),
     }
@@ -106,6 +113,7 @@ fn settings(agents: u32, queue: QueueSettings) -> Settings {
         registrar: Default::default(),
         flows: BTreeMap::from([("main".to_owned(), main_flow())]),
         numbering: Default::default(),
+        identity: Default::default(),
         numbers: vec![Number { number: "100".parse().expect("a number"), flow: "main".into(), trunk: None }],
         queues: vec![queue_for("sales"), queue_for("support")],
         agents: (0..agents)

@@ -21,6 +21,7 @@ pub struct Calls {
     started: IntCounterVec,
     refused: IntCounterVec,
     out_refused: IntCounterVec,
+    headers_ignored: IntCounterVec,
     ended: IntCounterVec,
     silent: IntCounter,
     faults: IntCounter,
@@ -73,6 +74,10 @@ const REFUSALS: [&str; 8] = [
 /// Why a call out finds no trunk.
 const NO_WAYS: [&str; 6] = ["exhausted", "trunk_full", "destination", "calls", "calls_per_hour", "minutes_per_day"];
 
+/// Headers about callers, and why something of them is left out.
+const CALLER_HEADERS: [&str; 5] = ["From", "P-Asserted-Identity", "Diversion", "History-Info", "User-to-User"];
+const IGNORED: [&str; 3] = ["unreadable", "too_long", "too_many"];
+
 const TRANSFER_RESULTS: [&str; 3] = ["connected", "failed", "refused"];
 
 /// Beside these stand the service levels of all queues. The same bounds for every queue, so that they can be summed.
@@ -120,6 +125,16 @@ impl Calls {
         for reason in NO_WAYS {
             out_refused.with_label_values(&[reason]);
         }
+        let headers_ignored = vec(
+            "vaxel_caller_headers_ignored_total",
+            "Headers about callers of which something was left out: unreadable, too long, too many.",
+            &["header", "reason"],
+        );
+        for header in CALLER_HEADERS {
+            for reason in IGNORED {
+                headers_ignored.with_label_values(&[header, reason]);
+            }
+        }
         let transfers = vec(
             "vaxel_transfers_total",
             "Transfers by agents' phones that are over, by what became of them.",
@@ -148,6 +163,7 @@ impl Calls {
             started,
             refused,
             out_refused,
+            headers_ignored,
             ended,
             transfers,
             authentication_failures: counter(
@@ -193,6 +209,9 @@ impl Calls {
                     counter.inc();
                 }
             }),
+            What::CallerHeaderIgnored { header, reason, .. } => {
+                self.headers_ignored.with_label_values(&[header, reason]).inc();
+            }
             What::NoWayOut { reason, .. } => self.out_refused.with_label_values(&[reason]).inc(),
             What::TransferEnded { kind, code, .. } => {
                 let result = if (200..300).contains(code) { "connected" } else { "failed" };
@@ -202,6 +221,7 @@ impl Calls {
             What::LegSilent { .. } => self.silent.inc(),
             What::FlowFault { .. } => self.faults.inc(),
             What::CallAnswered { .. }
+            | What::CallerKnown { .. }
             | What::LegClosed { .. }
             | What::Step { .. }
             | What::Offered { .. }

@@ -26,6 +26,7 @@ pub(crate) fn known(name: &str) -> Option<&'static str> {
         11 => &["Retry-After", "Min-Expires", "Referred-By", "Unsupported", "In-Reply-To"],
         12 => &[
             "Max-Forwards",
+            "User-to-User",
             "Content-Type",
             "Record-Route",
             "Organization",
