@@ -12,6 +12,7 @@ pub mod endpoint;
 pub mod gate;
 pub mod headers;
 mod lex;
+pub mod locate;
 pub mod message;
 pub mod method;
 pub mod overload;
