@@ -15,6 +15,9 @@ use crate::time::Time;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+/// Max-Forwards of a call that says nothing about it, and what one that says more is taken for (RFC 3261 §8.1.1.6).
+pub(super) const HOPS: u8 = 70;
+
 /// What a CANCEL says when somebody else took the call (RFC 3326 §2).
 pub(super) const ELSEWHERE: &str = "SIP;cause=200;text=\"Call completed elsewhere\"";
 
@@ -33,6 +36,9 @@ pub(super) struct Call {
     pub to: String,
     /// The trunk's name, or `agent`.
     pub trunk: Arc<str>,
+    /// Max-Forwards of whatever is placed because of this call: one less than it had itself, so that a loop by way of others
+    /// comes to its end here or there (RFC 3261 §16.6 step 3).
+    pub hops_left: u8,
     pub run: Option<Run>,
     pub stage: Stage,
     /// What the flow is waiting to hear played.
@@ -231,8 +237,9 @@ impl Engine {
         Some(leg)
     }
 
-    fn dial(&mut self, id: CallId, leg: LegId, dial: Dial) {
+    fn dial(&mut self, id: CallId, leg: LegId, mut dial: Dial) {
         let Some(call) = self.calls.get_mut(&id) else { return };
+        dial.headers.push("Max-Forwards", call.hops_left.to_string());
         call.legs.insert(leg);
         self.leg_calls.insert(leg, id);
         self.legs.dial(call.group, leg, dial);

@@ -1,6 +1,6 @@
 //! Requests that begin something: who may, what they want, and what the others are told.
 
-use super::calls::{Call, Plan, Stage};
+use super::calls::{Call, HOPS, Plan, Stage};
 use super::identity::{Identity, Read, Reading};
 use super::{Engine, Output};
 use crate::ids::{AgentId, CallId, LegId};
@@ -100,6 +100,7 @@ impl Engine {
                 identity,
                 to: dialled,
                 trunk,
+                hops_left: request.headers.max_forwards().unwrap_or(HOPS).min(HOPS).saturating_sub(1),
                 run: None,
                 stage: Stage::Arriving { plan },
                 play: None,

@@ -144,23 +144,40 @@ impl House {
         self.calls_at(peer, number, number);
     }
 
+    pub fn calls_with(&mut self, peer: usize, number: &str, headers: Headers) {
+        self.invites(peer, number, number, usual_caller(peer), headers, None);
+    }
+
+    /// By a TLS connection of the peer.
+    pub fn calls_by(&mut self, connection: u64, peer: usize, number: &str) {
+        self.invites(peer, number, number, usual_caller(peer), Headers::default(), Some(connection));
+    }
+
     /// A peer calls a number by way of `user`, which its request is sent to.
     pub fn calls_at(&mut self, peer: usize, user: &str, number: &str) {
-        let from = Uri::sip(Some(if peer == 0 { "agent0" } else { "+46701" }), address(peer));
-        self.invites(peer, user, number, (None, from), Headers::default());
+        self.invites(peer, user, number, usual_caller(peer), Headers::default(), None);
     }
 
     /// A peer calls a number of the house as somebody, with these headers.
     pub fn calls_from(&mut self, peer: usize, from: &str, number: &str, headers: Headers) {
         let from = Uri::sip(Some(from), address(peer));
-        self.invites(peer, number, number, (Some("Karin".into()), from), headers);
+        self.invites(peer, number, number, (Some("Karin".into()), from), headers, None);
     }
 
-    fn invites(&mut self, peer: usize, user: &str, number: &str, caller: (Option<String>, Uri), headers: Headers) {
+    fn invites(
+        &mut self,
+        peer: usize,
+        user: &str,
+        number: &str,
+        caller: (Option<String>, Uri),
+        headers: Headers,
+        connection: Option<u64>,
+    ) {
+        let transport = if connection.is_some() { Transport::Tls } else { Transport::Udp };
         let from = address(peer);
         let invitation = Invitation {
             target: Uri::sip(Some(user), switchboard()),
-            hop: Hop { transport: Transport::Udp, local: from, remote: switchboard(), connection: None },
+            hop: Hop { transport, local: from, remote: switchboard(), connection },
             from: caller,
             to: Uri::sip(Some(number), switchboard()),
             contact_user: None,
@@ -375,6 +392,10 @@ impl House {
             _ => {}
         }
     }
+}
+
+fn usual_caller(peer: usize) -> (Option<String>, Uri) {
+    (None, Uri::sip(Some(if peer == 0 { "agent0" } else { "+46701" }), address(peer)))
 }
 
 impl Peer {

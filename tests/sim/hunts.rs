@@ -4,6 +4,7 @@ use crate::carriers::{House, Manner, address, hop, target, trunk};
 use vaxel::engine::trunks::Figures;
 use vaxel::engine::{Caps, Input, Target, Trunk};
 use vaxel::record::{TrunkNews, What};
+use vaxel::sip::Headers;
 use vaxel::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -258,6 +259,33 @@ fn a_trunk_at_its_limits_still_tries_its_other_places_for_the_call_that_it_took(
         );
         house.over();
     }
+}
+
+#[test]
+fn each_call_out_has_one_hop_less_to_go_than_the_call_it_is_for() {
+    let mut house = House::new(two(), &[Manner::Refuses(503, None), Manner::Answers]);
+    let calls = |house: &mut House, said: Option<u8>| {
+        let mut headers = Headers::default();
+        said.into_iter().for_each(|said| headers.push("Max-Forwards", said.to_string()));
+        house.calls_with(0, NUMBER, headers);
+        house.pass(SECOND);
+        let heard = house.heard(0);
+        house.hangs_up(0);
+        house.pass(SECOND);
+        heard
+    };
+    // A phone that says nothing sends 70, and nobody is given more.
+    for (said, left) in [(None, "69"), (Some(255), "69"), (Some(9), "8")] {
+        assert_eq!(calls(&mut house, said), Some(200));
+        let (_, tried) = house.peers[2].invites.last().expect("a call");
+        assert_eq!(tried.headers.get("Max-Forwards"), Some(left), "{said:?}");
+    }
+    let (_, tried) = &house.peers[1].invites[0];
+    assert_eq!(tried.headers.get("Max-Forwards"), Some("69"), "whichever way is tried");
+    // The one is refused by the carrier, which would have to pass it on with nothing left; the other here.
+    assert_eq!((calls(&mut house, Some(1)), calls(&mut house, Some(0))), (Some(483), Some(483)));
+    assert_eq!(house.called(2), 3);
+    house.over();
 }
 
 #[test]
