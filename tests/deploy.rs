@@ -7,6 +7,7 @@ use std::process::Command;
 use std::time::Duration;
 use vaxel::edge::clock::Clock;
 use vaxel::edge::metrics::{Metrics, Names};
+use vaxel::sip::locate::{Located, Lookup};
 
 fn deploy(file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy").join(file)
@@ -97,10 +98,14 @@ fn exposed() -> BTreeSet<String> {
         queues: vec![("sales".into(), Duration::from_secs(20))],
         agents: vec!["anna".into()],
         trunks: vec!["carrier".into()],
+        named: vec!["carrier".into()],
     };
     let metrics = Metrics::new(Clock::start(), &names);
     // There only when there is a certificate.
     metrics.certificates.expires(1);
+    // … and an answer.
+    let since = Some(vaxel::time::Time::from_secs(1));
+    metrics.lookups.ended("carrier", &Lookup { result: Located::Found, moved: None, since });
     let text = metrics.text();
     text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).map(str::to_owned).collect()
 }

@@ -3,9 +3,10 @@
 use super::problem::{Place, Problem, nearest};
 use super::read::Table;
 use super::source::At;
-use super::{Config, Secret};
+use super::{Config, Secret, Trunk};
 use crate::acd::event::Skills;
 use crate::engine::settings::Network;
+use crate::sip::Transport;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::fmt::Display;
@@ -171,10 +172,42 @@ impl Check<'_> {
                     self.top.reader.note(Problem::error(place.clone(), message).help(help));
                 }
             }
-            if trunk.from.is_empty() && trunk.to.is_none() && trunk.login.is_none() {
+            self.known_by(i, trunk);
+            let (certificate, login) = (trunk.certificate.is_some(), trunk.login.is_some());
+            if trunk.from.is_empty() && trunk.to.is_none() && !login && !certificate {
                 let problem = Problem::warning(place, format!("trunk `{}` neither brings nor takes calls", trunk.name));
                 self.top.reader.note(problem.help("add `from`, or `to` and `takes`"));
             }
+        }
+    }
+
+    /// What a trunk's own calls are known by.
+    fn known_by(&self, i: usize, trunk: &Trunk) {
+        let is_named = trunk.to.as_ref().is_some_and(|to| to.named().is_some());
+        let is_known = !trunk.from.is_empty() || trunk.from_dns || trunk.certificate.is_some() || trunk.login.is_some();
+        if trunk.register.is_some() && is_named && !is_known {
+            let message = format!("calls that trunk `{}` brings are a stranger's", trunk.name);
+            let problem = Problem::warning(self.place("trunks", i, "to"), message);
+            self.top.reader.note(
+                problem.help(
+                    "name the carrier's addresses in `from`; or `from_dns = true`: whatever address DNS has for it",
+                ),
+            );
+        }
+        let Some(certificate) = &trunk.certificate else { return };
+        let place = || self.place("trunks", i, "certificate");
+        if self.config.trunks[..i].iter().any(|other| other.certificate.as_ref() == Some(certificate)) {
+            let problem = Problem::error(place(), format!("`{certificate}` is the certificate of another trunk"));
+            self.top.reader.note(problem.help("a certificate can be one trunk's only"));
+        }
+        if !self.top.reader.sources.is_written(&At::default().key("sip").key("tls").key("client_ca")) {
+            let problem = Problem::error(place(), "nobody is named who could vouch for the certificates of clients");
+            self.top.reader.note(problem.help("name a file with authorities as `client_ca` in [sip.tls]"));
+        }
+        if !self.config.sip.listen.iter().any(|listen| listen.transport == Transport::Tls) {
+            let problem =
+                Problem::warning(place(), "nobody can show a certificate, because vaxel does not listen for TLS");
+            self.top.reader.note(problem.help(r#"add "tls:…" to `listen` in [sip]"#));
         }
     }
 

@@ -1,6 +1,6 @@
 //! What an operator wrote, as the settings of the rooms that act on it.
 
-use super::Config;
+use super::{Config, To};
 use crate::acd::QueueSettings;
 use crate::engine::settings::{Agent, Codes, Limits, Login, Number, Settings, Target, Trunk};
 use crate::flow::Flow;
@@ -48,6 +48,14 @@ impl Config {
                 .login
                 .as_ref()
                 .map(|login| Login { user: login.user.clone(), password: login.password.expose().to_owned() }),
+            certificate: trunk.certificate.clone(),
+            // Where we are registered knows us, and calls come from there; but what DNS says is proof of nothing, unless the
+            // operator wants it to be.
+            from_targets: match &trunk.to {
+                Some(To::Named(_)) => trunk.from_dns,
+                Some(To::At(_)) => trunk.register.is_some(),
+                None => false,
+            },
             sends: trunk.to.is_some(),
             targets: given.targets.get(&trunk.name).cloned().unwrap_or_default(),
             priority: trunk.priority,
@@ -195,7 +203,7 @@ mod tests {
         let hop = sip::Hop {
             transport: sip::Transport::Udp,
             local: "192.0.2.1:5060".parse().unwrap(),
-            remote: config.trunks[0].to.unwrap().address,
+            remote: config.trunks[0].to.as_ref().unwrap().at().unwrap().address,
             connection: None,
         };
         let engine = config.engine(Given {

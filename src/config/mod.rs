@@ -18,7 +18,7 @@ mod values;
 pub use fill::Given;
 pub use problem::{Place, Problem, Severity, nearest};
 pub use starter::starter;
-pub use values::{ClientCertificate, Domain, Hop, Listen, Ports, Secret};
+pub use values::{ClientCertificate, Domain, Hop, Listen, Ports, Secret, To};
 
 use crate::acd::{AgentSettings, QueueSettings};
 use crate::engine::directory::Pattern;
@@ -35,7 +35,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use values::{Dialled, Limit, Name};
+use values::{Dialled, DnsServer, Limit, Name};
 
 /// Every setting that has a built-in value, explained.
 pub const DEFAULTS: &str = include_str!("defaults.toml");
@@ -51,6 +51,7 @@ const LISTS: [&str; 4] = ["numbers", "queues", "agents", "trunks"];
 pub struct Config {
     pub sip: Sip,
     pub media: Media,
+    pub dns: Dns,
     pub http: Http,
     pub data: Data,
     pub flows: Flows,
@@ -119,6 +120,12 @@ pub struct Media {
     pub workers: Option<usize>,
     /// A leg without RTP for this long is dead; 5 s – 1 h.
     pub silence_limit: Duration,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Dns {
+    /// Who is asked where a trunk is; empty: those of the system.
+    pub servers: Vec<SocketAddr>,
 }
 
 #[derive(Clone, Debug)]
@@ -236,10 +243,15 @@ pub struct Trunk {
     pub name: String,
     /// Calls from these addresses are this trunk's; no address is in two trunks.
     pub from: Vec<Network>,
+    /// So are calls from the addresses that DNS has for the name in `to`.
+    pub from_dns: bool,
+    /// Calls by TLS from whom one of our authorities calls so are this trunk's, if they come from `from` or that is empty. In
+    /// lower case; of no other trunk.
+    pub certificate: Option<String>,
     /// Who shows this is this trunk as well; no agent has that name.
     pub login: Option<Login>,
     /// Where our calls to it are sent; `None`: it only brings calls.
-    pub to: Option<Hop>,
+    pub to: Option<To>,
     /// Beginnings of the numbers that are sent there, longest first; `+` alone is every international one.
     pub takes: Vec<String>,
     /// Lowest first among those that take a number.
@@ -256,7 +268,8 @@ pub struct Trunk {
     pub emergency: bool,
     /// From 5 s to 1 h; `None`: it is not probed.
     pub probe: Option<Duration>,
-    /// The carrier's name, where it wants to be called by one; by TLS its certificate must have it.
+    /// The carrier's name, where it wants to be called by one: the one in `to`, unless another is written. By TLS its certificate
+    /// must have it.
     pub domain: Option<Domain>,
     /// What its challenges are answered with.
     pub account: Option<Account>,
@@ -411,6 +424,9 @@ impl Config {
                 ports: media.optional("ports").unwrap_or(Ports(20_000..=29_999)),
                 workers: media.within("workers", 0..=256).filter(|workers| *workers > 0),
                 silence_limit: seconds(media, "silence_limit", 5, 3600),
+            }),
+            dns: section(top, "dns", |dns| Dns {
+                servers: dns.list::<DnsServer>("servers").into_iter().map(|server| server.0).collect(),
             }),
             http: section(top, "http", |http| Http {
                 listen: http.optional("listen").unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))),

@@ -91,6 +91,8 @@ mod tests {
         // Files that nobody has by default.
         config.sip.tls = crate::config::Tls::default();
         config.sip.websocket = crate::config::WebSocket::default();
+        // Those of the documentation.
+        config.dns = crate::config::Dns::default();
         config
     }
 }

@@ -380,6 +380,71 @@ login = { user = "anna", password = "short" }"#
 }
 
 #[test]
+fn a_trunk_by_name_is_called_by_it_and_known_by_what_the_settings_say() {
+    let trunk = r#"
+        [dns]
+        servers = ["192.0.2.53", "127.0.0.1:5353"]
+        [[trunks]]
+        name = "a"
+        to = "sip:Carrier.example"
+        from_dns = true
+        emergency = true
+        [[trunks]]
+        name = "b"
+        to = "tls:sbc.carrier.example:5061"
+        domain = "other.example"
+        [[trunks]]
+        name = "c"
+        to = "udp:203.0.113.1:5060"
+        account = { user = "c", password = "long enough", realm = "r" }
+        register = "10m"
+    "#;
+    let loaded = load_with(Some(&format!("{CLEAN}{trunk}")), &[], &[]).unwrap();
+    assert_eq!(shown(&loaded.warnings), "");
+    let config = loaded.config;
+    let shown: Vec<String> = config.dns.servers.iter().map(ToString::to_string).collect();
+    assert_eq!(shown, ["192.0.2.53:53", "127.0.0.1:5353"]);
+    let domains: Vec<_> = config.trunks.iter().map(|t| t.domain.as_ref().map(|domain| domain.0.to_string())).collect();
+    assert_eq!(domains, [Some("carrier.example".into()), Some("other.example".into()), None]);
+    let trunks = config.engine(Given::default()).trunks;
+    let known = trunks.iter().map(|trunk| (trunk.sends, trunk.from_targets)).collect::<Vec<_>>();
+    assert_eq!(known, [(true, true), (true, false), (true, true)], "a name is proof only where that is written");
+}
+
+#[test]
+fn what_does_not_fit_a_trunk_by_name_or_certificate_is_said() {
+    insta::assert_snapshot!(
+        "named_trunks",
+        problems(
+            r#"[dns]
+servers = ["dns.example"]
+[[trunks]]
+name = "a"
+to = "sip:carrier.example;transport=tcp"
+[[trunks]]
+name = "b"
+to = "udp:203.0.113.1:5060"
+from_dns = true
+emergency = true
+[[trunks]]
+name = "c"
+to = "sip:carrier.example"
+account = { user = "a", password = "long enough", realm = "r" }
+register = "10m"
+[[trunks]]
+name = "d"
+certificate = "SBC.example"
+[[trunks]]
+name = "e"
+certificate = "sbc.example"
+[[trunks]]
+name = "f"
+certificate = "*.example""#
+        )
+    );
+}
+
+#[test]
 fn an_agent_may_call_out_what_all_may_or_what_the_own_settings_say() {
     let file = r#"
         numbers = []

@@ -1,10 +1,11 @@
 //! One `[[trunks]]`: what it brings, what it takes, and who is who by password.
 
 use super::read::Table;
-use super::values::{Beginning, Dialled, Hop, Name};
+use super::values::{Beginning, CertificateName, Dialled, Domain, Name, To};
 use super::{Account, Login, Trunk, numbers, password};
 use crate::engine::numbering::Numbering;
 use crate::engine::settings::Caps;
+use crate::sip::Host;
 use crate::time::Duration;
 use std::io;
 use std::path::Path;
@@ -15,8 +16,8 @@ const REGISTER: std::ops::RangeInclusive<Duration> = Duration::from_secs(60)..=D
 const PROBE: std::ops::RangeInclusive<Duration> = Duration::from_secs(5)..=Duration::from_secs(3600);
 
 pub(super) fn trunk(table: &Table, house: &Numbering, read: &dyn Fn(&Path) -> io::Result<String>) -> Trunk {
-    let to: Option<Hop> = table.optional("to");
-    if to.is_some_and(|to| to.transport.is_websocket()) {
+    let to: Option<To> = table.optional("to");
+    if to.as_ref().and_then(To::transport).is_some_and(|transport| transport.is_websocket()) {
         let help = "use udp, tcp or tls".into();
         table.wrong("to", "nobody can be connected to by a WebSocket from here".into(), help);
     }
@@ -47,10 +48,18 @@ pub(super) fn trunk(table: &Table, house: &Numbering, read: &dyn Fn(&Path) -> io
         let help = "without `shows` each caller is shown with the own number".into();
         table.wrong("shows_callers", "there is nothing else that could be shown".into(), help);
     }
+    let named = to.as_ref().and_then(To::named).map(|destination| destination.host.clone());
+    let from_dns = table.optional("from_dns").unwrap_or(false);
+    if from_dns && named.is_none() {
+        let help = r#"write a name into `to`, such as "sip:carrier.example", or addresses into `from`"#.into();
+        table.wrong("from_dns", "`to` is no name that DNS could be asked for".into(), help);
+    }
     let name = table.get::<Name>("name").0;
     Trunk {
         name,
         from: table.list("from"),
+        from_dns,
+        certificate: table.optional::<CertificateName>("certificate").map(|name| name.0),
         login,
         to,
         takes,
@@ -61,7 +70,7 @@ pub(super) fn trunk(table: &Table, house: &Numbering, read: &dyn Fn(&Path) -> io
         out: caps(table).unwrap_or_default(),
         emergency: table.optional("emergency").unwrap_or(false),
         probe: table.within("probe", PROBE),
-        domain: table.optional("domain"),
+        domain: table.optional("domain").or(named.map(|host| Domain(Host::Name(host)))),
         account,
         register,
         dialect: numbers::dialect(table, house),

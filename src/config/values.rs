@@ -3,6 +3,7 @@
 use crate::engine::identity::Passed;
 use crate::engine::settings::Network;
 use crate::media::Ringback;
+use crate::sip::locate::Destination;
 use crate::sip::{Host, SipUri, Transport, Uri};
 use crate::time::{Duration, parse_duration};
 use std::fmt;
@@ -29,6 +30,94 @@ impl Secret {
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(…)")
+    }
+}
+
+/// Where calls to a trunk are sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum To {
+    /// `udp:192.0.2.1:5060`; also `sip:192.0.2.1`.
+    At(Hop),
+    /// `sip:carrier.example`, `tcp:carrier.example:5060`: where that is, DNS says.
+    Named(Destination),
+}
+
+impl To {
+    pub fn at(&self) -> Option<Hop> {
+        if let To::At(hop) = self { Some(*hop) } else { None }
+    }
+
+    pub fn named(&self) -> Option<&Destination> {
+        if let To::Named(destination) = self { Some(destination) } else { None }
+    }
+
+    /// `None`: DNS says which.
+    pub fn transport(&self) -> Option<Transport> {
+        match self {
+            To::At(hop) => Some(hop.transport),
+            To::Named(destination) => destination.transport,
+        }
+    }
+}
+
+impl FromStr for To {
+    type Err = String;
+    fn from_str(text: &str) -> Result<To, String> {
+        let (scheme, place) = text.split_once(':').ok_or("there is no transport in it")?;
+        let scheme = scheme.to_ascii_lowercase();
+        let (transport, secure) = match scheme.as_str() {
+            "sip" => (None, false),
+            "sips" => (None, true),
+            word => {
+                let known = Transport::ALL.into_iter().find(|known| known.word() == word);
+                let transport = known.ok_or_else(|| format!("`{word}` is no transport that vaxel speaks"))?;
+                (Some(transport), transport.is_secure())
+            }
+        };
+        // As a URI has it, and no more than that: parameters and users say nothing about where it is.
+        let (host, port) = match format!("sip:{place}").parse() {
+            Ok(Uri::Sip(uri)) if uri == SipUri::new(None, uri.host.clone(), uri.port) => (uri.host, uri.port),
+            Ok(_) => return Err(format!("there is more than a host and a port in `{place}`")),
+            Err(_) => return Err(format!("`{place}` is no address and no name")),
+        };
+        if port == Some(0) {
+            return Err("nobody can be reached on port 0".into());
+        }
+        Ok(match host {
+            Host::Ip(ip) => {
+                let transport = transport.unwrap_or(if secure { Transport::Tls } else { Transport::Udp });
+                let port = port.unwrap_or(transport.default_port());
+                To::At(Hop { transport, address: SocketAddr::new(ip, port) })
+            }
+            Host::Name(host) => To::Named(Destination { host, port, transport, secure }),
+        })
+    }
+}
+
+/// A DNS server: an address, with a port if it is not 53.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DnsServer(pub SocketAddr);
+
+impl FromStr for DnsServer {
+    type Err = String;
+    fn from_str(text: &str) -> Result<DnsServer, String> {
+        let alone = text.parse().map(|ip: IpAddr| SocketAddr::new(ip, 53));
+        alone.or_else(|_| text.parse()).map(DnsServer).map_err(|_| format!("`{text}` is no address"))
+    }
+}
+
+/// The name that a certificate must have, in lower case. No address, and no `*`: such names stand for nobody in particular
+/// (RFC 5922 §7.2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct CertificateName(pub String);
+
+impl FromStr for CertificateName {
+    type Err = String;
+    fn from_str(text: &str) -> Result<CertificateName, String> {
+        match text.parse()? {
+            Domain(Host::Name(name)) => Ok(CertificateName(name)),
+            Domain(Host::Ip(_)) => Err(format!("`{text}` is an address")),
+        }
     }
 }
 
@@ -288,6 +377,61 @@ mod tests {
         }
         for wrong in ["udp:0.0.0.0:5060 as 0.0.0.0", "udp:0.0.0.0:5060 as ::1", "udp:0.0.0.0:5060 as example.org"] {
             assert!(wrong.parse::<Listen>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_trunk_is_at_an_address_or_where_dns_says() {
+        let at = |transport, address: &str| To::At(Hop { transport, address: address.parse().unwrap() });
+        for (text, to) in [
+            ("udp:192.0.2.1:5060", at(Transport::Udp, "192.0.2.1:5060")),
+            ("tcp:[2001:db8::1]:5070", at(Transport::Tcp, "[2001:db8::1]:5070")),
+            ("sip:192.0.2.1", at(Transport::Udp, "192.0.2.1:5060")),
+            ("sips:192.0.2.1", at(Transport::Tls, "192.0.2.1:5061")),
+            ("TLS:192.0.2.1", at(Transport::Tls, "192.0.2.1:5061")),
+        ] {
+            assert_eq!(text.parse(), Ok(to), "{text}");
+        }
+        let named = |port, transport, secure| {
+            To::Named(Destination { host: "carrier.example".into(), port, transport, secure })
+        };
+        for (text, to) in [
+            ("sip:Carrier.example", named(None, None, false)),
+            ("sips:carrier.example", named(None, None, true)),
+            ("sip:carrier.example:5080", named(Some(5080), None, false)),
+            ("tcp:carrier.example", named(None, Some(Transport::Tcp), false)),
+            ("tls:carrier.example:5061", named(Some(5061), Some(Transport::Tls), true)),
+        ] {
+            assert_eq!(text.parse(), Ok(to), "{text}");
+        }
+        for wrong in [
+            "carrier.example",
+            "sctp:carrier.example",
+            "sip:",
+            "sip:user@carrier.example",
+            "sip:carrier.example;transport=tcp",
+            "sip:carrier.example:0",
+            "sip:carrier.example:70000",
+            "udp:192.0.2.1:x",
+            "sip:carrier example",
+        ] {
+            assert!(wrong.parse::<To>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn dns_servers_and_names_of_certificates() {
+        for (text, server) in [
+            ("192.0.2.53", "192.0.2.53:53"),
+            ("2001:db8::53", "[2001:db8::53]:53"),
+            ("127.0.0.1:5353", "127.0.0.1:5353"),
+        ] {
+            assert_eq!(text.parse(), Ok(DnsServer(server.parse().unwrap())), "{text}");
+        }
+        assert!("dns.example".parse::<DnsServer>().is_err());
+        assert_eq!("SBC.carrier.example".parse(), Ok(CertificateName("sbc.carrier.example".into())));
+        for wrong in ["192.0.2.1", "*.carrier.example", "sip:carrier.example", ""] {
+            assert!(wrong.parse::<CertificateName>().is_err(), "{wrong}");
         }
     }
 

@@ -10,6 +10,7 @@ mod driver;
 pub mod flows;
 mod http;
 pub mod log;
+mod lookups;
 pub mod media;
 pub mod metrics;
 pub mod output;

@@ -260,6 +260,7 @@ mod tests {
             queues: vec![("sales".into(), Duration::from_secs(20))],
             agents: vec!["anna".into()],
             trunks: vec!["carrier".into()],
+            named: Vec::new(),
         };
         let metrics = Arc::new(Metrics::new(clock, &names));
         let store = runtime.block_on(Store::open(folder.path(), clock, metrics.store.clone())).unwrap();

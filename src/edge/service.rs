@@ -9,9 +9,9 @@ use super::metrics::{Metrics, Names};
 use super::recorder::Teller;
 use super::sip::{Guard, Listen, Outside, Sip, StreamLimits, StreamSettings, Tls, TlsSettings};
 use super::store::{self, Store};
-use super::{flows, http, log, recorder, sounds};
-use crate::config::{self, Config, Given};
-use crate::engine::{Engine, Input, NONCE_LIFETIME, Target};
+use super::{flows, http, log, lookups, recorder, sounds};
+use crate::config::{self, Config, Given, To};
+use crate::engine::{Engine, Input, NONCE_LIFETIME, Network, Target};
 use crate::flow::RINGBACK;
 use crate::media::Sound;
 use crate::record::Board;
@@ -32,6 +32,9 @@ use std::thread::JoinHandle;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+
+/// Transports by which peers can be called that have not called us.
+const DIALLED: [Transport; 3] = [Transport::Udp, Transport::Tcp, Transport::Tls];
 
 /// SIP messages that may wait for the engine; it takes some hundred thousand in a second.
 const DOOR_PLACES: usize = 4096;
@@ -147,6 +150,8 @@ impl Service {
             drained: drained_tx,
         };
         let engine = vital("engine", move || driver.run())?;
+        let world = lookups::World { sip: sip.clone(), door: door.clone(), clock, metrics: metrics.lookups.clone() };
+        lookups::start(config, runtime.handle(), &world);
         let recorder = {
             let metrics = metrics.clone();
             vital("recorder", move || recorder::run(&happened, &metrics, store))?
@@ -375,29 +380,51 @@ fn names(config: &Config) -> Names {
         queues: config.queues.iter().map(|queue| (queue.name.clone(), queue.service_level)).collect(),
         agents: config.agents.iter().map(|agent| agent.settings.name.clone()).collect(),
         trunks: config.trunks.iter().map(|trunk| trunk.name.clone()).collect(),
+        named: lookups::named(config).map(|(_, trunk, _)| trunk.name.clone()).collect(),
     }
 }
 
 /// What strangers get, and what new calls get while the engine is late.
 fn guard(config: &Config, auth_key: [u8; 32]) -> Guard {
     let auth = Authenticator::new(&config.sip.realm, auth_key, NONCE_LIFETIME).asking_for(config.sip.digest.clone());
-    let trusted = config.trunks.iter().flat_map(|trunk| trunk.from.iter().copied()).collect();
+    let from = config.trunks.iter().flat_map(|trunk| trunk.from.iter().copied());
+    // A carrier calls from where we are registered.
+    let registered = config.trunks.iter().filter(|trunk| trunk.register.is_some());
+    let registered = registered.filter_map(|trunk| Some(trunk.to.as_ref()?.at()?.address.ip()));
+    let registered = registered.map(|address| Network { address, prefix: if address.is_ipv4() { 32 } else { 128 } });
+    let certificates = config.trunks.iter().filter_map(|trunk| trunk.certificate.clone()).collect();
     let overload = Overload::new(config.limits.retry_after, config.emergency.numbers.clone());
-    Guard::new(Gate::new(config.gate(), auth), overload, trusted)
+    Guard::new(Gate::new(config.gate(), auth), overload, from.chain(registered).collect(), certificates)
 }
 
-/// The way to each trunk that calls are sent to.
+/// The way to each trunk that calls are sent to and whose address is known.
+///
+/// # Errors
+///
+/// One that nothing leads to, known or not.
 fn trunk_targets(config: &Config, sip: &Sip) -> anyhow::Result<BTreeMap<String, Vec<Target>>> {
-    let outgoing = config.trunks.iter().filter_map(|trunk| Some((trunk, trunk.to?)));
-    outgoing
-        .map(|(trunk, to)| {
-            let hop = sip.towards(to.transport, to.address).with_context(|| {
-                let transport = to.transport.word();
-                format!("trunk {}: vaxel listens nowhere from where {transport} reaches {}", trunk.name, to.address)
-            })?;
-            Ok((trunk.name.clone(), vec![Target { hop, priority: 0, weight: 0 }]))
-        })
-        .collect()
+    let mut targets = BTreeMap::new();
+    for trunk in &config.trunks {
+        let nowhere = |transport: &str, to: &dyn std::fmt::Display| {
+            format!("trunk {}: vaxel listens nowhere from where {transport} reaches {to}", trunk.name)
+        };
+        match &trunk.to {
+            None => {}
+            Some(To::At(to)) => {
+                let hop = sip.towards(to.transport, to.address);
+                let hop = hop.with_context(|| nowhere(to.transport.word(), &to.address))?;
+                targets.insert(trunk.name.clone(), vec![Target { hop, priority: 0, weight: 0 }]);
+            }
+            Some(To::Named(to)) => {
+                let asked = if to.secure { Some(Transport::Tls) } else { to.transport };
+                let heard = |transport: Transport| sip.told(transport).next().is_some();
+                if !asked.map_or_else(|| DIALLED.into_iter().any(heard), heard) {
+                    bail!(nowhere(asked.map_or("any transport", Transport::word), &to.host));
+                }
+            }
+        }
+    }
+    Ok(targets)
 }
 
 fn said<T: ToString>(problems: &[T]) -> String {

@@ -192,7 +192,7 @@ impl Engine {
         // or it speaks from where a registered phone speaks.
         let signs = ["Authorization", "Proxy-Authorization"].iter().any(|name| request.headers.get(name).is_some());
         let is_phone = signs || request.method == Method::Register || self.registrar.is_registered_hop(hop);
-        if !is_phone && let Some(trunk) = self.trunk_of(hop) {
+        if !is_phone && let Some(trunk) = self.trunks.of_hop(hop, &self.settings.trunks) {
             return Sender::Trunk(trunk);
         }
         let (agents, trunks) = (&self.agents, &self.settings.trunks);
@@ -238,20 +238,6 @@ impl Engine {
         user.is_some_and(|user| {
             user == &*seat.name || self.number(user, None) == seat.number || user.eq_ignore_ascii_case("anonymous")
         })
-    }
-
-    /// The trunk that this address is one of. A trunk that proves itself by its certificate belongs here too: the name
-    /// that the TLS listener has verified would come with the hop.
-    fn trunk_of(&self, hop: &Hop) -> Option<usize> {
-        let ip = hop.remote.ip();
-        let known = |t: &super::Trunk| t.from.iter().any(|net| net.contains(ip));
-        let by_address = self.settings.trunks.iter().position(known);
-        // Where we are registered knows us, and calls come from there.
-        let registers = |at: &usize| {
-            let state = self.trunks.state(*at);
-            state.registration.is_some() && state.targets.iter().any(|target| target.hop.remote.ip() == ip)
-        };
-        by_address.or_else(|| (0..self.trunks.len()).find(registers))
     }
 }
 

@@ -64,6 +64,12 @@ pub enum Input {
         hop: Hop,
     },
     Media(media::Event),
+    /// Who is at the other end of this connection has a certificate with these names, in lower case, from an authority that
+    /// the operator believes. Before anything else that comes by it; [`Input::HopFailed`] ends it.
+    Certified {
+        connection: u64,
+        names: Vec<String>,
+    },
     /// Where the trunk of this place in the settings is to be found from now on; never empty.
     Targets {
         trunk: usize,
@@ -201,8 +207,12 @@ impl Engine {
                     let gone = self.registrar.remove_hop(now, &hop);
                     self.phones_gone(now, gone);
                 }
+                if let Some(connection) = hop.connection {
+                    self.trunks.connection_closed(connection);
+                }
                 self.endpoint.handle_hop_failed(now, &hop);
             }
+            Input::Certified { connection, names } => self.trunks.certify(connection, &names, &self.settings.trunks),
             Input::Media(event) => self.legs.handle_media(now, event, &mut self.endpoint),
             Input::Targets { trunk, targets } => {
                 if let Some(settings) = self.settings.trunks.get(trunk).filter(|_| !targets.is_empty()) {

@@ -61,6 +61,10 @@ pub struct Trunk {
     pub from: Vec<Network>,
     /// Who shows this user and password comes in as well, wherever from.
     pub login: Option<Login>,
+    /// Who shows a certificate with this name comes in, from `from` if that says something. In lower case; of one trunk only.
+    pub certificate: Option<String>,
+    /// Calls from where calls are sent to come in as well.
+    pub from_targets: bool,
     /// Calls out can be sent to it. Where, `targets` says, or [`Input::Targets`](super::Input::Targets) will.
     pub sends: bool,
     pub targets: Vec<Target>,
@@ -113,7 +117,8 @@ impl Trunk {
 pub struct Target {
     pub hop: sip::Hop,
     pub priority: u16,
-    pub weight: u16,
+    /// Several addresses of one server share what is its.
+    pub weight: u32,
 }
 
 /// What a trunk shows us.

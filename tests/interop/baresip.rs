@@ -28,6 +28,15 @@ pub struct Options<'a> {
 
 impl Baresip {
     pub fn start(folder: &Folder, server: SocketAddr, options: &Options) -> Baresip {
+        Baresip::run(folder, server, options, None)
+    }
+
+    /// One that registers nowhere, and shows this certificate, a file with its key in the test's folder.
+    pub fn start_certified(folder: &Folder, server: SocketAddr, options: &Options, certificate: &str) -> Baresip {
+        Baresip::run(folder, server, options, Some(certificate))
+    }
+
+    fn run(folder: &Folder, server: SocketAddr, options: &Options, certificate: Option<&str>) -> Baresip {
         let Options { user, password, answers, tone, transport } = options;
         let folder = folder.path().join(user);
         drop(std::fs::remove_dir_all(&folder));
@@ -47,10 +56,12 @@ impl Baresip {
             "tls" => format!("sip_cafile {place}/../ca.pem\nsip_verify_server yes\n"),
             _ => String::new(),
         };
+        let shown = certificate.map_or(String::new(), |file| format!("sip_certificate {place}/../{file}\n"));
+        let regint = if certificate.is_some() { 0 } else { 60 };
         let config = format!(
             "poll_method epoll\nsip_listen {}\nnet_interface {home}\naudio_srate 8000\naudio_channels 1\n\
              rtp_ports {rtp}-{}\nsnd_path {place}\nmodule_path /usr/lib/baresip/modules\n{sound}\
-             {authority}module g711.so\nmodule sndfile.so\n\
+             {authority}{shown}module g711.so\nmodule sndfile.so\n\
              module account.so\nmodule_app menu.so\nmodule_app ctrl_tcp.so\nctrl_tcp_listen 127.0.0.1:{control}\n",
             SocketAddr::new(home, sip),
             rtp + 19
@@ -58,7 +69,7 @@ impl Baresip {
         std::fs::write(folder.join("config"), config).expect("settings can be written");
         let account = format!(
             "<sip:{user}@{server};transport={transport}>;auth_user={user};auth_pass={password};answermode={answers};\
-             regint=60;audio_codecs=PCMU/8000/1,PCMA/8000/1\n"
+             regint={regint};audio_codecs=PCMU/8000/1,PCMA/8000/1\n"
         );
         std::fs::write(folder.join("accounts"), account).expect("the account can be written");
         let log = std::fs::File::create(folder.join("log")).expect("the log can be written");

@@ -9,12 +9,12 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-const END: Duration = Duration::from_secs(30);
+pub const END: Duration = Duration::from_secs(30);
 /// Where the world outside the carrier is.
 const OUTSIDE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 3));
 
 /// Answers one call, and waits until the other side hangs up.
-fn answers(folder: &Folder, name: &str, home: SocketAddr, server: SocketAddr, sound: &Sound) -> Sipp {
+pub fn answers(folder: &Folder, name: &str, home: SocketAddr, server: SocketAddr, sound: &Sound) -> Sipp {
     let script = Script::new("+4687000", "nobody")
         .gets_request("INVITE")
         .answers_early("180 Ringing")

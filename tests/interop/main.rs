@@ -7,7 +7,9 @@
 mod baresip;
 mod browser;
 mod carriers;
+mod certificates;
 mod chromium;
+mod dns;
 mod identity;
 mod lost;
 mod pjsua;

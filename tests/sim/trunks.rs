@@ -1,9 +1,9 @@
 //! Trunks that ask for a password, register, and bring callers who show one.
 
-use crate::carriers::{House, Manner, PASSWORD, REALM, USER, account, address, trunk};
-use vaxel::engine::{Login, Network, Trunk};
+use crate::carriers::{House, Manner, PASSWORD, REALM, USER, account, address, hop, target, trunk};
+use vaxel::engine::{Input, Login, Network, Trunk};
 use vaxel::record::{TrunkNews, What};
-use vaxel::sip::Account;
+use vaxel::sip::{Account, Hop, Transport};
 use vaxel::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -17,7 +17,8 @@ fn news<'a>(house: &'a House) -> Vec<&'a TrunkNews> {
 }
 
 fn with_account(register: Option<u64>) -> Trunk {
-    Trunk { account: Some(account().into()), register: register.map(Duration::from_secs), ..trunk(1) }
+    let register = register.map(Duration::from_secs);
+    Trunk { account: Some(account().into()), register, from_targets: register.is_some(), ..trunk(1) }
 }
 
 #[test]
@@ -126,4 +127,61 @@ fn who_shows_the_trunks_password_is_the_trunk_from_wherever() {
     house.pass(SECOND);
     assert_eq!(house.heard(1), Some(404));
     house.over();
+}
+
+/// What a stranger hears who calls a number of the house.
+const ASKED: Option<u16> = Some(401);
+
+#[test]
+fn who_shows_the_trunks_certificate_is_the_trunk_as_long_as_the_connection_lives() {
+    let named = |name: &str, from| Trunk { certificate: Some(name.into()), from, ..Trunk::default() };
+    let net = |peer| vec![Network { address: address(peer).ip(), prefix: 32 }];
+    let trunks = vec![named("a.example", vec![]), named("b.example", net(2))];
+    let mut house = House::new(trunks, &[Manner::Answers, Manner::Answers]);
+    let certified = |connection, name: &str| Input::Certified { connection, names: vec!["x".into(), name.into()] };
+    house.tell(certified(1, "a.example"));
+    house.tell(certified(2, "b.example"));
+    house.tell(certified(3, "c.example"));
+    for (connection, peer, heard) in [
+        (1, 1, Some(200)),
+        // Of the certificate that also needs its address, each without the other.
+        (2, 1, ASKED),
+        (2, 2, Some(200)),
+        (3, 2, ASKED),
+        (4, 2, ASKED),
+    ] {
+        house.calls_by(connection, peer, "100");
+        house.pass(SECOND);
+        assert_eq!(house.heard(peer), heard, "connection {connection} of {peer}");
+        house.hangs_up(peer);
+        house.pass(SECOND);
+    }
+    house.calls(2, "100");
+    house.pass(SECOND);
+    assert_eq!(house.heard(2), ASKED, "the address alone, by UDP");
+    for connection in [1, 2] {
+        let hop = Hop { transport: Transport::Tls, connection: Some(connection), ..hop(1) };
+        house.tell(Input::HopFailed { hop });
+    }
+    house.calls_by(1, 1, "100");
+    house.pass(SECOND);
+    assert_eq!(house.heard(1), ASKED);
+    house.over();
+}
+
+#[test]
+fn calls_from_where_dns_says_that_a_trunk_is_are_its_if_the_settings_say_so() {
+    for (from_targets, heard) in [(false, ASKED), (true, Some(200))] {
+        let trunk = Trunk { targets: vec![], sends: true, from_targets, ..Trunk::default() };
+        let mut house = House::new(vec![trunk], &[Manner::Answers, Manner::Answers]);
+        house.calls(1, "100");
+        house.pass(SECOND);
+        assert_eq!(house.heard(1), ASKED, "not found yet");
+        house.tell(Input::Targets { trunk: 0, targets: vec![target(1)] });
+        house.calls(1, "100");
+        house.calls(2, "100");
+        house.pass(SECOND);
+        assert_eq!((house.heard(1), house.heard(2)), (heard, ASKED));
+        house.over();
+    }
 }

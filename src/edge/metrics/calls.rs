@@ -360,6 +360,7 @@ mod tests {
             queues: vec![("sales".into(), Duration::from_millis(12_500)), ("help".into(), Duration::from_secs(20))],
             agents: vec!["anna".into(), "bo".into()],
             trunks: vec!["carrier".into()],
+            named: Vec::new(),
         }
     }
 

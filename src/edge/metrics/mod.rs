@@ -5,6 +5,7 @@
 
 mod calls;
 mod certificates;
+mod lookups;
 mod media;
 mod traffic;
 mod transactions;
@@ -13,6 +14,7 @@ mod trunks;
 pub use calls::Calls;
 pub(in crate::edge) use calls::{ender, exit_name};
 pub use certificates::Certificates;
+pub use lookups::Lookups;
 pub use media::Media;
 pub use traffic::{SipFault, Traffic};
 pub use transactions::Transactions;
@@ -32,6 +34,8 @@ pub struct Names {
     pub queues: Vec<(String, Duration)>,
     pub agents: Vec<String>,
     pub trunks: Vec<String>,
+    /// Those of the trunks that DNS is asked for.
+    pub named: Vec<String>,
 }
 
 /// All metrics of the process.
@@ -44,6 +48,7 @@ pub struct Metrics {
     pub traffic: Traffic,
     pub transactions: Transactions,
     pub trunks: Trunks,
+    pub lookups: Lookups,
     pub certificates: Certificates,
     pub media: Media,
     pub store: Store,
@@ -91,6 +96,7 @@ impl Metrics {
             traffic: Traffic::new(&registry),
             transactions: Transactions::new(&registry),
             trunks: Trunks::new(&registry, &names.trunks),
+            lookups: Lookups::new(&registry, &names.named),
             certificates: Certificates::new(&registry),
             media: Media::new(&registry),
             store: Store::new(&registry),

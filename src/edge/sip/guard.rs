@@ -10,8 +10,9 @@ use crate::sip::gate::{Gate, Reason, Ruling};
 use crate::sip::overload::Overload;
 use crate::sip::{BadMessage, Fault, Hop, Message, Transmit};
 use crate::time::Time;
+use std::collections::{BTreeMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
 /// Shared by all sockets.
 pub struct Guard {
@@ -19,6 +20,18 @@ pub struct Guard {
     overload: Mutex<Overload>,
     /// Where trunks send from.
     trusted: Vec<Network>,
+    /// The names by which trunks are known in their certificates.
+    certificates: Vec<String>,
+    found: RwLock<Found>,
+}
+
+/// Whom we trust since we run.
+#[derive(Default)]
+struct Found {
+    /// By the trunk's place: where DNS says that it is.
+    located: BTreeMap<usize, Vec<IpAddr>>,
+    /// Connections whose peers showed the certificate of a trunk.
+    certified: HashSet<u64>,
 }
 
 /// What becomes of bytes that came in.
@@ -31,8 +44,30 @@ pub(super) enum Passage {
 }
 
 impl Guard {
-    pub fn new(gate: Gate, overload: Overload, trusted: Vec<Network>) -> Guard {
-        Guard { gate: Mutex::new(gate), overload: Mutex::new(overload), trusted }
+    /// `trusted`: where trunks send from. `certificates`: the names by which trunks are known, in lower case.
+    pub fn new(gate: Gate, overload: Overload, trusted: Vec<Network>, certificates: Vec<String>) -> Guard {
+        let (gate, overload) = (Mutex::new(gate), Mutex::new(overload));
+        Guard { gate, overload, trusted, certificates, found: RwLock::default() }
+    }
+
+    /// The trunk of this place sends from there, and nowhere else that was said before.
+    pub fn locate(&self, trunk: usize, addresses: Vec<IpAddr>) {
+        self.found.write().unwrap_or_else(PoisonError::into_inner).located.insert(trunk, addresses);
+    }
+
+    /// Those of a peer's names by which trunks are known. If there are any, whatever comes by this connection is a trunk's.
+    pub(super) fn certify(&self, connection: u64, mut names: Vec<String>) -> Vec<String> {
+        names.retain(|name| self.certificates.contains(name));
+        names.sort_unstable();
+        names.dedup();
+        if !names.is_empty() {
+            self.found.write().unwrap_or_else(PoisonError::into_inner).certified.insert(connection);
+        }
+        names
+    }
+
+    pub(super) fn connection_closed(&self, connection: u64) {
+        self.found.write().unwrap_or_else(PoisonError::into_inner).certified.remove(&connection);
     }
 
     /// The engine has judged credentials of this account.
@@ -47,11 +82,16 @@ impl Guard {
 
     /// An operator named the address, or the peer is known.
     pub(super) fn is_known(&self, now: Time, remote: SocketAddr) -> bool {
-        self.is_trusted(remote.ip()) || self.gate().is_known(now, remote)
+        self.is_trusted(remote.ip(), None) || self.gate().is_known(now, remote)
     }
 
-    fn is_trusted(&self, ip: IpAddr) -> bool {
-        self.trusted.iter().any(|net| net.contains(ip))
+    fn is_trusted(&self, ip: IpAddr, connection: Option<u64>) -> bool {
+        if self.trusted.iter().any(|net| net.contains(ip)) {
+            return true;
+        }
+        let found = self.found.read().unwrap_or_else(PoisonError::into_inner);
+        connection.is_some_and(|connection| found.certified.contains(&connection))
+            || found.located.values().any(|addresses| addresses.contains(&ip.to_canonical()))
     }
 
     fn gate(&self) -> MutexGuard<'_, Gate> {
@@ -63,7 +103,7 @@ impl Outside {
     /// Nothing that comes from there now is worth reading.
     pub(super) fn is_shut(&self, remote: SocketAddr) -> bool {
         let guard = &self.guard;
-        let is_shut = guard.gate().is_shut(self.clock.now(), remote) && !guard.is_trusted(remote.ip());
+        let is_shut = guard.gate().is_shut(self.clock.now(), remote) && !guard.is_trusted(remote.ip(), None);
         if is_shut {
             self.dropped(remote, Reason::TooMany);
         }
@@ -73,7 +113,7 @@ impl Outside {
     /// What was read of a datagram or a stream; `size`: its length on the wire.
     pub(super) fn receive(&self, hop: Hop, size: usize, read: Result<Message, BadMessage>) -> Passage {
         let (guard, now) = (&self.guard, self.clock.now());
-        let is_trusted = guard.is_trusted(hop.remote.ip());
+        let is_trusted = guard.is_trusted(hop.remote.ip(), hop.connection);
         let message = match read {
             Ok(message) => message,
             Err(bad) => return self.receive_unread(hop, size, is_trusted, bad),

@@ -20,6 +20,7 @@ use super::metrics::Traffic;
 use super::throttle::Throttle;
 use super::{Clock, door};
 use crate::engine::Input;
+use crate::sip::locate::Reach;
 use crate::sip::{Hop, Transmit, Transport};
 use crate::time::Duration;
 use anyhow::Context;
@@ -174,6 +175,25 @@ impl Sip {
         self.outside.guard.vouch(self.outside.clock.now(), remote);
     }
 
+    /// The trunk of this place is there from now on. `calls`: whoever sends from there is it. `name`: what certificates there
+    /// must have.
+    pub fn locate(&self, trunk: usize, hops: &[Hop], calls: bool, name: &str) {
+        if calls {
+            self.outside.guard.locate(trunk, hops.iter().map(|hop| hop.remote.ip().to_canonical()).collect());
+        }
+        let secure = hops.iter().filter(|hop| hop.transport.is_secure()).map(|hop| hop.remote);
+        self.tls.locate(trunk, name.to_owned(), secure.collect());
+    }
+
+    /// What can be sent by, as far as is known without asking for a route.
+    pub fn reach(&self) -> Reach {
+        let of = |is_ipv4: bool| {
+            let listen = self.listen.iter().filter(|(_, face)| face.is_ipv4() == is_ipv4);
+            listen.map(|(transport, _)| *transport).filter(|transport| !transport.is_websocket()).collect()
+        };
+        Reach { ipv4: of(true), ipv6: of(false) }
+    }
+
     /// The way to a peer that has not spoken first; `None`: nothing listens from where it could be reached.
     pub fn towards(&self, transport: Transport, remote: SocketAddr) -> Option<Hop> {
         let listen = self.listen.iter().find(|(of, face)| *of == transport && face.is_ipv4() == remote.is_ipv4());
@@ -207,6 +227,19 @@ impl Outside {
         let throttle = || Arc::new(Throttle::new(LOG_INTERVAL));
         let guard = Arc::new(guard);
         Outside { door, traffic, clock, guard, overload: throttle(), handshakes: throttle(), strangers: throttle() }
+    }
+
+    /// The peer has a good certificate with these names. True: that makes it a trunk, and the engine knows.
+    fn certify(&self, hop: &Hop, connection: u64, names: Vec<String>) -> bool {
+        let names = self.guard.certify(connection, names);
+        let is_trunk = !names.is_empty();
+        if is_trunk {
+            self.guard.vouch(self.clock.now(), hop.remote);
+            match self.door.tell(Input::Certified { connection, names }) {
+                Ok(()) | Err(door::Refused::Gone | door::Refused::Full) => {}
+            }
+        }
+        is_trunk
     }
 
     fn hop_failed(&self, hop: Hop) {
@@ -245,11 +278,13 @@ mod tests {
     }
 
     pub fn guard_that_trusts(trusted: Vec<Network>) -> Guard {
+        let certificates = vec!["sbc.carrier.example".into()];
         let auth = Authenticator::new("vaxel", [7; 32], Duration::from_secs(300));
         Guard::new(
             Gate::new(gate::Settings::default(), auth),
             Overload::new(Duration::from_secs(10), vec!["112".into()]),
             trusted,
+            certificates,
         )
     }
 

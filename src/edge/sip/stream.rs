@@ -12,6 +12,7 @@ use crate::edge::metrics::SipFault;
 use crate::sip::stream::{Frame, Framer};
 use crate::sip::{Hop, Transmit, Transport, gate};
 use crate::time::Duration;
+use rustls::pki_types::{CertificateDer, ServerName};
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -240,18 +241,24 @@ impl Streams {
 
     /// Opens the connection that the engine asked for by `wanted`.
     async fn open(self: Arc<Self>, place: Place, wanted: Hop) {
+        let name = self.settings.tls.name_of(wanted.remote);
         let opened = timeout(self.settings.limits.connect, async {
             let stream = self.connect(&wanted).await.map_err(|error| (SipFault::ConnectFailed, error))?;
             if !wanted.transport.is_secure() {
                 return Ok(Opened::Plain(stream));
             }
-            let name = self.settings.tls.name_of(wanted.remote);
-            let secured = self.settings.tls.connector().connect(name, stream).await;
+            let secured = self.settings.tls.connector().connect(name.clone(), stream).await;
             secured.map(|stream| Opened::Secure(Box::new(stream.into()))).map_err(|error| (tls::fault(&error), error))
         });
         let (fault, reason) = match opened.await {
             Ok(Ok(stream)) => {
                 let hop = Hop { connection: Some(place.id), ..wanted };
+                // That name, and no other that the certificate may have, is what was looked for.
+                if wanted.transport.is_secure()
+                    && let ServerName::DnsName(name) = &name
+                {
+                    self.outside.certify(&hop, place.id, vec![name.as_ref().to_ascii_lowercase()]);
+                }
                 return self.serve(stream, place, hop, Some(wanted)).await;
             }
             Ok(Err((fault, error))) => (fault, error.to_string()),
@@ -293,7 +300,13 @@ impl Streams {
             },
         };
         match opened {
-            Ok(stream) => self.serve(stream, place, hop, None).await,
+            Ok(stream) => {
+                let names = stream.certificate().map(tls::names).unwrap_or_default();
+                if self.outside.certify(&hop, place.id, names) {
+                    self.table().engine_knows(&hop);
+                }
+                self.serve(stream, place, hop, None).await;
+            }
             Err((fault, reason)) => {
                 self.forget(place.id);
                 self.outside.traffic.fault(fault);
@@ -352,6 +365,7 @@ impl Streams {
             tracing::debug!(remote = %hop.remote, reason = fault.name(), "a SIP connection was cut");
         }
         self.forget(place.id);
+        self.outside.guard.connection_closed(place.id);
         // Whoever comes and goes without a word to the engine is none of its business.
         if place.is_told.load(Ordering::Relaxed) {
             self.outside.hop_failed(hop);
@@ -523,6 +537,14 @@ enum Opened {
 }
 
 impl Opened {
+    /// Of the peer, if it showed one, which is good then. Browsers have none that says who they are.
+    fn certificate(&self) -> Option<&CertificateDer<'static>> {
+        match self {
+            Opened::Secure(stream) => stream.get_ref().1.peer_certificates()?.first(),
+            Opened::Plain(_) | Opened::Web(_) | Opened::SecureWeb(_) => None,
+        }
+    }
+
     fn socket(&self) -> &TcpStream {
         match self {
             Opened::Plain(stream) => stream,

@@ -6,6 +6,7 @@
 
 use crate::config::{self, ClientCertificate, Config};
 use crate::edge::metrics::{Certificates, SipFault};
+use crate::sip::{Host, SipUri, Uri};
 use crate::time::Duration;
 use anyhow::{Context, bail};
 use rustls::crypto::{CryptoProvider, ring};
@@ -21,6 +22,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::SystemTime;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
+use x509_parser::extensions::GeneralName;
 
 /// What is read from files, and who is expected where.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -43,8 +45,8 @@ impl TlsSettings {
             (Some(ca), ClientCertificate::Optional) => Clients::Optional { ca },
         };
         let own = certificate.zip(key).map(|(certificate, key)| OwnFiles { certificate, key, clients });
-        let names =
-            config.trunks.iter().filter_map(|trunk| Some((trunk.to?.address, trunk.domain.as_ref()?.0.to_string())));
+        let fixed = config.trunks.iter().filter_map(|trunk| Some((trunk.to.as_ref()?.at()?, trunk.domain.as_ref()?)));
+        let names = fixed.map(|(to, domain)| (to.address, domain.0.to_string()));
         TlsSettings { own, ca, names: names.collect() }
     }
 }
@@ -82,6 +84,8 @@ impl Clients {
 /// See the module's documentation.
 pub struct Tls {
     settings: TlsSettings,
+    /// As `names` of the settings, of trunks that DNS has found, by their places.
+    located: RwLock<BTreeMap<usize, (String, Vec<SocketAddr>)>>,
     current: RwLock<Current>,
     metrics: Certificates,
 }
@@ -111,7 +115,12 @@ impl Tls {
         if let Some(expiry) = expiry {
             metrics.expires(expiry);
         }
-        Ok(Tls { settings, current: RwLock::new(Current { server, client, state }), metrics })
+        Ok(Tls {
+            settings,
+            located: RwLock::default(),
+            current: RwLock::new(Current { server, client, state }),
+            metrics,
+        })
     }
 
     /// Reads all files and keeps nothing.
@@ -135,8 +144,18 @@ impl Tls {
 
     /// Whom the certificate of a peer must name.
     pub(super) fn name_of(&self, remote: SocketAddr) -> ServerName<'static> {
-        let written = self.settings.names.get(&remote).and_then(|name| ServerName::try_from(name.clone()).ok());
-        written.unwrap_or_else(|| ServerName::IpAddress(remote.ip().into()))
+        let located = self.located.read().unwrap_or_else(PoisonError::into_inner);
+        let is_there = |(_, places): &&(String, Vec<SocketAddr>)| places.contains(&remote);
+        let written = self.settings.names.get(&remote);
+        let name = written.or_else(|| located.values().find(is_there).map(|(name, _)| name));
+        let name = name.and_then(|name| ServerName::try_from(name.clone()).ok());
+        name.unwrap_or_else(|| ServerName::IpAddress(remote.ip().into()))
+    }
+
+    /// The trunk of this place is there, and nowhere else; its certificate must have this name, wherever DNS leads to
+    /// (RFC 5922 §4).
+    pub fn locate(&self, trunk: usize, name: String, places: Vec<SocketAddr>) {
+        self.located.write().unwrap_or_else(PoisonError::into_inner).insert(trunk, (name, places));
     }
 
     /// Looks again and again whether the files have changed.
@@ -250,6 +269,23 @@ fn expiry(chain: &[CertificateDer], file: &Path) -> anyhow::Result<i64> {
         ends.push(certificate.validity().not_after.timestamp());
     }
     ends.into_iter().min().with_context(|| format!("{} holds no certificate", file.display()))
+}
+
+/// Whom the certificate of a peer is for, as SIP understands it (RFC 5922 §7.1): its names of the kind DNS, and the hosts of
+/// `sip:` URIs without a user, in lower case; no name with `*`. The common name does not count.
+pub(super) fn names(certificate: &CertificateDer) -> Vec<String> {
+    let Ok((_, certificate)) = x509_parser::parse_x509_certificate(certificate) else { return Vec::new() };
+    let Ok(Some(alternatives)) = certificate.subject_alternative_name() else { return Vec::new() };
+    let name = |name: &GeneralName| match name {
+        GeneralName::DNSName(name) => Some(name.to_ascii_lowercase()),
+        GeneralName::URI(uri) => match uri.parse() {
+            Ok(Uri::Sip(SipUri { user: None, host: Host::Name(name), .. })) => Some(name),
+            _ => None,
+        },
+        _ => None,
+    };
+    let names = alternatives.value.general_names.iter().filter_map(name);
+    names.filter(|name| !name.contains('*')).collect()
 }
 
 /// Makes a certificate for this machine alone, signed by nobody but itself; kept in `folder`, where a second start finds

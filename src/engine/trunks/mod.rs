@@ -22,6 +22,8 @@ pub(super) struct Trunks {
     asked: BTreeMap<ClientId, Asked>,
     /// Legs by way of a trunk, until their media is closed.
     legs: BTreeMap<LegId, usize>,
+    /// Connections whose peers have proven to be a trunk, until they are over.
+    certified: BTreeMap<u64, usize>,
 }
 
 /// What a request was about; the trunk by its place.
@@ -84,7 +86,8 @@ impl Trunks {
             bucket: trunk.calls_per_second.map(|rate| Bucket::new(rate, now)),
             legs: 0,
         });
-        let mut all = Trunks { list: list.collect(), asked: BTreeMap::new(), legs: BTreeMap::new() };
+        let mut all =
+            Trunks { list: list.collect(), asked: BTreeMap::new(), legs: BTreeMap::new(), certified: BTreeMap::new() };
         for (at, trunk) in trunks.iter().enumerate() {
             all.set_targets(now, at, trunk, &trunk.targets, endpoint);
         }
@@ -153,6 +156,33 @@ impl Trunks {
         self.legs.get(&leg).copied()
     }
 
+    /// The peer of a connection has a certificate with these names, and that is good.
+    pub fn certify(&mut self, connection: u64, names: &[String], trunks: &[Trunk]) {
+        let is_its = |trunk: &Trunk| trunk.certificate.as_ref().is_some_and(|name| names.contains(name));
+        if let Some(trunk) = trunks.iter().position(is_its) {
+            self.certified.insert(connection, trunk);
+        }
+    }
+
+    pub fn connection_closed(&mut self, connection: u64) {
+        self.certified.remove(&connection);
+    }
+
+    /// The trunk that whoever sends by this hop is one of.
+    pub fn of_hop(&self, hop: &Hop, trunks: &[Trunk]) -> Option<usize> {
+        let ip = hop.remote.ip();
+        let is_from = |trunk: &Trunk| trunk.from.iter().any(|net| net.contains(ip));
+        let certified = hop.connection.and_then(|connection| self.certified.get(&connection)).copied();
+        if let Some(at) = certified.filter(|at| trunks[*at].from.is_empty() || is_from(&trunks[*at])) {
+            return Some(at);
+        }
+        // Who is to show a certificate is not known by an address alone.
+        let open = || trunks.iter().enumerate().filter(|(_, trunk)| trunk.certificate.is_none());
+        let is_target = |at: usize| self.list[at].targets.iter().any(|target| target.hop.remote.ip() == ip);
+        let by_address = open().find(|(_, trunk)| is_from(trunk));
+        by_address.or_else(|| open().find(|(at, trunk)| trunk.from_targets && is_target(*at))).map(|(at, _)| at)
+    }
+
     /// Whether it carries as many calls as it may.
     pub fn is_full(&self, trunk: usize, settings: &Trunk) -> bool {
         settings.calls.is_some_and(|calls| self.list[trunk].legs >= calls as usize)
@@ -168,11 +198,11 @@ impl Trunks {
         mut draw: impl FnMut() -> u64,
     ) -> VecDeque<Way> {
         let (mut good, mut doubtful) = (VecDeque::new(), VecDeque::new());
-        let rank: Vec<(u16, u16)> = trunks.iter().map(|(_, trunk)| (trunk.priority, trunk.weight)).collect();
+        let rank: Vec<(u16, u32)> = trunks.iter().map(|(_, trunk)| (trunk.priority, u32::from(trunk.weight))).collect();
         for place in order::order(&rank, &mut draw) {
             let trunk = trunks[place].0;
             let targets = &self.list[trunk].targets;
-            let rank: Vec<(u16, u16)> = targets.iter().map(|target| (target.priority, target.weight)).collect();
+            let rank: Vec<(u16, u32)> = targets.iter().map(|target| (target.priority, target.weight)).collect();
             for target in order::order(&rank, &mut draw) {
                 let way = Way { trunk, hop: targets[target].hop };
                 match targets[target].usable(now) {
@@ -227,8 +257,8 @@ impl Trunks {
     }
 
     /// Tables that must be empty when nothing goes on.
-    pub fn tables(&self) -> [(&'static str, usize); 1] {
-        [("legs of trunks", self.legs.len())]
+    pub fn tables(&self) -> [(&'static str, usize); 2] {
+        [("legs of trunks", self.legs.len()), ("certified connections", self.certified.len())]
     }
 }
 

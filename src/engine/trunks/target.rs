@@ -40,7 +40,7 @@ pub enum Usable {
 pub struct Target {
     pub hop: Hop,
     pub priority: u16,
-    pub weight: u16,
+    pub weight: u32,
     health: Health,
     /// Probes in a row that nobody answered.
     misses: u32,
@@ -58,7 +58,7 @@ impl Target {
     }
 
     /// The same place with another rank.
-    pub fn ranked(self, priority: u16, weight: u16) -> Target {
+    pub fn ranked(self, priority: u16, weight: u32) -> Target {
         Target { priority, weight, ..self }
     }
 

@@ -6,7 +6,7 @@ use super::*;
 use crate::edge::testing::Folder;
 use crate::engine::Input;
 use crate::sip::{Hop, Transmit, Transport};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, SanType};
 use rustls::{ClientConnection, ServerConnection, StreamOwned};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -38,12 +38,15 @@ impl Authority {
 
     /// A certificate for `names`; good until the end of `year`.
     pub fn signs(&self, names: &[&str], year: i32) -> OwnFiles {
-        let mut params =
-            CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).unwrap();
+        let params = CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).unwrap();
+        self.signs_with(params, names.first().copied().unwrap_or_default(), year)
+    }
+
+    fn signs_with(&self, mut params: CertificateParams, name: &str, year: i32) -> OwnFiles {
         params.not_after = rcgen::date_time_ymd(year, 12, 31);
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
-        let files = self.files(names.first().copied().unwrap_or_default());
+        let files = self.files(name);
         std::fs::write(&files.certificate, certificate.pem()).unwrap();
         std::fs::write(&files.key, key.serialize_pem()).unwrap();
         files
@@ -234,6 +237,75 @@ fn a_client_certificate_of_another_authority_is_refused() {
         assert!(is_cut(&mut peer));
         fault(&bench, SipFault::Untrusted, 1);
     }
+}
+
+#[test]
+fn names_of_a_certificate_are_those_that_sip_knows() {
+    let authority = Authority::new();
+    let mut params =
+        CertificateParams::new(["SBC.carrier.example", "*.carrier.example", "192.0.2.1"].map(String::from))
+            .expect("names");
+    params.distinguished_name.push(DnType::CommonName, "common.example");
+    for uri in ["sip:Uri.example", "sip:user@uri.example", "sips:secure.example", "https://web.example"] {
+        params.subject_alt_names.push(SanType::URI(uri.try_into().unwrap()));
+    }
+    let files = authority.signs_with(params, "many", 2100);
+    let certificate = &certificates(&files.certificate).unwrap()[0];
+    assert_eq!(names(certificate), ["sbc.carrier.example", "uri.example", "secure.example"]);
+    let none = authority.signs_with(CertificateParams::new([]).unwrap(), "none", 2100);
+    assert!(names(&certificates(&none.certificate).unwrap()[0]).is_empty());
+    assert!(names(&CertificateDer::from(vec![1, 2, 3])).is_empty());
+}
+
+#[test]
+fn the_engine_hears_who_is_there_before_what_is_said_and_only_of_trunks() {
+    let authority = Authority::new();
+    let clients = Clients::Optional { ca: authority.ca() };
+    let bench = server(OwnFiles { clients, ..authority.signs(&["127.0.0.1"], 2100) }, StreamLimits::default());
+    let at = bench.sip.bound()[0].1;
+    let trunk = authority.signs(&["other.example", "sbc.carrier.example"], 2100);
+    let other = authority.signs(&["x.example"], 2100);
+    for (shows, is_trunk) in [(Some(&trunk), true), (Some(&other), false), (None, false)] {
+        let mut peer = connect(at, authority.client(shows));
+        peer.write_all(OPTIONS).unwrap();
+        let mut certified = None;
+        let hop = loop {
+            match bench.entrance.input() {
+                Input::Certified { connection, names } => certified = Some((connection, names)),
+                Input::Sip { hop, .. } => break hop,
+                // Of the one before.
+                Input::HopFailed { .. } => {}
+                other => panic!("{other:?}"),
+            }
+        };
+        let expected = (hop.connection.unwrap(), vec!["sbc.carrier.example".to_owned()]);
+        assert_eq!(certified, is_trunk.then_some(expected));
+    }
+}
+
+#[test]
+fn a_trunk_that_dns_found_must_have_its_name_wherever_it_is() {
+    let authority = Authority::new();
+    let own = authority.signs(&["127.0.0.1"], 2100);
+    let (by_name, name) = trunk(&authority.signs(&["sbc.carrier.example"], 2100));
+    let (evil, refused) = trunk(&own);
+    let tls = TlsSettings { own: Some(own.clone()), ca: Some(authority.ca()), ..TlsSettings::default() };
+    let bench = bench_tls(&LISTEN, 10, StreamLimits::default(), tls).unwrap();
+    let hops = [by_name, evil].map(|to| bench.sip.towards(Transport::Tls, to).unwrap());
+    bench.sip.locate(3, &hops, false, "sbc.carrier.example");
+    hops.iter().for_each(|hop| bench.sip.send(Transmit { hop: *hop, bytes: b"OPTIONS".to_vec() }));
+    assert_eq!(name.join().unwrap().unwrap(), b"OPTIONS");
+    assert!(refused.join().unwrap().is_err(), "a certificate for the address is none for the name");
+    fault(&bench, SipFault::Untrusted, 1);
+    // Whom we have called by this name is known by it as well.
+    let certified = loop {
+        match bench.entrance.input() {
+            Input::Certified { names, .. } => break names,
+            Input::HopFailed { .. } => {}
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(certified, ["sbc.carrier.example"]);
 }
 
 /// A trunk that takes one connection and says what it read.

@@ -1,0 +1,102 @@
+//! Trunks that are known by their certificates: openssl and baresip are the carrier.
+
+use crate::baresip::{Baresip, Options};
+use crate::server::{Folder, Server, free_port};
+use crate::sound::Ear;
+use crate::{ANNA, CALLER, SOON, agent, heard_tone, list, server};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use std::io::{Read, Write};
+use std::net::SocketAddr;
+use std::process::{Command, Stdio};
+
+/// Certificates of one authority, each in a file with its key: `own.pem` for 127.0.0.1, and one for each of `names`.
+fn certify(folder: &Folder, authority: &str, names: &[&str]) {
+    let mut params = CertificateParams::new([]).expect("no names");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.distinguished_name.push(DnType::CommonName, format!("authority {authority} of a test"));
+    let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("an authority");
+    std::fs::write(folder.path().join(authority), ca.pem()).expect("a file can be written");
+    for name in names {
+        let params = CertificateParams::new([(*name).to_owned()]).expect("a name");
+        let key = KeyPair::generate().expect("a key");
+        let certificate = params.signed_by(&key, &ca).expect("a certificate");
+        let both = format!("{}{}", certificate.pem(), key.serialize_pem());
+        std::fs::write(folder.path().join(format!("{name}.pem")), both).expect("a file can be written");
+    }
+}
+
+/// What OPTIONS is answered with by TLS, if at all; `shows`: a certificate.
+fn ask(folder: &Folder, tls: SocketAddr, shows: Option<&str>) -> String {
+    let request = "OPTIONS sip:vaxel SIP/2.0\r\nVia: SIP/2.0/TLS 127.0.0.1:9;branch=z9hG4bK1;rport\r\n\
+        From: <sip:x@localhost>;tag=1\r\nTo: <sip:vaxel>\r\nCall-ID: openssl\r\nCSeq: 1 OPTIONS\r\nMax-Forwards: 70\r\n\
+        Content-Length: 0\r\n\r\n";
+    let mut openssl = Command::new("openssl")
+        .args(["s_client", "-connect", &tls.to_string(), "-quiet", "-verify_return_error"])
+        .args(["-CAfile", "ca.pem", "-verify_ip", "127.0.0.1"])
+        .args(shows.into_iter().flat_map(|file| ["-cert", file, "-key", file]))
+        .current_dir(folder.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("openssl is not installed: tests/run installs it (Debian: openssl)");
+    let mut input = openssl.stdin.take().expect("a pipe");
+    // It may have been turned away.
+    drop(input.write_all(request.as_bytes()));
+    let mut answer = [0; 4096];
+    let length = openssl.stdout.take().expect("a pipe").read(&mut answer).expect("openssl says what it hears");
+    drop(openssl.kill());
+    drop(openssl.wait());
+    String::from_utf8_lossy(&answer[..length]).lines().next().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn who_shows_the_carriers_certificate_is_the_carrier_and_who_does_not_is_a_stranger() {
+    let folder = Folder::new("certified");
+    certify(&folder, "ca.pem", &["127.0.0.1", "sbc.carrier.example", "other.example", "*.carrier.example"]);
+    certify(&folder, "other-ca.pem", &["evil.example"]);
+    let tls = SocketAddr::from(([127, 0, 0, 1], free_port()));
+    let listen = format!("udp:127.0.0.1:{},tls:{tls}", free_port());
+    let trunks = "[{ name = \"carrier\", certificate = \"SBC.carrier.example\" }]";
+    let udp = listen.split([',', ':']).nth(2).and_then(|port| port.parse().ok()).expect("a port");
+    let variables = [
+        ("VAXEL_SIP__LISTEN", listen.as_str()),
+        ("VAXEL_SIP__TLS__CERTIFICATE", "127.0.0.1.pem"),
+        ("VAXEL_SIP__TLS__KEY", "127.0.0.1.pem"),
+        ("VAXEL_SIP__TLS__CLIENT_CA", "ca.pem"),
+        ("VAXEL_SIP__TLS__CLIENT_CERTIFICATE", "optional"),
+        ("VAXEL_TRUNKS", trunks),
+    ];
+    let mut server = Server::start_with(&folder, &variables);
+    server.sip.set_port(udp);
+
+    for (shows, answer) in [
+        (Some("sbc.carrier.example.pem"), "SIP/2.0 200 OK"),
+        (None, "SIP/2.0 401 Unauthorized"),
+        (Some("other.example.pem"), "SIP/2.0 401 Unauthorized"),
+        // Who could be anybody is nobody (RFC 5922 §7.2).
+        (Some("*.carrier.example.pem"), "SIP/2.0 401 Unauthorized"),
+        // Nobody vouches for it.
+        (Some("evil.example.pem"), ""),
+    ] {
+        assert_eq!(ask(&folder, tls, shows), answer, "{shows:?}");
+    }
+
+    // A whole call.
+    let mut anna = agent(&folder, &server, "anna", "auto", "udp");
+    server.wait_for_metric("vaxel_agents{state=\"ready\"}", 1.0, SOON);
+    let options =
+        Options { user: "carrier", password: "none", answers: "manual", tone: Some(CALLER), transport: "tls" };
+    let mut carrier = Baresip::start_certified(&folder, tls, &options, "sbc.carrier.example.pem");
+    carrier.dial("101");
+    anna.wait_for("CALL_ESTABLISHED", SOON);
+    server::wait_for("both to hear each other", SOON, || {
+        let (a, c) = (heard_tone(&anna.heard(), CALLER), heard_tone(&carrier.heard(), ANNA));
+        (a >= 1000 && c >= 1000).then_some(())
+    });
+    anna.command("hangup");
+    carrier.wait_for("CALL_CLOSED", SOON);
+    let record = &server.contacts(1)[0];
+    assert_eq!((&record["trunk"], &list(record, "talks")[0]["with"]), (&"carrier".into(), &"anna".into()));
+    server.wait_for_metric("vaxel_sip_errors_total{reason=\"untrusted_certificate\"}", 1.0, SOON);
+}
