@@ -11,6 +11,7 @@ mod certificates;
 mod chromium;
 mod dns;
 mod identity;
+mod loops;
 mod lost;
 mod pjsua;
 mod races;

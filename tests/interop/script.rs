@@ -21,6 +21,7 @@ pub struct Script {
     waits: bool,
     /// Goes by the proxies that were on the way.
     routed: bool,
+    max_forwards: u8,
 }
 
 /// What a session description says.
@@ -84,12 +85,19 @@ impl Script {
             invited: 0,
             waits: false,
             routed: false,
+            max_forwards: 70,
         }
     }
 
     /// What it says in the talk goes by the proxies that said they want to stay in the path.
     pub fn routed(mut self) -> Script {
         self.routed = true;
+        self
+    }
+
+    /// What it sends may go by so many others.
+    pub fn max_forwards(mut self, hops: u8) -> Script {
+        self.max_forwards = hops;
         self
     }
 
@@ -326,14 +334,14 @@ impl Script {
 
     fn send(self, request: Request) -> Script {
         let Request { method, uri, within, number, branch, headers, body } = request;
-        let (user, to) = (&self.user, &self.to);
+        let (user, to, hops) = (&self.user, &self.to, self.max_forwards);
         let tag = if within { "[peer_tag_param]" } else { "" };
         let headers = if within && self.routed { format!("[routes]\n{headers}") } else { headers };
         let again = if method == "ACK" { "" } else { " retrans=\"500\"" };
         let mut text = format!("<send{again}><![CDATA[\n{method} {uri} SIP/2.0\n");
         write!(
             text,
-            "Via: SIP/2.0/[transport] [local_ip]:[local_port];branch={branch}\nMax-Forwards: 70\n\
+            "Via: SIP/2.0/[transport] [local_ip]:[local_port];branch={branch}\nMax-Forwards: {hops}\n\
              From: \"Test Caller\" <sip:{user}@[local_ip]:[local_port]>;tag=[pid]c[call_number]\n\
              To: <{to}>{tag}\nCall-ID: [call_id]\nCSeq: {number} {method}\n\
              {headers}Content-Length: [len]\n\n{body}\n]]></send>"
