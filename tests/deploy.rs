@@ -218,3 +218,22 @@ fn the_container_is_not_root_and_copies_what_exists() {
         assert!(text.contains(&format!(" {needed} ")), "{needed} is not copied");
     }
 }
+
+/// Each example of the page about trunks, with the files that it names.
+#[test]
+fn examples_of_trunks_are_settings() {
+    let page = text("TRUNKS.md");
+    let examples: Vec<&str> = page.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert!(examples.len() >= 5, "{}", examples.len());
+    for example in examples {
+        let read = |path: &Path| match path.extension().and_then(OsStr::to_str) {
+            Some("pem") => Ok("-----BEGIN CERTIFICATE-----\n".to_owned()),
+            Some("toml") => Ok(format!("numbers = [{{ number = \"100\", flow = \"main\" }}]\n{example}")),
+            _ => Ok("a long secret\n".to_owned()),
+        };
+        match vaxel::config::load(Some(Path::new("/etc/vaxel/vaxel.toml")), [], &read) {
+            Ok(loaded) => assert!(loaded.warnings.is_empty(), "{example}\n{:?}", loaded.warnings),
+            Err(problems) => panic!("{example}\n{problems:?}"),
+        }
+    }
+}

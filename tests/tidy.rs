@@ -337,6 +337,49 @@ fn files_hold_one_idea() {
     assert!(wrong.is_empty(), "split these, or say in LONGER why not:\n{}", wrong.join("\n"));
 }
 
+/// Where answers are made, and numbers there that look like a status and are none that we send.
+const ANSWERS: [&str; 5] = ["src/sip/", "src/call/", "src/engine/", "src/flow/nodes/hangup.rs", "src/flow/run.rs"];
+const NOT_SENT: &[(&str, &str)] = &[
+    ("407", "proxies ask so; it is only answered"),
+    ("443", "the port of secure WebSockets"),
+    ("501", "only read"),
+    ("512", "bytes"),
+    ("600", "only read; seconds"),
+    ("699", "the end of a range"),
+];
+
+/// Whoever is refused can look up why: every status that stands in the code stands in the table of deploy/TRUNKS.md, and no
+/// other. Those that a carrier, a phone or a flow chooses are nobody's to list.
+#[test]
+fn every_refusal_is_explained() {
+    let sources = files("src", "rs");
+    let tests = test_files(&sources);
+    // The phrases of all statuses, and another library's words for them.
+    let lists = ["src/sip/message.rs", "src/sip/vocabulary.rs"];
+    let mut sent = BTreeSet::new();
+    for (path, text) in &sources {
+        let answers = ANSWERS.iter().any(|place| path.starts_with(place));
+        if !answers || tests.contains(path) || lists.contains(&path.as_str()) {
+            continue;
+        }
+        let code = code(text);
+        let part = |c: char| c.is_alphanumeric() || c == '_' || c == '.';
+        let words = without_tests(&code).split(|c| !part(c)).map(|word| word.trim_end_matches("_u16"));
+        let is_status = |word: &&str| word.parse().is_ok_and(|n: u16| (400..700).contains(&n));
+        sent.extend(words.filter(is_status).map(str::to_owned));
+    }
+    for (number, _) in NOT_SENT {
+        assert!(sent.remove(*number), "{number} is in NOT_SENT and nowhere in the code");
+    }
+    let page = std::fs::read_to_string(root().join("deploy/TRUNKS.md")).expect("deploy/TRUNKS.md");
+    let row =
+        |line: &str| line.strip_prefix("| ")?.get(..3).filter(|code| code.parse::<u16>().is_ok()).map(str::to_owned);
+    let explained: BTreeSet<String> = page.lines().filter_map(row).collect();
+    let missing: Vec<_> = sent.difference(&explained).collect();
+    let superfluous: Vec<_> = explained.difference(&sent).collect();
+    assert!(missing.is_empty() && superfluous.is_empty(), "not explained: {missing:?}; never sent: {superfluous:?}");
+}
+
 /// Links in documents lead somewhere.
 #[test]
 fn links_in_documents_exist() {
