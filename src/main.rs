@@ -64,6 +64,26 @@ enum Command {
         #[arg(value_name = "FILE")]
         files: Vec<PathBuf>,
     },
+    /// Draw the SIP messages of one call as a ladder, while it runs.
+    ///
+    /// Waits for the next call to the running service, follows all its legs, and ends when the call does. Credentials are not
+    /// shown. Nothing is recorded while nobody traces.
+    #[command(after_help = "Examples:\n  vaxel trace\n  vaxel trace 100 --messages\n  vaxel trace +46701234567")]
+    Trace {
+        /// Caller's or dialled number, agent, or Call-ID [default: the next call, whoever it is].
+        #[arg(value_name = "WHO")]
+        who: Option<String>,
+        /// Show every message in full.
+        #[arg(long)]
+        messages: bool,
+    },
+    /// Send SIP messages of the running service to the capture server of the settings, or stop that.
+    #[command(after_help = "Examples:\n  vaxel capture\n  vaxel capture on\n  vaxel capture off")]
+    Capture {
+        /// Without it, only say how it is.
+        #[arg(value_name = "on|off", value_parser = ["on", "off"], hide_possible_values = true)]
+        switch: Option<String>,
+    },
     /// Draw a flow as a Mermaid flowchart.
     #[command(after_help = "Examples:\n  vaxel graph main > main.mmd\n  vaxel graph flows/night.yaml")]
     Graph {
@@ -80,6 +100,8 @@ fn main() -> ExitCode {
         Some(Command::Demo { keep, wav }) => demo(config, keep, wav),
         Some(Command::Init { folder }) => init(&folder),
         Some(Command::Check { files }) => check(config, files),
+        Some(Command::Trace { who, messages }) => trace(config, who, messages),
+        Some(Command::Capture { switch }) => capture(config, switch.as_deref()),
         Some(Command::Graph { flow }) => graph(config, &flow),
     };
     // The last lines of the log, and before what is said now.
@@ -153,6 +175,31 @@ fn settings(file: Option<&Path>) -> Result<Config, Failure> {
         .log_internal_errors(false)
         .init();
     Ok(loaded.config)
+}
+
+/// Where the service that these settings are for keeps its data.
+fn data_folder(config: Option<PathBuf>) -> Result<PathBuf, Failure> {
+    match project::settings(project::settings_file(config).as_deref(), &[]) {
+        Ok(loaded) => Ok(loaded.config.data.folder),
+        Err(problems) => {
+            problems.iter().for_each(complain);
+            Err(Failure::Said)
+        }
+    }
+}
+
+fn trace(config: Option<PathBuf>, who: Option<String>, messages: bool) -> Result<(), Failure> {
+    let folder = data_folder(config)?;
+    let waiting = match &who {
+        None => "waiting for a call".to_owned(),
+        Some(who) => format!("waiting for a call from or to {who}"),
+    };
+    Ok(edge::control::trace(&folder, who, messages, || complain(format_args!("{waiting} (Ctrl-C ends this)")))?)
+}
+
+fn capture(config: Option<PathBuf>, switch: Option<&str>) -> Result<(), Failure> {
+    let text = edge::control::capture(&data_folder(config)?, switch.map(|switch| switch == "on"))?;
+    Ok(print(&text)?)
 }
 
 fn init(folder: &Path) -> Result<(), Failure> {

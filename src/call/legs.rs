@@ -289,6 +289,11 @@ impl Legs {
         self.legs.get(&leg).is_some_and(|l| l.held)
     }
 
+    /// The leg of this usage.
+    pub fn leg_of(&self, invite: InviteId) -> Option<LegId> {
+        self.by_invite.get(&invite).copied()
+    }
+
     pub fn len(&self) -> usize {
         self.legs.len()
     }

@@ -53,6 +53,7 @@ pub struct Config {
     pub media: Media,
     pub dns: Dns,
     pub http: Http,
+    pub capture: Capture,
     pub data: Data,
     pub flows: Flows,
     pub sounds: Sounds,
@@ -142,6 +143,16 @@ pub struct Data {
 pub struct Flows {
     /// `None`: the flows inside the program.
     pub folder: Option<PathBuf>,
+}
+
+/// SIP messages for a capture server.
+#[derive(Clone, Copy, Debug)]
+pub struct Capture {
+    pub server: Option<SocketAddr>,
+    /// From the start on, if there is a server.
+    pub on: bool,
+    /// The number by which the server knows this vaxel.
+    pub agent: u32,
 }
 
 #[derive(Clone, Debug)]
@@ -430,6 +441,11 @@ impl Config {
             }),
             http: section(top, "http", |http| Http {
                 listen: http.optional("listen").unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))),
+            }),
+            capture: section(top, "capture", |capture| Capture {
+                server: capture.optional("server"),
+                on: capture.get("on"),
+                agent: capture.get("agent"),
             }),
             data: section(top, "data", |data| Data { folder: data.path("folder").unwrap_or_default() }),
             flows: section(top, "flows", |flows| Flows { folder: flows.path("folder") }),

@@ -9,9 +9,11 @@ use super::media::Workers;
 use super::metrics::Metrics;
 use super::recorder::Teller;
 use super::sip::Sip;
+use super::tap::Tap;
 use crate::engine::{Engine, Input, Output};
 use crate::ids::LegId;
 use crate::media::{Command, Event};
+use crate::record::What as Happened;
 use crate::time::{Duration, Time};
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
@@ -23,6 +25,7 @@ pub(super) struct Driver {
     pub engine: Engine,
     pub entrance: Entrance,
     pub sip: Arc<Sip>,
+    pub tap: Arc<Tap>,
     pub workers: Workers,
     pub homes: Homes,
     pub teller: Teller,
@@ -109,12 +112,20 @@ impl Driver {
         loop {
             while let Some(output) = self.engine.poll_output() {
                 match output {
-                    Output::Sip(transmit) => self.sip.send(transmit),
+                    Output::Sip(transmit) => {
+                        self.tap.sent(&transmit, |call_id| self.engine.call_with(call_id));
+                        self.sip.send(transmit);
+                    }
                     Output::Media(mut command) => {
                         self.homes.outward(&mut command);
                         answers.extend(self.workers.send(command));
                     }
-                    Output::Event(event) => self.teller.tell(self.clock.now(), event),
+                    Output::Event(event) => {
+                        if let Happened::CallEnded { call, .. } = event.what {
+                            self.tap.ended(call);
+                        }
+                        self.teller.tell(self.clock.now(), event);
+                    }
                     Output::Registration(change) => self.teller.tell_registration(self.clock.now(), change),
                     Output::Judged { from, account, is_right } => self.sip.judged(from, &account, is_right),
                     Output::Drained => {

@@ -3,11 +3,13 @@
 #![allow(clippy::disallowed_methods)]
 
 pub mod clock;
+pub mod control;
 pub mod data;
 pub mod demo;
 mod door;
 mod driver;
 pub mod flows;
+mod homer;
 mod http;
 pub mod log;
 mod lookups;
@@ -21,6 +23,7 @@ pub mod sip;
 pub mod softphone;
 pub mod sounds;
 pub mod store;
+mod tap;
 #[cfg(test)]
 mod testing;
 mod throttle;

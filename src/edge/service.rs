@@ -4,12 +4,14 @@ use super::Clock;
 use super::data::{Account, Folder};
 use super::door::{Door, door};
 use super::driver::{Driver, Homes};
+use super::homer::Homer;
 use super::media::{self, Workers};
 use super::metrics::{Metrics, Names};
 use super::recorder::Teller;
 use super::sip::{Guard, Listen, Outside, Sip, StreamLimits, StreamSettings, Tls, TlsSettings};
 use super::store::{self, Store};
-use super::{flows, http, log, lookups, recorder, sounds};
+use super::tap::Tap;
+use super::{control, flows, http, log, lookups, recorder, sounds};
 use crate::config::{self, Config, Given, To};
 use crate::engine::{Engine, Input, NONCE_LIFETIME, Network, Target};
 use crate::flow::RINGBACK;
@@ -105,7 +107,8 @@ impl Service {
         let limits = StreamLimits { loss: config.sip.connection_loss, ..StreamLimits::default() };
         let streams = StreamSettings { limits, tls, origins: config.sip.websocket.origins.clone() };
         let auth_key = random()?;
-        let outside = Outside::new(door.clone(), traffic, clock, guard(config, auth_key));
+        let tap = Tap::new(clock, metrics.capture.clone());
+        let outside = Outside::new(door.clone(), traffic, clock, guard(config, auth_key), tap.clone());
         let sip = Sip::start(&listen, streams, runtime.handle(), outside)?;
         let sip = Arc::new(sip);
         let draining = Arc::new(AtomicBool::new(false));
@@ -142,6 +145,7 @@ impl Service {
             engine,
             entrance,
             sip: sip.clone(),
+            tap: tap.clone(),
             workers,
             homes,
             teller,
@@ -156,6 +160,10 @@ impl Service {
             let metrics = metrics.clone();
             vital("recorder", move || recorder::run(&happened, &metrics, store))?
         };
+        let config::Capture { server, agent, on } = config.capture;
+        let homer = Arc::new(Homer::new(tap.clone(), server, agent, runtime.handle().clone()));
+        homer.switch(on && server.is_some())?;
+        control::listen(folder.path(), tap, homer, runtime.handle());
         Ok(Service {
             runtime: Some(runtime),
             door,

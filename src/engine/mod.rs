@@ -284,6 +284,12 @@ impl Engine {
         self.calls.len()
     }
 
+    /// The call to which the dialog of this Call-ID belongs. Looks at every dialog: for somebody who watches.
+    pub fn call_with(&self, call_id: &str) -> Option<CallId> {
+        let leg = self.legs.leg_of(self.endpoint.usage_with(call_id)?)?;
+        self.leg_calls.get(&leg).copied()
+    }
+
     /// What `sip` counted since the start.
     pub fn sip_counters(&self) -> &crate::sip::endpoint::Counters {
         self.endpoint.counters()

@@ -269,6 +269,11 @@ impl Endpoint {
         self.usages.len()
     }
 
+    /// The usage of this Call-ID. Looks at every usage: for somebody who watches, not for each message.
+    pub fn usage_with(&self, call_id: &str) -> Option<InviteId> {
+        self.usages.iter().find(|(_, usage)| usage.call_id() == Some(call_id)).map(|(id, _)| *id)
+    }
+
     /// Entries in all tables and indices together: zero when everything has ended and all timers have run out.
     pub fn entries(&self) -> usize {
         self.table.entries() + self.usages.len() + self.dialogs.len() + self.schedule.len()

@@ -6,11 +6,13 @@
 
 pub mod account;
 pub mod auth;
+pub mod capture;
 pub mod dialog;
 pub mod digest;
 pub mod endpoint;
 pub mod gate;
 pub mod headers;
+pub mod ladder;
 mod lex;
 pub mod locate;
 pub mod message;

@@ -38,8 +38,8 @@ pub struct Usage {
     pub dialog: Option<Dialog>,
     /// Keys under which the dialogs of this usage are found.
     pub dialog_keys: Vec<u128>,
-    /// We sent the INVITE, so the Call-ID is ours (it decides the back-off of §14.1).
-    pub calls: bool,
+    /// The Call-ID, if it is ours because we sent the INVITE (this decides the back-off of §14.1).
+    pub own_call_id: Option<Box<str>>,
     /// The 2xx of ours that waits for its ACK.
     pub unacknowledged: Option<Unacknowledged>,
     /// INFOs, type and body, that wait for it.
@@ -188,12 +188,12 @@ pub struct Wanted {
 }
 
 impl Usage {
-    pub fn new(state: State, dialog: Option<Dialog>, calls: bool) -> Usage {
+    pub fn new(state: State, dialog: Option<Dialog>, own_call_id: Option<Box<str>>) -> Usage {
         Usage {
             state,
             dialog,
             dialog_keys: Vec::new(),
-            calls,
+            own_call_id,
             unacknowledged: None,
             infos: Vec::new(),
             exchange: Exchange::Idle,
@@ -205,6 +205,10 @@ impl Usage {
             refers: false,
             armed: None,
         }
+    }
+
+    pub fn call_id(&self) -> Option<&str> {
+        self.own_call_id.as_deref().or_else(|| self.dialog.as_ref().map(|dialog| dialog.id().0))
     }
 
     /// Whether a re-INVITE of ours may be sent: no other INVITE is in progress either way (RFC 3261 §14.1).

@@ -25,6 +25,7 @@ mod sipp;
 mod sound;
 mod strangers;
 mod talks;
+mod traced;
 mod transfers;
 mod watched;
 

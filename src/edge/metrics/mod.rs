@@ -4,6 +4,7 @@
 //! counted for a configured name exists from the start with 0, so that rates are true from the first event on.
 
 mod calls;
+mod capture;
 mod certificates;
 mod lookups;
 mod media;
@@ -13,6 +14,7 @@ mod trunks;
 
 pub use calls::Calls;
 pub(in crate::edge) use calls::{ender, exit_name};
+pub use capture::Capture;
 pub use certificates::Certificates;
 pub use lookups::Lookups;
 pub use media::Media;
@@ -50,6 +52,7 @@ pub struct Metrics {
     pub trunks: Trunks,
     pub lookups: Lookups,
     pub certificates: Certificates,
+    pub capture: Capture,
     pub media: Media,
     pub store: Store,
     pub engine: Engine,
@@ -98,6 +101,7 @@ impl Metrics {
             trunks: Trunks::new(&registry, &names.trunks),
             lookups: Lookups::new(&registry, &names.named),
             certificates: Certificates::new(&registry),
+            capture: Capture::new(&registry),
             media: Media::new(&registry),
             store: Store::new(&registry),
             engine: Engine::new(&registry),

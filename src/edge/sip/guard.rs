@@ -119,6 +119,7 @@ impl Outside {
             Err(bad) => return self.receive_unread(hop, size, is_trusted, bad),
         };
         self.traffic.received(&message);
+        self.tap.received(hop, &message);
         let ruling = guard.gate().judge(now, &hop, is_trusted, &message);
         let guest = match ruling {
             Ruling::Known => Guest::Known,
@@ -168,6 +169,9 @@ impl Outside {
     }
 
     fn answer(&self, answer: Option<Transmit>) -> Passage {
+        if let Some(answer) = &answer {
+            self.tap.sent(answer, |_| None);
+        }
         answer.map_or_else(
             || {
                 self.traffic.fault(SipFault::NoRoomToAnswer);

@@ -17,6 +17,7 @@ pub use tls::{Clients, OwnFiles, Tls, TlsSettings, self_signed};
 
 use super::door::Door;
 use super::metrics::Traffic;
+use super::tap::Tap;
 use super::throttle::Throttle;
 use super::{Clock, door};
 use crate::engine::Input;
@@ -71,6 +72,7 @@ pub struct Outside {
     traffic: Traffic,
     clock: Clock,
     guard: Arc<Guard>,
+    tap: Arc<Tap>,
     /// For lines that peers can cause: about what we cannot do, and about what strangers do.
     overload: Arc<Throttle>,
     handshakes: Arc<Throttle>,
@@ -223,10 +225,11 @@ fn is_not_ours(error: &std::io::Error) -> bool {
 }
 
 impl Outside {
-    pub fn new(door: Door, traffic: Traffic, clock: Clock, guard: Guard) -> Outside {
+    pub(in crate::edge) fn new(door: Door, traffic: Traffic, clock: Clock, guard: Guard, tap: Arc<Tap>) -> Outside {
         let throttle = || Arc::new(Throttle::new(LOG_INTERVAL));
         let guard = Arc::new(guard);
-        Outside { door, traffic, clock, guard, overload: throttle(), handshakes: throttle(), strangers: throttle() }
+        let (overload, handshakes, strangers) = (throttle(), throttle(), throttle());
+        Outside { door, traffic, clock, guard, tap, overload, handshakes, strangers }
     }
 
     /// The peer has a good certificate with these names. True: that makes it a trunk, and the engine knows.
@@ -339,7 +342,8 @@ mod tests {
         let (door, entrance) = door(clock, places);
         let tls = Arc::new(Tls::load(tls, metrics.certificates.clone())?);
         let origins = vec!["https://desk.example".into()];
-        let outside = Outside::new(door, metrics.traffic.clone(), clock, guard);
+        let tap = Tap::new(clock, metrics.capture.clone());
+        let outside = Outside::new(door, metrics.traffic.clone(), clock, guard, tap);
         let sip = Sip::start(listen, StreamSettings { limits, tls, origins }, runtime.handle(), outside)?;
         Ok(Bench { sip, entrance, metrics, _runtime: runtime })
     }

@@ -48,7 +48,7 @@ impl Endpoint {
         }
         let until = arrival.now + self.settings.unanswered_max;
         let state = State::Incoming { server: arrival.key, number, ringing: None, asked, until };
-        let mut usage = Usage::new(state, Some(dialog.clone()), false);
+        let mut usage = Usage::new(state, Some(dialog.clone()), None);
         usage.peer_updates = super::refresh::allows_update(&request.headers);
         if reliable::is_required(&request.headers) {
             usage.reliable = Some(Box::new(Reliable::new(self.table.secrets.next())));

@@ -21,9 +21,10 @@ impl Endpoint {
         let (hop, answers_challenges) = (invitation.hop, invitation.answers_challenges);
         let offer = invitation.offer.clone();
         let invite = self.write_invite(invitation);
+        let call_id = invite.headers.call_id().ok().map(Into::into);
         let client = self.table.start_client(now, hop, invite, Owner::Invite(id));
         let calling = Calling::new(client, hop, offer, answers_challenges);
-        self.usages.insert(id, Usage::new(State::Calling(calling), None, true));
+        self.usages.insert(id, Usage::new(State::Calling(calling), None, call_id));
         id
     }
 

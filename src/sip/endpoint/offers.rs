@@ -168,7 +168,7 @@ impl Endpoint {
     /// RFC 3261 §14.1: who made the Call-ID waits longer.
     fn back_off(&mut self, now: Time, id: InviteId, offer: Vec<u8>, tries: u32) {
         let Some(usage) = self.usages.get_mut(&id) else { return };
-        let (low, high) = if usage.calls { (2100, 4000) } else { (0, 2000) };
+        let (low, high) = if usage.own_call_id.is_some() { (2100, 4000) } else { (0, 2000) };
         let wait = self.table.secrets.back_off(Duration::from_millis(low), Duration::from_millis(high));
         let wanted = usage.wanted.get_or_insert(Wanted { offer, not_before: now, tries });
         wanted.not_before = now + wait;

@@ -1,0 +1,437 @@
+//! What an operator asks of the running service, by a socket in the data folder: the ladder of one call, capture on or off.
+//!
+//! A line of JSON asks, lines of JSON answer. Only the user that runs the service, and root, are answered: what passes
+//! here are people's numbers.
+
+use super::homer::Homer;
+use super::output::print;
+use super::tap::{Tap, Tapped};
+use crate::sip::capture::{Captured, Follow};
+use crate::sip::ladder::Ladder;
+use crate::sip::{Hop, Message, Transport};
+use crate::time::{Duration, Time};
+use anyhow::{Context, bail};
+use serde::{Deserialize, Serialize};
+use std::io::{BufRead, BufReader as SyncReader, Write};
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream as SyncStream;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{sleep, timeout};
+
+/// Operators at a time; one more is told so.
+pub const OPERATORS_MAX: usize = 8;
+
+/// Bytes of a question.
+const QUESTION_MAX: u64 = 4096;
+
+/// For an operator to ask, and to take what was asked for.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// After a call is over: for answers to what was said about its end.
+const LINGER: Duration = Duration::from_secs(1);
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+enum Question {
+    /// The messages of the next call, or of the next from or to `who` (a number, a name, or a Call-ID).
+    Trace { who: Option<String> },
+    /// Switches, or only asks.
+    Capture { on: Option<bool> },
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Answer {
+    /// From now on the call will be seen.
+    Watching,
+    Message(Line),
+    /// This many messages of all calls were not seen: too many came at once.
+    Lost(u64),
+    /// The call that was followed is over.
+    Over,
+    Capture {
+        server: Option<SocketAddr>,
+        on: bool,
+        sent: u64,
+        lost: u64,
+    },
+    Refused(String),
+}
+
+/// A message on its way from the service to whoever draws it. Without credentials.
+#[derive(Debug, Serialize, Deserialize)]
+struct Line {
+    at: Time,
+    received: bool,
+    transport: String,
+    local: SocketAddr,
+    remote: SocketAddr,
+    text: String,
+}
+
+impl Line {
+    fn of(captured: &Captured) -> Line {
+        let Hop { transport, local, remote, .. } = captured.hop;
+        let text = String::from_utf8_lossy(&captured.message().to_bytes()).into_owned();
+        Line {
+            at: captured.at,
+            received: captured.is_received,
+            transport: transport.name().into(),
+            local,
+            remote,
+            text,
+        }
+    }
+
+    /// `None`: not what [`Line::of`] writes.
+    fn captured(&self) -> Option<Captured> {
+        let transport = Transport::named(&self.transport)?;
+        let hop = Hop { transport, local: self.local, remote: self.remote, connection: None };
+        let message = Message::parse(self.text.as_bytes()).ok()?;
+        Some(Captured::new(self.at, hop, self.received, None, message))
+    }
+}
+
+fn socket(folder: &Path) -> PathBuf {
+    folder.join("control")
+}
+
+/// Begins to answer. Where that cannot be, it is said in the log, and calls are taken all the same.
+pub(super) fn listen(folder: &Path, tap: Arc<Tap>, homer: Arc<Homer>, runtime: &Handle) {
+    let path = socket(folder);
+    let _current = runtime.enter();
+    // The folder is locked: if there is one, it is that of a run which was killed.
+    drop(std::fs::remove_file(&path));
+    let listener = UnixListener::bind(&path)
+        .and_then(|listener| std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).map(|()| listener));
+    match listener {
+        Ok(listener) => drop(runtime.spawn(accept(listener, tap, homer))),
+        Err(error) => tracing::warn!(path = %path.display(), %error, "`vaxel trace` and `vaxel capture` will not work"),
+    }
+}
+
+async fn accept(listener: UnixListener, tap: Arc<Tap>, homer: Arc<Homer>) {
+    let places = Arc::new(Semaphore::new(OPERATORS_MAX));
+    let us = rustix::process::geteuid().as_raw();
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let who = stream.peer_cred().map(|credentials| credentials.uid());
+                let place = places.clone().try_acquire_owned().ok();
+                let (tap, homer) = (tap.clone(), homer.clone());
+                tokio::spawn(async move {
+                    let mut operator = Operator { stream: BufReader::new(stream), _place: None };
+                    match (who, place) {
+                        (Ok(uid), Some(place)) if uid == us || uid == 0 => {
+                            operator._place = Some(place);
+                            operator.serve(&tap, &homer).await
+                        }
+                        (Ok(uid), Some(_)) => {
+                            operator.refuse(format!("user {uid} may not ask user {us}'s vaxel")).await
+                        }
+                        (Err(error), _) => operator.refuse(format!("nobody knows who you are: {error}")).await,
+                        (_, None) => operator.refuse(format!("{OPERATORS_MAX} others watch already")).await,
+                    }
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot take an operator's question");
+                sleep(Duration::from_secs(1)).await;
+            }
+        }
+    }
+}
+
+struct Operator {
+    stream: BufReader<UnixStream>,
+    _place: Option<OwnedSemaphorePermit>,
+}
+
+/// The operator is gone, or does not read.
+struct Gone;
+
+impl Operator {
+    async fn refuse(&mut self, why: String) {
+        // Who is gone needs no reason.
+        if let Err(Gone) = self.say(&Answer::Refused(why)).await {
+            tracing::debug!("an operator did not wait for the answer");
+        }
+    }
+
+    async fn say(&mut self, answer: &Answer) -> Result<(), Gone> {
+        let mut line = serde_json::to_vec(answer).expect("it has no maps");
+        line.push(b'\n');
+        match timeout(PATIENCE, self.stream.write_all(&line)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(Gone),
+        }
+    }
+
+    async fn serve(&mut self, tap: &Arc<Tap>, homer: &Homer) {
+        let mut line = String::new();
+        let read = async { (&mut self.stream).take(QUESTION_MAX).read_line(&mut line).await };
+        let Ok(Ok(_)) = timeout(PATIENCE, read).await else { return };
+        let done = match serde_json::from_str(&line) {
+            Ok(Question::Trace { who }) => {
+                tracing::info!("an operator traces a call");
+                self.trace(tap, who).await
+            }
+            Ok(Question::Capture { on }) => self.capture(homer, tap, on).await,
+            Err(error) => self.say(&Answer::Refused(format!("this is no question that vaxel knows: {error}"))).await,
+        };
+        if let Err(Gone) = done {
+            tracing::debug!("an operator left");
+        }
+    }
+
+    async fn capture(&mut self, homer: &Homer, tap: &Tap, on: Option<bool>) -> Result<(), Gone> {
+        if let Some(on) = on {
+            if let Err(error) = homer.switch(on) {
+                return self.say(&Answer::Refused(format!("{error:#}"))).await;
+            }
+            tracing::info!(on, "an operator switches the capture of SIP");
+        }
+        let (sent, lost) = (tap.counts.sent.get(), tap.counts.server_lost.get());
+        self.say(&Answer::Capture { server: homer.server(), on: homer.is_on(), sent, lost }).await
+    }
+
+    /// Until the call is over, or the operator leaves.
+    async fn trace(&mut self, tap: &Arc<Tap>, who: Option<String>) -> Result<(), Gone> {
+        let mut listener = tap.listen(tap.counts.trace_lost.clone());
+        let mut follow = Follow::new(who);
+        self.say(&Answer::Watching).await?;
+        let mut end = None;
+        loop {
+            let over = async {
+                match end {
+                    Some(end) => tokio::time::sleep_until(end).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let heard = tokio::select! {
+                heard = listener.next() => heard,
+                () = over => return self.say(&Answer::Over).await,
+                // Nothing more is expected from there: it is the end.
+                _ = self.stream.read_u8() => return Err(Gone),
+            };
+            match listener.lost() {
+                0 => {}
+                lost => self.say(&Answer::Lost(lost)).await?,
+            }
+            let is_over = match &*heard {
+                Tapped::Message(captured) => {
+                    if follow.takes(captured) {
+                        self.say(&Answer::Message(Line::of(captured))).await?;
+                    }
+                    follow.is_over(None)
+                }
+                Tapped::Ended(call) => follow.is_over(Some(*call)),
+            };
+            if is_over {
+                end.get_or_insert_with(|| tokio::time::Instant::now() + LINGER);
+            }
+        }
+    }
+}
+
+/// Asks the service whose data folder this is.
+fn ask(folder: &Path, question: &Question) -> anyhow::Result<impl Iterator<Item = anyhow::Result<Answer>>> {
+    let path = socket(folder);
+    let mut stream = SyncStream::connect(&path).with_context(|| {
+        let path = path.display();
+        format!("no vaxel answers at {path}; is it running, and with these settings? (`--config FILE` names others)")
+    })?;
+    let mut line = serde_json::to_vec(question).expect("it has no maps");
+    line.push(b'\n');
+    stream.write_all(&line).context("vaxel does not listen")?;
+    Ok(SyncReader::new(stream).lines().map(|line| Ok(serde_json::from_str(&line?)?)))
+}
+
+/// Draws the ladder of the next call, or of the next call from or to `who`, while it runs. `whole`: with every message in full.
+///
+/// # Errors
+///
+/// No service runs, or it ended before the call; it answers something that this version does not know.
+pub fn trace(folder: &Path, who: Option<String>, whole: bool, waiting: impl FnOnce()) -> anyhow::Result<()> {
+    let (mut ladder, mut waiting) = (Ladder::default(), Some(waiting));
+    for answer in ask(folder, &Question::Trace { who })? {
+        match answer? {
+            Answer::Watching => {
+                if let Some(waiting) = waiting.take() {
+                    waiting();
+                }
+            }
+            Answer::Message(line) => {
+                let captured = line.captured().context("the service sent what this version cannot read")?;
+                print(&ladder.draw(&captured))?;
+                if whole {
+                    print(&indented(&line.text))?;
+                }
+            }
+            Answer::Lost(lost) => print(&format!("({lost} messages of all calls were not seen)\n"))?,
+            Answer::Over => return Ok(()),
+            Answer::Refused(why) => bail!(why),
+            Answer::Capture { .. } => bail!("the service answered another question"),
+        }
+    }
+    bail!("the service ended")
+}
+
+/// What a peer wrote moves no cursor.
+fn indented(text: &str) -> String {
+    let clean = |line: &str| line.replace(|c: char| c.is_control(), "?");
+    text.lines().map(|line| format!("    {}\n", clean(line))).collect()
+}
+
+/// Switches the capture server's feed, or only asks; says how it is then.
+///
+/// # Errors
+///
+/// No service runs, or the settings name no capture server.
+pub fn capture(folder: &Path, on: Option<bool>) -> anyhow::Result<String> {
+    match ask(folder, &Question::Capture { on })?.next().context("the service ended")?? {
+        Answer::Capture { server, on, sent, lost } => {
+            let server = server.map_or("none (`server` in [capture])".into(), |server| format!("udp {server}"));
+            let on = if on { "on" } else { "off" };
+            Ok(format!("capture {on}\n  server {server}\n  sent   {sent}\n  lost   {lost}\n"))
+        }
+        Answer::Refused(why) => bail!(why),
+        other => bail!("the service answered another question: {other:?}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::edge::metrics::{Metrics, Names};
+    use crate::edge::{Clock, testing::Folder};
+    use crate::ids::CallId;
+    use std::io::Read;
+    use tokio::runtime::Runtime;
+
+    struct Bench {
+        folder: Folder,
+        tap: Arc<Tap>,
+        runtime: Runtime,
+        server: std::net::UdpSocket,
+        _metrics: Metrics,
+    }
+
+    fn bench(with_server: bool) -> Bench {
+        let runtime = Runtime::new().unwrap();
+        let clock = Clock::start();
+        let metrics = Metrics::new(clock, &Names::default());
+        let tap = Tap::new(clock, metrics.capture.clone());
+        let server = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let to = with_server.then(|| server.local_addr().unwrap());
+        let homer = Arc::new(Homer::new(tap.clone(), to, 2001, runtime.handle().clone()));
+        let folder = Folder::new();
+        listen(folder.path(), tap.clone(), homer, runtime.handle());
+        Bench { folder, tap, runtime, server, _metrics: metrics }
+    }
+
+    fn send(tap: &Tap, start: &str, method: &str, call: Option<CallId>) {
+        let text = format!(
+            "{start}\r\nVia: SIP/2.0/UDP 127.0.0.1:9;branch=z9hG4bK1\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:a@b>\r\n\
+             Call-ID: c\r\nCSeq: 1 {method}\r\nMax-Forwards: 70\r\nAuthorization: Digest response=\"secret\"\r\n\
+             Content-Length: 0\r\n\r\n"
+        );
+        let (local, remote) = ("127.0.0.1:5060".parse().unwrap(), "127.0.0.1:9".parse().unwrap());
+        let hop = Hop { transport: Transport::Udp, local, remote, connection: None };
+        let message = Message::parse(text.as_bytes()).unwrap();
+        if start.starts_with("SIP/2.0") {
+            tap.sent(&crate::sip::Transmit { hop, bytes: text.into_bytes() }, |_| call);
+        } else {
+            tap.received(hop, &message);
+        }
+    }
+
+    #[test]
+    fn a_call_is_told_from_its_invite_to_its_end_without_credentials() {
+        let bench = bench(false);
+        let question = Question::Trace { who: Some("100".into()) };
+        let mut answers = ask(bench.folder.path(), &question).unwrap();
+        let mut next = || answers.next().expect("an answer").unwrap();
+        assert!(matches!(next(), Answer::Watching));
+        send(&bench.tap, "INVITE sip:999@b SIP/2.0", "INVITE", None);
+        send(&bench.tap, "INVITE sip:100@b SIP/2.0", "INVITE", None);
+        send(&bench.tap, "SIP/2.0 100 Trying", "INVITE", Some(CallId(1)));
+        bench.tap.ended(CallId(2));
+        bench.tap.ended(CallId(1));
+        send(&bench.tap, "SIP/2.0 200 OK", "BYE", None);
+        for start in ["INVITE sip:100@b", "SIP/2.0 100", "SIP/2.0 200 OK"] {
+            let Answer::Message(line) = next() else { panic!("no message") };
+            assert!(line.text.starts_with(start) && !line.text.contains("secret"), "{}", line.text);
+            assert!(line.captured().is_some());
+        }
+        assert!(matches!(next(), Answer::Over));
+        assert!(answers.next().is_none());
+    }
+
+    #[test]
+    fn capture_is_switched_on_and_off_while_running() {
+        let bench = bench(true);
+        let folder = bench.folder.path();
+        let told = |on| capture(folder, on).unwrap();
+        let server = bench.server.local_addr().unwrap();
+        assert_eq!(told(None), format!("capture off\n  server udp {server}\n  sent   0\n  lost   0\n"));
+        assert!(told(Some(true)).starts_with("capture on\n") && told(Some(true)).starts_with("capture on\n"));
+        let mut packet = [0; 2000];
+        bench.server.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        // The task that sends may not listen yet.
+        bench.server.set_nonblocking(true).unwrap();
+        let end = std::time::Instant::now() + Duration::from_secs(5);
+        let length = loop {
+            send(&bench.tap, "INVITE sip:100@b SIP/2.0", "INVITE", None);
+            match bench.server.recv(&mut packet) {
+                Ok(length) => break length,
+                Err(_) => assert!(std::time::Instant::now() < end, "nothing came"),
+            }
+        };
+        assert!(packet.starts_with(b"HEP3") && !packet[..length].windows(6).any(|part| part == b"secret"));
+        assert!(told(Some(false)).starts_with("capture off\n"));
+        while bench.server.recv(&mut packet).is_ok() {}
+        send(&bench.tap, "INVITE sip:100@b SIP/2.0", "INVITE", None);
+        assert!(bench.server.recv(&mut packet).is_err(), "nothing is sent any more");
+    }
+
+    #[test]
+    fn what_cannot_be_is_said() {
+        let bench = bench(false);
+        let folder = bench.folder.path();
+        let error = capture(folder, Some(true)).unwrap_err().to_string();
+        assert!(error.contains("write `server` into [capture]"), "{error}");
+        assert!(capture(folder, None).unwrap().contains("server none"));
+        let error = trace(&folder.join("away"), None, false, || ()).unwrap_err().to_string();
+        assert!(error.contains("away/control") && error.contains("--config"), "{error}");
+        let mode = std::fs::metadata(socket(folder)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+
+        let mut stream = SyncStream::connect(socket(folder)).unwrap();
+        stream.write_all(b"what?\n").unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        assert!(text.contains("no question that vaxel knows"), "{text}");
+
+        let asked = Question::Trace { who: None };
+        let mut watching: Vec<_> = (0..OPERATORS_MAX).map(|_| ask(folder, &asked).unwrap()).collect();
+        for answers in &mut watching {
+            assert!(matches!(answers.next(), Some(Ok(Answer::Watching))));
+        }
+        let error = trace(folder, None, false, || ()).unwrap_err().to_string();
+        assert!(error.contains("8 others watch already"), "{error}");
+        drop(watching);
+        drop(bench.runtime);
+    }
+
+    #[test]
+    fn a_peer_s_words_move_no_cursor() {
+        assert_eq!(indented("a\u{1b}[2J\r\nb\n"), "    a?[2J\n    b\n");
+    }
+}

@@ -1,0 +1,239 @@
+//! Where operators look at SIP while it passes: off, it costs one look at a flag per message.
+//!
+//! Whoever listens has a queue of its own with a bound; what does not fit is lost to that listener alone, counted, and
+//! said to them. Calls never wait for it.
+
+use super::Clock;
+use super::metrics::Capture;
+use crate::ids::CallId;
+use crate::sip::capture::Captured;
+use crate::sip::{Hop, Message, Method, Transmit};
+use crate::time::Time;
+use prometheus::IntCounter;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::mpsc;
+
+/// Messages that may wait for one listener.
+const PLACES: usize = 4096;
+
+/// Call-IDs of which it is known to which call they belong. At the bound new ones are not learnt: their messages lack the
+/// name of the call.
+const KNOWN_MAX: usize = 100_000;
+
+#[derive(Debug)]
+pub(super) enum Tapped {
+    Message(Box<Captured>),
+    Ended(CallId),
+}
+
+/// Shared by the sockets and the engine's thread.
+pub(super) struct Tap {
+    pub clock: Clock,
+    is_on: AtomicBool,
+    state: Mutex<State>,
+    pub counts: Capture,
+}
+
+#[derive(Default)]
+struct State {
+    last: u64,
+    listeners: BTreeMap<u64, Place>,
+    known: HashMap<String, CallId>,
+    /// The Call-IDs of each call in `known`.
+    dialogs: HashMap<CallId, Vec<String>>,
+}
+
+struct Place {
+    queue: mpsc::Sender<Arc<Tapped>>,
+    lost: Arc<AtomicU64>,
+    counted: IntCounter,
+}
+
+/// Hears every message until it is dropped.
+pub(super) struct Listener {
+    id: u64,
+    tap: Arc<Tap>,
+    queue: mpsc::Receiver<Arc<Tapped>>,
+    lost: Arc<AtomicU64>,
+}
+
+impl Tap {
+    pub fn new(clock: Clock, counts: Capture) -> Arc<Tap> {
+        Arc::new(Tap { clock, is_on: AtomicBool::new(false), state: Mutex::default(), counts })
+    }
+
+    /// `lost`: counts what this listener is too slow for.
+    pub fn listen(self: &Arc<Tap>, lost: IntCounter) -> Listener {
+        let (queue, heard) = mpsc::channel(PLACES);
+        let mut state = self.state();
+        state.last += 1;
+        let (id, mine) = (state.last, Arc::new(AtomicU64::new(0)));
+        state.listeners.insert(id, Place { queue, lost: mine.clone(), counted: lost });
+        self.is_on.store(true, Ordering::Relaxed);
+        Listener { id, tap: self.clone(), queue: heard, lost: mine }
+    }
+
+    pub fn received(&self, hop: Hop, message: &Message) {
+        if self.is_on() {
+            self.state().take(self.clock.now(), hop, true, message.clone(), |_| None);
+        }
+    }
+
+    /// `call_of`: asked for the call of an INVITE's Call-ID that is not known yet.
+    pub fn sent(&self, transmit: &Transmit, call_of: impl FnOnce(&str) -> Option<CallId>) {
+        // What is no message is a keep-alive.
+        if self.is_on()
+            && let Ok(message) = Message::parse(&transmit.bytes)
+        {
+            self.state().take(self.clock.now(), transmit.hop, false, message, call_of);
+        }
+    }
+
+    pub fn ended(&self, call: CallId) {
+        if self.is_on() {
+            let mut state = self.state();
+            for call_id in state.dialogs.remove(&call).unwrap_or_default() {
+                state.known.remove(&call_id);
+            }
+            state.tell(Tapped::Ended(call));
+        }
+    }
+
+    fn is_on(&self) -> bool {
+        self.is_on.load(Ordering::Relaxed)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn take(
+        &mut self,
+        at: Time,
+        hop: Hop,
+        is_received: bool,
+        message: Message,
+        call_of: impl FnOnce(&str) -> Option<CallId>,
+    ) {
+        let headers = message.headers();
+        let is_of_invite = matches!(headers.cseq(), Ok((_, Method::Invite)));
+        let call = headers.call_id().ok().and_then(|call_id| {
+            let known = self.known.get(call_id).copied();
+            known.or_else(|| {
+                let call = call_of(call_id).filter(|_| is_of_invite && self.known.len() < KNOWN_MAX)?;
+                self.known.insert(call_id.to_owned(), call);
+                self.dialogs.entry(call).or_default().push(call_id.to_owned());
+                Some(call)
+            })
+        });
+        self.tell(Tapped::Message(Box::new(Captured::new(at, hop, is_received, call, message))));
+    }
+
+    fn tell(&mut self, tapped: Tapped) {
+        let tapped = Arc::new(tapped);
+        for place in self.listeners.values() {
+            // Closed: it is on its way out.
+            if let Err(mpsc::error::TrySendError::Full(_)) = place.queue.try_send(tapped.clone()) {
+                place.lost.fetch_add(1, Ordering::Relaxed);
+                place.counted.inc();
+            }
+        }
+    }
+}
+
+impl Listener {
+    /// The next message, or the end of a call.
+    pub async fn next(&mut self) -> Arc<Tapped> {
+        self.queue.recv().await.expect("the tap holds the other end until this is dropped")
+    }
+
+    /// How many were lost since this was asked last.
+    pub fn lost(&self) -> u64 {
+        self.lost.swap(0, Ordering::Relaxed)
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        let mut state = self.tap.state();
+        state.listeners.remove(&self.id);
+        if state.listeners.is_empty() {
+            self.tap.is_on.store(false, Ordering::Relaxed);
+            state.known.clear();
+            state.dialogs.clear();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::edge::metrics::{Metrics, Names};
+    use crate::sip::Transport;
+
+    fn invite(call_id: &str) -> Transmit {
+        let hop = Hop {
+            transport: Transport::Udp,
+            local: "127.0.0.1:5060".parse().unwrap(),
+            remote: "127.0.0.1:9".parse().unwrap(),
+            connection: None,
+        };
+        let text = format!(
+            "INVITE sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:9;branch=z9hG4bK1\r\nFrom: <sip:a@b>;tag=1\r\n\
+             To: <sip:a@b>\r\nCall-ID: {call_id}\r\nCSeq: 1 INVITE\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n"
+        );
+        Transmit { hop, bytes: text.into_bytes() }
+    }
+
+    fn tap() -> (Arc<Tap>, Metrics) {
+        let clock = Clock::start();
+        let metrics = Metrics::new(clock, &Names::default());
+        (Tap::new(clock, metrics.capture.clone()), metrics)
+    }
+
+    async fn call_of_next(listener: &mut Listener) -> Option<CallId> {
+        match &*listener.next().await {
+            Tapped::Message(captured) => captured.call,
+            Tapped::Ended(_) => panic!("an end"),
+        }
+    }
+
+    #[tokio::test]
+    async fn messages_carry_their_call_once_it_is_known_until_it_ends() {
+        let (tap, _metrics) = tap();
+        tap.sent(&invite("a"), |_| panic!("nobody listens"));
+        let mut listener = tap.listen(tap.counts.trace_lost.clone());
+        let message = Message::parse(&invite("a").bytes).unwrap();
+        tap.received(invite("a").hop, &message);
+        assert_eq!(call_of_next(&mut listener).await, None);
+        tap.sent(&invite("a"), |call_id| (call_id == "a").then_some(CallId(1)));
+        assert_eq!(call_of_next(&mut listener).await, Some(CallId(1)));
+        tap.received(invite("a").hop, &message);
+        assert_eq!(call_of_next(&mut listener).await, Some(CallId(1)));
+        tap.ended(CallId(1));
+        assert!(matches!(&*listener.next().await, Tapped::Ended(CallId(1))));
+        tap.received(invite("a").hop, &message);
+        assert_eq!(call_of_next(&mut listener).await, None);
+        drop(listener);
+        assert!(!tap.is_on() && tap.state().known.is_empty());
+    }
+
+    #[tokio::test]
+    async fn who_does_not_keep_up_loses_messages_alone_and_is_told() {
+        let (tap, metrics) = tap();
+        let slow = tap.listen(tap.counts.trace_lost.clone());
+        let mut quick = tap.listen(tap.counts.server_lost.clone());
+        for _ in 0..PLACES + 3 {
+            tap.sent(&invite("a"), |_| None);
+            quick.next().await;
+        }
+        assert_eq!((slow.lost(), slow.lost(), quick.lost()), (3, 0, 0));
+        let text = metrics.text();
+        assert!(text.contains(r#"vaxel_capture_lost_total{listener="trace"} 3"#), "{text}");
+        assert!(text.contains(r#"vaxel_capture_lost_total{listener="server"} 0"#), "{text}");
+    }
+}

@@ -1,0 +1,287 @@
+//! Messages as operators look at them: without secrets, followed call by call, packed for a capture server.
+
+use super::{Hop, Message, Method, Transport};
+use crate::ids::CallId;
+use crate::time::Time;
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
+
+/// Stands where credentials stood.
+pub const HIDDEN: &str = "(not shown)";
+
+/// Headers that carry credentials, or an answer to them (RFC 3261 §20.6, §20.7, §20.28).
+const SECRET: [&str; 3] = ["Authorization", "Proxy-Authorization", "Authentication-Info"];
+
+/// A message that came or went.
+#[derive(Clone, Debug)]
+pub struct Captured {
+    pub at: Time,
+    pub hop: Hop,
+    pub is_received: bool,
+    /// The call it belongs to, where that was known at `at`: never for the INVITE by which one begins.
+    pub call: Option<CallId>,
+    message: Message,
+}
+
+impl Captured {
+    /// Credentials are not kept.
+    pub fn new(at: Time, hop: Hop, is_received: bool, call: Option<CallId>, mut message: Message) -> Captured {
+        let headers = message.headers_mut();
+        for name in SECRET {
+            if headers.has(name) {
+                headers.remove(name);
+                headers.push(name, HIDDEN);
+            }
+        }
+        Captured { at, hop, is_received, call, message }
+    }
+
+    /// Without credentials.
+    pub fn message(&self) -> &Message {
+        &self.message
+    }
+
+    /// From where it came and where it went.
+    pub fn ends(&self) -> (SocketAddr, SocketAddr) {
+        let Hop { local, remote, .. } = self.hop;
+        if self.is_received { (remote, local) } else { (local, remote) }
+    }
+}
+
+/// One call among many: takes the messages of all its dialogs, and says when it is over.
+#[derive(Debug, Default)]
+pub struct Follow {
+    /// A number, a name or a Call-ID that the first INVITE must have; `None`: the next call, whichever it is.
+    who: Option<String>,
+    call: Option<CallId>,
+    dialogs: BTreeSet<String>,
+    /// The INVITE was refused before it became a call.
+    is_refused: bool,
+}
+
+/// Call-IDs of one call: its legs, also those that rang in vain. More are not followed.
+pub const DIALOGS_MAX: usize = 1000;
+
+impl Follow {
+    pub fn new(who: Option<String>) -> Follow {
+        Follow { who, ..Follow::default() }
+    }
+
+    /// Whether it belongs to the call that is followed. The first INVITE that fits begins it.
+    pub fn takes(&mut self, captured: &Captured) -> bool {
+        let message = captured.message();
+        let Ok(call_id) = message.headers().call_id() else { return false };
+        let is_known = self.dialogs.contains(call_id);
+        let is_next_leg = self.call.is_some() && captured.call == self.call && self.dialogs.len() < DIALOGS_MAX;
+        let is_first = self.dialogs.is_empty() && self.begins(captured);
+        if !(is_known || is_next_leg || is_first) {
+            return false;
+        }
+        if !is_known {
+            self.dialogs.insert(call_id.to_owned());
+        }
+        self.call = self.call.or(captured.call);
+        if let Message::Response(response) = message
+            && self.call.is_none()
+            && matches!(message.headers().cseq(), Ok((_, Method::Invite)))
+        {
+            self.is_refused |= response.code >= 300 && ![401, 407].contains(&response.code);
+        }
+        true
+    }
+
+    fn begins(&self, captured: &Captured) -> bool {
+        let Message::Request(request) = captured.message() else { return false };
+        let to = request.headers.to();
+        if !captured.is_received || request.method != Method::Invite || to.as_ref().is_ok_and(|to| to.tag().is_some()) {
+            return false;
+        }
+        let Some(who) = &self.who else { return true };
+        let users = [request.headers.from_().ok(), to.ok()].into_iter().flatten().map(|name| name.uri);
+        let mut users = users.chain([request.uri.clone()]);
+        users.any(|uri| uri.user() == Some(who)) || request.headers.call_id() == Ok(who)
+    }
+
+    /// Nothing of it was seen yet.
+    pub fn is_waiting(&self) -> bool {
+        self.dialogs.is_empty()
+    }
+
+    /// `ended`: a call that is over. True when that is this one, or it never became one.
+    pub fn is_over(&self, ended: Option<CallId>) -> bool {
+        self.is_refused && self.call.is_none() || self.call.is_some() && self.call == ended
+    }
+}
+
+/// The largest payload of a datagram over IPv4 (RFC 768, RFC 791).
+const DATAGRAM_MAX: usize = 65_507;
+
+/// The datagram that a capture server (Homer and its kin) takes: HEP version 3, as its public specification has it.
+/// `agent`: the number by which the server knows this vaxel. `None`: too large for a datagram.
+pub fn hep(captured: &Captured, agent: u32) -> Option<Vec<u8>> {
+    let (from, to) = captured.ends();
+    let mut out = b"HEP3\0\0".to_vec();
+    let mut chunk = |kind: u16, value: &[u8]| {
+        // Vendor 0: the chunks of the specification.
+        out.extend([0, 0]);
+        out.extend(kind.to_be_bytes());
+        out.extend(u16::try_from(value.len() + 6).ok()?.to_be_bytes());
+        out.extend(value);
+        Some(())
+    };
+    chunk(1, &[if from.is_ipv4() { 2 } else { 10 }])?;
+    chunk(2, &[if captured.hop.transport == Transport::Udp { 17 } else { 6 }])?;
+    for (address, v4, v6) in [(from, 3, 5), (to, 4, 6)] {
+        match address.ip() {
+            IpAddr::V4(ip) => chunk(v4, &ip.octets())?,
+            IpAddr::V6(ip) => chunk(v6, &ip.octets())?,
+        }
+    }
+    chunk(7, &from.port().to_be_bytes())?;
+    chunk(8, &to.port().to_be_bytes())?;
+    let micros = captured.at.as_micros();
+    chunk(9, &u32::try_from(micros / 1_000_000).ok()?.to_be_bytes())?;
+    chunk(10, &u32::try_from(micros % 1_000_000).ok()?.to_be_bytes())?;
+    // SIP.
+    chunk(11, &[1])?;
+    chunk(12, &agent.to_be_bytes())?;
+    if let Some(call) = captured.call {
+        chunk(17, call.to_string().as_bytes())?;
+    }
+    chunk(15, &captured.message.to_bytes())?;
+    let length = u16::try_from(out.len()).ok().filter(|length| usize::from(*length) <= DATAGRAM_MAX)?;
+    out[4..6].copy_from_slice(&length.to_be_bytes());
+    Some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CALL: CallId = CallId(7);
+
+    fn hop(remote: &str) -> Hop {
+        let (local, remote) = ("127.0.0.1:5060".parse().unwrap(), remote.parse().unwrap());
+        Hop { transport: Transport::Udp, local, remote, connection: None }
+    }
+
+    fn captured(is_received: bool, call: Option<CallId>, start: &str, call_id: &str, more: &str) -> Captured {
+        let method = if start.starts_with("SIP/2.0") { "INVITE" } else { start.split(' ').next().unwrap() };
+        let text = format!(
+            "{start}\r\nVia: SIP/2.0/UDP 127.0.0.1:9;branch=z9hG4bK1\r\nFrom: <sip:4711@a.example>;tag=1\r\n\
+             To: <sip:100@b.example>\r\nCall-ID: {call_id}\r\nCSeq: 1 {method}\r\n{more}Content-Length: 0\r\n\r\n"
+        );
+        let message = Message::parse(text.as_bytes()).unwrap();
+        Captured::new(Time::from_micros(1_500_000), hop("127.0.0.1:9"), is_received, call, message)
+    }
+
+    fn invite(call_id: &str) -> Captured {
+        captured(true, None, "INVITE sip:100@127.0.0.1 SIP/2.0", call_id, "")
+    }
+
+    #[test]
+    fn credentials_are_not_kept() {
+        let secrets = "Authorization: Digest username=\"anna\", response=\"0123\"\r\nproxy-authorization: Digest\r\n \
+            response=\"4567\"\r\nAuthorization: Digest response=\"89ab\"\r\nAuthentication-Info: rspauth=\"cdef\"\r\n";
+        let text = captured(true, None, "REGISTER sip:b.example SIP/2.0", "1", secrets).message().to_bytes();
+        let text = String::from_utf8(text).unwrap();
+        for secret in ["0123", "4567", "89ab", "cdef", "Digest"] {
+            assert!(!text.contains(secret), "{text}");
+        }
+        assert_eq!(text.matches(HIDDEN).count(), 3, "{text}");
+        assert!(text.contains("Call-ID: 1\r\n"), "{text}");
+    }
+
+    #[test]
+    fn a_call_is_followed_from_its_first_invite_over_all_its_legs() {
+        let mut follow = Follow::new(Some("100".into()));
+        let other = captured(true, None, "OPTIONS sip:100@127.0.0.1 SIP/2.0", "o", "");
+        assert!(!follow.takes(&other) && follow.is_waiting());
+        assert!(follow.takes(&invite("a")) && !follow.is_waiting());
+        assert!(!follow.takes(&invite("b")), "one call at a time");
+        assert!(follow.takes(&captured(false, Some(CALL), "SIP/2.0 100 Trying", "a", "")));
+        assert!(
+            follow.takes(&captured(false, Some(CALL), "INVITE sip:anna@127.0.0.1 SIP/2.0", "c", "")),
+            "a leg of it"
+        );
+        assert!(
+            follow.takes(&captured(true, None, "SIP/2.0 486 Busy Here", "c", "")),
+            "whose answers are not labelled"
+        );
+        assert!(!follow.takes(&captured(false, Some(CallId(8)), "INVITE sip:anna@127.0.0.1 SIP/2.0", "d", "")));
+        assert!(!follow.is_over(None) && !follow.is_over(Some(CallId(8))) && follow.is_over(Some(CALL)));
+    }
+
+    #[test]
+    fn what_never_became_a_call_is_over_when_it_is_refused() {
+        let mut follow = Follow::new(None);
+        assert!(follow.takes(&invite("a")));
+        assert!(follow.takes(&captured(false, None, "SIP/2.0 401 Unauthorized", "a", "")) && !follow.is_over(None));
+        assert!(follow.takes(&invite("a")), "with credentials");
+        assert!(follow.takes(&captured(false, None, "SIP/2.0 404 Not Found", "a", "")) && follow.is_over(None));
+    }
+
+    #[test]
+    fn a_call_is_named_by_caller_callee_or_call_id() {
+        for (who, fits) in [("100", true), ("4711", true), ("abc@x", true), ("10", false), ("sip", false)] {
+            assert_eq!(Follow::new(Some(who.into())).takes(&invite("abc@x")), fits, "{who}");
+        }
+        let within = captured(true, None, "INVITE sip:100@127.0.0.1 SIP/2.0", "a", "").message().to_bytes();
+        let within = String::from_utf8(within).unwrap().replace("<sip:100@b.example>", "<sip:100@b.example>;tag=2");
+        let within = Message::parse(within.as_bytes()).unwrap();
+        let within = Captured::new(Time::EPOCH, hop("127.0.0.1:9"), true, None, within);
+        assert!(!Follow::new(None).takes(&within), "a call that runs already");
+    }
+
+    /// The chunks of a HEP 3 packet, read apart from how they were written.
+    fn chunks(packet: &[u8]) -> Vec<(u16, Vec<u8>)> {
+        assert_eq!(&packet[..4], b"HEP3");
+        assert_eq!(usize::from(u16::from_be_bytes([packet[4], packet[5]])), packet.len());
+        let (mut at, mut found) = (6, Vec::new());
+        while at < packet.len() {
+            let word = |i: usize| u16::from_be_bytes([packet[at + i], packet[at + i + 1]]);
+            assert_eq!(word(0), 0, "vendor");
+            let length = usize::from(word(4));
+            found.push((word(2), packet[at + 6..at + length].to_vec()));
+            at += length;
+        }
+        found
+    }
+
+    #[test]
+    fn a_capture_server_is_told_who_when_and_what() {
+        let sent = captured(false, Some(CALL), "SIP/2.0 100 Trying", "a", "");
+        let found = chunks(&hep(&sent, 2001).unwrap());
+        let bytes = |kind: u16| found.iter().find(|(k, _)| *k == kind).map(|(_, value)| &value[..]);
+        assert_eq!((bytes(1), bytes(2)), (Some(&[2][..]), Some(&[17][..])));
+        assert_eq!((bytes(3), bytes(7)), (Some(&[127, 0, 0, 1][..]), Some(&5060_u16.to_be_bytes()[..])));
+        assert_eq!((bytes(4), bytes(8)), (Some(&[127, 0, 0, 1][..]), Some(&9_u16.to_be_bytes()[..])));
+        assert_eq!((bytes(9), bytes(10)), (Some(&[0, 0, 0, 1][..]), Some(&500_000_u32.to_be_bytes()[..])));
+        assert_eq!((bytes(11), bytes(12)), (Some(&[1][..]), Some(&2001_u32.to_be_bytes()[..])));
+        assert_eq!(bytes(17), Some(&b"call-7"[..]));
+        assert_eq!(bytes(15), Some(&sent.message().to_bytes()[..]));
+
+        let mut received = invite("b");
+        received.hop = Hop { transport: Transport::Tls, ..hop("[2001:db8::1]:5061") };
+        received.hop.local = "[2001:db8::2]:5061".parse().unwrap();
+        let found = chunks(&hep(&received, 1).unwrap());
+        let kinds: Vec<u16> = found.iter().map(|(kind, _)| *kind).collect();
+        assert_eq!(kinds, [1, 2, 5, 6, 7, 8, 9, 10, 11, 12, 15]);
+        assert_eq!((&found[0].1[..], &found[1].1[..], found[2].1[15], found[3].1[15]), (&[10][..], &[6][..], 1, 2));
+    }
+
+    #[test]
+    fn what_fits_into_no_datagram_is_not_packed() {
+        let mut large = invite("a");
+        let body = |size: usize| vec![b'x'; size];
+        let Message::Request(request) = &mut large.message else { panic!("a request") };
+        request.set_body("text/plain", body(65_000));
+        assert!(hep(&large, 1).is_some());
+        let Message::Request(request) = &mut large.message else { panic!("a request") };
+        request.set_body("text/plain", body(65_400));
+        assert!(hep(&large, 1).is_none());
+        let Message::Request(request) = &mut large.message else { panic!("a request") };
+        request.set_body("text/plain", body(70_000));
+        assert!(hep(&large, 1).is_none());
+    }
+}
