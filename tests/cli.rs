@@ -113,7 +113,7 @@ fn readme_block(language: &str, mark: &str) -> String {
 #[test]
 fn the_shortest_useful_file_of_the_readme_is_good() {
     let folder = scratch("readme");
-    std::fs::write(folder.join("vaxel.toml"), readme_block("toml", "[[numbers]]")).expect("a file");
+    std::fs::write(folder.join("vaxel.toml"), readme_block("toml", "# an address of your machine")).expect("a file");
     let (good, _, err) = run(&folder, &["check"]);
     assert!(!good && err.contains("secrets/anna cannot be read"), "the secret is not made yet: {err}");
     let made = Command::new("sh").current_dir(&folder).args(["-c", &readme_block("sh", "secrets/anna")]).status();
@@ -125,7 +125,7 @@ fn the_shortest_useful_file_of_the_readme_is_good() {
 #[test]
 fn a_built_in_flow_that_lacks_its_queue_says_what_to_do() {
     let folder = scratch("built-in-flow");
-    let file = readme_block("toml", "[[numbers]]").replace("\"support\"", "\"help\"");
+    let file = readme_block("toml", "# an address of your machine").replace("\"support\"", "\"help\"");
     std::fs::write(folder.join("vaxel.toml"), file.replace("password_file", "# ")).expect("a file");
     let (good, _, err) = run(&folder, &["check"]);
     assert!(!good && err.contains("there is no queue `support`") && err.contains("--> built-in main.yaml:"), "{err}");
