@@ -16,6 +16,7 @@ use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
 use vaxel::media::Codec;
+use vaxel::rtp::event::{DigitReader, Event};
 use vaxel::rtp::{packet, rtcp};
 use vaxel::sdp::{Capabilities, Negotiator, Session};
 use vaxel::sip::digest::{Challenge, Credentials};
@@ -23,7 +24,7 @@ use vaxel::sip::gate::{self, Gate};
 use vaxel::sip::headers::Headers;
 use vaxel::sip::stream::{Frame, Framer};
 use vaxel::sip::{
-    Authenticator, Endpoint, Hop, Message, NameAddr, Reason, Settings, Transport, Uri, Via, session_timer,
+    Authenticator, Endpoint, Hop, Message, NameAddr, Reason, Replaces, Settings, Transport, Uri, Via, session_timer,
 };
 use vaxel::stun;
 use vaxel::time::{Duration, Time};
@@ -87,7 +88,7 @@ fn uri() {
 
 #[test]
 fn headers() {
-    const NAMES: [&str; 20] = [
+    const NAMES: [&str; 21] = [
         "Via",
         "From",
         "To",
@@ -108,6 +109,7 @@ fn headers() {
         "Refer-To",
         "Referred-By",
         "P-Asserted-Identity",
+        "Replaces",
     ];
     run("headers", |bytes| {
         let text = String::from_utf8_lossy(bytes);
@@ -121,6 +123,10 @@ fn headers() {
         }
         if let Some(reason) = Reason::parse(&text) {
             assert_eq!(Reason::parse(&reason.to_string()).map(|reason| reason.to_string()), Some(reason.to_string()));
+        }
+        if let Some(replaces) = Replaces::parse(&text) {
+            let written = replaces.to_string();
+            assert_eq!(Replaces::parse(&written), Some(replaces), "{written}");
         }
         let mut headers = Headers::new();
         NAMES.iter().for_each(|name| headers.push(name, text.as_ref()));
@@ -137,6 +143,7 @@ fn headers() {
         drop((
             headers.content_type(),
             headers.reason(),
+            headers.replaces(),
             session_timer::SessionExpires::of(&headers),
             session_timer::min_se(&headers),
         ));
@@ -278,7 +285,14 @@ fn stun() {
 
 #[test]
 fn media() {
+    let mut digits = DigitReader::default();
     run("media", |bytes| {
+        if let Some(event) = Event::read(bytes) {
+            assert_eq!(Event::read(&event.bytes()), Some(event));
+            let timestamp = bytes.last_chunk().map_or(0, |last| u32::from_be_bytes(*last));
+            assert!(digits.read(timestamp, event).is_none_or(|code| code == event.code));
+            assert_eq!(digits.read(timestamp, event), None, "once");
+        }
         if let Ok(packet) = packet::Packet::read(bytes) {
             assert!(bytes.get(packet.payload).is_some(), "the payload lies within");
         }
