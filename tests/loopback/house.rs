@@ -15,7 +15,7 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 /// Two agents, one queue, and a trunk whose calls come from 127.0.0.2 and ::1.
 const SETTINGS: &str = r#"
     [sip]
-    listen = ["udp:127.0.0.1:0", "tcp:127.0.0.1:0", "udp:[::1]:0", "tcp:[::1]:0"]
+    listen = ["udp:127.0.0.1:0", "tcp:127.0.0.1:0", "udp:[::1]:0", "tcp:[::1]:0", "ws:127.0.0.1:0"]
     keep_alive = "1s"
     [http]
     listen = "127.0.0.1:0"

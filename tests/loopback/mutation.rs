@@ -1,5 +1,6 @@
 //! Damaged messages by the thousand, from a fixed seed. `MUTATIONS=1000000 cargo test --release --test loopback mutation --
-//! --nocapture` is the whole of it; without the variable it is a fiftieth. Over UDP and TCP; not over WebSocket yet.
+//! --nocapture` is the whole of it; without the variable it is a fiftieth. Over UDP, TCP and WebSocket;
+//! each connection has to end.
 
 #[path = "../fuzz/mutator.rs"]
 mod mutator;
@@ -10,8 +11,9 @@ use crate::house::{carrier, metrics};
 use crate::person::connect;
 use crate::program::Program;
 use mutator::{Random, mutate};
-use std::io::Write;
-use std::net::{IpAddr, Ipv4Addr, UdpSocket};
+use std::collections::VecDeque;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpStream, UdpSocket};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 use vaxel::sip::Transport::{Tcp, Udp};
@@ -23,6 +25,8 @@ const STRANGER: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 77));
 const TRUNK: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 78));
 /// Messages between two control requests; as many as surely fit the socket's buffer.
 const BATCH: usize = 50;
+/// Connections that are let be before their end is looked for: what broke one is answered for half a second.
+const ENDING: usize = 150;
 
 fn seeds(asker: &Asker) -> Vec<Vec<u8>> {
     let sdp = "v=0\r\no=- 1 1 IN IP4 127.0.0.2\r\ns=-\r\nc=IN IP4 127.0.0.2\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0 8 101\r\n\
@@ -67,6 +71,51 @@ fn seeds(asker: &Asker) -> Vec<Vec<u8>> {
     seeds.into_iter().map(String::into_bytes).collect()
 }
 
+/// As a browser would write it, under a mask that changes nothing.
+fn frame(kind: u8, payload: &[u8]) -> Vec<u8> {
+    let length = match payload.len() {
+        short @ 0..126 => vec![0x80 | short as u8],
+        long => [&[0x80 | 126][..], &u16::try_from(long).expect("shorter than a datagram").to_be_bytes()].concat(),
+    };
+    [&[0x80 | kind][..], &length, &[0; 4], payload].concat()
+}
+
+/// Five messages over one connection: damaged within their frames, or with their frames, or before the upgrade.
+fn over_websocket(random: &mut Random, from: IpAddr, to: SocketAddr, seeds: &[Vec<u8>], few: &[Vec<u8>]) -> TcpStream {
+    let head = b"GET /sip HTTP/1.1\r\nHost: vaxel\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: sip\r\n\r\n";
+    let manner = random.below(5);
+    let mut bytes = if manner == 0 { mutate(random, &[head.to_vec()]) } else { head.to_vec() };
+    for message in few {
+        let kind = 1 + random.below(2) as u8;
+        bytes.extend(match manner {
+            1 => {
+                let kind = random.below(16) as u8;
+                let sound = frame(kind, &seeds[random.below(seeds.len())][..]);
+                mutate(random, &[sound])
+            }
+            _ => frame(kind, message),
+        });
+    }
+    let mut stream = connect(from, to);
+    // It may be cut in the middle.
+    drop(stream.write_all(&bytes));
+    stream
+}
+
+/// The other side has closed it, or does so soon.
+fn ends(mut stream: TcpStream) {
+    stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a time-out can be set");
+    loop {
+        match stream.read(&mut [0; 4096]) {
+            Ok(0) => return,
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => return,
+            Err(error) => panic!("a connection does not end: {error}"),
+        }
+    }
+}
+
 fn kilobytes(program: &Program) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", program.process.id())).expect("it lives");
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("Linux says so");
@@ -84,23 +133,34 @@ fn damaged_messages_harm_nobody_and_leave_nothing() {
     let trunk = UdpSocket::bind((TRUNK, 0)).expect("a port");
     // Nobody reads the answers; the system drops what is too much.
     let (mut times, mut before, mut sent) = (Vec::new(), 0, 0);
+    let (mut ending, mut ended) = (VecDeque::new(), 0);
     let began = Instant::now();
     while sent < wanted {
         // The kinds of senders: over UDP a stranger mostly, a trunk now and then (what it sends the switchboard keeps for half a
-        // minute), over TCP both.
+        // minute), over TCP and WebSocket both.
         let kinds = random.below(20);
         let mut bytes: Vec<_> = (0..BATCH).map(|_| mutate(&mut random, &seeds)).collect();
         match kinds {
             0 => bytes.iter().for_each(|bytes| drop(trunk.send_to(bytes, program.sip))),
-            1 | 2 => {
-                let home = if kinds == 1 { TRUNK } else { STRANGER };
+            1..5 => {
+                let home = if kinds % 2 == 1 { TRUNK } else { STRANGER };
                 // Most break the stream, so each connection carries a few.
                 for few in bytes.chunks_mut(5) {
-                    let mut stream = connect(home, program.tcp);
-                    // It may be cut in the middle.
-                    for bytes in few {
-                        drop(stream.write_all(bytes));
-                    }
+                    let stream = if kinds > 2 {
+                        over_websocket(&mut random, home, program.ws, &seeds, few)
+                    } else {
+                        let mut stream = connect(home, program.tcp);
+                        // It may be cut in the middle.
+                        drop(stream.write_all(&few.concat()));
+                        stream
+                    };
+                    // It may have been closed already.
+                    drop(stream.shutdown(Shutdown::Write));
+                    ending.push_back(stream);
+                }
+                while ending.len() > ENDING {
+                    ending.pop_front().into_iter().for_each(ends);
+                    ended += 1;
                 }
             }
             _ => bytes.iter().for_each(|bytes| drop(stranger.send_to(bytes, program.sip))),
@@ -116,12 +176,14 @@ fn damaged_messages_harm_nobody_and_leave_nothing() {
             before = kilobytes(&program);
         }
     }
+    ended += ending.len();
+    ending.into_iter().for_each(ends);
     let took = began.elapsed();
     let grown = kilobytes(&program).saturating_sub(before);
     times.sort_by(f64::total_cmp);
     let at = |part: f64| times[((times.len() - 1) as f64 * part) as usize];
     println!(
-        "{sent} damaged messages in {:.1} s; {} control answers: median {:.2} ms, 99 % {:.2} ms, longest {:.2} ms; memory +{:.1} MB of {:.1} MB",
+        "{sent} damaged messages in {:.1} s; {} control answers: median {:.2} ms, 99 % {:.2} ms, longest {:.2} ms; memory +{:.1} MB of {:.1} MB; {ended} connections ended",
         took.as_secs_f64(),
         times.len(),
         at(0.5),
@@ -136,6 +198,7 @@ fn damaged_messages_harm_nobody_and_leave_nothing() {
     assert!(scraped[r#"vaxel_sip_errors_total{reason="malformed"}"#] > 0.1 * sent as f64, "they arrived");
     assert!(at(0.95) < 100.0);
     assert!(grown < 30 * 1024, "{grown} kB more than before");
+    assert!(ended > wanted / 100 && scraped["vaxel_sip_connections"] == 0.0, "{ended} ended");
     // The connections are gone, and who is right is served.
     let mut phone = Asker::new(Tcp, HERE, program.tcp);
     assert_eq!(phone.sign(&Ask::new("REGISTER", "sip:vaxel", "bjorn"), "bjorn", "correct horse").code, 200);

@@ -12,6 +12,7 @@ pub struct Program {
     pub process: Child,
     pub sip: SocketAddr,
     pub tcp: SocketAddr,
+    pub ws: SocketAddr,
     pub http: SocketAddr,
     /// Held open: who started it may still want to read.
     _said: BufReader<ChildStdout>,
@@ -45,6 +46,7 @@ impl Program {
         Program {
             sip: after("udp "),
             tcp: after("tcp "),
+            ws: after("ws "),
             http: after("http://"),
             process,
             _said: lines,
