@@ -4,6 +4,18 @@
 //! fails and says for what; nothing is left out in silence. rsip never reads bytes from the network here: it refuses
 //! too much of what peers rightly send (see [`unreadable`]).
 //!
+//! ```
+//! use vaxel::sip::{Message, Method, Request};
+//!
+//! let ours = Message::Request(Request::new(Method::Options, "sip:anna@pbx.example;transport=tcp".parse().unwrap()));
+//! let theirs = rsip::SipMessage::try_from(&ours).unwrap();
+//! assert_eq!(Message::try_from(&theirs).unwrap(), ours);
+//!
+//! let nobody = Message::Request(Request::new(Method::Options, "tel:+46850000000".parse().unwrap()));
+//! let why = rsip::SipMessage::try_from(&nobody).unwrap_err();
+//! assert_eq!(why.to_string(), "rsip has no place for the URI tel:+46850000000: it has no URIs but sip and sips");
+//! ```
+//!
 //! Two things differ in form and mean the same:
 //!
 //! - `Content-Length` is a header for rsip; for us it is the length of the body. It is written for rsip, and checked and
@@ -11,7 +23,7 @@
 //! - rsip keeps no reason phrase for the codes that it names. The named code stands for the standard phrase; another
 //!   phrase goes as `StatusCode::Other`. When rsip reads bytes itself, the phrase of such a code is lost.
 
-use super::headers::Headers;
+use super::headers::{Headers, name::known};
 use super::message::{Message, Request, Response, reason_phrase};
 use super::method::Method;
 use super::uri::{Host, SipUri, Uri};
@@ -34,6 +46,8 @@ pub enum Untranslatable {
     Version(String),
     #[error("status code {0} is not between 100 and 699")]
     Code(u16),
+    #[error("{0:?} is no reason phrase")]
+    Reason(String),
     #[error("{0:?} is no header line")]
     Header(String),
     #[error("Content-Length says {said}, and the body has {has} bytes")]
@@ -69,6 +83,7 @@ impl TryFrom<&Response> for ::rsip::Response {
     type Error = Untranslatable;
 
     fn try_from(response: &Response) -> Result<::rsip::Response, Untranslatable> {
+        check_reason(&response.reason)?;
         let named = ::rsip::StatusCode::from(response.code);
         let is_named = !matches!(named, ::rsip::StatusCode::Other(..));
         let status_code = if is_named && response.reason == reason_phrase(response.code) {
@@ -136,6 +151,7 @@ impl TryFrom<&::rsip::Response> for Response {
             ::rsip::StatusCode::Other(_, reason) => reason.as_str(),
             _ => reason_phrase(code),
         };
+        check_reason(reason)?;
         Ok(Response {
             code,
             reason: reason.to_string(),
@@ -286,7 +302,7 @@ fn headers_of_rsip(message: &impl HasHeaders, body: &[u8]) -> Result<Headers, Un
         let no_line = || Untranslatable::Header(line.clone());
         let (name, value) = line.split_once(':').ok_or_else(no_line)?;
         let value = value.trim_matches([' ', '\t']);
-        if name.eq_ignore_ascii_case("Content-Length") {
+        if known(name) == Some("Content-Length") {
             if value.parse() != Ok(body.len()) {
                 return Err(Untranslatable::Length { said: value.to_string(), has: body.len() });
             }
@@ -298,6 +314,12 @@ fn headers_of_rsip(message: &impl HasHeaders, body: &[u8]) -> Result<Headers, Un
         headers.push(name, value);
     }
     Ok(headers)
+}
+
+/// Whether it can stand on the wire as it is.
+fn check_reason(reason: &str) -> Result<(), Untranslatable> {
+    let ends_line = reason.contains(|c: char| c.is_ascii_control() && c != '\t');
+    if ends_line { Err(Untranslatable::Reason(reason.to_string())) } else { Ok(()) }
 }
 
 fn check_version(version: &::rsip::Version) -> Result<(), Untranslatable> {
@@ -383,10 +405,17 @@ mod tests {
         assert_eq!(Request::try_from(&other).unwrap_err().to_string(), says);
         let mut other = good;
         other.headers.push(::rsip::Header::Other("X".into(), "a\r\nVia: forged".into()));
+        let mut short = other.clone();
+        short.headers = vec![::rsip::Header::Other("l".into(), "7".into())].into();
+        let says = "Content-Length says 7, and the body has 0 bytes";
+        assert_eq!(Request::try_from(&short).unwrap_err().to_string(), says);
         let says = r#""X: a\r\nVia: forged" is no header line"#;
         assert_eq!(Request::try_from(&other).unwrap_err().to_string(), says);
         let odd = ::rsip::Response { status_code: ::rsip::StatusCode::Other(99, "x".into()), ..Default::default() };
         assert_eq!(Response::try_from(&odd).unwrap_err().to_string(), "status code 99 is not between 100 and 699");
+        let forged = ::rsip::StatusCode::Other(299, "x\r\nVia: y".into());
+        let odd = ::rsip::Response { status_code: forged, ..Default::default() };
+        assert_eq!(Response::try_from(&odd).unwrap_err().to_string(), r#""x\r\nVia: y" is no reason phrase"#);
     }
 
     /// What is left of a message when rsip read it from bytes.
@@ -399,7 +428,85 @@ mod tests {
         message
     }
 
+    /// What rsip lets be built, whether it is sound or not.
+    fn theirs() -> impl Strategy<Value = ::rsip::SipMessage> {
+        let word = "[a-zA-Z0-9.+_~-]{1,8}";
+        let odd = "[ -~]{0,8}|[a-z\r\n:;@<>\"%=?é ]{0,6}";
+        let text = || prop_oneof![6 => word, 1 => odd];
+        let host = prop_oneof![
+            text().prop_map(|name| ::rsip::Host::Domain(name.into())),
+            any::<std::net::Ipv4Addr>().prop_map(|ip| ::rsip::Host::IpAddr(ip.into())),
+            any::<std::net::Ipv6Addr>().prop_map(|ip| ::rsip::Host::IpAddr(ip.into())),
+        ];
+        let param = prop_oneof![
+            Just(Param::Lr),
+            Just(Param::Transport(::rsip::Transport::Tls)),
+            (text(), proptest::option::of(text()))
+                .prop_map(|(name, value)| Param::Other(name.into(), value.map(Into::into))),
+        ];
+        let scheme = prop_oneof![
+            6 => Just(Some(Scheme::Sip)),
+            2 => Just(Some(Scheme::Sips)),
+            1 => text().prop_map(|other| Some(Scheme::Other(other))),
+            1 => Just(None),
+        ];
+        let auth = proptest::option::of((text(), proptest::option::of(text())));
+        let uri = (scheme, auth, host, proptest::option::of(any::<u16>()), proptest::collection::vec(param, 0..3));
+        let uri = uri.prop_map(|(scheme, auth, host, port, params)| ::rsip::Uri {
+            scheme,
+            auth: auth.map(|(user, password)| Auth { user, password }),
+            host_with_port: HostWithPort { host, port: port.map(Into::into) },
+            params,
+            headers: Vec::new(),
+        });
+        let header = prop_oneof![
+            text().prop_map(|value| ::rsip::Header::Subject(value.into())),
+            ("[lL]|X-[a-z]{1,4}|X[ -~]{1,4}", text()).prop_map(|(name, value)| ::rsip::Header::Other(name, value)),
+        ];
+        let headers = proptest::collection::vec(header, 0..4);
+        let body = prop_oneof![Just(Vec::new()), proptest::collection::vec(any::<u8>(), 1..9)];
+        (any::<bool>(), uri, 0_u16..800, text(), headers, body, any::<bool>()).prop_map(
+            |(is_request, uri, code, reason, headers, body, has_length)| {
+                let needed = vec![
+                    ::rsip::Header::Via("SIP/2.0/UDP h;branch=z9hG4bK1".into()),
+                    ::rsip::Header::From("<sip:a@h>;tag=1".into()),
+                    ::rsip::Header::To("<sip:b@h>".into()),
+                    ::rsip::Header::CallId("1".into()),
+                    ::rsip::Header::CSeq("1 OPTIONS".into()),
+                ];
+                let mut headers: ::rsip::Headers = needed.into_iter().chain(headers).collect::<Vec<_>>().into();
+                if has_length {
+                    headers.push(::rsip::Header::ContentLength((body.len() as u32).into()));
+                }
+                let version = ::rsip::Version::V2;
+                if is_request {
+                    let method = ::rsip::Method::Options;
+                    ::rsip::Request { method, uri, version, headers, body }.into()
+                } else {
+                    let named = ::rsip::StatusCode::from(code);
+                    let status_code = match named {
+                        ::rsip::StatusCode::Other(..) => ::rsip::StatusCode::Other(code, reason),
+                        named => named,
+                    };
+                    ::rsip::Response { status_code, version, headers, body }.into()
+                }
+            },
+        )
+    }
+
     proptest! {
+        #[test]
+        fn what_comes_over_goes_back_and_can_be_sent(theirs in theirs()) {
+            // What is refused here says why; what is taken is a message that we can write and read.
+            let Ok(ours) = Message::try_from(&theirs) else { return Ok(()) };
+            prop_assert_eq!(Message::parse(&ours.to_bytes()).map_err(|bad| bad.to_string()), Ok(ours.clone()));
+            match ::rsip::SipMessage::try_from(&ours) {
+                Ok(again) => prop_assert_eq!(Message::try_from(&again), Ok(ours)),
+                Err(why @ Untranslatable::Uri { .. }) => prop_assert!(unreadable(&ours).is_some(), "{}", why),
+                Err(why) => return Err(TestCaseError::fail(why.to_string())),
+            }
+        }
+
         #[test]
         fn what_goes_over_comes_back_the_same(message in message()) {
             match there_and_back(&message) {
