@@ -120,6 +120,7 @@ fn each_fault_has_its_answer_with_what_would_have_been_right() {
         (by_hand("INFO", 1, "1"), 481, None),
         (by_hand("UPDATE", 1, "1"), 481, None),
         (by_hand("CANCEL", 1, "1"), 481, None),
+        (by_hand("NOTIFY", 1, "1"), 481, None),
     ] {
         let mut peer = Peer::new(Settings::default());
         let responses = peer.receive(&request);
@@ -130,6 +131,8 @@ fn each_fault_has_its_answer_with_what_would_have_been_right() {
         }
         assert_eq!(peer.events.len(), 0, "{code}");
         assert_eq!(peer.endpoint.usages(), 0, "{code}");
+        // Anybody can write what belongs to no dialog of ours.
+        assert_eq!(peer.endpoint.transactions(), usize::from(code != 481), "{request:?}");
     }
 }
 
