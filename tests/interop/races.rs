@@ -120,3 +120,41 @@ fn an_answer_that_crosses_our_cancel_waits_for_bye_and_nobody_is_left_busy() {
     server.wait_for_metric("vaxel_agents{state=\"ready\"}", 1.0, SOON);
     server.wait_for_metric("vaxel_agents{state=\"busy\"}", 0.0, SOON);
 }
+
+#[test]
+fn a_phone_that_described_itself_before_it_was_picked_up_need_not_do_so_again() {
+    let folder = Folder::new("described-early");
+    let server = Server::start(&folder);
+    let phone = Sound::with(BJORN, Codec::Pcmu, DESK);
+    let play = Play::at(DESK, "registers", server.sip);
+    let home = play.home;
+    let register = Script::new("bjorn", "bjorn").registers_signed("bjorn-secret").gets(200);
+    Sipp::play(&folder, &play, &register).finish(END);
+    server.wait_for_metric("vaxel_agents{state=\"ready\"}", 1.0, SOON);
+    let callee = Script::new("bjorn", "bjorn")
+        .gets_and_keeps("INVITE")
+        .describes_kept(Offer::at(phone.port()))
+        .gets_request("PRACK")
+        .answers("200 OK")
+        .accepts_kept_as_described()
+        .gets_request("ACK")
+        .waits_for_bye();
+    let callee = Sipp::play(&folder, &Play { name: "describes", home, ..play }, &callee);
+    let sound = Sound::new(CALLER);
+    let caller = Script::new("+46701234567", "101")
+        .invites(Offer::at(sound.port()))
+        .gets(200)
+        .acknowledges()
+        .reaches("talk")
+        .hangs_up()
+        .gets(200);
+    let mut caller = Sipp::play(&folder, &Play::new("calls", server.sip), &caller);
+    caller.wait_until("talk", SOON);
+    sound.wait_for_tone(BJORN, 1000);
+    phone.wait_for_tone(CALLER, 1000);
+    caller.go_on();
+    caller.finish(END);
+    callee.finish(END);
+    let record = &server.contacts(1)[0];
+    assert_eq!((&record["ended_by"], list(record, "talks").len()), (&"caller".into(), 1), "{record}");
+}

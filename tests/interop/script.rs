@@ -292,10 +292,25 @@ impl Script {
 
     /// Accepts the INVITE that was kept.
     pub fn accepts_kept(self, answer: Offer) -> Script {
-        let [via, from, to, cseq] = KEPT.map(|name| format!("{name}:[${name}]"));
-        let contact = self.contact();
-        let headers = format!("{via}\n{from}\n{to};tag=[pid]b\n{cseq}\n{contact}{SDP}");
+        let headers = self.of_kept() + SDP;
         self.send_answer("200 OK", headers, &answer.text())
+    }
+
+    fn of_kept(&self) -> String {
+        let [via, from, to, cseq] = KEPT.map(|name| format!("{name}:[${name}]"));
+        format!("{via}\n{from}\n{to};tag=[pid]b\n{cseq}\n{}", self.contact())
+    }
+
+    /// Answers the INVITE that was kept provisionally, with a description, and wants that acknowledged (RFC 3262).
+    pub fn describes_kept(self, answer: Offer) -> Script {
+        let headers = self.of_kept() + "Require: 100rel\nRSeq: 17\n" + SDP;
+        self.send_answer("183 Session Progress", headers, &answer.text())
+    }
+
+    /// Accepts the INVITE that was kept as it was described before, and does not say so again.
+    pub fn accepts_kept_as_described(self) -> Script {
+        let headers = self.of_kept();
+        self.send_answer("200 OK", headers, "")
     }
 
     /// Accepts the last INVITE, and repeats who wants to stay in the path.
