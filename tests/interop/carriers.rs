@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 pub const END: Duration = Duration::from_secs(30);
 /// Where the world outside the carrier is.
-const OUTSIDE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 3));
+pub const OUTSIDE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 3));
 
 /// Answers one call, and waits until the other side hangs up.
 pub fn answers(folder: &Folder, name: &str, home: SocketAddr, server: SocketAddr, sound: &Sound) -> Sipp {
@@ -73,11 +73,18 @@ fn a_call_out_goes_past_a_silent_and_a_refusing_carrier_to_the_one_that_takes_it
     taking.finish(END);
 }
 
-/// A carrier's edge: its settings are in `carrier.cfg`.
-struct Kamailio(Child);
+/// Kamailio with settings of this project.
+pub struct Kamailio(Child);
 
 impl Kamailio {
-    fn start(folder: &Folder, at: SocketAddr, outside: SocketAddr) -> Kamailio {
+    /// A carrier's edge.
+    fn edge(folder: &Folder, at: SocketAddr, outside: SocketAddr) -> Kamailio {
+        let defines = [format!("LISTEN=udp:{at}"), format!("OUTSIDE=\"sip:{outside}\"")];
+        Kamailio::start(folder, "tests/interop/carrier.cfg", &defines)
+    }
+
+    /// `settings`: a file, from the root of the project.
+    pub fn start(folder: &Folder, settings: &str, defines: &[String]) -> Kamailio {
         let log = std::fs::File::create(folder.path().join("kamailio.log")).expect("a log");
         let modules = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib"]
             .map(|lib| format!("{lib}/kamailio/modules/"));
@@ -85,8 +92,8 @@ impl Kamailio {
         let modules = modules.expect("Kamailio is not installed: tests/run installs it (Debian: kamailio)");
         let child = Command::new("kamailio")
             .args(["-DD", "-E", "-M", "4", "-m", "32"])
-            .args(["-f", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/interop/carrier.cfg")])
-            .args(["-A", &format!("LISTEN=udp:{at}"), "-A", &format!("OUTSIDE=\"sip:{outside}\"")])
+            .args(["-f", &format!("{}/{settings}", env!("CARGO_MANIFEST_DIR"))])
+            .args(defines.iter().flat_map(|define| ["-A", define]))
             .args(["-A", &format!("MODULES=\"{modules}\"")])
             .args(["-w", &folder.path().to_string_lossy()])
             .args(["-Y", &folder.path().to_string_lossy()])
@@ -115,7 +122,7 @@ impl Drop for Kamailio {
 fn kamailio_registers_us_asks_for_the_password_and_stays_in_the_path_both_ways() {
     let folder = Folder::new("kamailio");
     let (edge, outside) = (SocketAddr::from(([127, 0, 0, 1], free_port())), SocketAddr::new(OUTSIDE, free_port()));
-    let _kamailio = Kamailio::start(&folder, edge, outside);
+    let _kamailio = Kamailio::edge(&folder, edge, outside);
     let trunks = format!(
         "[{{ name = \"carrier\", to = \"udp:{edge}\", takes = [\"+\"], domain = \"carrier.example\", register = \"1m\", \
          probe = \"5s\", account = {{ user = \"46850000\", password = \"between us\", realm = \"carrier.example\" }} }}]"
@@ -162,4 +169,36 @@ fn kamailio_registers_us_asks_for_the_password_and_stays_in_the_path_both_ways()
     let late = Script::new("+46701234567", "100").invites(Offer::at(9)).gets(404).acknowledges_refusal();
     let late = Sipp::play(&folder, &Play { name: "late", server: edge, home: outside, tcp: false }, &late);
     late.finish(END);
+}
+
+#[test]
+fn an_edge_that_forks_to_us_twice_brings_one_call() {
+    let folder = Folder::new("forks");
+    let (edge, outside) = (SocketAddr::from(([127, 0, 0, 1], free_port())), SocketAddr::new(OUTSIDE, free_port()));
+    let _kamailio = Kamailio::edge(&folder, edge, outside);
+    let trunks = format!(
+        "[{{ name = \"carrier\", to = \"udp:{edge}\", takes = [\"+\"], domain = \"carrier.example\", register = \"1m\", \
+         account = {{ user = \"46850000\", password = \"between us\", realm = \"carrier.example\" }} }}]"
+    );
+    let server = Server::start_with(&folder, &[("VAXEL_TRUNKS", &trunks)]);
+    server.wait_for_metric("vaxel_trunk_registered{trunk=\"carrier\"}", 1.0, END);
+    let refused = || server.metric("vaxel_sip_messages_total{direction=\"sent\",kind=\"4xx\"}").expect("a count");
+    let before = refused();
+    // The edge sends what this caller sends by two branches, both to us.
+    let play = Play { name: "twice", server: edge, home: outside, tcp: false };
+    let calls = Script::new("twice", "100")
+        .routed()
+        .invites(Offer::at(9))
+        .gets(200)
+        .acknowledges()
+        .reaches("talk")
+        .hangs_up()
+        .gets(200);
+    let mut caller = Sipp::play(&folder, &play, &calls);
+    caller.wait_until("talk", SOON);
+    assert_eq!(refused(), before + 1.0, "the other branch is told 482");
+    caller.go_on();
+    caller.finish(END);
+    assert_eq!(server.contacts(1).len(), 1);
+    assert_eq!(server.metric("vaxel_calls_total{trunk=\"carrier\"}"), Some(1.0));
 }
