@@ -13,6 +13,8 @@ pub struct Baresip {
     child: Child,
     folder: PathBuf,
     control: TcpStream,
+    /// Where it is called by TLS.
+    pub tls: u16,
 }
 
 pub struct Options<'a> {
@@ -84,7 +86,7 @@ impl Baresip {
         let control = SocketAddr::from(([127, 0, 0, 1], control));
         let control = wait_for("baresip's control port", Duration::from_secs(10), || TcpStream::connect(control).ok());
         control.set_read_timeout(Some(Duration::from_millis(50))).expect("a socket option");
-        Baresip { child, folder, control }
+        Baresip { child, folder, control, tls: sip + 1 }
     }
 
     /// Gives a command of baresip's menu: `hangup` hangs up or refuses, `accept` answers.

@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 
 /// Certificates of one authority, each in a file with its key: `own.pem` for 127.0.0.1, and one for each of `names`.
-fn certify(folder: &Folder, authority: &str, names: &[&str]) {
+pub fn certify(folder: &Folder, authority: &str, names: &[&str]) {
     let mut params = CertificateParams::new([]).expect("no names");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.distinguished_name.push(DnType::CommonName, format!("authority {authority} of a test"));

@@ -1,11 +1,13 @@
 //! Carriers by name: dnsmasq is their DNS.
 
+use crate::baresip::{Baresip, Options};
 use crate::carriers::{END, answers};
+use crate::certificates::certify;
 use crate::script::Script;
 use crate::server::{Folder, Server, free_port, wait_for};
 use crate::sipp::{Play, Sipp};
 use crate::sound::{Ear, Sound};
-use crate::{ANNA, CALLER, SOON, agent};
+use crate::{ANNA, CALLER, SOON, agent, heard_tone};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -141,4 +143,60 @@ fn a_server_that_refuses_is_left_at_once_and_a_carrier_that_moves_is_found_again
     anna.wait_for("CALL_ESTABLISHED", SOON);
     anna.command("hangup");
     taking.finish(END);
+}
+
+#[test]
+fn a_carrier_by_sips_is_called_by_tls_and_must_have_the_certificate_of_its_name() {
+    let folder = Folder::new("sips");
+    certify(&folder, "ca.pem", &["127.0.0.1", "carrier.test", "sbc.carrier.test"]);
+    let (port, tls) = (free_port(), free_port());
+    let number = "+4687000";
+    let carrier = |server: &Server, certificate: &str| {
+        let tone = Some(CALLER);
+        let options = Options { user: number, password: "none", answers: "auto", tone, transport: "tls" };
+        Baresip::start_certified(&folder, server.sip, &options, certificate)
+    };
+    let (udp, dns_at) = (free_port(), format!("127.0.0.1:{port}"));
+    let listen = format!("udp:127.0.0.1:{udp},tls:127.0.0.1:{tls}");
+    let variables = [
+        ("VAXEL_SIP__LISTEN", listen.as_str()),
+        ("VAXEL_SIP__TLS__CERTIFICATE", "127.0.0.1.pem"),
+        ("VAXEL_SIP__TLS__KEY", "127.0.0.1.pem"),
+        ("VAXEL_SIP__TLS__CA", "ca.pem"),
+        ("VAXEL_DNS__SERVERS", &dns_at),
+        ("VAXEL_TRUNKS", "[{ name = \"carrier\", to = \"sips:carrier.test\", takes = [\"+\"] }]"),
+    ];
+    let mut server = Server::start_with(&folder, &variables);
+    server.sip.set_port(udp);
+    let mut anna = agent(&folder, &server, "anna", "auto", "udp");
+
+    // Whom DNS leads to has a good certificate, but not that of the carrier.
+    let zone = |at: u16| {
+        let srv = format!("--srv-host=_sips._tcp.carrier.test,sbc.carrier.test,{at},0,0");
+        vec![srv, "--host-record=sbc.carrier.test,127.0.0.1".to_owned()]
+    };
+    let other = carrier(&server, "sbc.carrier.test.pem");
+    let dns = Dns::start(&folder, port, &zone(other.tls));
+    server.wait_for_metric(TARGETS, 1.0, END);
+    anna.dial(number);
+    server.wait_for_metric("vaxel_sip_errors_total{reason=\"untrusted_certificate\"}", 1.0, SOON);
+    server.wait_for_metric("vaxel_trunk_failures_total{trunk=\"carrier\"}", 1.0, SOON);
+    anna.wait_for("CALL_CLOSED", SOON);
+    drop(other);
+
+    let right = carrier(&server, "carrier.test.pem");
+    drop(dns);
+    let _dns = Dns::start(&folder, port, &zone(right.tls));
+    let found = format!("tls:127.0.0.1:{}", right.tls);
+    wait_for("the move to be seen", END, || {
+        std::fs::read_to_string(folder.path().join("log")).ok()?.contains(&found).then_some(())
+    });
+    anna.dial(number);
+    anna.wait_for("CALL_ESTABLISHED", SOON);
+    wait_for("both to hear each other", SOON, || {
+        let (a, c) = (heard_tone(&anna.heard(), CALLER), heard_tone(&right.heard(), ANNA));
+        (a >= 1000 && c >= 1000).then_some(())
+    });
+    anna.command("hangup");
+    server.wait_for_metric("vaxel_trunk_calls{trunk=\"carrier\"}", 0.0, SOON);
 }
