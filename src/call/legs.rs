@@ -32,6 +32,9 @@ use std::sync::Arc;
 /// What we offer, best first.
 const CODECS: [Codec; 2] = [Codec::Pcmu, Codec::Pcma];
 
+/// Places that one redirection may name.
+const TARGETS_MAX: usize = 10;
+
 /// A leg to be rung.
 #[derive(Clone, Debug)]
 pub struct Dial {
@@ -67,8 +70,10 @@ pub enum LegEnd {
 /// Why a leg that we dialled was not answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LegFailure {
-    /// The final answer's code, other than 5xx.
+    /// The final answer's code, other than 3xx and 5xx.
     Refused(u16),
+    /// It is to be tried at these places instead, the best first; 10 at most.
+    Redirected(Vec<Uri>),
     /// The peer, or something on the way, cannot do it now (5xx).
     Unavailable {
         code: u16,
@@ -93,6 +98,11 @@ pub enum Event {
     },
     /// The phone that we dialled rings. Said once.
     Ringing {
+        leg: LegId,
+    },
+    /// There is something to be heard from who we dialled, before any answer: a ringing tone, an announcement. Stands for
+    /// `Ringing` too; may be said again.
+    Early {
         leg: LegId,
     },
     /// Who we dialled asked for a password in this realm, for which the leg's account is not; `Failed` follows.
@@ -155,6 +165,8 @@ enum State {
     Arrived {
         body: Vec<u8>,
         stream: Option<media::Stream>,
+        /// It hears something before the answer.
+        early: bool,
     },
     /// Waits for its port, then dials.
     Opening(Box<Dial>),
@@ -210,15 +222,35 @@ impl Legs {
 
     /// Tells the caller of an arrived leg that somebody is being rung (180).
     pub fn ring(&mut self, now: Time, leg: LegId, endpoint: &mut Endpoint) {
-        if let Some(Leg { invite: Some(invite), state: State::Arrived { .. }, .. }) = self.legs.get(&leg) {
+        // Who hears something already need not be told to make a ringing tone (RFC 3960 §3.1).
+        if let Some(Leg { invite: Some(invite), state: State::Arrived { early: false, .. }, .. }) = self.legs.get(&leg)
+        {
             endpoint.ring(now, *invite, 180, Vec::new());
         }
+    }
+
+    /// Lets the caller of an arrived leg hear what comes before the answer (183 with a description). What the caller says is
+    /// not listened to until then: nobody has taken the call. False: the caller cannot hear yet, or does already.
+    pub fn hear_early(&mut self, now: Time, leg: LegId, endpoint: &mut Endpoint) -> bool {
+        let Some(Leg { invite: Some(invite), state: State::Arrived { body, stream: Some(stream), early }, .. }) =
+            self.legs.get_mut(&leg)
+        else {
+            return false;
+        };
+        if *early || !matches!(stream.direction, Direction::SendRecv | Direction::SendOnly) {
+            return false;
+        }
+        *early = true;
+        endpoint.ring(now, *invite, 183, body.clone());
+        let stream = media::Stream { direction: Direction::SendOnly, ..stream.clone() };
+        self.media.push_back(Command::Configure { leg, stream });
+        true
     }
 
     /// Answers an arrived leg; does nothing otherwise. True if it was answered by this.
     pub fn answer(&mut self, now: Time, leg: LegId, endpoint: &mut Endpoint) -> bool {
         let Some(l) = self.legs.get_mut(&leg) else { return false };
-        let (State::Arrived { body, stream }, Some(invite)) = (&mut l.state, l.invite) else { return false };
+        let (State::Arrived { body, stream, .. }, Some(invite)) = (&mut l.state, l.invite) else { return false };
         endpoint.accept(now, invite, std::mem::take(body));
         if let Some(stream) = stream.take() {
             self.media.push_back(Command::Configure { leg, stream });
@@ -315,20 +347,16 @@ impl Legs {
                 self.end(id, end);
             }
             sip::Event::Confirmed { id, body } => self.confirmed(now, id, &body, endpoint),
-            sip::Event::Progress { id, .. } => {
-                if let Some((leg, l)) = self.of(id)
-                    && let State::Inviting { rings, .. } = &mut l.state
-                    && !std::mem::replace(rings, true)
-                {
-                    self.events.push_back(Event::Ringing { leg });
-                }
-            }
+            sip::Event::Progress { id, body, .. } => self.progressed(id, &body),
             sip::Event::Answered { id, response } => self.answered(now, id, &response.body, endpoint),
             sip::Event::Failed { id, failure } => {
                 let failure = match failure {
                     Failure::Response(response) if response.code / 100 == 5 => {
                         let retry_after = response.headers.retry_after().filter(|_| response.code == 503);
                         LegFailure::Unavailable { code: response.code, retry_after }
+                    }
+                    Failure::Response(response) if response.code / 100 == 3 => {
+                        LegFailure::Redirected(elsewhere(&response.headers))
                     }
                     Failure::Response(response) => LegFailure::Refused(response.code),
                     Failure::Timeout => LegFailure::Timeout,
@@ -417,13 +445,13 @@ impl Legs {
         match std::mem::replace(&mut l.state, State::Closing) {
             State::Incoming { offer } if offer.is_empty() => {
                 let body = sdp.offer(Direction::SendRecv);
-                l.state = State::Arrived { body, stream: None };
+                l.state = State::Arrived { body, stream: None, early: false };
                 self.events.push_back(Event::Arrived { leg });
             }
             State::Incoming { offer } => match sdp.answer(&offer, Direction::SendRecv) {
                 Ok(Answer { body, stream }) => {
                     l.held = is_held(stream.direction);
-                    l.state = State::Arrived { body, stream: Some(stream) };
+                    l.state = State::Arrived { body, stream: Some(stream), early: false };
                     self.events.push_back(Event::Arrived { leg });
                 }
                 Err(refusal) => {
@@ -498,6 +526,23 @@ impl Legs {
                 endpoint.bye(now, id, Some("SIP;cause=488;text=\"Not Acceptable Here\""));
                 self.fail(leg, LegFailure::BadAnswer(refusal));
             }
+        }
+    }
+
+    fn progressed(&mut self, id: InviteId, answer: &[u8]) {
+        let Some((leg, l)) = self.of(id) else { return };
+        let State::Inviting { rings, .. } = &mut l.state else { return };
+        let first = !std::mem::replace(rings, true);
+        let stream = l.sdp.as_ref().filter(|_| !answer.is_empty()).and_then(|sdp| sdp.preview(answer).ok());
+        match stream.filter(|stream| matches!(stream.direction, Direction::SendRecv | Direction::RecvOnly)) {
+            // Heard, and told nothing: until somebody answers there is nobody to talk with.
+            Some(stream) => {
+                let stream = media::Stream { direction: Direction::RecvOnly, ..stream };
+                self.media.push_back(Command::Configure { leg, stream });
+                self.events.push_back(Event::Early { leg });
+            }
+            None if first => self.events.push_back(Event::Ringing { leg }),
+            None => {}
         }
     }
 
@@ -588,6 +633,17 @@ impl Legs {
             self.events.push_back(Event::Closed { leg, quality });
         }
     }
+}
+
+/// The Contacts of a 3xx, the best first (RFC 3261 §8.1.3.4).
+fn elsewhere(headers: &Headers) -> Vec<Uri> {
+    let preference = |contact: &sip::NameAddr| {
+        contact.params.get("q").and_then(|q| q.parse::<f32>().ok()).map_or(1000, |q| (q.clamp(0.0, 1.0) * 1e3) as u16)
+    };
+    let mut contacts = headers.contacts().unwrap_or_default();
+    contacts.sort_by_key(|contact| std::cmp::Reverse(preference(contact)));
+    contacts.truncate(TARGETS_MAX);
+    contacts.into_iter().map(|contact| contact.uri).collect()
 }
 
 /// The peer does not want to hear us.

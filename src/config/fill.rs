@@ -106,6 +106,7 @@ impl Config {
             },
             numbering: self.numbering.clone(),
             identity: self.identity.clone(),
+            redirects: self.sip.redirects,
             numbers: numbers.collect(),
             queues: self.queues.clone(),
             agents: agents.collect(),

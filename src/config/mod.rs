@@ -24,6 +24,7 @@ use crate::acd::{AgentSettings, QueueSettings};
 use crate::engine::directory::Pattern;
 use crate::engine::identity::{self, Passed};
 use crate::engine::numbering::{Dialect, Numbering};
+use crate::engine::redirects::Redirects;
 use crate::engine::settings::{Caps, Network};
 use crate::media::Ringback;
 use crate::sip::digest::Algorithm;
@@ -89,6 +90,8 @@ pub struct Sip {
     pub registration_max: Duration,
     /// How often a phone behind NAT is asked whether it is there; zero: never.
     pub keep_alive: Duration,
+    /// Where who is called may send a call.
+    pub redirects: Redirects,
     /// After this a peer that is silent is gone, where the transport can tell; 2 s – 2 min.
     pub connection_loss: Duration,
     pub tls: Tls,
@@ -421,6 +424,7 @@ impl Config {
                 registration_min: seconds(sip, "registration_min", 1, 86_400),
                 registration_max: seconds(sip, "registration_max", 1, 7 * 86_400),
                 keep_alive: seconds(sip, "keep_alive", 0, 600),
+                redirects: sip.optional("redirects").unwrap_or_default(),
                 connection_loss: seconds(sip, "connection_loss", 2, 120),
                 websocket: section(sip, "websocket", |websocket| WebSocket { origins: origins(websocket) }),
                 tls: section(sip, "tls", |tls| Tls {

@@ -80,6 +80,7 @@ quoted! {
     super::numbers::Prefix: r#"up to 8 digits such as "00", or "none""#,
     super::numbers::CountryCode: r#"up to 3 digits such as "46", or "none""#,
     crate::engine::numbering::Bare: r#""unchanged", "national" or "international""#,
+    crate::engine::redirects::Redirects: r#""none", "inside" or "outside""#,
     crate::engine::identity::Passed: r#""diversion", "history-info" or "user-to-user""#,
     crate::engine::numbering::Form: r#""e164", "digits", "international" or "national""#,
     crate::engine::directory::Pattern: r#"what is dialled, such as "100", "+46812345XX", "+4681234500-49" or "+46812345...""#,

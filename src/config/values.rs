@@ -1,6 +1,7 @@
 //! The kinds of value a setting can have beyond numbers and text.
 
 use crate::engine::identity::Passed;
+use crate::engine::redirects::Redirects;
 use crate::engine::settings::Network;
 use crate::media::Ringback;
 use crate::sip::locate::Destination;
@@ -223,6 +224,18 @@ impl FromStr for Network {
                 .ok_or(format!("`/{prefix}` is no prefix length from 0 to {widest}"))?,
         };
         Ok(Network { address, prefix })
+    }
+}
+
+impl FromStr for Redirects {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Redirects, String> {
+        match text {
+            "none" => Ok(Redirects::None),
+            "inside" => Ok(Redirects::Inside),
+            "outside" => Ok(Redirects::Outside),
+            _ => Err(String::new()),
+        }
     }
 }
 

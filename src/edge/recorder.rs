@@ -196,6 +196,9 @@ fn log(event: &CallEvent, failures: &Throttle, foreign: &Throttle) {
             }
         }
         What::LegSilent { call, leg, .. } => tracing::warn!(%call, %leg, "no sound comes from this leg"),
+        What::Redirected { call, by, to } => {
+            tracing::info!(%call, by = &**by, followed = to.is_some(), "wants to have the call elsewhere");
+        }
         What::NoWayOut { call, reason } => tracing::warn!(%call, reason = &**reason, "no trunk could take the call"),
         What::Trunk { trunk, news } => log_trunk(trunk, news, event.at, foreign),
         other => tracing::debug!(event = ?other),

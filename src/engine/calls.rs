@@ -33,6 +33,9 @@ pub(super) struct Call {
     /// The display name the caller sent.
     pub name: String,
     pub identity: Identity,
+    /// How often it was sent elsewhere by who was called, and the last agent whose phone did so.
+    pub redirects: u8,
+    pub redirected_by: Option<AgentId>,
     pub to: String,
     /// The trunk's name, or `agent`.
     pub trunk: Arc<str>,
@@ -280,6 +283,7 @@ impl Engine {
             call.served = call.run.is_some().then_some(served);
         }
         call.stage = Stage::Talking(talk);
+        (call.redirects, call.redirected_by) = (0, None);
         call.play = None;
         if !is_transfer {
             self.tell_flow(now, id, FlowInput::Connected);

@@ -15,6 +15,7 @@ impl Engine {
         match event {
             call::Event::Arrived { leg } => self.on_arrived(now, leg),
             call::Event::Ringing { leg } => self.on_ringing(now, leg),
+            call::Event::Early { leg } => self.on_early(now, leg),
             call::Event::OtherRealm { leg, realm } => self.on_other_realm(now, leg, realm),
             call::Event::Answered { leg } => self.on_answered(now, leg),
             call::Event::Failed { leg, failure } => self.on_failed(now, leg, failure),
@@ -122,6 +123,19 @@ impl Engine {
         }
     }
 
+    /// Somebody who calls directly hears what comes before the answer; in a flow or a transfer there is something better.
+    fn on_early(&mut self, now: Time, leg: LegId) {
+        let Some((id, false)) = self.call_of(leg) else { return };
+        let Some(call) = self.calls.get(&id) else { return };
+        let is_direct = matches!(call.stage, Stage::Ringing { .. }) && call.run.is_none() && call.transfer.is_none();
+        let caller = call.caller;
+        // Of two phones that ring the first that has something to say is heard.
+        if is_direct && self.legs.hear_early(now, caller, &mut self.endpoint) {
+            self.legs.bridge(caller, leg);
+        }
+        self.on_ringing(now, leg);
+    }
+
     pub(super) fn on_answered(&mut self, now: Time, leg: LegId) {
         self.hunt_answered(now, leg);
         let Some((id, _)) = self.call_of(leg) else {
@@ -166,6 +180,11 @@ impl Engine {
                 let outcome = offer.outcome;
                 self.acd_apply(now, Change::OfferEnded { offer: offer_id, outcome });
             }
+            return;
+        }
+        if let LegFailure::Redirected(to) = &failure
+            && self.redirected(now, id, leg, to)
+        {
             return;
         }
         if self.hunt_failed(now, id, leg, &failure) {
@@ -261,7 +280,7 @@ fn outcome_of(failure: &LegFailure) -> Outcome {
         // Busy Here, Busy Everywhere.
         LegFailure::Refused(486 | 600) => Outcome::Busy,
         // A phone that sends its calls elsewhere is not followed: where to, the queue decides.
-        LegFailure::Refused(300..400) => Outcome::Declined,
+        LegFailure::Redirected(_) => Outcome::Declined,
         // Decline; Temporarily Unavailable is what phones say for "reject" and "do not disturb"; Forbidden.
         LegFailure::Refused(603 | 480 | 403 | 487) => Outcome::Declined,
         LegFailure::Refused(408) => Outcome::NoAnswer,
@@ -273,7 +292,7 @@ fn outcome_of(failure: &LegFailure) -> Outcome {
 fn code_of(failure: &LegFailure) -> u16 {
     match failure {
         LegFailure::Refused(code) if (400..700).contains(code) => *code,
-        LegFailure::Refused(_) | LegFailure::Unreachable => 480,
+        LegFailure::Refused(_) | LegFailure::Redirected(_) | LegFailure::Unreachable => 480,
         LegFailure::Timeout => 408,
         LegFailure::BadAnswer(_) => 488,
         LegFailure::Unavailable { .. } | LegFailure::Full | LegFailure::NoMedia(_) => 503,

@@ -98,6 +98,8 @@ impl Engine {
                 from,
                 name,
                 identity,
+                redirects: 0,
+                redirected_by: None,
                 to: dialled,
                 trunk,
                 hops_left: request.headers.max_forwards().unwrap_or(HOPS).min(HOPS).saturating_sub(1),

@@ -166,9 +166,11 @@ impl Engine {
         Err(self.no_way(now, call, why))
     }
 
-    /// The agent whose caps count: who transfers the caller, or who calls. `None`: a flow sends the caller on.
+    /// The agent whose caps count: whose phone sends the call on, who transfers the caller, or who calls. `None`: a flow sends
+    /// the caller on.
     fn who_calls_out(&self, call: CallId) -> Option<AgentId> {
-        self.transferring_agent(call).or_else(|| self.calls.get(&call)?.caller_agent)
+        let redirects = self.calls.get(&call)?.redirected_by;
+        redirects.or_else(|| self.transferring_agent(call)).or_else(|| self.calls.get(&call)?.caller_agent)
     }
 
     pub(super) fn no_way(&mut self, now: Time, call: CallId, why: NoWay) -> u16 {

@@ -19,6 +19,7 @@ mod hunt;
 pub mod identity;
 pub mod numbering;
 mod phones;
+pub mod redirects;
 mod replaces;
 pub mod settings;
 mod tolls;

@@ -3,6 +3,7 @@
 use super::directory::Pattern;
 use super::identity::{self, Passed};
 use super::numbering::{Dialect, Numbering};
+use super::redirects::Redirects;
 use crate::acd::{AgentSettings, QueueSettings};
 use crate::flow::Flow;
 use crate::sip;
@@ -212,6 +213,7 @@ pub struct Settings {
     /// As they were written; what numbers are compared with is [`Settings::in_one_form`].
     pub numbers: Vec<Number>,
     pub identity: identity::Settings,
+    pub redirects: Redirects,
     pub queues: Vec<QueueSettings>,
     pub agents: Vec<Agent>,
     pub trunks: Vec<Trunk>,

@@ -118,6 +118,7 @@ impl Board {
             | What::Transferred { .. }
             | What::TransferEnded { .. }
             | What::TransferRefused { .. }
+            | What::Redirected { .. }
             | What::LegClosed { .. }
             | What::LegSilent { .. }
             | What::CallRefused { .. }

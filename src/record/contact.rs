@@ -39,6 +39,9 @@ pub struct Contact {
     /// have none.
     #[serde(default)]
     pub segments: Vec<Segment>,
+    /// Who was called and wanted to have the call elsewhere. Older records have none.
+    #[serde(default)]
+    pub redirects: Vec<Redirect>,
     pub holds: Vec<Hold>,
     pub silences: Vec<Silence>,
     pub media: Vec<LegQuality>,
@@ -109,6 +112,16 @@ pub struct Segment {
     /// What became of the transfer that opened it: 200, or the SIP code of its failure; then the caller went on where they
     /// came from, with that agent or, if the agent had hung up, in the queue or flow.
     pub code: Option<u16>,
+}
+
+/// A phone that was called wanted to have the call elsewhere (3xx).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Redirect {
+    pub at: Time,
+    /// An agent's name or the number that was dialled.
+    pub by: Arc<str>,
+    /// Where the call went by that; `None`: nowhere.
+    pub to: Option<String>,
 }
 
 /// A party put the call on hold; `resumed` is `None` when the call ended before.
@@ -229,6 +242,7 @@ impl Contact {
             offers: Vec::new(),
             talks: Vec::new(),
             segments: vec![first],
+            redirects: Vec::new(),
             holds: Vec::new(),
             silences: Vec::new(),
             media: Vec::new(),
@@ -312,6 +326,9 @@ impl Contact {
                     open.code.get_or_insert(*code);
                 }
                 false
+            }
+            What::Redirected { by, to, .. } => {
+                push(&mut self.redirects, Redirect { at, by: by.clone(), to: to.clone() })
             }
             What::LegSilent { leg, since, .. } => {
                 push(&mut self.silences, Silence { leg: *leg, since: *since, noticed: at })

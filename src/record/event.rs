@@ -131,6 +131,13 @@ pub enum What {
         kind: TransferKind,
         code: u16,
     },
+    /// Who was called (an agent's name, or a number) wants to have the call elsewhere (3xx). `to`: where it goes by that;
+    /// `None`: nowhere, which counts as a refusal.
+    Redirected {
+        call: CallId,
+        by: Arc<str>,
+        to: Option<String>,
+    },
     /// A leg's media is over.
     LegClosed {
         call: CallId,
@@ -250,6 +257,7 @@ impl What {
             | What::Transferred { call, .. }
             | What::TransferEnded { call, .. }
             | What::TransferRefused { call, .. }
+            | What::Redirected { call, .. }
             | What::LegClosed { call, .. }
             | What::LegSilent { call, .. }
             | What::NoWayOut { call, .. }

@@ -107,15 +107,26 @@ impl Negotiator {
         self.offered = None;
     }
 
-    /// The peer's answer to our offer. Refused, it leaves everything as it was, and the offer is over.
-    pub fn accept(&mut self, answer: &[u8]) -> Result<Stream, Refusal> {
-        let (sections, direction) = self.offered.take().ok_or(Refusal::Mismatch)?;
+    /// What the peer's answer to our offer means, while another may follow: of an answer before the call is answered, each
+    /// fork has its own. Changes nothing.
+    pub fn preview(&self, answer: &[u8]) -> Result<Stream, Refusal> {
+        let (sections, direction) = self.offered.as_ref().ok_or(Refusal::Mismatch)?;
+        self.meant(answer, sections, *direction)
+    }
+
+    fn meant(&self, answer: &[u8], sections: &[Section], direction: Direction) -> Result<Stream, Refusal> {
         let session = Session::parse(answer)?;
         if session.media.len() != sections.len() {
             return Err(Refusal::Mismatch);
         }
         let ours = sections.iter().position(|section| *section == Section::Ours).ok_or(Refusal::Mismatch)?;
-        let stream = self.agree(&session, &session.media[ours], direction)?;
+        self.agree(&session, &session.media[ours], direction)
+    }
+
+    /// The peer's answer to our offer. Refused, it leaves everything as it was, and the offer is over.
+    pub fn accept(&mut self, answer: &[u8]) -> Result<Stream, Refusal> {
+        let (sections, direction) = self.offered.take().ok_or(Refusal::Mismatch)?;
+        let stream = self.meant(answer, &sections, direction)?;
         self.sections = sections;
         self.stream = Some(stream.clone());
         Ok(stream)
@@ -390,6 +401,24 @@ mod tests {
              m=audio 20000 RTP/AVP 8 0 101\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:0 PCMU/8000\r\n\
              a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\na=ptime:20\r\na=sendrecv\r\n"
         );
+    }
+
+    #[test]
+    fn what_comes_before_the_answer_binds_nobody() {
+        let mut ours = ours();
+        assert_eq!(
+            ours.preview(&sdp("192.0.2.7", "m=audio 40000 RTP/AVP 0")),
+            Err(Refusal::Mismatch),
+            "nothing is offered"
+        );
+        ours.offer(SendRecv);
+        for (address, codec) in [("192.0.2.7", 0), ("192.0.2.8", 8)] {
+            let stream = ours.preview(&sdp(address, &format!("m=audio 40000 RTP/AVP {codec}"))).unwrap();
+            assert_eq!(stream.remote.ip().to_string(), address, "each phone has its own");
+        }
+        assert!(ours.preview(b"nonsense").is_err());
+        let agreed = ours.accept(&sdp("192.0.2.9", "m=audio 40000 RTP/AVP 0")).unwrap();
+        assert_eq!(agreed.remote.ip().to_string(), "192.0.2.9");
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod carriers;
 mod certificates;
 mod chromium;
 mod dns;
+mod elsewhere;
 mod front;
 mod identity;
 mod loops;

@@ -292,24 +292,29 @@ impl Script {
 
     /// Accepts the INVITE that was kept.
     pub fn accepts_kept(self, answer: Offer) -> Script {
-        let headers = self.of_kept() + SDP;
-        self.send_answer("200 OK", headers, &answer.text())
+        self.answers_kept_with("200 OK", "b", answer)
     }
 
-    fn of_kept(&self) -> String {
+    /// Answers the INVITE that was kept; `tag`: which of the phones behind a forking proxy.
+    pub fn answers_kept_with(self, status: &str, tag: &str, answer: Offer) -> Script {
+        let headers = self.of_kept(tag) + SDP;
+        self.send_answer(status, headers, &answer.text())
+    }
+
+    fn of_kept(&self, tag: &str) -> String {
         let [via, from, to, cseq] = KEPT.map(|name| format!("{name}:[${name}]"));
-        format!("{via}\n{from}\n{to};tag=[pid]b\n{cseq}\n{}", self.contact())
+        format!("{via}\n{from}\n{to};tag=[pid]{tag}\n{cseq}\n{}", self.contact())
     }
 
     /// Answers the INVITE that was kept provisionally, with a description, and wants that acknowledged (RFC 3262).
     pub fn describes_kept(self, answer: Offer) -> Script {
-        let headers = self.of_kept() + "Require: 100rel\nRSeq: 17\n" + SDP;
+        let headers = self.of_kept("b") + "Require: 100rel\nRSeq: 17\n" + SDP;
         self.send_answer("183 Session Progress", headers, &answer.text())
     }
 
     /// Accepts the INVITE that was kept as it was described before, and does not say so again.
     pub fn accepts_kept_as_described(self) -> Script {
-        let headers = self.of_kept();
+        let headers = self.of_kept("b");
         self.send_answer("200 OK", headers, "")
     }
 

@@ -82,6 +82,8 @@ impl Sipp {
             .arg(server.to_string())
             .args(["-sf", file, "-m", "1", "-nostdin", "-timeout", "120", "-timeout_error"])
             .args(["-i", &home.ip().to_string(), "-p", &home.port().to_string(), "-t", if *tcp { "t1" } else { "u1" }])
+            .args(["-trace_msg", "-message_file"])
+            .arg(folder.path().join(format!("{name}.msg")))
             .arg("-trace_err")
             .arg("-error_file")
             .arg(errors)
@@ -114,6 +116,17 @@ impl Sipp {
     pub fn finish(mut self, limit: Duration) {
         let status = wait_for("SIPp to finish", limit, || self.child.try_wait().expect("a process of ours"));
         assert!(status.success(), "SIPp's scenario {} failed: {status}\n{}", self.scenario, self.errors());
+    }
+
+    /// Where the other end said that it wants to be spoken to.
+    pub fn other_end(&self, host: IpAddr, limit: Duration) -> SocketAddr {
+        let file = self.folder.join(format!("{}.msg", self.scenario));
+        let port = wait_for("a description", limit, || {
+            let text = std::fs::read_to_string(&file).ok()?;
+            let (_, received) = text.split_once(" bytes :\n\nINVITE ").or_else(|| text.split_once("\nINVITE "))?;
+            received.split_once("m=audio ")?.1.split_once(' ')?.0.parse().ok()
+        });
+        SocketAddr::new(host, port)
     }
 
     fn errors(&self) -> String {

@@ -190,6 +190,11 @@ impl Sound {
         self.socket.local_addr().expect("a bound socket").port()
     }
 
+    /// Speaks to there, also if nothing came from there yet.
+    pub fn speaks_to(&self, peer: SocketAddr) {
+        *self.peer.lock().unwrap() = Some(peer);
+    }
+
     /// Presses a key by RFC 4733.
     pub fn press(&self, key: char) {
         *self.key.lock().unwrap() = Some(DigitSender::new(event::code(key).expect("a key"), 160, 800));

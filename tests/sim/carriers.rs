@@ -27,6 +27,10 @@ pub enum Manner {
     RingsThen(u16),
     /// With Retry-After in seconds, if there is one.
     Refuses(u16, Option<u32>),
+    /// Says 183 with a description, and after two seconds this.
+    EarlyThen(u16),
+    /// Sends the call to this number (302).
+    Redirects(&'static str),
     /// Says 100 and nothing else.
     Tries,
     /// Nothing arrives there.
@@ -353,6 +357,18 @@ impl House {
                             headers.push("Retry-After", seconds.to_string());
                         }
                         peer.endpoint.reject(now, id, code, headers);
+                    }
+                    Manner::EarlyThen(code) => {
+                        peer.endpoint.ring(now, id, 183, sdp(peer.address));
+                        self.at(now + Duration::from_secs(2), Item::Refuse(at, id, code));
+                    }
+                    Manner::Redirects(to) => {
+                        let mut headers = Headers::default();
+                        headers.push(
+                            "Contact",
+                            format!("<sip:nobody@{}>;q=0.1, <sip:{to}@{}>", peer.address, peer.address),
+                        );
+                        peer.endpoint.reject(now, id, 302, headers);
                     }
                     Manner::Tries | Manner::Silent | Manner::Unreachable => {}
                 }

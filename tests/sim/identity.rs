@@ -20,7 +20,7 @@ steps:
     transfer: { to: '+4790000000', next: hangup, failed: hangup }
 ";
 
-const TO_AGENT: &str = "flow: to-agent
+pub const TO_AGENT: &str = "flow: to-agent
 languages: [en]
 start: on
 steps:
@@ -233,7 +233,7 @@ fn what_cannot_be_read_is_told_once_and_the_call_goes_on() {
 
 impl House {
     /// The agent's phone is there, as if it had registered before a restart.
-    fn is_registered(&mut self, peer: usize) {
+    pub fn is_registered(&mut self, peer: usize) {
         let at = hop(peer);
         let at_home = Hop { local: at.remote, remote: at.local, ..at };
         let mut request = Request::new(Method::Register, Uri::sip(None, at_home.remote));

@@ -3,6 +3,7 @@
 //! contact records are compared with what callers and agents saw; a failure names its seed.
 
 mod carriers;
+mod elsewhere;
 mod hunts;
 mod identity;
 mod numbers;
@@ -114,6 +115,7 @@ fn settings(agents: u32, queue: QueueSettings) -> Settings {
         flows: BTreeMap::from([("main".to_owned(), main_flow())]),
         numbering: Default::default(),
         identity: Default::default(),
+        redirects: Default::default(),
         numbers: vec![Number { number: "100".parse().expect("a number"), flow: "main".into(), trunk: None }],
         queues: vec![queue_for("sales"), queue_for("support")],
         agents: (0..agents)

@@ -27,6 +27,7 @@ pub struct Calls {
     faults: IntCounter,
     authentication_failures: IntCounter,
     transfers: IntCounterVec,
+    redirects: IntCounterVec,
 }
 
 /// The children of one queue, looked up once.
@@ -140,6 +141,10 @@ impl Calls {
             "Transfers by agents' phones that are over, by what became of them.",
             &["kind", "result"],
         );
+        let redirects = vec("vaxel_redirects_total", "Phones that wanted to have a call elsewhere (3xx).", &["result"]);
+        for result in ["followed", "refused"] {
+            redirects.with_label_values(&[result]);
+        }
         for kind in [TransferKind::Blind, TransferKind::Attended] {
             for result in TRANSFER_RESULTS {
                 transfers.with_label_values(&[transfer(kind), result]);
@@ -166,6 +171,7 @@ impl Calls {
             headers_ignored,
             ended,
             transfers,
+            redirects,
             authentication_failures: counter(
                 registry,
                 "vaxel_sip_authentication_failures_total",
@@ -218,6 +224,9 @@ impl Calls {
                 self.transfers.with_label_values(&[transfer(*kind), result]).inc();
             }
             What::TransferRefused { kind, .. } => self.transfers.with_label_values(&[transfer(*kind), "refused"]).inc(),
+            What::Redirected { to, .. } => {
+                self.redirects.with_label_values(&[if to.is_some() { "followed" } else { "refused" }]).inc();
+            }
             What::LegSilent { .. } => self.silent.inc(),
             What::FlowFault { .. } => self.faults.inc(),
             What::CallAnswered { .. }

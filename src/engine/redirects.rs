@@ -1,0 +1,76 @@
+//! Who we call says that the call is to go elsewhere (3xx): whether it does is for the settings to say, not for the phone.
+//!
+//! Only for calls that somebody dialled, or that a flow or a transfer sends to one party. A phone that a queue rings has declined:
+//! where the caller goes next, the queue decides.
+
+use super::Engine;
+use super::calls::{Plan, Stage};
+use crate::ids::{CallId, LegId};
+use crate::record::What;
+use crate::sip::Uri;
+use crate::time::Time;
+
+/// How often a call may be sent elsewhere by those it reaches.
+pub const REDIRECTS_MAX: u8 = 3;
+
+/// Where a call may be sent by who was called.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Redirects {
+    /// Nowhere: it counts as refused.
+    None,
+    /// To our own numbers: agents and flows.
+    #[default]
+    Inside,
+    /// Also to what the agent who sends it, or else the caller, may call outside; never to an emergency number.
+    Outside,
+}
+
+impl Engine {
+    /// The dialled leg wants to have the call elsewhere. False: it goes nowhere by that.
+    pub(super) fn redirected(&mut self, now: Time, id: CallId, leg: LegId, to: &[Uri]) -> bool {
+        let Some(call) = self.calls.get(&id) else { return false };
+        let Stage::Ringing { legs, callee, with, deadline, .. } = &call.stage else { return false };
+        if !legs.contains(&leg) {
+            return false;
+        }
+        let (callee, by, left) = (*callee, with.clone(), deadline.since(now));
+        // The agent's other phones ring on.
+        let found = (legs.len() == 1 && call.redirects < REDIRECTS_MAX).then(|| {
+            let numbers = to.iter().filter_map(Uri::user).map(|user| self.number(user, None));
+            numbers.filter_map(|number| self.redirect_to(id, &number).map(|plan| (number, plan))).next()
+        });
+        let found = found.flatten();
+        let number = found.as_ref().map(|(number, _)| number.clone());
+        self.say(now, What::Redirected { call: id, by, to: number });
+        let Some((_, plan)) = found else { return false };
+        let Some(call) = self.calls.get_mut(&id) else { return false };
+        call.redirects += 1;
+        call.redirected_by = callee.or(call.redirected_by);
+        call.stage = Stage::Flow;
+        self.own_call_over(now, callee, id);
+        match plan {
+            Plan::Flow(flow) => {
+                self.transfer_over(now, id, 200);
+                self.run_flow(now, id, &flow);
+            }
+            plan => self.ring_directly(now, id, plan, left),
+        }
+        self.schedule(id);
+        true
+    }
+
+    /// `None`: nobody is called there because a phone wants it.
+    fn redirect_to(&self, id: CallId, number: &str) -> Option<Plan> {
+        let policy = self.settings.redirects;
+        let caller = self.calls.get(&id)?.caller_agent;
+        if policy == Redirects::None || self.is_emergency(number) {
+            return None;
+        }
+        self.plan_for(number, None).filter(|plan| match plan {
+            Plan::Agent(agent) => Some(*agent) != caller,
+            Plan::Flow(_) => true,
+            Plan::Outside { .. } => policy == Redirects::Outside,
+            Plan::Ready | Plan::Pause(_) | Plan::EndWrapUp => false,
+        })
+    }
+}

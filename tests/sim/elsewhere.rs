@@ -1,0 +1,121 @@
+//! Who is called sends the call elsewhere, or says something before the answer.
+
+use crate::carriers::{House, Manner, address, trunk};
+use crate::compiled;
+use crate::identity::TO_AGENT;
+use vaxel::engine::redirects::Redirects;
+use vaxel::engine::{Caps, Network, Number, Settings, Trunk};
+use vaxel::record::What;
+use vaxel::time::Duration;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A carrier for Norway, another for Denmark, and the number 302, by which a flow sends callers to the first agent.
+fn house(norway: Manner, denmark: Manner, redirects: Redirects, change: impl FnOnce(&mut Settings)) -> House {
+    let takes = |peer: usize, code: &str| Trunk {
+        takes: vec![code.into()],
+        from: vec![Network { address: address(peer).ip(), prefix: 32 }],
+        ..trunk(peer)
+    };
+    House::with(vec![takes(1, "+47"), takes(2, "+45")], &[norway, denmark], |settings| {
+        settings.redirects = redirects;
+        settings.flows.insert("to-agent".into(), compiled("to-agent", TO_AGENT));
+        let number = "302".parse().expect("a number");
+        settings.numbers.push(Number { number, flow: "to-agent".into(), trunk: None });
+        change(settings);
+    })
+}
+
+/// Where calls went by the wish of who was called.
+fn redirects(house: &House) -> Vec<(&str, Option<&str>)> {
+    let all = house.told.iter().filter_map(|what| match what {
+        What::Redirected { by, to, .. } => Some((&**by, to.as_deref())),
+        _ => None,
+    });
+    all.collect()
+}
+
+fn dial(house: &mut House) -> Option<u16> {
+    house.calls(0, "+4790000000");
+    house.pass(3 * SECOND);
+    house.heard(0)
+}
+
+#[test]
+fn a_call_goes_to_our_own_numbers_by_the_wish_of_who_was_called_and_nowhere_else() {
+    for (policy, wish, code, to) in [
+        (Redirects::Inside, "100", Some(200), Some("100")),
+        (Redirects::None, "100", Some(480), None),
+        (Redirects::Inside, "+4590000000", Some(480), None),
+        (Redirects::Outside, "+4590000000", Some(200), Some("+4590000000")),
+        (Redirects::Outside, "+4690000000", Some(480), None),
+        (Redirects::Outside, "112", Some(480), None),
+        (Redirects::Outside, "*2", Some(480), None),
+        (Redirects::Outside, "2000", Some(480), None),
+    ] {
+        let mut house = house(Manner::Redirects(wish), Manner::Answers, policy, |settings| {
+            settings.trunks[1].emergency = true;
+        });
+        assert_eq!(dial(&mut house), code, "{policy:?} {wish}");
+        assert_eq!(redirects(&house), [("+4790000000", to)], "{policy:?} {wish}");
+        assert_eq!(house.called(2), usize::from(wish.starts_with("+45") && code == Some(200)));
+        house.over();
+    }
+}
+
+#[test]
+fn a_circle_of_phones_that_send_calls_on_ends() {
+    let there = Manner::Redirects("+4590000000");
+    let mut house = house(there, Manner::Redirects("+4790000000"), Redirects::Outside, |_| {});
+    assert_eq!(dial(&mut house), Some(480));
+    assert_eq!((house.called(1), house.called(2)), (2, 2), "the first call, and three more");
+    assert_eq!(redirects(&house)[3].1, None);
+    house.over();
+}
+
+#[test]
+fn whose_phone_sends_a_call_outside_must_be_allowed_to_call_there() {
+    for (denied, code) in [("+45", None), ("+46", Some(200))] {
+        let mut house = house(Manner::Answers, Manner::Answers, Redirects::Outside, |settings| {
+            settings.agents[0].out = Caps { denied: vec![denied.into()], ..Caps::default() };
+        });
+        house.is_registered(0);
+        house.peers[0].manner = Manner::Redirects("+4590000000");
+        house.calls(1, "302");
+        house.pass(3 * SECOND);
+        assert_eq!(redirects(&house), [("agent0", Some("+4590000000"))]);
+        assert_eq!(house.called(2) > 0, code.is_some(), "{denied}");
+        let refused =
+            house.told.iter().any(|what| matches!(what, What::NoWayOut { reason, .. } if **reason == *"destination"));
+        assert_eq!(refused, code.is_none());
+        house.over();
+    }
+}
+
+#[test]
+fn a_phone_sends_the_caller_of_a_flow_into_another_flow() {
+    let mut house = house(Manner::Answers, Manner::Answers, Redirects::Inside, |_| {});
+    house.is_registered(0);
+    house.peers[0].manner = Manner::Redirects("100");
+    house.calls(1, "302");
+    house.pass(3 * SECOND);
+    assert_eq!(house.flows(), ["main"], "the menu of the number");
+    assert_eq!(redirects(&house), [("agent0", Some("100"))]);
+    house.over();
+}
+
+#[test]
+fn what_is_heard_before_the_answer_reaches_who_called_directly() {
+    let mut house = house(Manner::EarlyThen(404), Manner::Answers, Redirects::Inside, |_| {});
+    house.calls(0, "+4790000000");
+    house.pass(SECOND);
+    assert_eq!(house.heard(0), Some(183));
+    house.pass(3 * SECOND);
+    assert_eq!(house.heard(0), Some(404), "and what becomes of it");
+    // Who gives up meanwhile leaves nothing behind.
+    house.calls(0, "+4790000000");
+    house.pass(SECOND);
+    house.hangs_up(0);
+    house.pass(3 * SECOND);
+    house.over();
+}
