@@ -80,9 +80,9 @@ impl Guard {
         self.gate().vouch(now, remote);
     }
 
-    /// An operator named the address, or the peer is known.
-    pub(super) fn is_known(&self, now: Time, remote: SocketAddr) -> bool {
-        self.is_trusted(remote.ip(), None) || self.gate().is_known(now, remote)
+    /// An operator named who speaks by this connection, by address or certificate, or the peer is known.
+    pub(super) fn is_known(&self, now: Time, connection: u64, remote: SocketAddr) -> bool {
+        self.is_trusted(remote.ip(), Some(connection)) || self.gate().is_known(now, remote)
     }
 
     fn is_trusted(&self, ip: IpAddr, connection: Option<u64>) -> bool {

@@ -190,7 +190,8 @@ impl Streams {
         origin: Origin,
     ) -> Result<Place, Full> {
         let now = self.outside.clock.now();
-        let (place, gone) = table.add(transport, remote, origin, |remote| self.outside.guard.is_known(now, remote))?;
+        let is_known = |id, remote| self.outside.guard.is_known(now, id, remote);
+        let (place, gone) = table.add(transport, remote, origin, is_known)?;
         if let Some(remote) = gone {
             self.outside.traffic.fault(SipFault::MadeRoom);
             if let Some(held_back) = self.outside.strangers.pass(now) {

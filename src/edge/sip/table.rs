@@ -84,7 +84,7 @@ impl Table {
         transport: Transport,
         remote: SocketAddr,
         origin: Origin,
-        is_known: impl Fn(SocketAddr) -> bool,
+        is_known: impl Fn(u64, SocketAddr) -> bool,
     ) -> Result<(Place, Option<SocketAddr>), Full> {
         let source = gate::source(remote);
         let mut gone = None;
@@ -112,7 +112,7 @@ impl Table {
     }
 
     /// Removes the oldest connection, of `source` if it is given, whose peer is a stranger still; `None`: there is none.
-    fn make_room(&mut self, source: Option<IpAddr>, is_known: &impl Fn(SocketAddr) -> bool) -> Option<SocketAddr> {
+    fn make_room(&mut self, source: Option<IpAddr>, is_known: &impl Fn(u64, SocketAddr) -> bool) -> Option<SocketAddr> {
         loop {
             let strangers = match source {
                 Some(source) => &self.by_source.get(&source)?.strangers,
@@ -120,7 +120,7 @@ impl Table {
             };
             let id = *strangers.first()?;
             let remote = self.open.get(&id)?.remote;
-            if !is_known(remote) {
+            if !is_known(id, remote) {
                 self.remove(id);
                 return Some(remote);
             }
@@ -195,7 +195,7 @@ mod tests {
     /// With somebody who is known.
     fn add(table: &mut Table, remote: SocketAddr) -> Result<Place, Full> {
         let origin = Origin::Theirs { findable: true };
-        table.add(Transport::Tcp, remote, origin, |_| true).map(|(place, gone)| {
+        table.add(Transport::Tcp, remote, origin, |_, _| true).map(|(place, gone)| {
             assert_eq!(gone, None);
             place
         })
@@ -239,9 +239,11 @@ mod tests {
     fn the_stranger_who_came_first_makes_room_and_who_became_known_does_not() {
         let mut table = table(4, 3);
         let phone = peer(7, 5060);
+        // Known by what it showed, wherever it is: the guard knows it by the connection.
+        const TRUNKS: u64 = 9;
         let comes = |table: &mut Table, remote, known: &[SocketAddr]| {
             let origin = Origin::Theirs { findable: false };
-            table.add(Transport::Tcp, remote, origin, |remote| known.contains(&remote))
+            table.add(Transport::Tcp, remote, origin, |id, remote| id == TRUNKS || known.contains(&remote))
         };
         let (mut first, gone) = comes(&mut table, phone, &[]).unwrap();
         assert_eq!(gone, None);
@@ -259,9 +261,9 @@ mod tests {
         }
         assert_eq!(first.writes.try_recv(), Err(mpsc::error::TryRecvError::Empty));
         // We may need one ourselves; ours is nobody's to take.
-        let (_ours, gone) = table.add(Transport::Tcp, peer(6, 1), Origin::Ours, |_| false).unwrap();
+        let (_ours, gone) = table.add(Transport::Tcp, peer(6, 1), Origin::Ours, |_, _| false).unwrap();
         assert_eq!(gone, Some(peer(8, 3)));
-        assert_eq!(comes(&mut table, peer(5, 1), &[peer(8, 4), peer(8, 5)]).err(), Some(Full::Total));
+        assert_eq!(comes(&mut table, peer(5, 1), &[peer(8, 5)]).err(), Some(Full::Total));
         assert_eq!(table.len(), 4);
     }
 
@@ -274,7 +276,7 @@ mod tests {
         assert!(!told(&place));
         table.engine_knows(&hop(peer(7, 1), None));
         assert!(told(&place));
-        assert!(told(&table.add(Transport::Tcp, peer(6, 1), Origin::Ours, |_| false).unwrap().0));
+        assert!(told(&table.add(Transport::Tcp, peer(6, 1), Origin::Ours, |_, _| false).unwrap().0));
     }
 
     #[test]
