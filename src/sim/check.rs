@@ -3,15 +3,14 @@
 //! | checked | what |
 //! |---|---|
 //! | with each event | calls and entries begin and end once; offers and talks one at a time; who is rung, and before whom |
-//! | after each step that told something | counts of the distributor and of the board equal those of the events; nobody idles; calls that are up |
-//! | every [`SELDOM`] steps | that too; each agent's state; the reasons why one entry (another each time) is not with an agent |
+//! | after each step | counts of the distributor and of the board equal those of the events; nobody idles; calls that are up; the states of agents, and the reasons why entries are not with an agent, of whom something was told |
+//! | every [`SELDOM`] steps | each agent's state; the reasons of one entry, another each time |
 //! | with each record, at the end | records have no loose ends, and add up to the same counts |
 //!
 //! What people saw of it is compared in `witness`.
 
 use super::fairness::Fairness;
-use crate::acd::{AgentSettings, AgentState, Exit, Outcome, QueueCounts, QueueSettings, Skills, WhyNot};
-use crate::engine::Engine;
+use crate::acd::{Acd, AgentSettings, AgentState, Exit, Outcome, QueueCounts, QueueSettings, Skills, WhyNot};
 use crate::ids::{AgentId, CallId, EntryId, OfferId, QueueId};
 use crate::record::{AgentPhase, Board, CallEvent, Contact, Recorder, What};
 use crate::time::{Duration, Time};
@@ -19,8 +18,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
-/// What looks at everybody is done once in so many steps.
-pub const SELDOM: u64 = 256;
+/// Everybody is looked at once in so many steps, also those of whom nothing was told: what changed in silence is found soon.
+pub const SELDOM: u64 = 32;
 
 /// What the switchboard promises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -91,8 +90,9 @@ pub struct Checker {
     recorded: BTreeMap<Arc<str>, Sums>,
     recorded_offers: BTreeMap<Outcome, u64>,
     settled: u64,
-    /// Something was told since the last settled step.
-    told: bool,
+    /// Of whom something was told since the last settled step.
+    touched_agents: BTreeSet<AgentId>,
+    touched_entries: BTreeSet<EntryId>,
     /// The entry whose reasons were looked at last.
     explained_last: EntryId,
     pub contacts: Vec<Contact>,
@@ -103,6 +103,7 @@ pub struct Checker {
 }
 
 struct Agent {
+    id: AgentId,
     phase: AgentPhase,
     offer: Option<OfferId>,
     talk: Option<CallId>,
@@ -146,10 +147,10 @@ impl Checker {
     pub fn new(start: Time, queues: &[QueueSettings], agents: &[AgentSettings]) -> Checker {
         let queue_names: Vec<Arc<str>> = queues.iter().map(|queue| queue.name.as_str().into()).collect();
         let names: Vec<Arc<str>> = agents.iter().map(|agent| agent.name.as_str().into()).collect();
-        let offline = || Agent { phase: AgentPhase::Offline, offer: None, talk: None };
+        let offline = |index: usize| Agent { id: agent_id(index), phase: AgentPhase::Offline, offer: None, talk: None };
         Checker {
             calls: BTreeSet::new(),
-            agents: names.iter().map(|name| (name.clone(), offline())).collect(),
+            agents: names.iter().enumerate().map(|(index, name)| (name.clone(), offline(index))).collect(),
             waiting: BTreeMap::new(),
             left: BTreeSet::new(),
             fairness: Fairness::new(queues, agents),
@@ -159,7 +160,8 @@ impl Checker {
             recorded: BTreeMap::new(),
             recorded_offers: BTreeMap::new(),
             settled: 0,
-            told: false,
+            touched_agents: BTreeSet::new(),
+            touched_entries: BTreeSet::new(),
             explained_last: EntryId(0),
             contacts: Vec::new(),
             sums: queue_names.iter().map(|name| (name.clone(), Sums::default())).collect(),
@@ -177,7 +179,6 @@ impl Checker {
     /// The event breaks a promise.
     pub fn handle(&mut self, event: &CallEvent, needs: Option<&Skills>) -> Result<(), Broken> {
         let at = event.at;
-        self.told = true;
         self.board.apply(event);
         match &event.what {
             What::CallStarted { call, .. } => {
@@ -192,6 +193,7 @@ impl Checker {
             }
             What::Queued { entry, queue, priority, .. } => {
                 let waiting = Waiting { queue: queue.clone(), ringing: None, accepted: false };
+                self.touched_entries.insert(*entry);
                 let new = self.waiting.insert(*entry, waiting).is_none() && !self.left.contains(entry);
                 Promise::EntriesJoinAndLeaveOnce.holds(new, || format!("{entry} joined twice"))?;
                 if let Some(needs) = needs {
@@ -219,6 +221,8 @@ impl Checker {
             }
             What::Offered { entry, offer, agent, .. } => {
                 let a = known(&mut self.agents, agent)?;
+                self.touched_agents.insert(a.id);
+                self.touched_entries.insert(*entry);
                 Promise::OneOfferPerAgent.holds(a.offer.is_none() && a.talk.is_none(), || {
                     format!("{agent} got {offer} while {:?} rings, or talking in {:?}", a.offer, a.talk)
                 })?;
@@ -233,6 +237,8 @@ impl Checker {
             }
             What::OfferEnded { entry, offer, agent, outcome, .. } => {
                 let a = known(&mut self.agents, agent)?;
+                self.touched_agents.insert(a.id);
+                self.touched_entries.insert(*entry);
                 let waiting = self.waiting.get_mut(entry);
                 let rang = a.offer.take() == Some(*offer)
                     && waiting.as_ref().is_some_and(|waiting| waiting.ringing == Some(*offer));
@@ -249,18 +255,22 @@ impl Checker {
                 Promise::CallsBeginAndEndOnce.holds(up, || format!("{with} talks in {call}, which is not up"))?;
                 // A number outside may be in many talks.
                 if let Some(a) = self.agents.get_mut(with) {
+                    self.touched_agents.insert(a.id);
                     let free = a.talk.replace(*call).is_none();
                     Promise::OneTalkPerAgent.holds(free, || format!("{with} talks in two calls"))?;
                 }
             }
             What::Disconnected { call, with, .. } => {
                 if let Some(a) = self.agents.get_mut(with) {
+                    self.touched_agents.insert(a.id);
                     let talked = a.talk.take() == Some(*call);
                     Promise::OneTalkPerAgent.holds(talked, || format!("{with} did not talk in {call}"))?;
                 }
             }
             What::Agent { agent, phase, .. } => {
-                known(&mut self.agents, agent)?.phase = *phase;
+                let a = known(&mut self.agents, agent)?;
+                a.phase = *phase;
+                self.touched_agents.insert(a.id);
                 self.fairness.is_in(agent, *phase);
             }
             _ => {}
@@ -295,35 +305,36 @@ impl Checker {
         Ok(())
     }
 
-    /// When the switchboard has done all that follows from an input.
+    /// When the switchboard, which has so many calls, has done all that follows from an input.
     ///
     /// # Errors
     ///
     /// What it has is not what it told, or it should have done more.
-    pub fn settled(&mut self, now: Time, engine: &Engine) -> Result<(), Broken> {
-        let acd = engine.acd();
-        self.settled += 1;
-        let seldom = self.settled.is_multiple_of(SELDOM);
-        if !std::mem::take(&mut self.told) && !seldom {
-            return Ok(());
-        }
+    pub fn settled(&mut self, now: Time, acd: &Acd, calls: usize) -> Result<(), Broken> {
         for (index, queue) in self.queues.iter().enumerate() {
             let id = QueueId(u32::try_from(index).expect("fewer queues than 2^32"));
             let counts = acd.queue_counts(id).expect("the queues are those of the settings");
             self.counted(queue, counts)?;
         }
-        self.up(engine.calls())?;
+        self.up(calls)?;
         self.fairness.nobody_idles(now)?;
-        if !seldom {
-            return Ok(());
+        self.settled += 1;
+        let seldom = self.settled.is_multiple_of(SELDOM);
+        let mut agents = std::mem::take(&mut self.touched_agents);
+        let mut entries = std::mem::take(&mut self.touched_entries);
+        if seldom {
+            agents.extend((0..self.names.len()).map(agent_id));
+            let after = self.waiting.range(EntryId(self.explained_last.0 + 1)..).next();
+            if let Some((&entry, _)) = after.or_else(|| self.waiting.first_key_value()) {
+                self.explained_last = entry;
+                entries.insert(entry);
+            }
         }
-        for (index, name) in self.names.iter().enumerate() {
-            let id = AgentId(u32::try_from(index).expect("fewer agents than 2^32"));
-            self.in_state(name, acd.agent_state(id).expect("the agents are those of the settings"))?;
+        for id in agents {
+            let state = acd.agent_state(id).expect("the agents are those of the settings");
+            self.in_state(&self.names[id.0 as usize], state)?;
         }
-        let after = self.waiting.range(EntryId(self.explained_last.0 + 1)..).next();
-        if let Some((&entry, _)) = after.or_else(|| self.waiting.first_key_value()) {
-            self.explained_last = entry;
+        for entry in entries {
             self.explained(entry, &acd.explain(entry))?;
         }
         Ok(())
@@ -403,6 +414,10 @@ impl Checker {
         }
         Ok(())
     }
+}
+
+fn agent_id(index: usize) -> AgentId {
+    AgentId(u32::try_from(index).expect("fewer agents than 2^32"))
 }
 
 fn known<'a>(agents: &'a mut BTreeMap<Arc<str>, Agent>, name: &Arc<str>) -> Result<&'a mut Agent, Broken> {

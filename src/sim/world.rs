@@ -379,7 +379,7 @@ impl World {
                 Output::Drained => {}
             }
         }
-        let kept = self.checker.settled(self.now, &self.engine);
+        let kept = self.checker.settled(self.now, self.engine.acd(), self.engine.calls());
         self.must(kept);
         if let Some(due) = self.engine.poll_timeout().map(|due| due.max(self.now))
             && self.engine_wake.is_none_or(|set| due < set)

@@ -1,6 +1,6 @@
 //! Whole days in the call centre, in virtual time, from seeds. The promises of `vaxel::sim::check` are checked with each
-//! event and after each step, what costs a look at everybody once in some hundred steps, and at the end of each day the
-//! contact records are compared with what callers and agents saw; a failure names its seed.
+//! event and after each step, and at the end of each day the contact records are compared with what callers and agents saw; a
+//! failure names its seed.
 
 mod carriers;
 mod elsewhere;

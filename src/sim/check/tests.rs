@@ -150,6 +150,65 @@ fn a_good_history_keeps_every_promise() {
     }
 }
 
+/// The distributor of the checker's house, to which the first agent has come.
+fn distributor() -> Acd {
+    use crate::acd::{AcdEvent, Change};
+    let checker = checker();
+    let mut acd = Acd::new(0);
+    let mut change = |change| acd.apply(&AcdEvent { at: Time::EPOCH, change });
+    for (id, name) in (0..).zip([SALES, SUPPORT]) {
+        let settings = QueueSettings { name: name.into(), needs: needs(name), ..QueueSettings::default() };
+        change(Change::Queue { id: QueueId(id), settings });
+    }
+    for (index, name) in checker.names.iter().enumerate() {
+        let settings = AgentSettings {
+            name: name.to_string(),
+            skills: Skills::from([(SALES.into(), 5)]),
+            ..AgentSettings::default()
+        };
+        change(Change::Agent { id: agent_id(index), settings });
+    }
+    change(Change::LoggedIn { agent: AgentId(0) });
+    acd
+}
+
+#[test]
+fn who_is_told_of_is_looked_at_in_the_same_step_and_all_others_soon() {
+    let acd = distributor();
+    let promise = |said: Result<(), Broken>| said.map_err(|broken| broken.promise);
+    let told = |events: &[What]| {
+        let mut checker = checker();
+        tell(&mut checker, events).expect("nothing wrong by itself");
+        checker
+    };
+    let now = Time::from_secs(9);
+    let is_true = is("anna", AgentPhase::Ready);
+    assert_eq!(told(std::slice::from_ref(&is_true)).settled(now, &acd, 0), Ok(()));
+    let wrong = is("anna", AgentPhase::WrapUp);
+    assert_eq!(promise(told(&[is_true.clone(), wrong]).settled(now, &acd, 0)), Err(Promise::StatesAgree));
+    let other = is("bo", AgentPhase::Paused);
+    assert_eq!(promise(told(&[is_true, other]).settled(now, &acd, 0)), Err(Promise::StatesAgree));
+    // That anna came was not told.
+    let mut silent = told(&[]);
+    let found = (1..=SELDOM).find(|_| silent.settled(now, &acd, 0).is_err());
+    assert_eq!(found, Some(SELDOM));
+
+    // The distributor rings anna for the entry, and that was not told.
+    let mut rings = distributor();
+    let (entry, queue) = (EntryId(1), QueueId(0));
+    let change = crate::acd::Change::Arrive {
+        entry,
+        queue,
+        needs: Skills::new(),
+        priority: 0,
+        max_wait: None,
+        since: Time::from_secs(1),
+    };
+    rings.apply(&crate::acd::AcdEvent { at: Time::from_secs(1), change });
+    let mut unaware = told(&[joins(1, SALES, 0)]);
+    assert_eq!(promise(unaware.settled(now, &rings, 0)), Err(Promise::OneOfferPerEntry));
+}
+
 #[test]
 fn every_promise_can_be_broken() {
     use AgentPhase::Ready;
