@@ -26,6 +26,8 @@ pub struct Day {
     pub between_calls: (Duration, Duration),
     /// What callers dial, drawn evenly.
     pub numbers: Vec<String>,
+    /// A number outside that the settings have a trunk for: who has it is at [`OUTSIDE`], and answers.
+    pub outside: Option<String>,
     /// Keys that a caller presses, one by one, drawn evenly; empty: none. Who joins a line does so by a key.
     pub keys: Vec<String>,
     /// Mean patience of a caller, exponential, from being answered by the menu.
@@ -54,6 +56,11 @@ pub struct Habits {
     pub pauses: f64,
     /// After a talk, calls a colleague.
     pub calls_colleague: f64,
+    /// After a talk, calls the number outside, if there is one.
+    pub calls_out: f64,
+    /// Sends the other end of a talk to a colleague, a number of the house or the one outside, and hangs up half the time
+    /// before that has come about.
+    pub transfers: f64,
     /// After a talk, sets the phone to "do not disturb" for five minutes, and says so to nobody.
     pub hides: f64,
 }
@@ -68,6 +75,8 @@ impl Habits {
         holds: 0.0,
         pauses: 0.0,
         calls_colleague: 0.0,
+        calls_out: 0.0,
+        transfers: 0.0,
         hides: 0.0,
     };
     pub const HUMAN: Habits = Habits {
@@ -79,6 +88,8 @@ impl Habits {
         holds: 0.1,
         pauses: 0.05,
         calls_colleague: 0.03,
+        calls_out: 0.03,
+        transfers: 0.05,
         hides: 0.02,
     };
 }
@@ -99,6 +110,10 @@ pub struct Report {
     pub in_vain_again_after: Option<Duration>,
     /// Talks in which the two phones, not only the switchboard, agreed that they were connected.
     pub talks: u64,
+    /// Transfers, by how each ended.
+    pub transfers: BTreeMap<u16, u64>,
+    /// Calls of agents to the number outside that were answered.
+    pub calls_out: u64,
 }
 
 /// A caller on the way through the call.
@@ -136,6 +151,9 @@ impl Played {
 /// On networks that lose packets: for what is sent again after half a second, one and two.
 const RESENT: Duration = Duration::from_secs(8);
 
+/// The phone of the number outside.
+pub const OUTSIDE: PhoneId = PhoneId(99_999);
+
 const NEXT_CALLER: u64 = 0;
 /// Notes above this are callers who look at their watch.
 const PATIENCE: u64 = 1 << 32;
@@ -155,23 +173,28 @@ impl Day {
         let mut world = World::new(self.settings.clone(), self.network, seed, self.start);
         let mut workers: BTreeMap<PhoneId, Worker> = BTreeMap::new();
         let mut by_name: BTreeMap<String, PhoneId> = BTreeMap::new();
+        if self.outside.is_some() {
+            world.add_phone(OUTSIDE, "outside", None);
+        }
+        // As often on a long day as on a short one.
+        let expires = (self.length / 10).max(Duration::from_secs(300));
         for (index, agent) in self.settings.agents.iter().enumerate() {
             let id = PhoneId(u32::try_from(index).expect("fewer agents than phones"));
             world.add_phone(id, &agent.settings.name, Some(&agent.password));
             let within = world.chance().between(Duration::ZERO, Duration::from_secs(10));
-            world.act_in(within, id, Act::Register { expires: Duration::from_secs(300) });
+            world.act_in(within, id, Act::Register { expires });
             by_name.insert(agent.settings.name.clone(), id);
             let (name, number) = (agent.settings.name.clone(), agent.number.clone());
             workers.insert(id, Worker { name, number, called_in_vain: None });
         }
         let Network { delay_max, loss, .. } = self.network;
-        let Habits { unplugs, pauses, calls_colleague, hides, .. } = self.habits;
+        let Habits { unplugs, pauses, calls_colleague, calls_out, transfers, hides, .. } = self.habits;
         // Where every packet arrives, and every phone is there and not in use when it is rung, people see everything.
-        let sees_all = loss == 0.0 && [unplugs, pauses, calls_colleague, hides] == [0.0; 4];
+        let sees_all = loss == 0.0 && [unplugs, pauses, calls_colleague, calls_out, transfers, hides] == [0.0; 6];
         let slack = if loss == 0.0 { delay_max * 2 + Duration::from_millis(1) } else { RESENT };
         let mut day = Running {
             day: self,
-            witness: Witness::new(slack, sees_all),
+            witness: Witness::new(slack, sees_all, self.outside.clone()),
             end: self.start + self.length,
             workers,
             by_name,
@@ -182,6 +205,8 @@ impl Day {
             called_in_vain: 0,
             in_vain_again_after: None,
             talks: 0,
+            transfers: BTreeMap::new(),
+            calls_out: 0,
         };
         world.note_in(Duration::from_secs(15), NEXT_CALLER);
         while let Some(happening) = world.next(day.end) {
@@ -217,6 +242,8 @@ impl Day {
             called_in_vain: day.called_in_vain,
             in_vain_again_after: day.in_vain_again_after,
             talks: day.talks,
+            transfers: day.transfers,
+            calls_out: day.calls_out,
         };
         Played { report, contacts: std::mem::take(&mut world.checker.contacts), witness: day.witness }
     }
@@ -236,6 +263,8 @@ struct Running<'a> {
     called_in_vain: u64,
     in_vain_again_after: Option<Duration>,
     talks: u64,
+    transfers: BTreeMap<u16, u64>,
+    calls_out: u64,
 }
 
 impl Running<'_> {
@@ -243,6 +272,8 @@ impl Running<'_> {
         match happening {
             Happening::Note(NEXT_CALLER) => self.next_caller(world),
             Happening::Note(note) => self.out_of_patience(world, note),
+            Happening::Phone(OUTSIDE, event) => self.outside(world, &event),
+            Happening::Did(OUTSIDE, _) => {}
             Happening::Phone(id, event) => match self.workers.get(&id) {
                 Some(worker) => {
                     self.witness.agent_sees(world.now(), &worker.name, &event);
@@ -311,6 +342,37 @@ impl Running<'_> {
         }
     }
 
+    fn outside(&mut self, world: &mut World, event: &PhoneEvent) {
+        match event {
+            PhoneEvent::Rings { .. } => {
+                let after = world.chance().between(Duration::from_secs(1), Duration::from_secs(6));
+                world.act_in(after, OUTSIDE, Act::Answer);
+            }
+            PhoneEvent::Connected { .. } => {
+                let talk = world.chance().exponential(Duration::from_secs(20));
+                world.act_in(talk, OUTSIDE, Act::HangUp);
+            }
+            _ => {}
+        }
+    }
+
+    /// In the talk that has just begun, an agent thinks of somebody who knows better.
+    fn transfers(&self, world: &mut World, id: PhoneId) {
+        if !world.chance().happens(self.day.habits.transfers) {
+            return;
+        }
+        let mut others: Vec<String> = self.workers.values().map(|w| w.number.clone()).collect();
+        others.extend(self.day.numbers.iter().cloned());
+        others.extend(self.day.outside.clone());
+        let number = pick(world, &others);
+        let after = world.chance().between(Duration::from_secs(3), Duration::from_secs(30));
+        world.act_in(after, id, Act::Transfer(number));
+        if world.chance().happens(0.5) {
+            let soon = world.chance().between(Duration::ZERO, Duration::from_secs(3));
+            world.act_in(after + soon, id, Act::HangUp);
+        }
+    }
+
     fn at_work(&mut self, world: &mut World, id: PhoneId, event: &PhoneEvent) {
         match event {
             PhoneEvent::Rings { .. } => {
@@ -349,9 +411,12 @@ impl Running<'_> {
                 let after = before.map(|before| now.since(before));
                 self.in_vain_again_after = self.in_vain_again_after.into_iter().chain(after).min();
             }
-            PhoneEvent::Connected { .. } if world.chance().happens(self.day.habits.holds) => {
-                world.act_in(Duration::from_secs(5), id, Act::Hold(true));
-                world.act_in(Duration::from_secs(15), id, Act::Hold(false));
+            PhoneEvent::Connected { .. } => {
+                if world.chance().happens(self.day.habits.holds) {
+                    world.act_in(Duration::from_secs(5), id, Act::Hold(true));
+                    world.act_in(Duration::from_secs(15), id, Act::Hold(false));
+                }
+                self.transfers(world, id);
             }
             _ => {}
         }
@@ -367,7 +432,12 @@ impl Running<'_> {
                     self.calls.insert(*call, id);
                 }
             }
+            What::TransferEnded { code, .. } | What::TransferRefused { code, .. } => {
+                *self.transfers.entry(*code).or_default() += 1;
+            }
             What::Connected { call, with, .. } => {
+                let is_out = self.day.outside.as_deref() == Some(&**with) && !self.calls.contains_key(call);
+                self.calls_out += u64::from(is_out);
                 let (Some(caller), Some(agent)) = (self.calls.get(call), self.by_name.get(&**with)) else { return };
                 let both = [*caller, *agent].iter().all(|id| world.phone(*id).is_some_and(super::Phone::is_talking));
                 self.talks += u64::from(both);
@@ -406,6 +476,11 @@ impl Running<'_> {
             let colleagues: Vec<String> = self.workers.values().map(|w| w.number.clone()).collect();
             let number = pick(world, &colleagues);
             world.act_in(soon, id, Act::Call(number));
+            world.act_in(soon + Duration::from_secs(20), id, Act::HangUp);
+        } else if let Some(number) = &self.day.outside
+            && world.chance().happens(h.calls_out)
+        {
+            world.act_in(soon, id, Act::Call(number.clone()));
             world.act_in(soon + Duration::from_secs(20), id, Act::HangUp);
         } else if world.chance().happens(h.hides) {
             world.act_in(soon, id, Act::DoNotDisturb(true));

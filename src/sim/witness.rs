@@ -12,6 +12,8 @@ use std::collections::BTreeMap;
 pub struct Witness {
     slack: Duration,
     sees_all: bool,
+    /// The number that callers may be sent to, where nobody remembers anything.
+    outside: Option<String>,
     /// By the number they call from; each calls once.
     callers: BTreeMap<String, Caller>,
     /// For whom each agent's phone rang last: the caller, and which of their rings it is.
@@ -36,13 +38,15 @@ struct Ring {
     talked_until: Option<Time>,
     /// The phone lost its power meanwhile: what was done with it since, nobody else heard of.
     unplugged: bool,
+    /// The caller was to be sent elsewhere: the talk is over before the phone is, or goes on anew.
+    transferred: bool,
 }
 
 impl Witness {
     /// `slack`: for the ways between people and the switchboard, there and back. `sees_all`: nothing is lost on the way
     /// and no phone is out of order or in use, so that nothing may be in the records that nobody saw.
-    pub fn new(slack: Duration, sees_all: bool) -> Witness {
-        Witness { slack, sees_all, callers: BTreeMap::new(), desks: BTreeMap::new() }
+    pub fn new(slack: Duration, sees_all: bool, outside: Option<String>) -> Witness {
+        Witness { slack, sees_all, outside, callers: BTreeMap::new(), desks: BTreeMap::new() }
     }
 
     pub fn caller_does(&mut self, now: Time, number: &str, act: &Act) {
@@ -76,6 +80,11 @@ impl Witness {
         {
             ring.unplugged = true;
         }
+        if matches!(act, Act::Transfer(_))
+            && let Some(ring) = self.ring_at(agent)
+        {
+            ring.transferred = true;
+        }
         let rings = self.ring_at(agent).is_some_and(|ring| ring.ended.is_none());
         // Who meant to decline may have been too late for that: the caller gone, the next one answered.
         if *act == Act::HangUp || rings && matches!(act, Act::Decline(_)) {
@@ -98,6 +107,7 @@ impl Witness {
                     answered: None,
                     talked_until: None,
                     unplugged: false,
+                    transferred: false,
                 });
             }
             PhoneEvent::Connected { .. } => {
@@ -179,13 +189,17 @@ impl Witness {
         let answered = caller.rings.iter().filter(|ring| ring.answered.is_some());
         says("the number of talks", !self.sees_all || record.talks.len() == answered.clone().count())?;
         for (n, talk) in record.talks.iter().enumerate() {
-            let ring =
-                answered.clone().find(|ring| ring.agent == *talk.with && self.same(ring.answered, Some(talk.at)));
+            let by = |ring: &&Ring| ring.agent == *talk.with;
             let until = talk.at + Duration::from_millis(talk.talked_ms);
-            says(
-                &format!("talk {n}"),
-                ring.is_some_and(|ring| ring.unplugged || self.same(ring.talked_until, Some(until))),
-            )?;
+            let holds = match answered.clone().filter(by).find(|ring| self.same(ring.answered, Some(talk.at))) {
+                Some(ring) => ring.unplugged || ring.transferred || self.same(ring.talked_until, Some(until)),
+                // Back from a transfer that found nobody, or with a number outside.
+                None => {
+                    answered.clone().filter(by).any(|ring| ring.transferred)
+                        || self.outside.as_deref() == Some(&*talk.with)
+                }
+            };
+            says(&format!("talk {n}"), holds)?;
         }
         for (n, wait) in record.waits.iter().enumerate() {
             let pressed = |at: Time| caller.keys.iter().any(|key| self.near(*key, at));
@@ -197,7 +211,9 @@ impl Witness {
                 // Decided by the switchboard: people see only what follows.
                 _ => true,
             };
-            says(&format!("wait {n}"), pressed(wait.since) && ended_so)?;
+            // Back in line without a key: nobody took the caller whom an agent wanted to send on.
+            let came_back = caller.rings.iter().any(|ring| ring.transferred);
+            says(&format!("wait {n}"), (pressed(wait.since) || came_back) && ended_so)?;
         }
         Ok(())
     }

@@ -16,11 +16,13 @@ mod trunks;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use vaxel::acd::{AgentSettings, Exit, Outcome, QueueSettings};
-use vaxel::engine::{Agent, Codes, Limits, Network as Net, Number, Settings, Trunk};
+use vaxel::engine::{Agent, Codes, Limits, Network as Net, Number, Settings, Target, Trunk};
 use vaxel::flow::{self, Flow};
-use vaxel::sim::day::{Day, Habits, Report};
-use vaxel::sim::world::Network;
+use vaxel::sim::day::{Day, Habits, OUTSIDE, Report};
+use vaxel::sim::media::switchboard;
+use vaxel::sim::world::{Network, World};
 use vaxel::sip::digest::Algorithm;
+use vaxel::sip::{Hop, Transport};
 use vaxel::time::{Duration, Time};
 
 /// Monday, 2026-11-23, 09:00 UTC.
@@ -95,6 +97,9 @@ fn compiled(name: &str, text: &str) -> Arc<Flow> {
     }
 }
 
+/// Who has it is at [`vaxel::sim::day::OUTSIDE`].
+const ABROAD: &str = "+4687000000";
+
 fn settings(agents: u32, queue: QueueSettings) -> Settings {
     let skills = |i: u32| match i % 3 {
         0 => BTreeMap::from([("sales".to_owned(), 5)]),
@@ -146,16 +151,21 @@ fn settings(agents: u32, queue: QueueSettings) -> Settings {
 }
 
 fn small_day(agents: u32, habits: Habits, network: Network) -> Day {
+    let queue = QueueSettings { max_wait: Some(Duration::from_secs(120)), max_waiting: 9, ..QueueSettings::default() };
+    let mut settings = settings(agents, queue);
+    let remote = World::address(OUTSIDE, 5060);
+    let hop = Hop { transport: Transport::Udp, local: switchboard(), remote, connection: None };
+    let carrier = &mut settings.trunks[0];
+    (carrier.sends, carrier.takes) = (true, vec!["+46".into()]);
+    carrier.targets = vec![Target { hop, priority: 0, weight: 1 }];
     Day {
-        settings: settings(
-            agents,
-            QueueSettings { max_wait: Some(Duration::from_secs(120)), max_waiting: 9, ..QueueSettings::default() },
-        ),
+        settings,
         network,
         start: MORNING,
         length: Duration::from_secs(30 * 60),
         between_calls: (Duration::from_secs(20), Duration::from_secs(5)),
         numbers: vec!["100".into()],
+        outside: Some(ABROAD.into()),
         keys: ["1", "2", "7 1", "", "19"].map(|keys| keys.replace(' ', "")).to_vec(),
         patience: Duration::from_secs(90),
         talk: Duration::from_secs(60),
@@ -172,6 +182,8 @@ fn sum(report: &Report, exit: Exit) -> u64 {
 fn two_hundred_half_hours_keep_every_promise() {
     let mut outcomes: BTreeMap<Outcome, u64> = BTreeMap::new();
     let mut exits: BTreeMap<Exit, u64> = BTreeMap::new();
+    let mut transfers: BTreeMap<u16, u64> = BTreeMap::new();
+    let mut calls_out = 0;
     for seed in 0..200 {
         let network = if seed % 2 == 0 { Network::LOSSY } else { Network::PERFECT };
         let agents = [3, 6, 12][seed as usize % 3];
@@ -183,6 +195,10 @@ fn two_hundred_half_hours_keep_every_promise() {
         for (exit, n) in report.queues.values().flat_map(|q| &q.exits) {
             *exits.entry(*exit).or_default() += n;
         }
+        for (code, n) in &report.transfers {
+            *transfers.entry(*code).or_default() += n;
+        }
+        calls_out += report.calls_out;
     }
     // The days are worth something only if everything that can happen did happen.
     for outcome in [Outcome::Accepted, Outcome::Declined, Outcome::Busy, Outcome::NoAnswer, Outcome::CallerGone] {
@@ -193,13 +209,18 @@ fn two_hundred_half_hours_keep_every_promise() {
     {
         assert!(exits.contains_key(&exit), "no entry left as {exit:?}: {exits:?}");
     }
+    for code in [200, 408, 480, 486, 487, 603] {
+        assert!(transfers.contains_key(&code), "no transfer ended with {code}: {transfers:?}");
+    }
+    assert!(calls_out > 20, "{calls_out}");
 }
 
 #[test]
 fn on_a_perfect_network_no_phone_is_rung_while_it_is_in_use() {
     // Who dials in the very moment of an offer is rung while dialling, and an unplugged phone misses the end of a call;
     // nobody does either here.
-    let habits = Habits { pauses: 0.0, calls_colleague: 0.0, unplugs: 0.0, ..Habits::HUMAN };
+    let habits =
+        Habits { pauses: 0.0, calls_colleague: 0.0, calls_out: 0.0, transfers: 0.0, unplugs: 0.0, ..Habits::HUMAN };
     for seed in 0..20 {
         let report = small_day(8, habits, Network::PERFECT).run(seed);
         assert_eq!(report.rung_while_busy, 0, "seed {seed}");
@@ -210,7 +231,7 @@ fn on_a_perfect_network_no_phone_is_rung_while_it_is_in_use() {
 #[test]
 fn a_phone_on_do_not_disturb_is_tried_again_only_after_its_back_off() {
     // A colleague who calls directly asks no back-off, and a code that ends a pause ends the back-off too.
-    let habits = Habits { pauses: 0.0, calls_colleague: 0.0, hides: 0.3, ..Habits::HUMAN };
+    let habits = Habits { pauses: 0.0, calls_colleague: 0.0, transfers: 0.0, hides: 0.3, ..Habits::HUMAN };
     for seed in 0..10 {
         let report = small_day(6, habits, Network::PERFECT).run(seed);
         assert!(report.called_in_vain > 10, "seed {seed}: {report:?}");

@@ -13,7 +13,15 @@ type Lie = fn(&mut Contact, Duration);
 /// On a network that loses nothing, with phones that are always there and in use for nothing else, records are true to
 /// the few milliseconds that a message is on its way there and back.
 fn day() -> Day {
-    let habits = Habits { pauses: 0.0, calls_colleague: 0.0, unplugs: 0.0, hides: 0.0, ..Habits::HUMAN };
+    let habits = Habits {
+        pauses: 0.0,
+        calls_colleague: 0.0,
+        calls_out: 0.0,
+        transfers: 0.0,
+        unplugs: 0.0,
+        hides: 0.0,
+        ..Habits::HUMAN
+    };
     small_day(6, habits, Network::PERFECT)
 }
 
