@@ -194,6 +194,14 @@ impl House {
         self.drain(peer);
     }
 
+    /// A peer sends the other end of its call to this number, and says who does.
+    pub fn transfers(&mut self, peer: usize, number: &str, by: &str) {
+        let (now, up) = (self.now, self.peers[peer].up.expect("it is in a call"));
+        let to = format!("<{}>", Uri::sip(Some(number), switchboard()));
+        self.peers[peer].endpoint.refer(now, up, &to, &[("Referred-By", by)]);
+        self.drain(peer);
+    }
+
     pub fn hangs_up(&mut self, peer: usize) {
         let now = self.now;
         if let Some(up) = self.peers[peer].up {

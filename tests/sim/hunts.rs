@@ -308,6 +308,21 @@ fn an_agent_calls_no_more_and_nowhere_else_than_the_caps_allow() {
 }
 
 #[test]
+fn whom_a_transfer_rings_is_told_who_transferred() {
+    let abroad = Trunk { takes: vec!["+47".into()], ..trunk(2) };
+    let mut house = House::new(vec![trunk(1), abroad], &[Manner::Answers, Manner::Answers]);
+    house.calls(0, NUMBER);
+    house.pass(SECOND);
+    let by = "<sip:agent0@desk.example>;cid=\"1@desk.example\"";
+    house.transfers(0, "+4722000000", by);
+    house.pass(SECOND);
+    let headers = |peer: usize| house.peers[peer].invites[0].1.headers.get("Referred-By");
+    assert_eq!((house.called(2), headers(1), headers(2)), (1, None, Some(by)));
+    house.hangs_up(1);
+    house.over();
+}
+
+#[test]
 fn emergencies_are_no_calls_that_a_cap_counts() {
     let few = Caps { calls_per_hour: Some(1), ..Caps::default() };
     let carrier = Trunk { emergency: true, out: few.clone(), ..trunk(1) };

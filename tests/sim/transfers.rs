@@ -410,6 +410,32 @@ fn a_call_that_only_waits_or_hears_a_flow_is_not_taken_over() {
 }
 
 #[test]
+fn another_phone_of_the_agent_answers_what_rings_on_the_first() {
+    let mut story = talking();
+    story.world.add_phone(LINE_2, "agent1", Some("secret1"));
+    story.act(SECOND_CALLER, Act::Call("100".into()));
+    story.act(SECOND_CALLER, Act::Info('2'));
+    story.pass(Duration::from_secs(1));
+    assert!(story.happened(BJORN, &PhoneEvent::Rings { from: "support: +46702".into() }), "{:?}", story.phones);
+    story.act(LINE_2, Act::TakeOver(BJORN));
+    assert!(is_talking(&story, LINE_2) && is_talking(&story, SECOND_CALLER), "{:?}", story.failed(LINE_2));
+    assert!(story.happened(BJORN, &PhoneEvent::StoppedRinging) && !is_talking(&story, BJORN));
+    assert_eq!(story.phase("agent1"), Some(AgentPhase::Talking));
+    story.act(LINE_2, Act::HangUp);
+    assert_eq!(story.phase("agent1"), Some(AgentPhase::WrapUp));
+    // A colleague's call that rings is taken as well.
+    story.pass(Duration::from_secs(30));
+    story.act(CALLER, Act::HangUp);
+    story.pass(Duration::from_secs(30));
+    story.act(ANNA, Act::Call("2001".into()));
+    story.act(LINE_2, Act::TakeOver(BJORN));
+    assert!(is_talking(&story, LINE_2) && is_talking(&story, ANNA) && !is_talking(&story, BJORN));
+    let contacts = over(story);
+    let of = |from: &str| contacts.iter().find(|contact| contact.from == from).map(talks);
+    assert_eq!((of("+46702"), of("2000")), (Some(vec!["agent1"]), Some(vec!["agent1"])));
+}
+
+#[test]
 fn a_phone_that_does_not_hang_up_after_its_transfer_is_hung_up() {
     let mut story = talking();
     story.act(ANNA, Act::Transfer("2001".into()));
