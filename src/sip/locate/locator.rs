@@ -208,7 +208,8 @@ impl Locator {
         }
         let retry = RETRY_LEAST * 2u32.saturating_pow(self.failures.saturating_sub(1).min(16));
         let until = match is_good {
-            true => self.known.values().map(|known| known.until).min().unwrap_or(now + TTL_LEAST),
+            // A lookup may take longer than its first answer is good.
+            true => self.known.values().map(|known| known.until).min().unwrap_or(now).max(now + RETRY_LEAST),
             false => now + retry.min(RETRY_MOST),
         };
         Turn::Rest { until, lookup: Lookup { result, moved, since: self.since } }

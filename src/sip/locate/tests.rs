@@ -280,6 +280,26 @@ fn an_answer_is_good_for_its_ttl_within_bounds() {
 }
 
 #[test]
+fn a_slow_dns_is_not_asked_without_pause() {
+    let mut locator = Locator::new(destination("example"), ipv4());
+    let (zone, mut now, mut answers) = (simple("192.0.2.1"), NOW, Vec::new());
+    let until = loop {
+        match locator.turn(now, std::mem::take(&mut answers)) {
+            Turn::Rest { until, .. } => break until,
+            Turn::Ask(questions) => {
+                // Each round takes longer than the answers of the one before are good.
+                now += seconds(7);
+                for question in questions {
+                    let records = zone.answer(&question);
+                    answers.push((question, Ok(Answer { records, ttl: seconds(0) })));
+                }
+            }
+        }
+    };
+    assert_eq!((now, until), (NOW + seconds(21), now + RETRY_LEAST));
+}
+
+#[test]
 fn while_dns_is_silent_the_carrier_is_where_it_was() {
     let mut locator = Locator::new(destination("example"), ipv4());
     let (mut due, _) = lookup(&mut locator, NOW, &simple("192.0.2.1"), 30, nothing_is_silent);
