@@ -18,6 +18,7 @@
 //! exactly one [`Event::Closed`].
 
 use super::digits;
+use super::redirect::elsewhere;
 use super::refer::Referral;
 use crate::ids::{CallId, LegId};
 use crate::media::{self, Codec, Command, Direction, OpenFailure, PlayId, Quality, Sound};
@@ -31,9 +32,6 @@ use std::sync::Arc;
 
 /// What we offer, best first.
 const CODECS: [Codec; 2] = [Codec::Pcmu, Codec::Pcma];
-
-/// Places that one redirection may name.
-const TARGETS_MAX: usize = 10;
 
 /// A leg to be rung.
 #[derive(Clone, Debug)]
@@ -633,17 +631,6 @@ impl Legs {
             self.events.push_back(Event::Closed { leg, quality });
         }
     }
-}
-
-/// The Contacts of a 3xx, the best first (RFC 3261 §8.1.3.4).
-fn elsewhere(headers: &Headers) -> Vec<Uri> {
-    let preference = |contact: &sip::NameAddr| {
-        contact.params.get("q").and_then(|q| q.parse::<f32>().ok()).map_or(1000, |q| (q.clamp(0.0, 1.0) * 1e3) as u16)
-    };
-    let mut contacts = headers.contacts().unwrap_or_default();
-    contacts.sort_by_key(|contact| std::cmp::Reverse(preference(contact)));
-    contacts.truncate(TARGETS_MAX);
-    contacts.into_iter().map(|contact| contact.uri).collect()
 }
 
 /// The peer does not want to hear us.

@@ -4,6 +4,7 @@
 
 mod digits;
 mod legs;
+mod redirect;
 mod refer;
 
 pub use legs::{Dial, Event, LegEnd, LegFailure, Legs};
