@@ -43,6 +43,8 @@ pub(super) struct Sources {
     file: Option<(PathBuf, Document<String>)>,
     /// Dotted setting → the variable that sets it and its text.
     variables: BTreeMap<String, (String, String)>,
+    /// Variables that are not ours as they are written, and would be if they were written a little otherwise.
+    alike: Vec<String>,
 }
 
 impl Sources {
@@ -55,18 +57,20 @@ impl Sources {
             Some((path, text)) => Some((path.to_owned(), parse(path, text).map_err(|problem| vec![*problem])?)),
             None => None,
         };
-        let mut variables = BTreeMap::new();
+        let (mut variables, mut alike) = (BTreeMap::new(), Vec::new());
         for (name, text) in environment {
             if let Some(path) = environment::path(&name) {
                 variables.insert(path, (name, text));
+            } else if environment::is_alike(&name) {
+                alike.push(name);
             }
         }
-        Ok(Sources { file, variables })
+        Ok(Sources { file, variables, alike })
     }
 
-    /// Takes the variables out that give no setting, and says what is wrong with them.
+    /// Takes the variables out that give no setting, and says what is wrong with them; and which were meant to give one.
     pub fn drop_strangers(&mut self, known: &Known) -> Vec<Problem> {
-        let mut problems = Vec::new();
+        let mut problems: Vec<Problem> = self.alike.iter().filter_map(|name| environment::meant(known, name)).collect();
         self.variables.retain(|path, (name, text)| {
             let problem = environment::stranger(known, path, name, text);
             let stays = problem.is_none();
@@ -201,7 +205,12 @@ fn masked(mut place: Place) -> Place {
 fn parse(path: &Path, text: String) -> Result<Document<String>, Box<Problem>> {
     Document::parse(text.clone()).map_err(|e| {
         let place = masked(Place::in_text(path, &text, e.span().unwrap_or(0..0)));
-        Box::new(Problem::error(place, e.message().lines().collect::<Vec<_>>().join("; ")))
+        let message = e.message().lines().collect::<Vec<_>>().join("; ");
+        let help = match message.as_str() {
+            "duplicate key" => "each setting and each [section] is written once: keep one of the two",
+            _ => "expected `name = value`, one a line, below the [section] that it belongs to; texts stand in quotes",
+        };
+        Box::new(Problem::error(place, message).help(help))
     })
 }
 

@@ -7,6 +7,10 @@ use serde::de::Unexpected;
 use serde_saphyr::Error;
 use serde_saphyr::budget::BudgetBreach;
 
+/// What is expected where there is something else than YAML.
+const YAML: &str = "expected `name: value`; what belongs to a name stands below it and further in, by spaces; a text with `: `, \
+                    ` #`, `@`, brackets or braces stands in quotes";
+
 /// What is wrong with the YAML itself, and what to do about it.
 pub(super) fn of_parser(error: &Error) -> (String, Option<String>) {
     let (message, help) = match error {
@@ -42,7 +46,7 @@ pub(super) fn of_parser(error: &Error) -> (String, Option<String>) {
             // The parser ends its message with the place, which we show in our own way.
             let text = other.to_string();
             let text = text.split(" at line ").next().unwrap_or_default().trim_end_matches([',', ':']);
-            return (format!("this is no YAML: {text}"), None);
+            return (format!("this is no YAML: {text}"), Some(YAML.into()));
         }
     };
     (message.into(), Some(help.into()))
@@ -141,11 +145,14 @@ mod tests {
                 (2, 5, "`<<` can only take in settings, or a list of them", "write `<<: *name`, or write them out"),
             ),
             ("", (1, 1, "`flow` is missing here", "")),
-            ("flow: {", (1, 7, "this is no YAML: unclosed bracket '{'", "")),
-            ("flow: [t\nsteps: {}\n", (2, 6, "this is no YAML: illegal placement of ':' indicator", "")),
-            ("flow: 't\n", (2, 1, "this is no YAML: invalid indentation in multiline quoted scalar", "")),
-            ("flow: t\n\tsteps: {}\n", (1, 7, "this is no YAML: while scanning a plain scalar, found a tab", "")),
-            ("flow: @t\n", (1, 7, "this is no YAML: unexpected character: `@'", "")),
+            ("flow: {", (1, 7, "this is no YAML: unclosed bracket '{'", super::YAML)),
+            ("flow: [t\nsteps: {}\n", (2, 6, "this is no YAML: illegal placement of ':' indicator", super::YAML)),
+            ("flow: 't\n", (2, 1, "this is no YAML: invalid indentation in multiline quoted scalar", super::YAML)),
+            (
+                "flow: t\n\tsteps: {}\n",
+                (1, 7, "this is no YAML: while scanning a plain scalar, found a tab", super::YAML),
+            ),
+            ("flow: @t\n", (1, 7, "this is no YAML: unexpected character: `@'", super::YAML)),
         ];
         let mut wrong = String::new();
         for (text, (line, column, message, help)) in cases {
