@@ -18,6 +18,26 @@ pub(super) fn path(name: &str) -> Option<String> {
     Some(rest.chars().map(plain).collect::<String>().replace("__", "."))
 }
 
+/// Whether the variable begins almost with our prefix: in small letters, or with a slip of the finger.
+pub(super) fn is_alike(name: &str) -> bool {
+    let Some((word, _)) = name.split_once('_') else { return false };
+    let ours = PREFIX.trim_end_matches('_');
+    path(name).is_none() && (word.eq_ignore_ascii_case(ours) || strsim::damerau_levenshtein(word, ours) == 1)
+}
+
+/// The warning about such a variable, if what follows is a setting or near one.
+pub(super) fn meant(known: &Known, name: &str) -> Option<Problem> {
+    let (_, rest) = name.split_once('_')?;
+    let written = format!("{PREFIX}{}", rest.to_ascii_uppercase());
+    let path = path(&written)?;
+    let right = match stranger(known, &path, &written, "") {
+        None => written,
+        Some(problem) => problem.help?.strip_prefix("did you mean ")?.strip_suffix('?')?.to_owned(),
+    };
+    let problem = Problem::warning(Place::Variable(name.to_owned()), format!("{name} is no setting and is ignored"));
+    Some(problem.help(format!("did you mean {right}?")))
+}
+
 /// What is to be said about a variable that gives no setting.
 ///
 /// A warning if a container platform made it, which the operator cannot help; else it was meant for us, and to pass it
@@ -148,6 +168,29 @@ mod tests {
         ] {
             assert_eq!(said(name, "x"), Some((true, help.to_owned())), "{name}");
         }
+    }
+
+    #[test]
+    fn a_variable_that_was_meant_for_us_is_not_passed_over_in_silence() {
+        for (name, right) in [
+            ("vaxel_sip__listen", Some("VAXEL_SIP__LISTEN")),
+            ("Vaxel_Sip_Realm", Some("VAXEL_SIP__REALM")),
+            ("VAXLE_SIP__REALM", Some("VAXEL_SIP__REALM")),
+            ("VAXL_LIMTS__CALLS", Some("VAXEL_LIMITS__CALLS")),
+            ("vaxel_codes__pauses__21", Some("VAXEL_CODES__PAUSES__21")),
+            ("vaxel_home", None),
+            ("VAX_SIP__REALM", None),
+            ("PIXEL_SIP__REALM", None),
+            ("HOME", None),
+        ] {
+            let said = if is_alike(name) { meant(&known(), name) } else { None };
+            let help = said.map(|problem| {
+                assert_eq!((problem.is_error(), &problem.place), (false, &Place::Variable(name.to_owned())));
+                problem.help.expect("the right name")
+            });
+            assert_eq!(help, right.map(|right| format!("did you mean {right}?")), "{name}");
+        }
+        assert!(!is_alike("VAXEL_SIP__RELM"), "that one is an error");
     }
 
     #[test]

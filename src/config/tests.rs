@@ -268,6 +268,13 @@ fn a_missing_file_is_an_error_that_says_what_to_do() {
 }
 
 #[test]
+fn a_variable_in_small_letters_is_warned_of() {
+    let loaded = load_with(Some(CLEAN), &[("vaxel_sip__realm", "x")], &[]).unwrap();
+    assert_ne!(loaded.config.sip.realm, "x");
+    assert!(shown(&loaded.warnings).contains("did you mean VAXEL_SIP__REALM?"), "{}", shown(&loaded.warnings));
+}
+
+#[test]
 fn passwords_come_from_files_and_are_never_shown() {
     let file = |agent: &str| format!("numbers = [{{ number = '1', flow = 'f' }}]\n[[agents]]\nname = 'anna'\n{agent}");
     let secrets = [("/etc/vaxel/anna.txt", "correct horse\n"), ("/etc/vaxel/empty", "\n")];
