@@ -172,6 +172,17 @@ impl Check<'_> {
                     self.top.reader.note(Problem::error(place.clone(), message).help(help));
                 }
             }
+            // What a place's certificate must name is known by its address.
+            let at = |trunk: &Trunk| trunk.to.as_ref()?.at().filter(|at| at.transport.is_secure());
+            let same_place = |other: &&Trunk| at(other) == at(trunk) && other.domain != trunk.domain;
+            if at(trunk).is_some()
+                && let Some(other) = self.config.trunks[..i].iter().find(same_place)
+            {
+                let place = self.place("trunks", i, if trunk.domain.is_some() { "domain" } else { "to" });
+                let message = format!("trunk `{}` is at the same place, by another name", other.name);
+                let help = "one address shows one certificate: give both the same `domain`";
+                self.top.reader.note(Problem::error(place, message).help(help));
+            }
             self.known_by(i, trunk);
             let (certificate, login) = (trunk.certificate.is_some(), trunk.login.is_some());
             if trunk.from.is_empty() && trunk.to.is_none() && !login && !certificate {

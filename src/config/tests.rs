@@ -181,6 +181,22 @@ fn certificates_are_named_by_files_that_can_be_read() {
 }
 
 #[test]
+fn a_place_that_shows_a_certificate_has_one_name() {
+    let trunk = |name: &str, more: &str| format!("[[trunks]]\nname = '{name}'\nto = 'tls:203.0.113.1:5061'\n{more}\n");
+    let a = trunk("a", "domain = 'a.example'");
+    for (other, place) in [("domain = 'b.example'", "14:10"), ("", "13:6")] {
+        let said = problems(&format!("[emergency]\nnumbers = []\n{a}{}", trunk("b", other)));
+        assert!(said.contains("error: trunk `a` is at the same place, by another name"), "{said}");
+        assert!(said.contains(&format!("vaxel.toml:{place}")), "{said}");
+    }
+    let same = trunk("b", "domain = 'a.example'");
+    assert_eq!(problems(&format!("[emergency]\nnumbers = []\n{a}{same}")), "");
+    let plain =
+        [trunk("a", "domain = 'a.example'"), trunk("b", "domain = 'b.example'")].concat().replace("tls:", "udp:");
+    assert_eq!(problems(&format!("[emergency]\nnumbers = []\n{plain}")), "", "no certificate, no clash");
+}
+
+#[test]
 fn a_certificate_that_is_missing_or_halved_is_an_error() {
     insta::assert_snapshot!(
         "no_certificate",
@@ -253,6 +269,13 @@ fn a_wrong_variable_is_named() {
 }
 
 #[test]
+fn a_variable_in_small_letters_is_warned_of() {
+    let loaded = load_with(Some(CLEAN), &[("vaxel_sip__realm", "x")], &[]).unwrap();
+    assert_ne!(loaded.config.sip.realm, "x");
+    assert!(shown(&loaded.warnings).contains("did you mean VAXEL_SIP__REALM?"), "{}", shown(&loaded.warnings));
+}
+
+#[test]
 fn broken_toml_is_shown_where_it_breaks() {
     insta::assert_snapshot!("syntax", shown(&load_with(Some("[sip]\nrealm = vaxel\n"), &[], &[]).unwrap_err()));
     insta::assert_snapshot!(
@@ -265,13 +288,6 @@ fn broken_toml_is_shown_where_it_breaks() {
 fn a_missing_file_is_an_error_that_says_what_to_do() {
     let problems = load(Some(Path::new("/no/such.toml")), [], &|_| Err(io::ErrorKind::NotFound.into())).unwrap_err();
     assert!(shown(&problems).contains("/no/such.toml") && shown(&problems).contains("vaxel init"));
-}
-
-#[test]
-fn a_variable_in_small_letters_is_warned_of() {
-    let loaded = load_with(Some(CLEAN), &[("vaxel_sip__realm", "x")], &[]).unwrap();
-    assert_ne!(loaded.config.sip.realm, "x");
-    assert!(shown(&loaded.warnings).contains("did you mean VAXEL_SIP__REALM?"), "{}", shown(&loaded.warnings));
 }
 
 #[test]

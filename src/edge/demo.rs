@@ -78,14 +78,16 @@ pub fn run(config: &Config, options: &Options) -> Result<()> {
     outcome
 }
 
-/// With the built-in settings TLS can be tried as well, by a certificate that nobody but itself vouches for.
+/// With the built-in listeners TLS can be tried as well, by the operator's certificate or one that nobody but itself vouches for.
 fn with_tls(config: &Config) -> Result<Config> {
     let mut config = config.clone();
     if config.sip.listen_is_built_in {
-        // The lock is given back: the service takes it.
-        let folder = Folder::open(&config.data.folder)?;
-        let own = sip::self_signed(folder.path())?;
-        (config.sip.tls.certificate, config.sip.tls.key) = (Some(own.certificate), Some(own.key));
+        if config.sip.tls.certificate.is_none() {
+            // The lock is given back: the service takes it.
+            let folder = Folder::open(&config.data.folder)?;
+            let own = sip::self_signed(folder.path())?;
+            (config.sip.tls.certificate, config.sip.tls.key) = (Some(own.certificate), Some(own.key));
+        }
         config.sip.listen.extend(SECURE);
     }
     Ok(config)
@@ -272,4 +274,22 @@ fn write_wav(path: &Path, samples: &[i16]) -> Result<()> {
     }
     writer.finalize()?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+
+    #[test]
+    fn the_operators_certificate_is_shown_if_there_is_one() {
+        let pem = |_: &Path| Ok("-----BEGIN CERTIFICATE-----\n".to_owned());
+        let files = [("VAXEL_SIP__TLS__CERTIFICATE", "own.pem"), ("VAXEL_SIP__TLS__KEY", "own.key")];
+        let variables = files.map(|(name, file)| (name.to_owned(), file.to_owned()));
+        let loaded = config::load(None, variables, &pem).expect("good settings");
+        let config = with_tls(&loaded.config).expect("nothing has to be made");
+        assert_eq!(config.sip.tls.certificate, loaded.config.sip.tls.certificate);
+        assert_eq!(config.sip.tls.key, Some("own.key".into()));
+        assert!(config.sip.listen.iter().any(|listen| listen.transport == Transport::Tls));
+    }
 }

@@ -46,7 +46,8 @@ impl TlsSettings {
         };
         let own = certificate.zip(key).map(|(certificate, key)| OwnFiles { certificate, key, clients });
         let fixed = config.trunks.iter().filter_map(|trunk| Some((trunk.to.as_ref()?.at()?, trunk.domain.as_ref()?)));
-        let names = fixed.map(|(to, domain)| (to.address, domain.0.to_string()));
+        let secure = fixed.filter(|(to, _)| to.transport.is_secure());
+        let names = secure.map(|(to, domain)| (to.address, domain.0.to_string()));
         TlsSettings { own, ca, names: names.collect() }
     }
 }
