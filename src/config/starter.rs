@@ -93,6 +93,7 @@ mod tests {
         config.sip.websocket = crate::config::WebSocket::default();
         // Those of the documentation.
         config.dns = crate::config::Dns::default();
+        config.capture.server = None;
         config
     }
 }
