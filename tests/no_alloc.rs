@@ -1,4 +1,4 @@
-//! The paths that run for each packet ask for no memory.
+//! The paths that run for each packet ask for no memory, and those for each SIP message for little.
 //!
 //! Counting needs an allocator of our own, and its trait is unsafe: the one place in the package that is.
 #![allow(unsafe_code)]
@@ -160,4 +160,21 @@ fn the_count_counts() {
     let before = REQUESTS.get();
     drop(std::hint::black_box(vec![0u8; 100]));
     assert_eq!(REQUESTS.get() - before, 1);
+}
+
+/// An INVITE as phones send it: 14 header lines and a session description.
+const INVITE: &[u8] = include_bytes!("data/invite.sip");
+
+#[test]
+fn an_invite_is_read_routed_and_written_with_ten_requests_for_memory() {
+    let before = REQUESTS.get();
+    let message = vaxel::sip::Message::parse(INVITE).expect("a good INVITE");
+    let read = REQUESTS.get() - before;
+    let branch = message.headers().via().expect("a Via").branch().map(str::len);
+    let in_dialog = message.headers().to().expect("a To").tag().is_some();
+    let routed = REQUESTS.get() - before;
+    let written = message.to_bytes();
+    let all = REQUESTS.get() - before;
+    assert_eq!((branch, in_dialog, written.len()), (Some(25), false, INVITE.len()));
+    assert!(all <= 10, "{read} to read, {} to route, {} to write", routed - read, all - routed);
 }

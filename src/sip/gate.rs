@@ -247,7 +247,7 @@ impl Gate {
         let bytes = Some(response.to_bytes()).filter(fits).or_else(|| {
             let challenges: Vec<String> = response.headers.get_all("WWW-Authenticate").map(str::to_owned).collect();
             // The last is what old phones know as well.
-            response.headers.set("WWW-Authenticate", challenges.last()?);
+            response.headers.set("WWW-Authenticate", challenges.last()?.as_str());
             Some(response.to_compact_bytes()).filter(fits)
         })?;
         Some(Transmit { hop, bytes })

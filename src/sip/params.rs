@@ -1,6 +1,7 @@
 //! Parameters behind a semicolon: of header values (RFC 3261 §25.1 `generic-param`) and of URIs.
 
 use super::lex;
+use std::borrow::Cow;
 use std::fmt;
 
 /// Parameters in their order.
@@ -8,7 +9,21 @@ use std::fmt;
 /// Names are in lower case. Values of URI parameters are unescaped; values of header parameters stand as they came,
 /// quoted strings with their quotes, so that they are written again as they were.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Params(pub Vec<(String, Option<String>)>);
+pub struct Params(pub Vec<Param>);
+
+/// Name and value. Names that the RFCs give cost no allocation.
+pub type Param = (Cow<'static, str>, Option<String>);
+
+/// Those of Via, addresses and URIs that nearly every message has.
+const KNOWN: [&str; 9] = ["branch", "rport", "received", "tag", "lr", "transport", "expires", "ob", "user"];
+
+/// In lower case.
+pub(crate) fn name(name: &str) -> Cow<'static, str> {
+    match KNOWN.iter().find(|known| known.eq_ignore_ascii_case(name)) {
+        Some(known) => Cow::Borrowed(known),
+        None => Cow::Owned(name.to_ascii_lowercase()),
+    }
+}
 
 impl Params {
     /// The parameter's value without surrounding quotes; `None` if it is absent or has no value.
@@ -26,7 +41,7 @@ impl Params {
         let value = value.map(str::to_string);
         match self.0.iter_mut().find(|(n, _)| n.eq_ignore_ascii_case(name)) {
             Some(param) => param.1 = value,
-            None => self.0.push((name.to_ascii_lowercase(), value)),
+            None => self.0.push((self::name(name), value)),
         }
     }
 
@@ -39,17 +54,17 @@ impl Params {
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
-        self.0.iter().map(|(n, v)| (n.as_str(), v.as_deref()))
+        self.0.iter().map(|(n, v)| (&**n, v.as_deref()))
     }
 
-    fn find(&self, name: &str) -> Option<&(String, Option<String>)> {
+    fn find(&self, name: &str) -> Option<&Param> {
         self.0.iter().find(|(n, _)| n.eq_ignore_ascii_case(name))
     }
 
     /// Reads `;name=value;name…` with white space round every sign; `s` is empty or begins with a semicolon.
     pub(crate) fn parse(s: &str) -> Result<Params, &'static str> {
         let mut params = Vec::new();
-        Params::scan(s, |name, value| params.push((name.to_ascii_lowercase(), value.map(str::to_string))))?;
+        Params::scan(s, |name, value| params.push((self::name(name), value.map(str::to_string))))?;
         Ok(Params(params))
     }
 

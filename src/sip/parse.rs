@@ -7,13 +7,14 @@
 //! ends, folded lines, header text in Latin-1 instead of UTF-8, unquoted display names. Everything else that breaks
 //! the grammar of the start line, of the framing, or of a header that decides where the message goes, is refused.
 
-use super::headers::{BadHeader, Header, Headers, NameAddr, Via, name};
+use super::headers::{BadHeader, Header, Headers, NameAddr, Value, Via, name};
 use super::lex;
 use super::message::{Message, Request, Response};
 use super::method::Method;
 use super::uri::Uri;
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 /// Bytes of a whole message, on every transport.
 pub const MAX_MESSAGE: usize = 64 * 1024;
@@ -166,6 +167,9 @@ pub(super) struct Head {
     is_request: bool,
     method: Option<Method>,
     headers: Headers,
+    /// The text that header values are pieces of, from `text_at` of the message on; `None`: it is no UTF-8.
+    text: Option<Arc<str>>,
+    text_at: usize,
     fault: Option<Fault>,
     pub(super) length: Length,
 }
@@ -228,6 +232,8 @@ pub(super) fn read_head(bytes: &[u8]) -> (Head, usize) {
         is_request: false,
         method: None,
         headers: Headers(Vec::with_capacity(16)),
+        text: None,
+        text_at: 0,
         fault: None,
         length: Length::Missing,
     };
@@ -242,6 +248,8 @@ pub(super) fn read_head(bytes: &[u8]) -> (Head, usize) {
     if head.fault == Some(Fault::NotSip) {
         return (head, bytes.len());
     }
+    head.text_at = at;
+    head.text = std::str::from_utf8(&bytes[at..at + lines_length(&bytes[at..])]).ok().map(Arc::from);
     let mut number = 0;
     loop {
         if at >= bytes.len() {
@@ -259,7 +267,8 @@ pub(super) fn read_head(bytes: &[u8]) -> (Head, usize) {
             continue;
         }
         if !bytes.get(at).is_some_and(|b| lex::is_space(*b)) {
-            read_header(&mut head, line, number);
+            let place = at_of(bytes, line);
+            read_header(&mut head, line, Some(place), number);
             continue;
         }
         let mut unfolded = line.to_vec();
@@ -269,7 +278,7 @@ pub(super) fn read_head(bytes: &[u8]) -> (Head, usize) {
             unfolded.push(b' ');
             unfolded.extend_from_slice(line.trim_ascii());
         }
-        read_header(&mut head, &unfolded, number);
+        read_header(&mut head, &unfolded, None, number);
     }
     if head.fault.is_none()
         && let Err(fault) = check(&head)
@@ -289,6 +298,24 @@ fn next_line(bytes: &[u8], at: usize) -> (&[u8], usize) {
         }
         None => (rest, bytes.len()),
     }
+}
+
+/// How far it is to the end of the header lines.
+fn lines_length(bytes: &[u8]) -> usize {
+    let mut at = 0;
+    while at < bytes.len() {
+        let (line, next) = next_line(bytes, at);
+        if line.is_empty() {
+            return at;
+        }
+        at = next;
+    }
+    bytes.len()
+}
+
+/// Where a part of `whole` begins in it.
+fn at_of(whole: &[u8], part: &[u8]) -> usize {
+    part.as_ptr() as usize - whole.as_ptr() as usize
 }
 
 /// UTF-8 as RFC 3261 §7 asks, or else Latin-1 as some exchanges still write names.
@@ -346,7 +373,8 @@ fn read_request_line(head: &mut Head, line: &str) -> Result<Start, Fault> {
     Ok(Start::Request(method, uri))
 }
 
-fn read_header(head: &mut Head, line: &[u8], number: usize) {
+/// `place`: where the line stands in the message; `None`: nowhere as it is.
+fn read_header(head: &mut Head, line: &[u8], place: Option<usize>, number: usize) {
     let Some(colon) = line.iter().position(|b| *b == b':') else {
         return head.note(Fault::HeaderLine(number));
     };
@@ -373,7 +401,12 @@ fn read_header(head: &mut Head, line: &[u8], number: usize) {
         };
         return;
     }
-    head.headers.0.push(Header { name, value: text(value).into_owned() });
+    let shared = place.zip(head.text.as_ref()).and_then(|(place, text)| {
+        let start = (place + at_of(line, value)).checked_sub(head.text_at)?;
+        Value::piece(text, start..start + value.len())
+    });
+    let value = shared.unwrap_or_else(|| text(value).into_owned().into());
+    head.headers.0.push(Header { name, value });
 }
 
 /// A control character other than a tab; behind a backslash it is a quoted pair (RFC 3261 §25.1), but never a CR.

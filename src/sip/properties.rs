@@ -63,7 +63,7 @@ mod oracle {
             use rsip::prelude::*;
             let params = Params(vec![("branch".into(), Some(format!("{}{branch}", via::MAGIC_COOKIE)))]);
             let transport = if tcp { "TCP" } else { "UDP" }.to_string();
-            let via = Via { transport: transport.clone(), host: via_host, port: via_port, params };
+            let via = Via { transport: transport.clone().into(), host: via_host, port: via_port, params };
             let mut request = Request::new(method.clone(), Uri::Sip(target));
             request.headers.push("Via", via.to_string());
             request.headers.push("From", from.to_string());
@@ -137,16 +137,21 @@ fn uri() -> impl Strategy<Value = Uri> {
     let sip = (any::<bool>(), user, host(), option::of(any::<u16>()), params, headers).prop_map(
         |(secure, user, host, port, params, headers)| {
             let (user, password) = user.unzip();
-            Uri::Sip(SipUri { secure, user, password: password.flatten(), host, port, params: Params(params), headers })
+            let params = named(params);
+            Uri::Sip(SipUri { secure, user, password: password.flatten(), host, port, params, headers })
         },
     );
     let tel = ("\\+?[0-9]{1,15}", params_of_headers()).prop_map(|(number, params)| Uri::Tel { number, params });
     prop_oneof![4 => sip, 1 => tel, 1 => "x[a-z0-9+.-]{0,6}:[!#-;=?-~]{1,20}".prop_map(Uri::Other)]
 }
 
+fn named(params: Vec<(String, Option<String>)>) -> Params {
+    Params(params.into_iter().map(|(name, value)| (name.into(), value)).collect())
+}
+
 fn params_of_headers() -> impl Strategy<Value = Params> {
     let value = "[^ \\t\",;<>\\x00-\\x1f\\x7f-\\xff\u{100}-\u{10ffff}]{1,10}";
-    vec(("[a-z0-9.!%*_+`'~-]{1,8}", option::of(value)), 0..3).prop_map(Params)
+    vec(("[a-z0-9.!%*_+`'~-]{1,8}", option::of(value)), 0..3).prop_map(named)
 }
 
 fn address() -> impl Strategy<Value = NameAddr> {
@@ -161,7 +166,7 @@ fn address() -> impl Strategy<Value = NameAddr> {
 
 fn via() -> impl Strategy<Value = Via> {
     (token(), host(), option::of(any::<u16>()), params_of_headers()).prop_map(|(transport, host, port, params)| Via {
-        transport,
+        transport: transport.into(),
         host,
         port,
         params,

@@ -1,7 +1,7 @@
 //! SIP, SIPS and TEL URIs (RFC 3261 §19.1, RFC 3966).
 
 use super::lex;
-use super::params::Params;
+use super::params::{self, Params};
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
@@ -242,9 +242,9 @@ fn split_at_first(s: &str, sign: char) -> (&str, Option<&str>) {
 
 impl<'a> SipParts<'a> {
     fn build(&self, secure: bool) -> Result<SipUri, BadUri> {
-        let (mut params, mut headers) = (Vec::new(), Vec::new());
+        let (mut found, mut headers) = (Vec::new(), Vec::new());
         self.each_param(|name, value| {
-            params.push((unescaped(name)?.to_ascii_lowercase(), value.map(unescaped).transpose()?));
+            found.push((params::name(&unescaped(name)?), value.map(unescaped).transpose()?));
             Ok(())
         })?;
         self.each_header(|name, value| {
@@ -257,7 +257,7 @@ impl<'a> SipParts<'a> {
             password: self.password.map(unescaped).transpose()?,
             host: self.host.to_host(),
             port: self.port,
-            params: Params(params),
+            params: Params(found),
             headers,
         })
     }

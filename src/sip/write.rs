@@ -13,9 +13,18 @@ impl Message {
     }
 }
 
+/// Of a start line and of `Content-Length`, if they are of the usual length.
+const REST: usize = 160;
+
+/// What will be written, or a little more.
+fn room(headers: &Headers, body: &[u8]) -> Vec<u8> {
+    let lines = headers.iter().map(|header| header.name.len() + header.value.len() + 4).sum::<usize>();
+    Vec::with_capacity(REST + lines + body.len())
+}
+
 impl Request {
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(512 + self.body.len());
+        let mut out = room(&self.headers, &self.body);
         put(&mut out, format_args!("{} {} SIP/2.0\r\n", self.method, self.uri));
         finish(out, &self.headers, &self.body)
     }
@@ -23,7 +32,7 @@ impl Request {
 
 impl Response {
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(512 + self.body.len());
+        let mut out = room(&self.headers, &self.body);
         put(&mut out, format_args!("SIP/2.0 {} ", self.code));
         // A reason phrase comes from many places, so it must not be able to end the line.
         out.extend(self.reason.bytes().map(|b| if b.is_ascii_control() && b != b'\t' { b' ' } else { b }));

@@ -4,11 +4,13 @@ pub mod name;
 pub mod name_addr;
 pub mod reason;
 pub mod replaces;
+pub mod value;
 pub mod via;
 
 pub use name_addr::NameAddr;
 pub use reason::Reason;
 pub use replaces::Replaces;
+pub use value::Value;
 pub use via::Via;
 
 use super::lex;
@@ -19,7 +21,7 @@ use std::borrow::Cow;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
     pub name: Cow<'static, str>,
-    pub value: String,
+    pub value: Value,
 }
 
 /// All headers in the order they came. Names are found in any case, by their long form.
@@ -73,19 +75,19 @@ impl Headers {
     }
 
     /// Adds a line at the end. Line breaks in `value` become spaces, so no value can forge another header.
-    pub fn push(&mut self, name: impl AsRef<str>, value: impl Into<String>) {
+    pub fn push(&mut self, name: impl AsRef<str>, value: impl Into<Value>) {
         self.0.extend(header(name.as_ref(), value.into()));
     }
 
     /// Adds a line before all others: the place of our Via and Route.
-    pub fn insert_first(&mut self, name: impl AsRef<str>, value: impl Into<String>) {
+    pub fn insert_first(&mut self, name: impl AsRef<str>, value: impl Into<Value>) {
         if let Some(header) = header(name.as_ref(), value.into()) {
             self.0.insert(0, header);
         }
     }
 
     /// Replaces the first line with this name and removes the others; adds one at the end if there is none.
-    pub fn set(&mut self, name: impl AsRef<str>, value: impl Into<String>) {
+    pub fn set(&mut self, name: impl AsRef<str>, value: impl Into<Value>) {
         let name = name.as_ref();
         let Some(new) = header(name, value.into()) else { return };
         match self.0.iter().position(|h| h.name == new.name) {
@@ -109,7 +111,7 @@ impl Headers {
     pub fn remove_first_item(&mut self, name: &str) {
         let Some(at) = self.0.iter().position(|h| h.name.eq_ignore_ascii_case(name)) else { return };
         match lex::find_outside(&self.0[at].value, true, |b| b == b',') {
-            Some(comma) => self.0[at].value = lex::trim(&self.0[at].value[comma + 1..]).to_string(),
+            Some(comma) => self.0[at].value = lex::trim(&self.0[at].value[comma + 1..]).into(),
             None => drop(self.0.remove(at)),
         }
     }
@@ -252,9 +254,9 @@ impl Headers {
     }
 }
 
-fn header(name: &str, mut value: String) -> Option<Header> {
+fn header(name: &str, mut value: Value) -> Option<Header> {
     if value.contains(['\r', '\n']) {
-        value = value.replace(['\r', '\n'], " ");
+        value = value.replace(['\r', '\n'], " ").into();
     }
     let name = name::canonical(name);
     (name != "Content-Length" && lex::is_token(&name)).then_some(Header { name, value })

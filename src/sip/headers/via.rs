@@ -1,16 +1,18 @@
 //! Via (RFC 3261 §20.42, RFC 3581).
 
 use super::BadHeader;
+use crate::sip::endpoint::Transport;
 use crate::sip::lex;
 use crate::sip::params::Params;
 use crate::sip::uri::{Host, HostRef, split_host_port};
+use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Via {
     /// `UDP`, `TCP`, or any other token as it came: an open set.
-    pub transport: String,
+    pub transport: Cow<'static, str>,
     /// `sent-by`.
     pub host: Host,
     pub port: Option<u16>,
@@ -23,7 +25,8 @@ pub const MAGIC_COOKIE: &str = "z9hG4bK";
 impl Via {
     pub fn parse(s: &str) -> Result<Via, BadHeader> {
         let via = |Parts { transport, host, port, params }: Parts<'_>| {
-            let transport = transport.to_string();
+            let known = Transport::ALL.iter().map(|known| known.name()).find(|known| *known == transport);
+            let transport = known.map_or_else(|| transport.to_owned().into(), Cow::Borrowed);
             Ok(Via { transport, host: host.to_host(), port, params: Params::parse(params)? })
         };
         split(s).and_then(via).map_err(|fault| BadHeader { name: "Via", fault })

@@ -308,7 +308,7 @@ fn sent(peer: &mut Peer) -> (Transport, String, String) {
     peer.drain();
     let request = peer.requests().pop().expect("a request");
     let via = request.headers.via().unwrap();
-    (peer.hops.pop().expect("a hop").transport, via.transport.clone(), via.branch().unwrap().to_owned())
+    (peer.hops.pop().expect("a hop").transport, via.transport.to_string(), via.branch().unwrap().to_owned())
 }
 
 #[test]
