@@ -3,7 +3,8 @@
 use crate::baresip::{Baresip, Options};
 use crate::server::{Folder, Server, free_port};
 use crate::sound::Ear;
-use crate::{ANNA, CALLER, SOON, agent, heard_tone, list, server};
+use crate::sound::tone_millis;
+use crate::{ANNA, CALLER, SOON, agent, list, server};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use std::io::{Read, Write};
 use std::net::SocketAddr;
@@ -91,7 +92,7 @@ fn who_shows_the_carriers_certificate_is_the_carrier_and_who_does_not_is_a_stran
     carrier.dial("101");
     anna.wait_for("CALL_ESTABLISHED", SOON);
     server::wait_for("both to hear each other", SOON, || {
-        let (a, c) = (heard_tone(&anna.heard(), CALLER), heard_tone(&carrier.heard(), ANNA));
+        let (a, c) = (tone_millis(&anna.heard(), CALLER), tone_millis(&carrier.heard(), ANNA));
         (a >= 1000 && c >= 1000).then_some(())
     });
     anna.command("hangup");

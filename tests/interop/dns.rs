@@ -6,8 +6,8 @@ use crate::certificates::certify;
 use crate::script::Script;
 use crate::server::{Folder, Server, free_port, wait_for};
 use crate::sipp::{Play, Sipp};
-use crate::sound::{Ear, Sound};
-use crate::{ANNA, CALLER, SOON, agent, heard_tone};
+use crate::sound::{Ear, Sound, tone_millis};
+use crate::{ANNA, CALLER, SOON, agent};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -194,7 +194,7 @@ fn a_carrier_by_sips_is_called_by_tls_and_must_have_the_certificate_of_its_name(
     anna.dial(number);
     anna.wait_for("CALL_ESTABLISHED", SOON);
     wait_for("both to hear each other", SOON, || {
-        let (a, c) = (heard_tone(&anna.heard(), CALLER), heard_tone(&right.heard(), ANNA));
+        let (a, c) = (tone_millis(&anna.heard(), CALLER), tone_millis(&right.heard(), ANNA));
         (a >= 1000 && c >= 1000).then_some(())
     });
     anna.command("hangup");

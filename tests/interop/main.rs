@@ -35,7 +35,7 @@ use baresip::{Baresip, Options};
 use serde_json::Value;
 use server::{Folder, Server};
 use sipp::Sipp;
-use sound::{Ear, Sound};
+use sound::{Ear, Sound, tone_millis};
 use std::time::Duration;
 use vaxel::audio::measure;
 
@@ -62,10 +62,6 @@ fn outcomes(record: &Value) -> Vec<(String, String)> {
     list(record, "offers").iter().map(|o| (text(&o["agent"]), text(&o["outcome"]))).collect()
 }
 
-fn heard_tone(samples: &[i16], frequency: f64) -> u64 {
-    measure::longest_tone_millis(samples, frequency, -20.0, 8000)
-}
-
 #[test]
 fn a_caller_presses_1_and_talks_with_an_agent_who_hangs_up_first() {
     let folder = Folder::new("talk");
@@ -80,7 +76,7 @@ fn a_caller_presses_1_and_talks_with_an_agent_who_hangs_up_first() {
     sound.wait_for_tone(ANNA, 2000);
     anna.command("hangup");
     caller.finish(Duration::from_secs(30));
-    let heard = heard_tone(&anna.heard(), CALLER);
+    let heard = tone_millis(&anna.heard(), CALLER);
     assert!(heard >= 1500, "anna heard the caller for {heard} ms without a break");
     let record = &server.contacts(1)[0];
     assert_eq!(record["from"], "+46701234567");
@@ -104,7 +100,7 @@ fn a_key_by_sip_info_is_as_good_and_the_caller_may_hang_up_first() {
     sound.wait_for_tone(ANNA, 2000);
     caller.finish(Duration::from_secs(30));
     anna.wait_for("CALL_CLOSED", SOON);
-    assert!(heard_tone(&anna.heard(), CALLER) >= 1500);
+    assert!(tone_millis(&anna.heard(), CALLER) >= 1500);
     let record = &server.contacts(1)[0];
     assert_eq!(record["ended_by"], "caller");
     assert_eq!(list(record, "waits")[0]["exit"], "answered");
@@ -135,8 +131,11 @@ fn a_caller_who_gives_up_during_the_offer_stops_the_agents_phone() {
     let sound = Sound::new(CALLER);
     let caller = Sipp::start_for(&folder, server.sip, "hangs_up_info", "100", &sound, Duration::from_secs(3));
     bjorn.wait_for("CALL_INCOMING", SOON);
+    sound.wait_for_music_since(sound.now(), 500, &[BJORN]);
     caller.finish(Duration::from_secs(30));
     bjorn.wait_for("CALL_CLOSED", SOON);
+    assert_eq!(bjorn.heard().len(), 0, "nobody was connected with bjorn");
+    assert!(tone_millis(&sound.heard(), BJORN) < 500, "and the caller with nobody");
     let record = &server.contacts(1)[0];
     assert_eq!(list(record, "waits")[0]["exit"], "abandoned");
     assert_eq!(outcomes(record), [("bjorn".into(), "caller_gone".into())]);
@@ -158,9 +157,12 @@ fn an_agent_who_does_not_answer_is_paused_and_the_next_one_is_rung() {
     bjorn.wait_for("CALL_ESTABLISHED", SOON);
     anna.wait_for("CALL_CLOSED", SOON);
     sound.wait_for_tone(BJORN, 1000);
+    bjorn.wait_for_tone(CALLER, 1000);
     server.wait_for_metric("vaxel_agents{state=\"paused\"}", 1.0, SOON);
     bjorn.command("hangup");
     caller.finish(Duration::from_secs(30));
+    assert_eq!(anna.heard().len(), 0, "nobody was connected with anna");
+    assert!(tone_millis(&sound.heard(), ANNA) < 500);
     let record = &server.contacts(1)[0];
     assert_eq!(outcomes(record), [("anna".into(), "no_answer".into()), ("bjorn".into(), "accepted".into())]);
 }
@@ -198,10 +200,8 @@ fn agents_call_each_other() {
     bjorn.dial("201");
     anna.wait_for("CALL_ESTABLISHED", SOON);
     server.wait_for_metric("vaxel_agents{state=\"busy\"}", 2.0, SOON);
-    server::wait_for("both to hear each other", SOON, || {
-        let (a, b) = (heard_tone(&anna.heard(), BJORN), heard_tone(&bjorn.heard(), ANNA));
-        (a >= 1000 && b >= 1000).then_some(())
-    });
+    anna.wait_for_tone(BJORN, 1000);
+    bjorn.wait_for_tone(ANNA, 1000);
     anna.command("hangup");
     bjorn.wait_for("CALL_CLOSED", SOON);
     server.wait_for_metric("vaxel_agents{state=\"ready\"}", 2.0, SOON);

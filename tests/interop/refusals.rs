@@ -3,8 +3,8 @@
 use crate::script::Script;
 use crate::server::{Folder, Server};
 use crate::sipp::{Play, Sipp};
-use crate::sound::{Ear, Sound};
-use crate::{ANNA, BJORN, CALLER, SOON, agent, outcomes};
+use crate::sound::{Ear, Sound, tone_millis};
+use crate::{ANNA, BJORN, CALLER, SOON, agent, list, outcomes};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
@@ -31,8 +31,11 @@ fn an_agent_whose_phone_says_busy_backs_off_and_the_next_one_is_rung() {
     bjorn.wait_for("CALL_ESTABLISHED", SOON);
     server.wait_for_metric("vaxel_agents{state=\"back_off\"}", 1.0, SOON);
     sound.wait_for_tone(BJORN, 1000);
+    bjorn.wait_for_tone(CALLER, 1000);
     bjorn.command("hangup");
     caller.finish(END);
+    assert_eq!(anna.heard().len(), 0, "nobody was connected with anna");
+    assert!(tone_millis(&sound.heard(), ANNA) < 500);
     let record = &server.contacts(1)[0];
     assert_eq!(outcomes(record), [("anna".into(), "busy".into()), ("bjorn".into(), "accepted".into())]);
 }
@@ -64,8 +67,11 @@ fn an_agent_who_declines_stays_ready_and_the_next_one_is_rung() {
     bjorn.wait_for("CALL_ESTABLISHED", SOON);
     server.wait_for_metric("vaxel_agents{state=\"ready\"}", 1.0, SOON);
     sound.wait_for_tone(BJORN, 1000);
+    bjorn.wait_for_tone(CALLER, 1000);
     bjorn.command("hangup");
     caller.finish(END);
     let record = &server.contacts(1)[0];
+    // Her phone named no port to be heard at, so that the record alone can say that she talked with nobody.
+    assert_eq!(list(record, "talks").iter().map(|talk| &talk["with"]).collect::<Vec<_>>(), ["bjorn"]);
     assert_eq!(outcomes(record), [("anna".into(), "declined".into()), ("bjorn".into(), "accepted".into())]);
 }

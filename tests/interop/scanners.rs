@@ -50,6 +50,8 @@ fn extensions_that_are_there_look_like_those_that_are_not() {
     for method in ["REGISTER", "INVITE", "OPTIONS"] {
         let said = run(&folder, "svwar", &["--force", "-m", method, "-d", "names", "-p", &port, "127.0.0.1"]);
         assert!(said.contains("found nothing"), "{method}: {said}");
+        let asked = server.metric(&format!(r#"vaxel_sip_messages_total{{direction="received",kind="{method}"}}"#));
+        assert!(asked >= Some(1.0), "it has asked by {method}: {asked:?}\n{said}");
     }
 }
 

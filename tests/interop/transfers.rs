@@ -3,8 +3,8 @@
 use crate::pjsua::Pjsua;
 use crate::server::{self, Folder, Server};
 use crate::sipp::Sipp;
-use crate::sound::{Ear, Sound};
-use crate::{ANNA, BJORN, CALLER, SOON, agent, heard_tone, list};
+use crate::sound::{Ear, Sound, tone_millis};
+use crate::{ANNA, BJORN, CALLER, SOON, agent, list};
 use serde_json::Value;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
@@ -36,7 +36,7 @@ fn baresip_sends_a_caller_to_a_colleague_and_one_whom_nobody_takes_comes_back_to
     bjorn.wait_for("CALL_INCOMING", SOON);
     bjorn.command("accept");
     server::wait_for("the caller to hear bjorn", SOON, || {
-        (heard_tone(&sound.heard()[before..], BJORN) >= 1500).then_some(())
+        (tone_millis(&sound.heard()[before..], BJORN) >= 1500).then_some(())
     });
     server.wait_for_metric("vaxel_agents{state=\"ready\"}", 1.0, SOON);
     let before = sound.heard().len();
@@ -44,11 +44,11 @@ fn baresip_sends_a_caller_to_a_colleague_and_one_whom_nobody_takes_comes_back_to
     anna.wait_for("CALL_ESTABLISHED", SOON);
     bjorn.wait_for("CALL_CLOSED", SOON);
     server::wait_for("the caller to hear anna again", SOON, || {
-        (heard_tone(&sound.heard()[before..], ANNA) >= 1500).then_some(())
+        (tone_millis(&sound.heard()[before..], ANNA) >= 1500).then_some(())
     });
     server.wait_for_metric("vaxel_agents{state=\"busy\"}", 1.0, SOON);
     server.wait_for_metric("vaxel_agents{state=\"ready\"}", 1.0, SOON);
-    assert!(heard_tone(&bjorn.heard(), CALLER) >= 1000);
+    assert!(tone_millis(&bjorn.heard(), CALLER) >= 1000);
     anna.command("hangup");
     caller.finish(Duration::from_secs(30));
     let record = &server.contacts(1)[0];
@@ -73,11 +73,11 @@ fn pjsua_asks_a_colleague_and_joins_the_two() {
     sound.wait_for_tone(ANNA, 1000);
     anna.does("dial 202");
     bjorn.wait_for("CALL_ESTABLISHED", SOON);
-    server::wait_for("bjorn to hear anna", SOON, || (heard_tone(&bjorn.heard(), ANNA) >= 500).then_some(()));
+    server::wait_for("bjorn to hear anna", SOON, || (tone_millis(&bjorn.heard(), ANNA) >= 500).then_some(()));
     anna.does("attend");
     anna.wait_for("transfer 200");
     sound.wait_for_tone(BJORN, 1500);
-    server::wait_for("bjorn to hear the caller", SOON, || (heard_tone(&bjorn.heard(), CALLER) >= 1000).then_some(()));
+    server::wait_for("bjorn to hear the caller", SOON, || (tone_millis(&bjorn.heard(), CALLER) >= 1000).then_some(()));
     anna.wait_for("call 0 DISCONNECTED");
     anna.wait_for("call 1 DISCONNECTED");
     server.wait_for_metric("vaxel_calls", 1.0, SOON);
@@ -114,7 +114,7 @@ fn after_a_pause_of_the_whole_process_nothing_is_lost_and_nothing_is_done_twice(
     page.asks(2);
     drop(page);
     let before = talks.heard().len();
-    server::wait_for("the talk to go on", SOON, || (heard_tone(&talks.heard()[before..], ANNA) >= 2000).then_some(()));
+    server::wait_for("the talk to go on", SOON, || (tone_millis(&talks.heard()[before..], ANNA) >= 2000).then_some(()));
     server.wait_for_metric("vaxel_queue_waiting{queue=\"sales\"}", 1.0, SOON);
     dialling.finish(Duration::from_secs(30));
     anna.command("hangup");

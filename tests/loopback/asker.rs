@@ -117,6 +117,16 @@ impl Asker {
         }
     }
 
+    /// Whether the other side has closed the connection; to be asked when nothing more is to be read.
+    pub fn is_closed(&mut self) -> bool {
+        let Wire::Tcp(stream, _) = &mut self.wire else { return false };
+        stream.set_read_timeout(Some(Duration::from_millis(10))).expect("a time-out can be set");
+        match stream.read(&mut [0; 64]) {
+            Ok(length) => length == 0,
+            Err(error) => error.kind() == ErrorKind::ConnectionReset,
+        }
+    }
+
     /// The final answer to this request. What comes of earlier ones is passed over.
     pub fn ask(&mut self, text: &str) -> Response {
         self.send(text.as_bytes());

@@ -19,8 +19,10 @@ enum Gets {
     Nothing,
     /// Half a message: the stream waits for the rest and is closed in the end.
     Closed,
+    /// Neither an answer nor an end: never as it should be.
+    Silence,
 }
-use Gets::{Closed, Code, Nothing};
+use Gets::{Closed, Code, Nothing, Silence};
 
 struct Case {
     /// As the RFC names it.
@@ -397,7 +399,8 @@ fn first(asker: &mut Asker, control: &str) -> Gets {
             Some(Message::Response(response)) if is_control(&response) => return Nothing,
             Some(Message::Response(response)) if response.is_final() => return Code(response.code),
             Some(_) => {}
-            None => return Closed,
+            None if asker.is_closed() => return Closed,
+            None => return Silence,
         }
     }
 }
