@@ -210,7 +210,7 @@ pub struct Settings {
     pub flows: BTreeMap<String, Arc<Flow>>,
     /// How numbers are dialled in the house.
     pub numbering: Numbering,
-    /// As they were written; what numbers are compared with is [`Settings::in_one_form`].
+    /// As they were written; what numbers are compared with is `in_one_form`.
     pub numbers: Vec<Number>,
     pub identity: identity::Settings,
     pub redirects: Redirects,
