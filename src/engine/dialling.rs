@@ -3,6 +3,7 @@
 use super::Engine;
 use super::calls::Plan;
 use super::directory::Directory;
+use super::numbering::keys;
 use super::settings::Settings;
 use crate::sip::Request;
 use std::collections::HashMap;
@@ -35,6 +36,12 @@ impl Engine {
     /// A number in the form in which numbers are compared. `by_trunk`: where it came from, by its place; `None`: from inside.
     pub(super) fn number(&self, written: &str, by_trunk: Option<usize>) -> String {
         let house = &self.settings.numbering;
+        // Never rewritten, wherever it stands.
+        if let Some(keys) = keys(written)
+            && self.is_emergency(&keys)
+        {
+            return keys.into_owned();
+        }
         match by_trunk {
             // An agent's name may look like a number.
             None if self.agents.named(written).is_some() => written.to_owned(),
@@ -56,6 +63,8 @@ impl Engine {
     pub(super) fn plan_for(&self, number: &str, by_trunk: Option<usize>) -> Option<Plan> {
         let codes = &self.settings.codes;
         let (ours, theirs) = (&self.numbers.ours, self.numbers.of(by_trunk));
+        // Nobody outside dials colleagues and codes.
+        let inside = by_trunk.is_none();
         let outside = || (!self.takers(number).is_empty()).then(|| Plan::Outside { number: number.to_owned() });
         if number.is_empty() {
             None
@@ -65,13 +74,13 @@ impl Engine {
             Some(Plan::Flow(flow.clone()))
         } else if let Some(flow) = ours.one(number) {
             Some(Plan::Flow(flow.clone()))
-        } else if let Some(agent) = self.agents.numbered(number).or_else(|| self.agents.named(number)) {
+        } else if inside && let Some(agent) = self.agents.numbered(number).or_else(|| self.agents.named(number)) {
             Some(Plan::Agent(agent))
-        } else if number == codes.ready {
+        } else if inside && number == codes.ready {
             Some(Plan::Ready)
-        } else if let Some(reason) = codes.pauses.get(number) {
+        } else if inside && let Some(reason) = codes.pauses.get(number) {
             Some(Plan::Pause(reason.clone()))
-        } else if number == codes.wrap_up_done {
+        } else if inside && number == codes.wrap_up_done {
             Some(Plan::EndWrapUp)
         } else if let Some(flow) = ours.among(number) {
             Some(Plan::Flow(flow.clone()))

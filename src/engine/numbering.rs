@@ -91,7 +91,12 @@ pub fn keys(written: &str) -> Option<Cow<'_, str>> {
 
 /// Whether this is a number of the whole world in its one form.
 pub fn is_e164(number: &str) -> bool {
-    number.strip_prefix('+').is_some_and(is_long_enough)
+    number.strip_prefix('+').is_some_and(is_of_the_world)
+}
+
+/// No country's code begins with a zero: what does is a number of one country behind a prefix that is none of its own.
+fn is_of_the_world(digits: &str) -> bool {
+    is_long_enough(digits) && !digits.starts_with('0')
 }
 
 fn is_long_enough(digits: &str) -> bool {
@@ -125,7 +130,7 @@ impl Numbering {
         } else {
             return None;
         };
-        is_long_enough(&digits).then(|| format!("+{digits}"))
+        is_of_the_world(&digits).then(|| format!("+{digits}"))
     }
 
     fn of_our_country(&self, rest: &str) -> Option<String> {
@@ -172,15 +177,17 @@ impl Numbering {
         all
     }
 
-    /// Whether this, in its one form, may be called outside: no name, and nothing behind the international prefix that is no
-    /// international number, for that is compared with nothing.
+    /// Whether this, in its one form, may be called outside: no name, and nothing behind a plus or the international prefix that
+    /// is no international number, for that is compared with nothing.
     pub fn is_callable(&self, number: &str) -> bool {
-        keys(number).is_some_and(|keys| keys == number) && after(number, &self.international_prefix).is_none()
+        keys(number).is_some_and(|keys| keys == number)
+            && after(number, &self.international_prefix).is_none()
+            && (!number.starts_with('+') || is_e164(number))
     }
 
     /// A number in its one form, written in another. What is no number of the whole world stays as it is.
     pub fn written(&self, number: &str, form: Form) -> String {
-        let Some(digits) = number.strip_prefix('+').filter(|digits| is_long_enough(digits)) else {
+        let Some(digits) = number.strip_prefix('+').filter(|digits| is_of_the_world(digits)) else {
             return number.to_owned();
         };
         match (form, after(digits, &self.country_code)) {
@@ -284,9 +291,23 @@ mod tests {
 
     #[test]
     fn what_follows_the_international_prefix_and_is_no_number_goes_nowhere() {
-        for (number, may) in [("+882123", true), ("00882123", false), ("118118", true), ("anna", false), ("1-2", false)]
-        {
+        for (number, may) in [
+            ("+8821234", true),
+            ("+882123", false),
+            ("00882123", false),
+            ("118118", true),
+            ("anna", false),
+            ("1-2", false),
+            // An emergency number in disguise, and one that a carrier would read as national.
+            ("+112", false),
+            ("+0900123456", false),
+        ] {
             assert_eq!(sweden().is_callable(number), may, "{number}");
+        }
+        // Keyed to look like another: three zeros, a plus before the prefix.
+        for disguised in ["000900123456", "+00469001234", "+0900123456"] {
+            let inner = sweden().inner(disguised);
+            assert!(!sweden().is_callable(&inner) && !is_e164(&inner), "{disguised}: {inner}");
         }
     }
 

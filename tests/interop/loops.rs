@@ -30,10 +30,10 @@ fn sends_on(name: &str, number: &str, to: &str, other: u16, sip: u16) -> (Folder
 #[test]
 fn two_houses_that_send_a_caller_to_each_other_stop_when_the_hops_are_used_up() {
     let (here, there) = (free_port(), free_port());
-    let (folder, first) = sends_on("loop-a", "+461", "+462", there, here);
-    let (_other, second) = sends_on("loop-b", "+462", "+461", here, there);
+    let (folder, first) = sends_on("loop-a", "+4681000001", "+4682000002", there, here);
+    let (_other, second) = sends_on("loop-b", "+4682000002", "+4681000001", here, there);
     let home = Play::new("caller", std::net::SocketAddr::from(([127, 0, 0, 1], here)));
-    let caller = Script::new("+46701234567", "+461")
+    let caller = Script::new("+46701234567", "+4681000001")
         .max_forwards(6)
         .invites(Offer::at(free_port()))
         .gets(200)

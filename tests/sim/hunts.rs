@@ -292,7 +292,7 @@ fn each_call_out_has_one_hop_less_to_go_than_the_call_it_is_for() {
 fn an_agent_calls_no_more_and_nowhere_else_than_the_caps_allow() {
     let caps = Caps { denied: vec!["+882".into()], calls_per_hour: Some(2), ..Caps::default() };
     let mut house = House::with(vec![trunk(1)], &[Manner::Answers], |settings| settings.agents[0].out = caps);
-    for (number, code) in [("+8821", 403), (NUMBER, 200), (NUMBER, 200), (NUMBER, 403)] {
+    for (number, code) in [("+8821234567", 403), (NUMBER, 200), (NUMBER, 200), (NUMBER, 403)] {
         house.calls(0, number);
         house.pass(SECOND);
         assert_eq!(house.heard(0), Some(code), "{number}");
