@@ -228,15 +228,18 @@ impl Legs {
     }
 
     /// Lets the caller of an arrived leg hear what comes before the answer (183 with a description). What the caller says is
-    /// not listened to until then: nobody has taken the call. False: the caller cannot hear yet, or does already.
+    /// not listened to until then: nobody has taken the call. False: the caller cannot hear. Once begun it is not begun again.
     pub fn hear_early(&mut self, now: Time, leg: LegId, endpoint: &mut Endpoint) -> bool {
         let Some(Leg { invite: Some(invite), state: State::Arrived { body, stream: Some(stream), early }, .. }) =
             self.legs.get_mut(&leg)
         else {
             return false;
         };
-        if *early || !matches!(stream.direction, Direction::SendRecv | Direction::SendOnly) {
+        if !matches!(stream.direction, Direction::SendRecv | Direction::SendOnly) {
             return false;
+        }
+        if *early {
+            return true;
         }
         *early = true;
         endpoint.ring(now, *invite, 183, body.clone());

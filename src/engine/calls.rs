@@ -36,6 +36,8 @@ pub(super) struct Call {
     /// How often it was sent elsewhere by who was called, and the last agent whose phone did so.
     pub redirects: u8,
     pub redirected_by: Option<AgentId>,
+    /// The leg whose sound the caller hears before anybody has answered.
+    pub heard: Option<LegId>,
     pub to: String,
     /// The trunk's name, or `agent`.
     pub trunk: Arc<str>,
@@ -254,6 +256,8 @@ impl Engine {
         let Stage::Ringing { legs, callee, .. } = std::mem::replace(&mut call.stage, Stage::Flow) else { return };
         let (is_transfer, has_flow) = (call.transfer.is_some(), call.run.is_some());
         let caller = call.caller;
+        // What is called next is not called because of that phone.
+        call.redirected_by = None;
         for leg in legs {
             self.legs.hang_up(now, leg, code, None, &mut self.endpoint);
         }
@@ -283,7 +287,7 @@ impl Engine {
             call.served = call.run.is_some().then_some(served);
         }
         call.stage = Stage::Talking(talk);
-        (call.redirects, call.redirected_by) = (0, None);
+        (call.redirects, call.redirected_by, call.heard) = (0, None, None);
         call.play = None;
         if !is_transfer {
             self.tell_flow(now, id, FlowInput::Connected);

@@ -129,9 +129,13 @@ impl Engine {
         let Some(call) = self.calls.get(&id) else { return };
         let is_direct = matches!(call.stage, Stage::Ringing { .. }) && call.run.is_none() && call.transfer.is_none();
         let caller = call.caller;
-        // Of two phones that ring the first that has something to say is heard.
-        if is_direct && self.legs.hear_early(now, caller, &mut self.endpoint) {
+        let is_free = call.heard.is_none();
+        // Of two phones that ring the first that has something to say is heard, and when it fails the next.
+        if is_direct && is_free && self.legs.hear_early(now, caller, &mut self.endpoint) {
             self.legs.bridge(caller, leg);
+            if let Some(call) = self.calls.get_mut(&id) {
+                call.heard = Some(leg);
+            }
         }
         self.on_ringing(now, leg);
     }
@@ -163,6 +167,16 @@ impl Engine {
         }
     }
 
+    /// The phone that the caller heard before the answer has failed: until another has something to say, it rings for them.
+    fn heard_no_more(&mut self, id: CallId, leg: LegId) {
+        if let Some(call) = self.calls.get_mut(&id).filter(|call| call.heard == Some(leg)) {
+            call.heard = None;
+            let caller = call.caller;
+            self.legs.unbridge(caller, leg);
+            self.play_ringback(id);
+        }
+    }
+
     fn on_failed(&mut self, now: Time, leg: LegId, failure: LegFailure) {
         let Some((id, _)) = self.call_of(leg) else { return };
         if let Some(offer_id) = self.leg_offers.get(&leg).copied()
@@ -182,6 +196,7 @@ impl Engine {
             }
             return;
         }
+        self.heard_no_more(id, leg);
         if let LegFailure::Redirected(to) = &failure
             && self.redirected(now, id, leg, to)
         {
@@ -218,11 +233,11 @@ impl Engine {
             };
             return self.end_call(now, id, by, cause);
         }
-        self.far_end_gone(now, id, leg);
+        self.far_end_gone(now, id, leg, (EndedBy::Agent, "hung up"));
     }
 
-    /// The party the caller talks with is gone.
-    fn far_end_gone(&mut self, now: Time, id: CallId, leg: LegId) {
+    /// The party the caller talks with is gone. `ended`: how the call ends where no flow goes on.
+    fn far_end_gone(&mut self, now: Time, id: CallId, leg: LegId, ended: (EndedBy, &str)) {
         if self.departed(now, id, leg) {
             return;
         }
@@ -242,7 +257,8 @@ impl Engine {
             self.tell_flow(now, id, input);
             self.schedule(id);
         } else {
-            self.end_call(now, id, EndedBy::Agent, "hung up");
+            let (by, cause) = ended;
+            self.end_call(now, id, by, cause);
         }
     }
 
@@ -266,11 +282,12 @@ impl Engine {
     fn on_silent(&mut self, now: Time, leg: LegId, since: Time) {
         let Some((id, is_caller)) = self.call_of(leg) else { return };
         self.say(now, What::LegSilent { call: id, leg, since });
-        let seconds = now.since(since).as_secs();
+        let whom = if is_caller { "the caller" } else { "who was called" };
+        let cause = format!("no audio from {whom} for {} s", now.since(since).as_secs());
         if is_caller {
-            self.end_call(now, id, EndedBy::System, &format!("no audio from the caller for {seconds} s"));
+            self.end_call(now, id, EndedBy::System, &cause);
         } else {
-            self.far_end_gone(now, id, leg);
+            self.far_end_gone(now, id, leg, (EndedBy::System, &cause));
         }
     }
 }

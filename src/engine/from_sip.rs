@@ -100,6 +100,7 @@ impl Engine {
                 identity,
                 redirects: 0,
                 redirected_by: None,
+                heard: None,
                 to: dialled,
                 trunk,
                 hops_left: request.headers.max_forwards().unwrap_or(HOPS).min(HOPS).saturating_sub(1),

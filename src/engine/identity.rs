@@ -217,7 +217,9 @@ impl Reading<'_> {
 
     fn history(&self, read: &mut Read) {
         let kind = Passed::HistoryInfo;
-        let all_private = wants_privacy(self.headers, &["history"]);
+        // RFC 7044 §10.1: also when all headers, or the whole session, are to be private (RFC 3323 §4.2).
+        let hides = ["history", "header", "session"];
+        let all_private = wants_privacy(self.headers, &hides);
         // Who stood before the one that the call was sent on to.
         let (mut before, mut diverted_from) = (String::new(), None);
         for item in self.entries(kind, read) {
@@ -227,7 +229,7 @@ impl Reading<'_> {
             };
             let sip = one.uri.as_sip();
             let behind = |name: &str| sip.and_then(|uri| uri.header(name));
-            let private = all_private || behind("Privacy").is_some_and(|privacy| has_token(privacy, &["history"]));
+            let private = all_private || behind("Privacy").is_some_and(|privacy| has_token(privacy, &hides));
             let of_target = sip.and_then(|uri| uri.params.get("cause")).and_then(|cause| cause.parse().ok());
             let cause = of_target.or_else(|| behind("Reason").and_then(cause_of));
             if (of_target.is_some() || one.params.has("mp")) && !before.is_empty() {

@@ -48,8 +48,15 @@ impl Engine {
         call.redirected_by = callee.or(call.redirected_by);
         call.stage = Stage::Flow;
         self.own_call_over(now, callee, id);
+        // That leg's place is free for the call that takes its turn.
+        self.trunks.leg_closed(leg);
+        self.tolls.ended(now, leg);
         match plan {
             Plan::Flow(flow) => {
+                // What the flow calls, it calls by itself.
+                if let Some(call) = self.calls.get_mut(&id) {
+                    call.redirected_by = None;
+                }
                 self.transfer_over(now, id, 200);
                 self.run_flow(now, id, &flow);
             }

@@ -533,7 +533,7 @@ impl Engine {
         }
     }
 
-    fn play_ringback(&mut self, id: CallId) {
+    pub(super) fn play_ringback(&mut self, id: CallId) {
         self.play_to_caller(id, RINGBACK.to_owned());
     }
 

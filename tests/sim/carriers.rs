@@ -31,6 +31,8 @@ pub enum Manner {
     EarlyThen(u16),
     /// Sends the call to this number (302).
     Redirects(&'static str),
+    /// Says 183 with a description before that.
+    EarlyThenRedirects(&'static str),
     /// Says 100 and nothing else.
     Tries,
     /// Nothing arrives there.
@@ -69,6 +71,8 @@ pub struct House {
     /// The agent's phone first.
     pub peers: Vec<Peer>,
     pub told: Vec<What>,
+    /// How often the sound of two was joined.
+    pub bridges: usize,
     agenda: BTreeMap<(Time, u64), Item>,
     sequence: u64,
 }
@@ -127,6 +131,7 @@ impl House {
             now: MORNING,
             engine,
             media: FakeMedia::default(),
+            bridges: 0,
             peers,
             told: Vec::new(),
             agenda: BTreeMap::new(),
@@ -320,6 +325,7 @@ impl House {
             match output {
                 Output::Sip(transmit) => self.at(now + DELAY, Item::Packet(transmit)),
                 Output::Media(command) => {
+                    self.bridges += usize::from(matches!(command, media::Command::Bridge { .. }));
                     if let Some((at, event)) = self.media.command(now, command) {
                         self.at(at, Item::Media(event));
                     }
@@ -370,7 +376,10 @@ impl House {
                         peer.endpoint.ring(now, id, 183, sdp(peer.address));
                         self.at(now + Duration::from_secs(2), Item::Refuse(at, id, code));
                     }
-                    Manner::Redirects(to) => {
+                    Manner::Redirects(to) | Manner::EarlyThenRedirects(to) => {
+                        if matches!(peer.manner, Manner::EarlyThenRedirects(_)) {
+                            peer.endpoint.ring(now, id, 183, sdp(peer.address));
+                        }
                         let mut headers = Headers::default();
                         headers.push(
                             "Contact",

@@ -92,6 +92,53 @@ fn whose_phone_sends_a_call_outside_must_be_allowed_to_call_there() {
     }
 }
 
+const THEN_NORWAY: &str = "flow: to-agent
+languages: [en]
+start: on
+steps:
+  on:
+    transfer: { to: agent0, next: hangup, failed: norway }
+  norway:
+    transfer: { to: '+4790000000', next: hangup, failed: hangup }
+";
+
+#[test]
+fn what_a_flow_calls_next_is_not_called_by_the_phone_that_sent_the_call_in_vain() {
+    let mut house = house(Manner::Answers, Manner::Refuses(486, None), Redirects::Outside, |settings| {
+        settings.flows.insert("to-agent".into(), compiled("to-agent", THEN_NORWAY));
+        settings.agents[0].out = Caps { denied: vec!["+47".into()], ..Caps::default() };
+    });
+    house.is_registered(0);
+    house.peers[0].manner = Manner::Redirects("+4590000000");
+    house.calls(2, "302");
+    house.pass(3 * SECOND);
+    assert_eq!((house.called(2), house.called(1)), (1, 1), "Denmark is busy, Norway answers");
+    house.over();
+}
+
+#[test]
+fn a_call_that_is_sent_on_leaves_its_place_on_the_trunk_to_itself() {
+    let mut house = house(Manner::Redirects("+4790000001"), Manner::Answers, Redirects::Outside, |settings| {
+        settings.trunks[0].calls = Some(1);
+    });
+    assert_eq!(dial(&mut house), Some(480));
+    assert_eq!(house.called(1), 4, "the first call, and three more");
+    house.over();
+}
+
+#[test]
+fn a_caller_who_heard_one_hears_the_next_to_whom_the_call_is_sent() {
+    let mut house =
+        house(Manner::EarlyThenRedirects("+4590000000"), Manner::EarlyThen(486), Redirects::Outside, |_| {});
+    house.calls(0, "+4790000000");
+    house.pass(SECOND);
+    assert_eq!((house.heard(0), house.called(2)), (Some(183), 1));
+    assert_eq!(house.bridges, 2, "each of the two is heard");
+    house.pass(3 * SECOND);
+    assert_eq!(house.heard(0), Some(486));
+    house.over();
+}
+
 #[test]
 fn a_phone_sends_the_caller_of_a_flow_into_another_flow() {
     let mut house = house(Manner::Answers, Manner::Answers, Redirects::Inside, |_| {});
