@@ -149,9 +149,10 @@ impl SessionTimer {
 
     /// What a refresh of ours carries. `demanded`: as in [`ask`].
     pub fn write(&self, wish: Wish, demanded: Duration, headers: &mut Headers) {
-        let session = SessionExpires { interval: self.interval, by_sender: Some(self.we_refresh) };
+        let shortest = wish.shortest.max(demanded);
+        let session = SessionExpires { interval: self.interval.max(shortest), by_sender: Some(self.we_refresh) };
         headers.set("Session-Expires", session.value());
-        headers.set("Min-SE", wish.shortest.max(demanded).as_secs().to_string());
+        headers.set("Min-SE", shortest.as_secs().to_string());
     }
 }
 
