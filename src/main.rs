@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use vaxel::config::Config;
+use vaxel::config::{Config, Loaded};
 use vaxel::edge::output::{complain, print};
 use vaxel::edge::{self, log, project};
 
@@ -154,14 +154,7 @@ fn demo(config: Option<PathBuf>, keep: bool, wav: Option<PathBuf>) -> Result<(),
 
 /// The settings, and logging as they want it. Warnings are said and passed over.
 fn settings(file: Option<&Path>) -> Result<Config, Failure> {
-    let loaded = match project::settings(file, &[]) {
-        Ok(loaded) => loaded,
-        Err(problems) => {
-            problems.iter().for_each(complain);
-            complain("vaxel: the settings have to be mended first; `vaxel check` tests them together with the flows");
-            return Err(Failure::Said);
-        }
-    };
+    let loaded = loaded(file)?;
     loaded.warnings.iter().for_each(complain);
     let filter = log::filter(&loaded.config.log).map_err(|problem| {
         complain(problem);
@@ -177,15 +170,17 @@ fn settings(file: Option<&Path>) -> Result<Config, Failure> {
     Ok(loaded.config)
 }
 
+fn loaded(file: Option<&Path>) -> Result<Loaded, Failure> {
+    project::settings(file, &[]).map_err(|problems| {
+        problems.iter().for_each(complain);
+        complain("vaxel: the settings have to be mended first; `vaxel check` tests them together with the flows");
+        Failure::Said
+    })
+}
+
 /// Where the service that these settings are for keeps its data.
 fn data_folder(config: Option<PathBuf>) -> Result<PathBuf, Failure> {
-    match project::settings(project::settings_file(config).as_deref(), &[]) {
-        Ok(loaded) => Ok(loaded.config.data.folder),
-        Err(problems) => {
-            problems.iter().for_each(complain);
-            Err(Failure::Said)
-        }
-    }
+    Ok(loaded(project::settings_file(config).as_deref())?.config.data.folder)
 }
 
 fn trace(config: Option<PathBuf>, who: Option<String>, messages: bool) -> Result<(), Failure> {

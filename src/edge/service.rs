@@ -162,7 +162,13 @@ impl Service {
         };
         let config::Capture { server, agent, on } = config.capture;
         let homer = Arc::new(Homer::new(tap.clone(), server, agent, runtime.handle().clone()));
-        homer.switch(on && server.is_some())?;
+        // Calls need no capture server: the network towards it may not be up yet.
+        if let Err(error) = homer.switch(on && server.is_some()) {
+            tracing::warn!(
+                error = format!("{error:#}"),
+                "the capture server gets nothing; `vaxel capture on` tries again"
+            );
+        }
         control::listen(folder.path(), tap, homer, runtime.handle());
         Ok(Service {
             runtime: Some(runtime),

@@ -8,7 +8,6 @@ use super::metrics::Capture;
 use crate::ids::CallId;
 use crate::sip::capture::Captured;
 use crate::sip::{Hop, Message, Method, Transmit};
-use crate::time::Time;
 use prometheus::IntCounter;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -48,6 +47,7 @@ struct State {
 struct Place {
     queue: mpsc::Sender<Arc<Tapped>>,
     lost: Arc<AtomicU64>,
+    missed_end: Arc<AtomicBool>,
     counted: IntCounter,
 }
 
@@ -57,6 +57,7 @@ pub(super) struct Listener {
     tap: Arc<Tap>,
     queue: mpsc::Receiver<Arc<Tapped>>,
     lost: Arc<AtomicU64>,
+    missed_end: Arc<AtomicBool>,
 }
 
 impl Tap {
@@ -69,15 +70,16 @@ impl Tap {
         let (queue, heard) = mpsc::channel(PLACES);
         let mut state = self.state();
         state.last += 1;
-        let (id, mine) = (state.last, Arc::new(AtomicU64::new(0)));
-        state.listeners.insert(id, Place { queue, lost: mine.clone(), counted: lost });
+        let (id, mine, missed_end) = (state.last, Arc::<AtomicU64>::default(), Arc::<AtomicBool>::default());
+        state.listeners.insert(id, Place { queue, lost: mine.clone(), missed_end: missed_end.clone(), counted: lost });
         self.is_on.store(true, Ordering::Relaxed);
-        Listener { id, tap: self.clone(), queue: heard, lost: mine }
+        Listener { id, tap: self.clone(), queue: heard, lost: mine, missed_end }
     }
 
     pub fn received(&self, hop: Hop, message: &Message) {
         if self.is_on() {
-            self.state().take(self.clock.now(), hop, true, message.clone(), |_| None);
+            let captured = Captured::new(self.clock.now(), hop, true, None, message.clone());
+            self.state().take(captured, |_| None);
         }
     }
 
@@ -87,7 +89,8 @@ impl Tap {
         if self.is_on()
             && let Ok(message) = Message::parse(&transmit.bytes)
         {
-            self.state().take(self.clock.now(), transmit.hop, false, message, call_of);
+            let captured = Captured::new(self.clock.now(), transmit.hop, false, None, message);
+            self.state().take(captured, call_of);
         }
     }
 
@@ -101,7 +104,8 @@ impl Tap {
         }
     }
 
-    fn is_on(&self) -> bool {
+    /// Somebody listens.
+    pub fn is_on(&self) -> bool {
         self.is_on.load(Ordering::Relaxed)
     }
 
@@ -111,26 +115,19 @@ impl Tap {
 }
 
 impl State {
-    fn take(
-        &mut self,
-        at: Time,
-        hop: Hop,
-        is_received: bool,
-        message: Message,
-        call_of: impl FnOnce(&str) -> Option<CallId>,
-    ) {
-        let headers = message.headers();
-        let is_of_invite = matches!(headers.cseq(), Ok((_, Method::Invite)));
-        let call = headers.call_id().ok().and_then(|call_id| {
-            let known = self.known.get(call_id).copied();
-            known.or_else(|| {
-                let call = call_of(call_id).filter(|_| is_of_invite && self.known.len() < KNOWN_MAX)?;
-                self.known.insert(call_id.to_owned(), call);
-                self.dialogs.entry(call).or_default().push(call_id.to_owned());
-                Some(call)
-            })
+    fn take(&mut self, mut captured: Captured, call_of: impl FnOnce(&str) -> Option<CallId>) {
+        let headers = captured.message().headers();
+        captured.call = headers.call_id().ok().and_then(|call_id| {
+            if let Some(known) = self.known.get(call_id) {
+                return Some(*known);
+            }
+            let may_learn = matches!(headers.cseq(), Ok((_, Method::Invite))) && self.known.len() < KNOWN_MAX;
+            let call = may_learn.then(|| call_of(call_id)).flatten()?;
+            self.known.insert(call_id.to_owned(), call);
+            self.dialogs.entry(call).or_default().push(call_id.to_owned());
+            Some(call)
         });
-        self.tell(Tapped::Message(Box::new(Captured::new(at, hop, is_received, call, message))));
+        self.tell(Tapped::Message(Box::new(captured)));
     }
 
     fn tell(&mut self, tapped: Tapped) {
@@ -138,8 +135,13 @@ impl State {
         for place in self.listeners.values() {
             // Closed: it is on its way out.
             if let Err(mpsc::error::TrySendError::Full(_)) = place.queue.try_send(tapped.clone()) {
-                place.lost.fetch_add(1, Ordering::Relaxed);
-                place.counted.inc();
+                match *tapped {
+                    Tapped::Message(_) => {
+                        place.lost.fetch_add(1, Ordering::Relaxed);
+                        place.counted.inc();
+                    }
+                    Tapped::Ended(_) => place.missed_end.store(true, Ordering::Relaxed),
+                }
             }
         }
     }
@@ -151,7 +153,12 @@ impl Listener {
         self.queue.recv().await.expect("the tap holds the other end until this is dropped")
     }
 
-    /// How many were lost since this was asked last.
+    /// Calls ended of which this was not told: too much came at once.
+    pub fn missed_end(&self) -> bool {
+        self.missed_end.load(Ordering::Relaxed)
+    }
+
+    /// How many messages were lost since this was asked last.
     pub fn lost(&self) -> u64 {
         self.lost.swap(0, Ordering::Relaxed)
     }
@@ -210,6 +217,10 @@ mod tests {
         let message = Message::parse(&invite("a").bytes).unwrap();
         tap.received(invite("a").hop, &message);
         assert_eq!(call_of_next(&mut listener).await, None);
+        let mut options = invite("a");
+        options.bytes = String::from_utf8(options.bytes).unwrap().replace("INVITE", "OPTIONS").into_bytes();
+        tap.sent(&options, |_| panic!("whose call it is, is asked for INVITEs only"));
+        assert_eq!(call_of_next(&mut listener).await, None);
         tap.sent(&invite("a"), |call_id| (call_id == "a").then_some(CallId(1)));
         assert_eq!(call_of_next(&mut listener).await, Some(CallId(1)));
         tap.received(invite("a").hop, &message);
@@ -232,6 +243,9 @@ mod tests {
             quick.next().await;
         }
         assert_eq!((slow.lost(), slow.lost(), quick.lost()), (3, 0, 0));
+        assert!(!slow.missed_end());
+        tap.ended(CallId(1));
+        assert!(slow.missed_end() && !quick.missed_end() && slow.lost() == 0);
         let text = metrics.text();
         assert!(text.contains(r#"vaxel_capture_lost_total{listener="trace"} 3"#), "{text}");
         assert!(text.contains(r#"vaxel_capture_lost_total{listener="server"} 0"#), "{text}");

@@ -67,15 +67,19 @@ impl Follow {
         Follow { who, ..Follow::default() }
     }
 
-    /// Whether it belongs to the call that is followed. The first INVITE that fits begins it.
+    /// Whether it belongs to the call that is followed. The first INVITE that fits begins it; one that does not become a call (a
+    /// stranger's, which is challenged or not answered at all) makes room for the next.
     pub fn takes(&mut self, captured: &Captured) -> bool {
         let message = captured.message();
         let Ok(call_id) = message.headers().call_id() else { return false };
         let is_known = self.dialogs.contains(call_id);
         let is_next_leg = self.call.is_some() && captured.call == self.call && self.dialogs.len() < DIALOGS_MAX;
-        let is_first = self.dialogs.is_empty() && self.begins(captured);
+        let is_first = self.call.is_none() && !self.is_refused && !is_known && self.begins(captured);
         if !(is_known || is_next_leg || is_first) {
             return false;
+        }
+        if is_first {
+            self.dialogs.clear();
         }
         if !is_known {
             self.dialogs.insert(call_id.to_owned());
@@ -100,11 +104,6 @@ impl Follow {
         let users = [request.headers.from_().ok(), to.ok()].into_iter().flatten().map(|name| name.uri);
         let mut users = users.chain([request.uri.clone()]);
         users.any(|uri| uri.user() == Some(who)) || request.headers.call_id() == Ok(who)
-    }
-
-    /// Nothing of it was seen yet.
-    pub fn is_waiting(&self) -> bool {
-        self.dialogs.is_empty()
     }
 
     /// `ended`: a call that is over. True when that is this one, or it never became one.
@@ -196,10 +195,13 @@ mod tests {
     fn a_call_is_followed_from_its_first_invite_over_all_its_legs() {
         let mut follow = Follow::new(Some("100".into()));
         let other = captured(true, None, "OPTIONS sip:100@127.0.0.1 SIP/2.0", "o", "");
-        assert!(!follow.takes(&other) && follow.is_waiting());
-        assert!(follow.takes(&invite("a")) && !follow.is_waiting());
-        assert!(!follow.takes(&invite("b")), "one call at a time");
+        assert!(!follow.takes(&other));
+        assert!(follow.takes(&invite("stranger")));
+        assert!(follow.takes(&captured(false, None, "SIP/2.0 401 Unauthorized", "stranger", "")));
+        assert!(follow.takes(&invite("a")), "the stranger became no call");
+        assert!(!follow.takes(&captured(false, None, "SIP/2.0 401 Unauthorized", "stranger", "")));
         assert!(follow.takes(&captured(false, Some(CALL), "SIP/2.0 100 Trying", "a", "")));
+        assert!(!follow.takes(&invite("b")), "one call at a time");
         assert!(
             follow.takes(&captured(false, Some(CALL), "INVITE sip:anna@127.0.0.1 SIP/2.0", "c", "")),
             "a leg of it"

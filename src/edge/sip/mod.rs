@@ -392,7 +392,8 @@ mod tests {
         let settings = crate::sip::Settings { tcp: sip.told(Transport::Tcp).collect(), ..Default::default() };
         let mut endpoint = crate::sip::Endpoint::new(settings, 1);
         let now = Clock::start().now();
-        let by_udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+        // An address of its own, where nobody else takes the port before it is bound for TCP too.
+        let by_udp = UdpSocket::bind("127.0.0.77:0").unwrap();
         by_udp.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         let phone = by_udp.local_addr().unwrap();
         let hop = sip.towards(Transport::Udp, phone).unwrap();
@@ -414,7 +415,7 @@ mod tests {
             sip.send(transmit);
         }
         by_udp.recv_from(&mut begun).unwrap();
-        assert!(begun.starts_with(b"MESSAGE sip:127.0.0.1:"), "{}", String::from_utf8_lossy(&begun));
+        assert!(begun.starts_with(b"MESSAGE sip:127.0.0.77:"), "{}", String::from_utf8_lossy(&begun));
         // Another phone at the same place, which does.
         let by_tcp = std::net::TcpListener::bind(phone).unwrap();
         let mut fresh = crate::sip::Endpoint::new(

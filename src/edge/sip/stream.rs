@@ -304,7 +304,7 @@ impl Streams {
             Ok(stream) => {
                 let names = stream.certificate().map(tls::names).unwrap_or_default();
                 if self.outside.certify(&hop, place.id, names) {
-                    self.table().engine_knows(&hop);
+                    place.is_told.store(true, Ordering::Relaxed);
                 }
                 self.serve(stream, place, hop, None).await;
             }
