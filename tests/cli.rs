@@ -400,6 +400,31 @@ fn a_certificate_that_cannot_be_used_is_found_before_it_is_served() {
 }
 
 #[test]
+fn on_a_terminal_the_made_up_passwords_are_shown() {
+    let folder = scratch("terminal");
+    // Of bsdutils, which every Debian has: runs a command on a terminal of its own.
+    let mut command = Command::new("script");
+    command.args(["-qec", env!("CARGO_BIN_EXE_vaxel"), "/dev/null"]).current_dir(&folder);
+    command.env("VAXEL_SIP__LISTEN", "udp:127.0.0.1:0,tcp:127.0.0.1:0").env("VAXEL_HTTP__LISTEN", "127.0.0.1:0");
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("script of bsdutils starts");
+    // The reader stays: what `script` cannot pass on ends it.
+    let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines().map(|line| line.expect("UTF-8"));
+    let mut said: Vec<String> = Vec::new();
+    while !said.last().is_some_and(|line| line.contains("records")) {
+        said.push(lines.next().unwrap_or_else(|| panic!("it ended after saying: {said:?}")));
+    }
+    let said = said.join("\n");
+    let made_up = std::fs::read_to_string(folder.join("data/agents.toml")).expect("made-up passwords");
+    let passwords: Vec<&str> = made_up.lines().filter_map(|line| line.split('"').nth(1)).collect();
+    assert_eq!(passwords.len(), 2, "{made_up}");
+    assert!(passwords.iter().all(|password| said.contains(&format!(", password {password}"))), "{said}");
+    // Ctrl-C, as it is typed.
+    child.stdin.take().expect("piped").write_all(b"\x03").expect("the terminal takes it");
+    lines.for_each(drop);
+    assert!(child.wait().expect("it ends").success());
+}
+
+#[test]
 fn it_serves_until_it_is_told_to_end() {
     let folder = scratch("serve");
     let mut command = vaxel(&folder, &[]);

@@ -135,6 +135,21 @@ fn dashboard() -> (serde_json::Value, Vec<(String, String)>) {
 }
 
 #[test]
+fn the_dashboard_shows_what_a_supervisor_looks_for() {
+    let (_, expressions) = dashboard();
+    for (title, metric) in [
+        ("Callers waiting", "vaxel_queue_waiting"),
+        ("Longest wait", "vaxel_queue_longest_wait_seconds"),
+        ("Waits by outcome", "vaxel_queue_wait_seconds"),
+        ("Service level, $window", "vaxel_queue"),
+        ("Agents by state", "vaxel_agents"),
+    ] {
+        let shown = expressions.iter().any(|(at, expression)| at == title && expression.contains(metric));
+        assert!(shown, "no panel `{title}` with {metric} in {expressions:?}");
+    }
+}
+
+#[test]
 fn prometheus_understands_every_expression_of_the_dashboard() {
     let (_, expressions) = dashboard();
     assert!(expressions.len() > 10);

@@ -104,6 +104,12 @@ impl Baresip {
         self.command_with("transfer", uri);
     }
 
+    /// From now on it does nothing at all, as a machine that lost its power.
+    pub fn freeze(&self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::STOP).expect("it runs");
+    }
+
     pub fn ask_options(&mut self, uri: &str) {
         self.command_with("options", uri);
     }

@@ -32,6 +32,7 @@ mod transfers;
 mod watched;
 
 use baresip::{Baresip, Options};
+use pjsua::Pjsua;
 use serde_json::Value;
 use server::{Folder, Server};
 use sipp::Sipp;
@@ -80,6 +81,9 @@ fn a_caller_presses_1_and_talks_with_an_agent_who_hangs_up_first() {
     assert!(heard >= 1500, "anna heard the caller for {heard} ms without a break");
     let record = &server.contacts(1)[0];
     assert_eq!(record["from"], "+46701234567");
+    let steps: Vec<_> =
+        list(record, "steps").iter().map(|step| (step["flow"].as_str(), step["step"].as_str())).collect();
+    assert_eq!(steps, ["welcome", "topics", "sales", "thanks"].map(|step| (Some("main"), Some(step))));
     assert_eq!(list(record, "waits")[0]["queue"], "sales");
     assert_eq!(list(record, "waits")[0]["exit"], "answered");
     assert_eq!(outcomes(record), [("anna".into(), "accepted".into())]);
@@ -87,6 +91,26 @@ fn a_caller_presses_1_and_talks_with_an_agent_who_hangs_up_first() {
     server.wait_for_metric("vaxel_queue_exits_total{exit=\"answered\",queue=\"sales\"}", 1.0, SOON);
     server.wait_for_metric("vaxel_queue_waiting{queue=\"sales\"}", 0.0, SOON);
     server.wait_for_metric("vaxel_agents{state=\"ready\"}", 1.0, SOON);
+}
+
+#[test]
+fn keys_of_another_makers_phone_choose_language_and_colleague() {
+    let folder = Folder::new("keys");
+    let server = Server::start(&folder);
+    let mut anna = agent(&folder, &server, "anna", "auto", "udp");
+    let mut bjorn = Pjsua::start(&folder, server.sip, "bjorn", "bjorn-secret", BJORN);
+    bjorn.does("dial 100");
+    bjorn.wait_for("call 0 CONFIRMED");
+    // By RFC 4733, pressed ahead, repeated digits among them: Swedish, then Anna's extension.
+    bjorn.does("press 924201");
+    anna.wait_for("CALL_ESTABLISHED", SOON);
+    anna.wait_for_tone(BJORN, 1000);
+    anna.command("hangup");
+    bjorn.wait_for("call 0 DISCONNECTED");
+    let record = &server.contacts(1)[0];
+    let steps: Vec<_> = list(record, "steps").iter().filter_map(|step| step["step"].as_str()).collect();
+    let way = ["welcome", "topics", "languages", "topics", "extension", "whose-extension", "colleague", "thanks"];
+    assert_eq!(steps, way, "{record}");
 }
 
 #[test]

@@ -1,7 +1,8 @@
 """A phone made of pjsua2, told what to do by lines on standard input, and telling what happens on standard output.
 
 Usage: pjsua.py USER PASSWORD SERVER TONE.wav LOG
-Answers every call by itself and speaks the tone in it. `dial NUMBER` calls beside that, `attend` joins the two others.
+Answers every call by itself and speaks the tone in it. `dial NUMBER` calls beside that, `press DIGITS` presses keys in the
+last call by RFC 4733, `attend` joins the two others.
 """
 import select
 import sys
@@ -78,5 +79,7 @@ while True:
         if words[0] == "dial":
             calls.append(Call(account))
             calls[-1].makeCall(f"sip:{words[1]}@{server}", pj.CallOpParam(True))
+        elif words[0] == "press":
+            calls[-1].dialDtmf(words[1])
         elif words[0] == "attend":
             calls[0].xferReplaces(calls[1], pj.CallOpParam(True))

@@ -136,10 +136,11 @@ fn a_phone_that_described_itself_before_it_was_picked_up_need_not_do_so_again() 
         .describes_kept(Offer::at(phone.port()))
         .gets_request("PRACK")
         .answers("200 OK")
+        .reaches("rings")
         .accepts_kept_as_described()
         .gets_request("ACK")
         .waits_for_bye();
-    let callee = Sipp::play(&folder, &Play { name: "describes", home, ..play }, &callee);
+    let mut callee = Sipp::play(&folder, &Play { name: "describes", home, ..play }, &callee);
     let sound = Sound::new(CALLER);
     let caller = Script::new("+46701234567", "101")
         .invites(Offer::at(sound.port()))
@@ -149,6 +150,10 @@ fn a_phone_that_described_itself_before_it_was_picked_up_need_not_do_so_again() 
         .hangs_up()
         .gets(200);
     let mut caller = Sipp::play(&folder, &Play::new("calls", server.sip), &caller);
+    callee.wait_until("rings", SOON);
+    // Neither speaks before it has heard something.
+    sound.wait_for_music_since(0, 200, &[BJORN]);
+    callee.go_on();
     caller.wait_until("talk", SOON);
     sound.wait_for_tone(BJORN, 1000);
     phone.wait_for_tone(CALLER, 1000);

@@ -128,17 +128,25 @@ impl Server {
 
     /// `more`: settings as variables.
     pub fn start_with(folder: &Folder, more: &[(&str, &str)]) -> Server {
-        let (sip, http, rtp) = (free_port(), free_port(), free_ports(40));
-        std::fs::write(folder.path().join("vaxel.toml"), settings(sip, http, rtp)).expect("settings can be written");
-        Server::run(folder, sip, http, more)
+        // Another test may take a port between the moment it was free and the moment it is needed.
+        for _ in 0..5 {
+            let (sip, http, rtp) = (free_port(), free_port(), free_ports(40));
+            std::fs::write(folder.path().join("vaxel.toml"), settings(sip, http, rtp))
+                .expect("settings can be written");
+            if let Some(server) = Server::run(folder, sip, http, more) {
+                return server;
+            }
+        }
+        panic!("five times in a row a port was taken that had been free; see {}", folder.path().join("log").display());
     }
 
     /// Starts it again with the settings of before. `more`: as then.
     pub fn restart(folder: &Folder, sip: u16, http: u16, more: &[(&str, &str)]) -> Server {
-        Server::run(folder, sip, http, more)
+        Server::run(folder, sip, http, more).expect("its ports are free, as those of the one before")
     }
 
-    fn run(folder: &Folder, sip: u16, http: u16, more: &[(&str, &str)]) -> Server {
+    /// `None`: a port was taken meanwhile.
+    fn run(folder: &Folder, sip: u16, http: u16, more: &[(&str, &str)]) -> Option<Server> {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(folder.path().join("log"));
         let log = log.expect("the log can be written");
         let child = Command::new(env!("CARGO_BIN_EXE_vaxel"))
@@ -151,11 +159,16 @@ impl Server {
             .spawn()
             .expect("the program starts");
         let local = |port| SocketAddr::from(([127, 0, 0, 1], port));
-        let server = Server { child, sip: local(sip), http: local(http), folder: folder.path().to_owned() };
-        wait_for("the service to take calls", Duration::from_secs(20), || {
-            server.get("/readyz").filter(|answer| answer.starts_with("HTTP/1.1 200"))
+        let mut server = Server { child, sip: local(sip), http: local(http), folder: folder.path().to_owned() };
+        let is_ready = wait_for("the service to take calls", Duration::from_secs(20), || {
+            if server.child.try_wait().expect("it can be asked").is_some() {
+                let log = std::fs::read_to_string(folder.path().join("log")).expect("the log can be read");
+                assert!(log.contains("Address already in use"), "the service ended:\n{log}");
+                return Some(false);
+            }
+            server.get("/readyz").filter(|answer| answer.starts_with("HTTP/1.1 200")).map(|_| true)
         });
-        server
+        is_ready.then_some(server)
     }
 
     /// The whole HTTP answer, or `None` if there is none.

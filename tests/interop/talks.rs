@@ -195,3 +195,50 @@ fn an_agent_dials_the_queue_after_asking_whether_anybody_is_there() {
     assert_eq!(outcomes(record), [("anna".into(), "accepted".into())]);
     server.wait_for_metric("vaxel_agents{state=\"ready\"}", 2.0, SOON);
 }
+
+/// The shortest that may be set.
+const SILENCE: (&str, &str) = ("VAXEL_MEDIA__SILENCE_LIMIT", "5s");
+
+#[test]
+fn a_caller_whose_sound_stops_coming_is_taken_for_dead() {
+    let folder = Folder::new("dead-caller");
+    let server = Server::start_with(&folder, &[SILENCE]);
+    let mut anna = agent(&folder, &server, "anna", "auto", "udp");
+    let sound = Sound::new(CALLER);
+    let caller = Sipp::start(&folder, server.sip, "stays", "101", &sound);
+    anna.wait_for("CALL_ESTABLISHED", SOON);
+    anna.wait_for_tone(CALLER, 500);
+    sound.mute(true);
+    anna.wait_for("CALL_CLOSED", Duration::from_secs(20));
+    caller.finish(END);
+    let record = &server.contacts(1)[0];
+    assert_eq!(record["ended_by"], "system", "{record}");
+    assert!(
+        record["cause"].as_str().is_some_and(|cause| cause.starts_with("no audio from the caller for ")),
+        "{record}"
+    );
+    assert_eq!(server.metric("vaxel_leg_silent_total"), Some(1.0));
+    server.wait_for_metric("vaxel_agents{state=\"ready\"}", 1.0, SOON);
+}
+
+#[test]
+fn an_agent_whose_phone_dies_in_a_talk_does_not_keep_the_caller() {
+    let folder = Folder::new("dead-agent");
+    let server = Server::start_with(&folder, &[SILENCE]);
+    let anna = agent(&folder, &server, "anna", "auto", "udp");
+    server.wait_for_metric("vaxel_agents{state=\"ready\"}", 1.0, SOON);
+    // A colleague, whom no flow leads on.
+    let mut bjorn = agent(&folder, &server, "bjorn", "auto", "udp");
+    bjorn.dial("201");
+    bjorn.wait_for("CALL_ESTABLISHED", SOON);
+    bjorn.wait_for_tone(ANNA, 500);
+    anna.freeze();
+    bjorn.wait_for("CALL_CLOSED", Duration::from_secs(20));
+    let record = &server.contacts(1)[0];
+    assert_eq!(record["ended_by"], "system", "{record}");
+    assert!(
+        record["cause"].as_str().is_some_and(|cause| cause.starts_with("no audio from who was called for ")),
+        "{record}"
+    );
+    assert_eq!(server.metric("vaxel_leg_silent_total"), Some(1.0));
+}

@@ -78,6 +78,15 @@ impl Asker {
     }
 
     /// The next message, as it came; `None`: none within `limit`, or the connection is closed.
+    /// The bytes of the next datagram, as they came.
+    pub fn next_bytes(&mut self, limit: Duration) -> Option<Vec<u8>> {
+        let Wire::Udp(socket, _) = &mut self.wire else { panic!("streams have no datagrams") };
+        socket.set_read_timeout(Some(limit)).expect("a time-out can be set");
+        let mut buffer = vec![0; 1 << 16];
+        let length = socket.recv(&mut buffer).ok()?;
+        Some(buffer[..length].to_vec())
+    }
+
     pub fn next(&mut self, limit: Duration) -> Option<Message> {
         let end = Instant::now() + limit;
         let mut buffer = [0; 1 << 16];

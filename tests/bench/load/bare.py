@@ -25,6 +25,9 @@ class Bare:
     def cpu(self):
         return processes.cpu(self.process)
 
+    def memory(self):
+        return processes.memory(self.process)
+
     def write(self, line):
         self.process.stdin.write(line + "\n")
         self.process.stdin.flush()
