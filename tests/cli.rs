@@ -404,7 +404,9 @@ fn on_a_terminal_the_made_up_passwords_are_shown() {
     let folder = scratch("terminal");
     // Of bsdutils, which every Debian has: runs a command on a terminal of its own.
     let mut command = Command::new("script");
-    command.args(["-qec", env!("CARGO_BIN_EXE_vaxel"), "/dev/null"]).current_dir(&folder);
+    // `exec`, and a shell that is everywhere: one that stays beside vaxel gets the Ctrl-C as well, and that is its exit code.
+    command.args(["-qec", concat!("exec '", env!("CARGO_BIN_EXE_vaxel"), "'"), "/dev/null"]).current_dir(&folder);
+    command.env("SHELL", "/bin/sh");
     command.env("VAXEL_SIP__LISTEN", "udp:127.0.0.1:0,tcp:127.0.0.1:0").env("VAXEL_HTTP__LISTEN", "127.0.0.1:0");
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("script of bsdutils starts");
     // The reader stays: what `script` cannot pass on ends it.
