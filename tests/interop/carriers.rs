@@ -24,6 +24,15 @@ pub fn answers(folder: &Folder, name: &str, home: SocketAddr, server: SocketAddr
     Sipp::play(folder, &Play { name, server, home, tcp: false }, &script)
 }
 
+/// Refuses one call with 503.
+pub fn refuses_one(folder: &Folder, home: SocketAddr, server: SocketAddr) -> Sipp {
+    let script = Script::new("refuses", "nobody")
+        .gets_request("INVITE")
+        .answers_early("503 Service Unavailable")
+        .gets_request("ACK");
+    Sipp::play(folder, &Play { name: "refuses", server, home, tcp: false }, &script)
+}
+
 #[test]
 fn a_call_out_goes_past_a_silent_and_a_refusing_carrier_to_the_one_that_takes_it() {
     let folder = Folder::new("failover");
@@ -37,12 +46,7 @@ fn a_call_out_goes_past_a_silent_and_a_refusing_carrier_to_the_one_that_takes_it
     let trunks =
         format!("[{}, {}, {}]", trunk("silent", silent_at, 1), trunk("refuses", refuses, 2), trunk("takes", takes, 3));
     let server = Server::start_with(&folder, &[("VAXEL_TRUNKS", &trunks)]);
-    let refusal = Script::new("refuses", "nobody")
-        .gets_request("INVITE")
-        .answers_early("503 Service Unavailable")
-        .gets_request("ACK");
-    let play = Play { name: "refuses", server: server.sip, home: refuses, tcp: false };
-    let refusing = Sipp::play(&folder, &play, &refusal);
+    let refusing = refuses_one(&folder, refuses, server.sip);
     let sound = Sound::new(CALLER);
     let taking = answers(&folder, "takes", takes, server.sip, &sound);
     let mut anna = agent(&folder, &server, "anna", "auto", "udp");
@@ -142,14 +146,7 @@ fn kamailio_registers_us_asks_for_the_password_and_stays_in_the_path_both_ways()
 
     // In: the edge finds our registration; the number is in To.
     let play = Play { name: "caller", server: edge, home: outside, tcp: false };
-    let calls = Script::new("+46701234567", "100")
-        .routed()
-        .invites(Offer::at(sound.port()))
-        .gets(200)
-        .acknowledges()
-        .reaches("talk")
-        .hangs_up()
-        .gets(200);
+    let calls = Script::new("+46701234567", "100").routed().talks(Offer::at(sound.port()));
     let mut caller = Sipp::play(&folder, &play, &calls);
     caller.wait_until("talk", SOON);
     server.wait_for_metric("vaxel_trunk_calls{trunk=\"carrier\"}", 1.0, SOON);
@@ -186,14 +183,7 @@ fn an_edge_that_forks_to_us_twice_brings_one_call() {
     let before = refused();
     // The edge sends what this caller sends by two branches, both to us.
     let play = Play { name: "twice", server: edge, home: outside, tcp: false };
-    let calls = Script::new("twice", "100")
-        .routed()
-        .invites(Offer::at(9))
-        .gets(200)
-        .acknowledges()
-        .reaches("talk")
-        .hangs_up()
-        .gets(200);
+    let calls = Script::new("twice", "100").routed().talks(Offer::at(9));
     let mut caller = Sipp::play(&folder, &play, &calls);
     caller.wait_until("talk", SOON);
     assert_eq!(refused(), before + 1.0, "the other branch is told 482");

@@ -4,11 +4,9 @@ use crate::baresip::{Baresip, Options};
 use crate::server::{Folder, Server, free_port};
 use crate::sound::Ear;
 use crate::sound::tone_millis;
-use crate::{ANNA, CALLER, SOON, agent, list, server};
+use crate::{ANNA, CALLER, SOON, agent, list, secure, server};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
-use std::io::{Read, Write};
 use std::net::SocketAddr;
-use std::process::{Command, Stdio};
 
 /// Certificates of one authority, each in a file with its key: `own.pem` for 127.0.0.1, and one for each of `names`.
 pub fn certify(folder: &Folder, authority: &str, names: &[&str]) {
@@ -26,29 +24,10 @@ pub fn certify(folder: &Folder, authority: &str, names: &[&str]) {
     }
 }
 
-/// What OPTIONS is answered with by TLS, if at all; `shows`: a certificate.
+/// The first line of the answer to OPTIONS by TLS, if there is one; `shows`: a certificate.
 fn ask(folder: &Folder, tls: SocketAddr, shows: Option<&str>) -> String {
-    let request = "OPTIONS sip:vaxel SIP/2.0\r\nVia: SIP/2.0/TLS 127.0.0.1:9;branch=z9hG4bK1;rport\r\n\
-        From: <sip:x@localhost>;tag=1\r\nTo: <sip:vaxel>\r\nCall-ID: openssl\r\nCSeq: 1 OPTIONS\r\nMax-Forwards: 70\r\n\
-        Content-Length: 0\r\n\r\n";
-    let mut openssl = Command::new("openssl")
-        .args(["s_client", "-connect", &tls.to_string(), "-quiet", "-verify_return_error"])
-        .args(["-CAfile", "ca.pem", "-verify_ip", "127.0.0.1"])
-        .args(shows.into_iter().flat_map(|file| ["-cert", file, "-key", file]))
-        .current_dir(folder.path())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("openssl is not installed: tests/run installs it (Debian: openssl)");
-    let mut input = openssl.stdin.take().expect("a pipe");
-    // It may have been turned away.
-    drop(input.write_all(request.as_bytes()));
-    let mut answer = [0; 4096];
-    let length = openssl.stdout.take().expect("a pipe").read(&mut answer).expect("openssl says what it hears");
-    drop(openssl.kill());
-    drop(openssl.wait());
-    String::from_utf8_lossy(&answer[..length]).lines().next().unwrap_or_default().to_owned()
+    let shown: Vec<&str> = shows.into_iter().flat_map(|file| ["-cert", file, "-key", file]).collect();
+    secure::ask(folder, tls, &shown).lines().next().unwrap_or_default().to_owned()
 }
 
 #[test]

@@ -1,11 +1,9 @@
 //! Carriers by name: dnsmasq is their DNS.
 
 use crate::baresip::{Baresip, Options};
-use crate::carriers::{END, answers};
+use crate::carriers::{END, answers, refuses_one};
 use crate::certificates::certify;
-use crate::script::Script;
 use crate::server::{Folder, Server, free_port, wait_for};
-use crate::sipp::{Play, Sipp};
 use crate::sound::{Ear, Sound, tone_millis};
 use crate::{ANNA, CALLER, SOON, agent};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
@@ -118,12 +116,7 @@ fn a_server_that_refuses_is_left_at_once_and_a_carrier_that_moves_is_found_again
     let dns = Dns::start(&folder, port, &zone(&[refuses.port(), takes.port()]));
     server.wait_for_metric(TARGETS, 2.0, END);
 
-    let refusal = Script::new("refuses", "nobody")
-        .gets_request("INVITE")
-        .answers_early("503 Service Unavailable")
-        .gets_request("ACK");
-    let play = Play { name: "refuses", server: server.sip, home: refuses, tcp: false };
-    let refusing = Sipp::play(&folder, &play, &refusal);
+    let refusing = refuses_one(&folder, refuses, server.sip);
     let sound = Sound::new(CALLER);
     let taking = answers(&folder, "takes", takes, server.sip, &sound);
     let mut anna = agent(&folder, &server, "anna", "auto", "udp");

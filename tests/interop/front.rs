@@ -29,14 +29,7 @@ fn a_front_passes_carriers_to_a_vaxel_that_answers_and_hears_nobody_else() {
     server.wait_for_metric("vaxel_agents{state=\"ready\"}", 1.0, SOON);
     for call in ["one", "two"] {
         let play = Play { name: call, server: front, home: carrier, tcp: false };
-        let calls = Script::new("+46701234567", "101")
-            .routed()
-            .invites(Offer::at(sound.port()))
-            .gets(200)
-            .acknowledges()
-            .reaches("talk")
-            .hangs_up()
-            .gets(200);
+        let calls = Script::new("+46701234567", "101").routed().talks(Offer::at(sound.port()));
         let mut caller = Sipp::play(&folder, &play, &calls);
         caller.wait_until("talk", END);
         anna.wait_for("CALL_ESTABLISHED", SOON);

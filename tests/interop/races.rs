@@ -14,6 +14,15 @@ const END: Duration = Duration::from_secs(30);
 const DESK: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
 const SENT_2XX: &str = "vaxel_sip_messages_total{direction=\"sent\",kind=\"2xx\"}";
 
+/// Bjorn has a phone at a desk of its own, and is ready; scripts play it.
+fn registers(folder: &Folder, server: &Server) -> Play<'static> {
+    let play = Play::at(DESK, "registers", server.sip);
+    let register = Script::new("bjorn", "bjorn").registers_signed("bjorn-secret").gets(200);
+    Sipp::play(folder, &play, &register).finish(END);
+    server.wait_for_metric("vaxel_agents{state=\"ready\"}", 1.0, SOON);
+    play
+}
+
 #[test]
 fn an_answer_is_repeated_until_it_is_acknowledged_and_the_call_works() {
     let folder = Folder::new("lost-ack");
@@ -88,11 +97,7 @@ fn an_answer_that_crosses_our_cancel_waits_for_bye_and_nobody_is_left_busy() {
     let folder = Folder::new("late-answer");
     let server = Server::start(&folder);
     let sound = Sound::with(BJORN, Codec::Pcmu, DESK);
-    let play = Play::at(DESK, "registers", server.sip);
-    let home = play.home;
-    let register = Script::new("bjorn", "bjorn").registers_signed("bjorn-secret").gets(200);
-    Sipp::play(&folder, &play, &register).finish(END);
-    server.wait_for_metric("vaxel_agents{state=\"ready\"}", 1.0, SOON);
+    let desk = registers(&folder, &server);
     let callee = Script::new("bjorn", "bjorn")
         .gets_and_keeps("INVITE")
         .answers_early("180 Ringing")
@@ -102,7 +107,7 @@ fn an_answer_that_crosses_our_cancel_waits_for_bye_and_nobody_is_left_busy() {
         .accepts_kept(Offer::at(sound.port()))
         .gets_request("ACK")
         .waits_for_bye();
-    let callee = Sipp::play(&folder, &Play { name: "answers-late", home, ..play }, &callee);
+    let callee = Sipp::play(&folder, &Play { name: "answers-late", ..desk }, &callee);
     let ear = Sound::with(ANNA, Codec::Pcmu, DESK);
     let caller = Script::new("anna", "202")
         .invites_signed("anna-secret", Offer::at(ear.port()))
@@ -126,11 +131,7 @@ fn a_phone_that_described_itself_before_it_was_picked_up_need_not_do_so_again() 
     let folder = Folder::new("described-early");
     let server = Server::start(&folder);
     let phone = Sound::with(BJORN, Codec::Pcmu, DESK);
-    let play = Play::at(DESK, "registers", server.sip);
-    let home = play.home;
-    let register = Script::new("bjorn", "bjorn").registers_signed("bjorn-secret").gets(200);
-    Sipp::play(&folder, &play, &register).finish(END);
-    server.wait_for_metric("vaxel_agents{state=\"ready\"}", 1.0, SOON);
+    let desk = registers(&folder, &server);
     let callee = Script::new("bjorn", "bjorn")
         .gets_and_keeps("INVITE")
         .describes_kept(Offer::at(phone.port()))
@@ -140,15 +141,9 @@ fn a_phone_that_described_itself_before_it_was_picked_up_need_not_do_so_again() 
         .accepts_kept_as_described()
         .gets_request("ACK")
         .waits_for_bye();
-    let mut callee = Sipp::play(&folder, &Play { name: "describes", home, ..play }, &callee);
+    let mut callee = Sipp::play(&folder, &Play { name: "describes", ..desk }, &callee);
     let sound = Sound::new(CALLER);
-    let caller = Script::new("+46701234567", "101")
-        .invites(Offer::at(sound.port()))
-        .gets(200)
-        .acknowledges()
-        .reaches("talk")
-        .hangs_up()
-        .gets(200);
+    let caller = Script::new("+46701234567", "101").talks(Offer::at(sound.port()));
     let mut caller = Sipp::play(&folder, &Play::new("calls", server.sip), &caller);
     callee.wait_until("rings", SOON);
     // Neither speaks before it has heard something.

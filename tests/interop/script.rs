@@ -118,6 +118,11 @@ impl Script {
         self.step("<recvCmd/>")
     }
 
+    /// Calls, tells the test when the talk has begun (`talk`), and hangs up when it is told to.
+    pub fn talks(self, offer: Offer) -> Script {
+        self.invites(offer).gets(200).acknowledges().reaches("talk").hangs_up().gets(200)
+    }
+
     /// Calls. What comes back is up to the next step.
     pub fn invites(self, offer: Offer) -> Script {
         self.sends_invite("", offer)

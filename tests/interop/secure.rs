@@ -65,14 +65,16 @@ fn phones_register_call_and_talk_over_tls() {
     server.wait_for_metric("vaxel_agents{state=\"ready\"}", 1.0, SOON);
 }
 
-/// What is answered to OPTIONS by a peer that believes `ca.pem` and nobody else; nothing if it does not believe us.
-fn ask(folder: &Folder, tls: SocketAddr, version: &str) -> String {
+/// What OPTIONS is answered with, asked by a peer that believes `ca.pem` and nobody else; nothing if either does not believe the
+/// other. `more`: what openssl is told beside that.
+pub fn ask(folder: &Folder, tls: SocketAddr, more: &[&str]) -> String {
     let request = "OPTIONS sip:vaxel SIP/2.0\r\nVia: SIP/2.0/TLS 127.0.0.1:9;branch=z9hG4bK1;rport\r\n\
         From: <sip:x@localhost>;tag=1\r\nTo: <sip:vaxel>\r\nCall-ID: openssl\r\nCSeq: 1 OPTIONS\r\nMax-Forwards: 70\r\n\
         Content-Length: 0\r\n\r\n";
     let mut openssl = Command::new("openssl")
-        .args(["s_client", "-connect", &tls.to_string(), "-quiet", "-verify_return_error", version])
+        .args(["s_client", "-connect", &tls.to_string(), "-quiet", "-verify_return_error"])
         .args(["-CAfile", "ca.pem", "-verify_ip", "127.0.0.1"])
+        .args(more)
         .current_dir(folder.path())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -107,11 +109,11 @@ fn a_certificate_is_renewed_while_a_phone_is_connected() {
     // Another authority, which only those know who come now.
     certify(&folder);
     reload(&mut server, "ok");
-    assert!(ask(&folder, tls, "-tls1_3").starts_with("SIP/2.0 200 OK\r\n"));
+    assert!(ask(&folder, tls, &["-tls1_3"]).starts_with("SIP/2.0 200 OK\r\n"));
     // What cannot be used changes nothing.
     std::fs::write(folder.path().join("own.key"), "no key").expect("a file can be written");
     reload(&mut server, "failed");
-    assert!(ask(&folder, tls, "-tls1_3").starts_with("SIP/2.0 200 OK\r\n"));
+    assert!(ask(&folder, tls, &["-tls1_3"]).starts_with("SIP/2.0 200 OK\r\n"));
     // The phone that was there has noticed nothing.
     assert_eq!(server.metric("vaxel_agents{state=\"ready\"}"), Some(1.0));
     anna.dial("*2");
@@ -123,7 +125,7 @@ fn openssl_believes_us_and_is_answered() {
     let folder = Folder::new("openssl");
     let (server, tls) = start(&folder, "tls");
     for version in ["-tls1_2", "-tls1_3"] {
-        let answer = ask(&folder, tls, version);
+        let answer = ask(&folder, tls, &[version]);
         // The trunk's address is this machine's.
         assert!(answer.starts_with("SIP/2.0 200 OK\r\n"), "{version}: {answer}");
         assert!(answer.contains("Via: SIP/2.0/TLS 127.0.0.1:9"), "{answer}");
