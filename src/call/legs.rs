@@ -221,9 +221,11 @@ impl Legs {
     /// Tells the caller of an arrived leg that somebody is being rung (180).
     pub fn ring(&mut self, now: Time, leg: LegId, endpoint: &mut Endpoint) {
         // Who hears something already need not be told to make a ringing tone (RFC 3960 §3.1).
-        if let Some(Leg { invite: Some(invite), state: State::Arrived { early: false, .. }, .. }) = self.legs.get(&leg)
-        {
-            endpoint.ring(now, *invite, 180, Vec::new());
+        let Some(l) = self.legs.get_mut(&leg) else { return };
+        if let (Some(invite), State::Arrived { early: false, body, stream }) = (l.invite, &mut l.state) {
+            // A late offer of ours is in the first answer that is acknowledged, and is said once (RFC 3261 §13.2.1).
+            let offers = stream.is_none() && endpoint.is_acknowledging(invite);
+            endpoint.ring(now, invite, 180, if offers { std::mem::take(body) } else { Vec::new() });
         }
     }
 
@@ -497,13 +499,18 @@ impl Legs {
     }
 
     fn confirmed(&mut self, now: Time, id: InviteId, body: &[u8], endpoint: &mut Endpoint) {
-        let Some((leg, Leg { sdp: Some(sdp), .. })) = self.of(id) else { return };
+        let Some((leg, Leg { sdp: Some(sdp), state, held, .. })) = self.of(id) else { return };
         if !sdp.is_offering() {
             return;
         }
-        match sdp.accept(body) {
-            Ok(stream) => self.agreed(leg, stream),
-            Err(refusal) => {
+        match (sdp.accept(body), state) {
+            // Nobody has taken the call yet.
+            (Ok(agreed), State::Arrived { stream, .. }) => {
+                *held = is_held(agreed.direction);
+                *stream = Some(agreed);
+            }
+            (Ok(stream), _) => self.agreed(leg, stream),
+            (Err(refusal), _) => {
                 self.events.push_back(Event::Ended { leg, end: LegEnd::BadOffer(refusal) });
                 self.hang_up(now, leg, 488, Some("SIP;cause=488;text=\"Not Acceptable Here\""), endpoint);
             }

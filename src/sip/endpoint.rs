@@ -118,7 +118,8 @@ pub enum Event {
     Invite { id: InviteId, request: Box<Request>, hop: Hop },
     /// The caller cancelled (or ended the early dialog by BYE) before an answer; 487 is already sent and the usage is gone.
     Cancelled { id: InviteId },
-    /// The ACK for our 2xx; `body` is the answer of a late offer. For the 2xx of a re-INVITE it is said only when `body` is not empty.
+    /// The ACK for our 2xx, or the PRACK for the provisional answer that made our late offer; `body` is the answer to that offer.
+    /// For the 2xx of a re-INVITE it is said only when `body` is not empty.
     Confirmed { id: InviteId, body: Vec<u8> },
     /// Our INVITE was challenged (401, 407). Answer with `authorize` or `cancel`; after 64·T1 it fails with this response.
     Challenged { id: InviteId, response: Box<Response> },
@@ -320,7 +321,8 @@ impl Endpoint {
         self.send_invite_again(now, id, name, value);
     }
 
-    /// Sends a provisional answer (101–199) to a new INVITE; repeated each minute (RFC 3261 §13.3.1.1).
+    /// Sends a provisional answer (101–199) to a new INVITE; repeated each minute (RFC 3261 §13.3.1.1). Where the INVITE described
+    /// nothing, `body` may be our offer if the caller [acknowledges](Endpoint::is_acknowledging) it; `accept` has none then.
     pub fn ring(&mut self, now: Time, id: InviteId, code: u16, body: Vec<u8>) {
         self.ring_invite(now, id, code, body);
     }

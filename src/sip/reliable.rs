@@ -42,6 +42,8 @@ impl RAck {
 /// The callee's side of one INVITE that requires it: one answer at a time waits for its PRACK (§3).
 #[derive(Debug)]
 pub struct Reliable {
+    /// The INVITE described nothing: the first description is our offer, and its PRACK brings the answer (§5).
+    late: bool,
     rseq: u32,
     waiting: Option<Waiting>,
     /// The provisional answer that goes next: code and body.
@@ -61,10 +63,10 @@ struct Waiting {
 }
 
 impl Reliable {
-    /// `first`: any number; the first RSeq lies between 1 and 2^31 - 1.
-    pub fn new(first: u64) -> Reliable {
+    /// `first`: any number; the first RSeq lies between 1 and 2^31 - 1. `late`: the INVITE described nothing.
+    pub fn new(first: u64, late: bool) -> Reliable {
         let rseq = (first % ((1 << 31) - 1)) as u32;
-        Reliable { rseq, waiting: None, next: None, accept: None }
+        Reliable { late, rseq, waiting: None, next: None, accept: None }
     }
 
     /// The number of the next provisional answer.
@@ -81,6 +83,11 @@ impl Reliable {
 
     pub fn is_waiting(&self) -> bool {
         self.waiting.is_some()
+    }
+
+    /// Whether the answer that waits made an offer.
+    pub fn is_offering(&self) -> bool {
+        self.late && self.holds_accept()
     }
 
     /// A 2xx may not overtake a session description (§3).
@@ -142,7 +149,7 @@ mod tests {
         let at = "192.0.2.1:5060".parse().unwrap();
         let hop = Hop { transport: Transport::Udp, local: at, remote: at, connection: None };
         let start = Time::from_secs(10);
-        let mut reliable = Reliable::new(41);
+        let mut reliable = Reliable::new(41, false);
         assert_eq!(reliable.number(), 42);
         reliable.sent(start, Transmit { hop, bytes: Vec::new() }, false, Timings::default());
         let mut resent = Vec::new();
@@ -161,7 +168,7 @@ mod tests {
     fn only_the_last_number_acknowledges_and_only_once() {
         let at = "192.0.2.1:5060".parse().unwrap();
         let hop = Hop { transport: Transport::Udp, local: at, remote: at, connection: None };
-        let mut reliable = Reliable::new(0);
+        let mut reliable = Reliable::new(0, false);
         let number = reliable.number();
         reliable.sent(Time::from_secs(1), Transmit { hop, bytes: Vec::new() }, true, Timings::default());
         assert!(reliable.holds_accept());

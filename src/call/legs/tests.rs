@@ -35,28 +35,42 @@ impl Phone {
         }
     }
 
+    fn new() -> Phone {
+        let (endpoint, legs) = (Endpoint::new(Settings::default(), 1), Legs::default());
+        Phone { now: Time::from_secs(1000), endpoint, legs }
+    }
+
+    /// Our side has a port now.
+    fn is_opened(&mut self) {
+        let rtp = "192.0.2.1:20000".parse().unwrap();
+        self.legs.handle_media(self.now, media::Event::Opened { leg: LEG, rtp }, &mut self.endpoint);
+    }
+
     /// The last message that came for it.
     fn hears(&mut self) -> Message {
-        let last = std::iter::from_fn(|| self.endpoint.poll_transmit()).last().expect("a message");
-        Message::parse(&last.bytes).unwrap()
+        self.hears_all().pop().expect("a message")
     }
+
+    fn hears_all(&mut self) -> Vec<Message> {
+        let messages = std::iter::from_fn(|| self.endpoint.poll_transmit());
+        messages.map(|sent| Message::parse(&sent.bytes).unwrap()).collect()
+    }
+}
+
+fn sdp(direction: &str) -> String {
+    format!(
+        "v=0\r\no=- 1 1 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n{direction}\r\n"
+    )
 }
 
 #[test]
 fn a_refreshed_session_stays_on_hold() {
-    let sdp = |direction: &str| {
-        format!(
-            "v=0\r\no=- 1 1 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n{direction}\r\n"
-        )
-    };
     for (theirs, ours) in [("a=sendonly", "a=recvonly"), ("a=inactive", "a=inactive"), ("a=sendrecv", "a=sendrecv")] {
-        let (endpoint, legs) = (Endpoint::new(Settings::default(), 1), Legs::default());
-        let mut phone = Phone { now: Time::from_secs(1000), endpoint, legs };
+        let mut phone = Phone::new();
         let headers = "To: <sip:v@192.0.2.1>\r\nSupported: timer\r\nAllow: INVITE, ACK, BYE\r\n\
                        Session-Expires: 200;refresher=uas\r\nContent-Type: application/sdp";
         phone.says("INVITE", 1, headers, &sdp(theirs));
-        let rtp = "192.0.2.1:20000".parse().unwrap();
-        phone.legs.handle_media(phone.now, media::Event::Opened { leg: LEG, rtp }, &mut phone.endpoint);
+        phone.is_opened();
         assert!(phone.legs.answer(phone.now, LEG, &mut phone.endpoint));
         let to = phone.hears().headers().get("To").unwrap().to_owned();
         phone.says("ACK", 1, &format!("To: {to}"), "");
@@ -67,4 +81,81 @@ fn a_refreshed_session_stays_on_hold() {
         assert_eq!(refresh.method, sip::Method::Invite);
         assert!(String::from_utf8(refresh.body).unwrap().contains(ours), "{theirs}");
     }
+}
+
+/// A call that describes nothing and wants provisional answers acknowledged, of which the first has come.
+fn rings_with_an_offer() -> (Phone, Message) {
+    let mut phone = Phone::new();
+    phone.says("INVITE", 1, "To: <sip:v@192.0.2.1>\r\nRequire: 100rel", "");
+    phone.is_opened();
+    phone.legs.ring(phone.now, LEG, &mut phone.endpoint);
+    let rings = phone.hears();
+    (phone, rings)
+}
+
+fn prack(phone: &mut Phone, rings: &Message, body: &str) -> Vec<String> {
+    let (to, rseq) = (rings.headers().get("To").unwrap(), rings.headers().get("RSeq").unwrap());
+    let headers = format!("To: {to}\r\nRAck: {rseq} 1 INVITE\r\nContent-Type: application/sdp");
+    phone.says("PRACK", 2, &headers, body);
+    phone.hears_all().iter().map(crate::sip::testing::named).collect()
+}
+
+fn streams(phone: &mut Phone) -> Vec<media::Stream> {
+    let streams = std::iter::from_fn(|| phone.legs.poll_media()).filter_map(|command| match command {
+        Command::Configure { stream, .. } => Some(stream),
+        _ => None,
+    });
+    streams.collect()
+}
+
+#[test]
+fn a_late_offer_is_in_the_first_acknowledged_answer_and_nowhere_else() {
+    for answered_first in [false, true] {
+        let (mut phone, rings) = rings_with_an_offer();
+        assert_eq!(
+            (rings.headers().content_type(), rings.headers().get("Require")),
+            (Some("application/sdp"), Some("100rel"))
+        );
+        if answered_first {
+            assert!(phone.legs.answer(phone.now, LEG, &mut phone.endpoint));
+            assert_eq!(phone.hears_all(), [], "the answer to the offer is waited for");
+        }
+        let heard = prack(&mut phone, &rings, &sdp("a=sendrecv"));
+        assert_eq!(heard[0], "200 PRACK");
+        if !answered_first {
+            assert_eq!((heard.len(), streams(&mut phone)), (1, vec![]), "nobody has taken the call yet");
+            // What rings on does not make another offer.
+            phone.legs.ring(phone.now, LEG, &mut phone.endpoint);
+            assert_eq!(phone.hears().headers().content_type(), None);
+            assert!(phone.legs.answer(phone.now, LEG, &mut phone.endpoint));
+            let Message::Response(ok) = phone.hears() else { panic!("no answer") };
+            assert_eq!((ok.code, ok.body.len()), (200, 0));
+        } else {
+            assert_eq!(heard[1..], ["200 INVITE"]);
+        }
+        let streams = streams(&mut phone);
+        assert_eq!(streams.iter().map(|stream| stream.direction).collect::<Vec<_>>(), [Direction::SendRecv]);
+        let to = rings.headers().get("To").unwrap();
+        phone.says("ACK", 1, &format!("To: {to}"), "");
+        assert!(phone.legs.is_up(LEG), "the ACK has nothing more to say");
+    }
+}
+
+#[test]
+fn who_does_not_answer_a_late_offer_where_it_was_made_is_not_called_back_to_it() {
+    let (mut phone, rings) = rings_with_an_offer();
+    assert_eq!(prack(&mut phone, &rings, ""), ["200 PRACK", "488 INVITE"]);
+    let events: Vec<_> = std::iter::from_fn(|| phone.legs.poll_event()).collect();
+    assert!(matches!(events[..], [Event::Arrived { .. }, Event::Ended { end: LegEnd::BadOffer(_), .. }]), "{events:?}");
+}
+
+#[test]
+fn who_acknowledges_nothing_gets_a_late_offer_with_the_final_answer() {
+    let mut phone = Phone::new();
+    phone.says("INVITE", 1, "To: <sip:v@192.0.2.1>", "");
+    phone.is_opened();
+    phone.legs.ring(phone.now, LEG, &mut phone.endpoint);
+    assert_eq!(phone.hears().headers().content_type(), None);
+    assert!(phone.legs.answer(phone.now, LEG, &mut phone.endpoint));
+    assert_eq!(phone.hears().headers().content_type(), Some("application/sdp"));
 }

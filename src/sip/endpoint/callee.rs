@@ -51,7 +51,7 @@ impl Endpoint {
         let mut usage = Usage::new(state, Some(dialog.clone()), None);
         usage.peer_updates = super::refresh::allows_update(&request.headers);
         if reliable::is_required(&request.headers) {
-            usage.reliable = Some(Box::new(Reliable::new(self.table.secrets.next())));
+            usage.reliable = Some(Box::new(Reliable::new(self.table.secrets.next(), request.body.is_empty())));
         }
         self.usages.insert(id, usage);
         self.know_dialog(id, dialog.id());
@@ -88,8 +88,8 @@ impl Endpoint {
             ringing.again = now + RING_AGAIN;
             let (server, response) = (*server, ringing.response.clone());
             match self.usages.get(&id).and_then(|usage| usage.reliable.as_ref()) {
-                // As a new one, with the next number.
-                Some(reliable) if !reliable.is_waiting() => self.ring_invite(now, id, response.code, response.body),
+                // As a new one, with the next number; what it described before was acknowledged.
+                Some(reliable) if !reliable.is_waiting() => self.ring_invite(now, id, response.code, Vec::new()),
                 Some(_) => {}
                 None => drop(self.answer(now, server, response)),
             }

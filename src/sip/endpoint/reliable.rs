@@ -36,9 +36,18 @@ impl Endpoint {
         }
     }
 
+    /// Whether the caller of this usage acknowledges our provisional answers, and so takes an offer in the first of them.
+    pub fn is_acknowledging(&self, id: InviteId) -> bool {
+        self.usages.get(&id).is_some_and(|usage| usage.reliable.is_some())
+    }
+
     pub(super) fn receive_prack(&mut self, arrival: &Arrival, id: InviteId, request: &Request) {
+        if let Some(refusal) = self.unsupported_body(request) {
+            return self.refuse(arrival, request, refusal);
+        }
         let ack = RAck::of(&request.headers);
         let Some(usage) = self.usages.get_mut(&id) else { return };
+        let offering = usage.reliable.as_ref().is_some_and(|reliable| reliable.is_offering());
         let number = match &usage.state {
             State::Incoming { number, .. } => Some(*number),
             _ => None,
@@ -52,13 +61,16 @@ impl Endpoint {
             })
         });
         let code = match known {
-            // None of ours was answered with a session description that a new offer could follow (§5).
-            true if !request.body.is_empty() => 488,
+            // Of a caller's own offers the first is in the INVITE, and a second before the answer is none that we take (§5).
+            true if !request.body.is_empty() && !offering => 488,
             true => 200,
             false => 481,
         };
         self.refuse(arrival, request, response(code));
         if known {
+            if offering {
+                self.events.push_back(Event::Confirmed { id, body: request.body.clone() });
+            }
             self.go_on(arrival.now, id);
         }
     }
