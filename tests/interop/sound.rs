@@ -205,6 +205,11 @@ impl Sound {
         self.muted.store(muted, Ordering::Relaxed);
     }
 
+    /// Waits until somebody spoke to it: from now on it speaks, too.
+    pub fn wait_for_sound(&self) {
+        wait_for("any sound", Duration::from_secs(10), || *self.peer.lock().unwrap());
+    }
+
     /// Waits until something was heard at all: the menu speaks.
     pub fn wait_for_voice(&self) {
         wait_for("the menu to speak", Duration::from_secs(10), || {
