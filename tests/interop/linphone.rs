@@ -1,0 +1,151 @@
+//! Linphone, a softphone that shares no code with the others: `linphonec`, told what to do by lines on its standard input. It
+//! plays a tone from a file and keeps what it hears in one.
+
+use crate::baresip::write_tone;
+use crate::server::{Folder, Server, wait_for};
+use crate::sipp::Sipp;
+use crate::sound::{Ear, Sound};
+use crate::{ANNA, BJORN, CALLER, SOON, agent, list};
+use std::io::{Read, Write};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+const READY: &str = "vaxel_agents{state=\"ready\"}";
+
+pub struct Linphone {
+    child: Child,
+    input: ChildStdin,
+    said: mpsc::Receiver<String>,
+    all: String,
+    folder: PathBuf,
+}
+
+impl Linphone {
+    /// Registers by `transport`, `udp` or `tcp`. `sip`: further lines of that section of its settings.
+    pub fn start(folder: &Folder, server: SocketAddr, user: &str, transport: &str, sip: &str, tone: f64) -> Linphone {
+        let folder = folder.path().join(user);
+        // Its home: without this folder it complains of its history.
+        std::fs::create_dir_all(folder.join(".local/share/linphone")).expect("a folder for the phone");
+        write_tone(&folder.join("tone.wav"), tone);
+        let (udp, tcp) = if transport == "udp" { (-1, 0) } else { (0, -1) };
+        let settings = format!(
+            "[sip]\nsip_port={udp}\nsip_tcp_port={tcp}\nsip_tls_port=0\nbind_address={home}\nuse_ipv6=0\nguess_hostname=0\n\
+             contact=sip:{user}@{home}\ndefault_proxy=0\n{sip}\n\
+             [proxy_0]\nreg_proxy=<sip:{server};transport={transport}>\nreg_identity=sip:{user}@{server}\nreg_expires=60\n\
+             reg_sendregister=1\npublish=0\n\
+             [auth_info_0]\nusername={user}\npasswd={user}-secret\n\
+             [rtp]\naudio_rtp_port=-1\n\
+             [net]\ndns_srv_enabled=0\n",
+            home = server.ip()
+        );
+        std::fs::write(folder.join("settings"), settings).expect("settings can be written");
+        let mut child = Command::new("linphonec")
+            .args(["-c", "settings", "-d", "6", "-l", "log"])
+            .current_dir(&folder)
+            .env("HOME", &folder)
+            .env("TERM", "dumb")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("Linphone is not installed: tests/run installs it (Debian: linphone-cli)");
+        let input = child.stdin.take().expect("it was piped");
+        let mut output = child.stdout.take().expect("it was piped");
+        let (tell, said) = mpsc::channel();
+        std::thread::spawn(move || {
+            let mut piece = [0; 4096];
+            while let Ok(n @ 1..) = output.read(&mut piece) {
+                if tell.send(String::from_utf8_lossy(&piece[..n]).into_owned()).is_err() {
+                    break;
+                }
+            }
+        });
+        let mut phone = Linphone { child, input, said, all: String::new(), folder };
+        phone.does("soundcard use files");
+        phone.wait_for("Using wav files");
+        phone.does(&format!("play {}", phone.folder.join("tone.wav").display()));
+        phone.does(&format!("record {}", phone.folder.join("heard.wav").display()));
+        phone
+    }
+
+    /// Gives a command of linphonec: `call URI`, `answer`, `pause`, `resume`, `transfer URI`, `terminate`.
+    pub fn does(&mut self, what: &str) {
+        writeln!(self.input, "{what}").expect("Linphone listens");
+    }
+
+    /// Waits until it says this, after what was waited for before.
+    pub fn wait_for(&mut self, text: &str) {
+        let end = wait_for(&format!("\"{text}\" of Linphone"), SOON, || {
+            self.all.extend(self.said.try_iter());
+            self.all.find(text).map(|at| at + text.len())
+        });
+        self.all.drain(..end);
+    }
+}
+
+impl Ear for Linphone {
+    /// Nothing is added while it holds.
+    fn heard(&self) -> Vec<i16> {
+        let bytes = std::fs::read(self.folder.join("heard.wav")).unwrap_or_default();
+        bytes.get(44..).unwrap_or_default().chunks_exact(2).map(|b| i16::from_le_bytes([b[0], b[1]])).collect()
+    }
+}
+
+impl Drop for Linphone {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+        if std::thread::panicking() {
+            self.all.extend(self.said.try_iter());
+            eprintln!("--- linphonec in {} said\n{}", self.folder.display(), self.all);
+        }
+    }
+}
+
+#[test]
+fn linphone_answers_holds_resumes_and_sends_the_caller_to_a_colleague() {
+    let folder = Folder::new("linphone");
+    let server = Server::start(&folder);
+    let mut bjorn = Linphone::start(&folder, server.sip, "bjorn", "tcp", "", BJORN);
+    server.wait_for_metric(READY, 1.0, SOON);
+    let mut anna = agent(&folder, &server, "anna", "auto", "udp");
+    server.wait_for_metric(READY, 2.0, SOON);
+    let sound = Sound::new(CALLER);
+    let caller = Sipp::start(&folder, server.sip, "stays", "101", &sound);
+    bjorn.wait_for("Receiving new incoming call from \"sales: Test Caller\"");
+    bjorn.does("answer");
+    bjorn.wait_for("Media streams established");
+    sound.wait_for_tone(BJORN, 1000);
+    bjorn.wait_for_tone(CALLER, 1000);
+
+    // It plays its own file to whom it holds; the caller hears our music all the same.
+    let held = sound.now();
+    bjorn.does("pause");
+    bjorn.wait_for("is now paused");
+    sound.wait_for_music_since(held, 1500, &[BJORN]);
+    let resumed = (sound.now(), bjorn.now());
+    bjorn.does("resume");
+    bjorn.wait_for("Media streams established");
+    sound.wait_for_tone_since(resumed.0, BJORN, 1000);
+    bjorn.wait_for_tone_since(resumed.1, CALLER, 1000);
+
+    bjorn.does(&format!("transfer sip:201@{}", server.sip));
+    bjorn.wait_for("has been transfered");
+    bjorn.wait_for("ended");
+    anna.wait_for("CALL_ESTABLISHED", SOON);
+    sound.wait_for_tone(ANNA, 1000);
+    anna.wait_for_tone(CALLER, 1000);
+    anna.command("hangup");
+    caller.finish(Duration::from_secs(30));
+    let record = &server.contacts(1)[0];
+    let names: Vec<_> = list(record, "talks").iter().filter_map(|talk| talk["with"].as_str()).collect();
+    assert_eq!(names, ["bjorn", "anna"], "{record}");
+    let holds = list(record, "holds");
+    assert!(holds.len() == 1 && holds[0]["resumed"].as_u64() > holds[0]["at"].as_u64(), "{record}");
+    let sent_on = &list(record, "segments")[1];
+    assert_eq!((&sent_on["kind"], &sent_on["by"], &sent_on["code"]), (&"blind".into(), &"bjorn".into(), &200.into()));
+    server.wait_for_metric(READY, 2.0, SOON);
+}
