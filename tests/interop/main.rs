@@ -25,6 +25,7 @@ mod scanners;
 mod script;
 mod secure;
 mod server;
+mod sessions;
 mod sipjs;
 mod sipp;
 mod sound;

@@ -1,7 +1,8 @@
 """A phone made of pjsua2, told what to do by lines on standard input, and telling what happens on standard output.
 
-Usage: pjsua.py USER PASSWORD SERVER TONE.wav LOG
-Answers every call by itself and speaks the tone in it. `dial NUMBER` calls beside that, `press DIGITS` presses keys in the
+Usage: pjsua.py USER PASSWORD SERVER TONE.wav LOG [strict]
+Answers every call by itself, after it rang, and speaks the tone in it. `strict`: it wants provisional answers acknowledged (RFC
+3262) and sessions of 90 seconds (RFC 4028). `dial NUMBER` calls beside that, `press DIGITS` presses keys in the
 last call by RFC 4733, `attend` joins the two others.
 """
 import select
@@ -9,7 +10,7 @@ import sys
 
 import pjsua2 as pj
 
-user, password, server, tone, log = sys.argv[1:]
+user, password, server, tone, log, *manners = sys.argv[1:]
 calls = []
 
 
@@ -42,9 +43,10 @@ class Account(pj.Account):
     def onIncomingCall(self, prm):
         call = Call(self, prm.callId)
         calls.append(call)
-        answer = pj.CallOpParam(True)
-        answer.statusCode = 200
-        call.answer(answer)
+        for code in 180, 200:
+            answer = pj.CallOpParam(True)
+            answer.statusCode = code
+            call.answer(answer)
 
 
 endpoint = pj.Endpoint()
@@ -67,6 +69,10 @@ mine.idUri = f"sip:{user}@{server}"
 mine.regConfig.registrarUri = f"sip:{server}"
 mine.sipConfig.authCreds.append(pj.AuthCredInfo("digest", "*", user, 0, password))
 mine.mediaConfig.transportConfig.boundAddress = "127.0.0.1"
+if "strict" in manners:
+    mine.callConfig.prackUse = pj.PJSUA_100REL_MANDATORY
+    mine.callConfig.timerUse = pj.PJSUA_SIP_TIMER_ALWAYS
+    mine.callConfig.timerMinSESec = mine.callConfig.timerSessExpiresSec = 90
 account = Account()
 account.create(mine)
 

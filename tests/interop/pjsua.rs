@@ -17,6 +17,15 @@ pub struct Pjsua {
 
 impl Pjsua {
     pub fn start(folder: &Folder, server: SocketAddr, user: &str, password: &str, tone: f64) -> Pjsua {
+        Pjsua::run(folder, server, user, password, tone, &[])
+    }
+
+    /// One that wants provisional answers acknowledged, and sessions refreshed every 45 seconds.
+    pub fn start_strict(folder: &Folder, server: SocketAddr, user: &str, password: &str, tone: f64) -> Pjsua {
+        Pjsua::run(folder, server, user, password, tone, &["strict"])
+    }
+
+    fn run(folder: &Folder, server: SocketAddr, user: &str, password: &str, tone: f64, manners: &[&str]) -> Pjsua {
         let root = env!("CARGO_MANIFEST_DIR");
         let wav = folder.path().join(format!("{user}.wav"));
         write_tone(&wav, tone);
@@ -25,6 +34,7 @@ impl Pjsua {
             .args([user, password, &server.to_string()])
             .arg(wav)
             .arg(folder.path().join(format!("{user}.log")))
+            .args(manners)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
