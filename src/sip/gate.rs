@@ -3,8 +3,13 @@
 //! Peers are *known* (they answered a challenge rightly, or we sent them a request), *trusted* (an operator named their
 //! address: trunks), or strangers. Known and trusted ones pass. A stranger's request without credentials of ours is challenged
 //! here, without state and without the switchboard; what must be looked at there (credentials, requests inside dialogs,
-//! CANCEL, ACK, responses) passes at a limited rate per source. Whoever guesses passwords is not listened to for a while:
-//! the account from that source, not the source as a whole, so a phone beside the guesser behind the same NAT is heard.
+//! CANCEL, ACK, responses) passes at a limited rate per source.
+//!
+//! Whoever guesses passwords is not listened to for a while, be it a stranger or somebody who has an account and guesses
+//! that of a colleague: the account from that source, not the source as a whole, so a phone beside the guesser behind the
+//! same NAT is heard. A phone of that very account is heard there too, all the time if it proved the account where it sends
+//! from, and otherwise once in each pause if it has not been wrong itself; the guesser's going on takes that from nobody
+//! but those who come after it.
 //!
 //! All strangers together are limited as well, so that a flood from many sources costs little more than reading who sent it;
 //! while it lasts, new phones have to ask more than once.
@@ -32,6 +37,8 @@ pub const SOURCES_MAX: usize = 16_384;
 pub const KNOWN_MAX: usize = 65_536;
 /// Accounts whose wrong passwords are counted for one source; at the bound no further account is listened to from there.
 pub const ACCOUNTS_MAX: usize = 32;
+/// Accounts that one peer proved to have and that are remembered: the lines of a desk phone.
+pub const LINES_MAX: usize = 8;
 const SECOND: Duration = Duration::from_secs(1);
 /// How long a peer stays known after it was last heard of rightly.
 pub const KNOWN_FOR: Duration = Duration::from_secs(4 * 3600);
@@ -82,13 +89,20 @@ pub struct Gate {
     settings: Settings,
     /// For challenges and for telling our nonces; which counts were used is the switchboard's business.
     auth: Authenticator,
-    /// Until when each is known.
-    known: Recent<SocketAddr, Time>,
+    known: Recent<SocketAddr, Peer>,
     sources: Recent<IpAddr, Source>,
     /// As [`Source::paid_until`], for all strangers together.
     all_paid_until: Time,
-    /// For [`Guess::account`]: strangers choose those names, and how long they are.
+    /// For [`Guess`] and [`Peer`]: strangers choose those names, and how long they are.
     keys: RandomState,
+}
+
+/// Somebody who is known.
+#[derive(Clone, Copy, Debug)]
+struct Peer {
+    until: Time,
+    /// Keyed hashes of the accounts that were proved from there, the last one first. Credentials of others are guesses.
+    lines: [Option<u64>; LINES_MAX],
 }
 
 #[derive(Clone, Debug)]
@@ -108,6 +122,10 @@ struct Guess {
     /// Credentials that are with the switchboard and not judged.
     pending: u32,
     last: Time,
+    /// A keyed hash of the peer that was wrong last.
+    by: u64,
+    /// Another peer was let through although `wrong` is at its bound.
+    spared: bool,
 }
 
 /// Accounts of one source whose credentials may be with the switchboard at a time; of further ones nothing is remembered.
@@ -115,7 +133,17 @@ const PENDING_MAX: usize = 256;
 /// Credentials of which nothing was heard for so long were never judged: what brought them was a retransmission.
 const PENDING_FOR: Duration = Duration::from_secs(1);
 
+impl Source {
+    fn new(now: Time) -> Source {
+        Source { paid_until: now, guesses: Vec::new() }
+    }
+}
+
 impl Guess {
+    fn new(account: u64, last: Time, by: u64) -> Guess {
+        Guess { account, wrong: 0, pending: 0, last, by, spared: false }
+    }
+
     fn is_over(&mut self, now: Time, pause: Duration) -> bool {
         if now >= self.last + PENDING_FOR {
             self.pending = 0;
@@ -147,14 +175,15 @@ impl Gate {
 
     /// Judges a message that came by `hop`; `is_trusted`: from an address that the operator named.
     pub fn judge(&mut self, now: Time, hop: &Hop, is_trusted: bool, message: &Message) -> Ruling {
-        if self.is_known(now, hop.remote) {
-            return Ruling::Known;
-        }
+        let is_known = self.is_known(now, hop.remote);
         let request = match message {
             Message::Request(request) => request,
-            Message::Response(_) if is_trusted => return Ruling::Known,
+            Message::Response(_) if is_trusted || is_known => return Ruling::Known,
             Message::Response(_) => return self.passes(now, hop.remote),
         };
+        if is_known {
+            return self.judge_known(now, hop.remote, request);
+        }
         let signs = request.headers.has("Authorization") || request.method == Method::Register;
         if is_trusted && !signs {
             return Ruling::Known;
@@ -162,13 +191,28 @@ impl Gate {
         if !is_trusted && let Ruling::Drop(reason) = self.passes(now, hop.remote) {
             return Ruling::Drop(reason);
         }
-        let is_inside = request.headers.to().is_ok_and(|to| to.tag().is_some());
-        if is_inside || matches!(request.method, Method::Ack | Method::Cancel) {
+        if !begins(request) {
             return Ruling::Stranger;
         }
         match self.auth.credentials(request) {
             None => Ruling::Challenge { stale: false },
             Some(credentials) => self.judge_credentials(now, hop.remote, &credentials),
+        }
+    }
+
+    /// Whoever is known may ask what it likes, but not guess what others have.
+    fn judge_known(&mut self, now: Time, remote: SocketAddr, request: &Request) -> Ruling {
+        if !begins(request) {
+            return Ruling::Known;
+        }
+        let Some(credentials) = self.auth.credentials(request) else { return Ruling::Known };
+        let account = Some(self.keys.hash_one(&*credentials.user));
+        if self.known.get(&remote).is_some_and(|peer| peer.lines.contains(&account)) {
+            return Ruling::Known;
+        }
+        match self.judge_credentials(now, remote, &credentials) {
+            Ruling::Stranger => Ruling::Known,
+            other => other,
         }
     }
 
@@ -183,14 +227,19 @@ impl Gate {
             return Ruling::Challenge { stale: true };
         }
         let (allowed, pause) = (self.settings.guesses, self.settings.pause);
-        let account = self.keys.hash_one(&*credentials.user);
-        let Some(source) = self.sources.get(&source(remote)) else { return Ruling::Stranger };
+        let (account, by) = (self.keys.hash_one(&*credentials.user), self.keys.hash_one(remote));
+        let source = self.sources.entry(source(remote), Source::new(now));
         source.guesses.retain_mut(|guess| !guess.is_over(now, pause));
         let wrong = source.guesses.iter().filter(|guess| guess.wrong > 0).count();
         let is_full = source.guesses.len() >= PENDING_MAX;
         match source.guesses.iter_mut().find(|guess| guess.account == account) {
             // As if all that are on their way were wrong: a burst is no way to more guesses.
-            Some(guess) if guess.wrong + guess.pending >= allowed => return Ruling::Drop(Reason::Guessing),
+            Some(guess) if guess.wrong + guess.pending >= allowed => {
+                if guess.wrong < allowed || guess.spared || guess.by == by {
+                    return Ruling::Drop(Reason::Guessing);
+                }
+                guess.spared = true;
+            }
             Some(guess) => {
                 guess.pending += 1;
                 if guess.wrong == 0 {
@@ -199,42 +248,59 @@ impl Gate {
             }
             None if wrong >= ACCOUNTS_MAX => return Ruling::Drop(Reason::Guessing),
             None if is_full => {}
-            None => source.guesses.push(Guess { account, wrong: 0, pending: 1, last: now }),
+            None => source.guesses.push(Guess { pending: 1, ..Guess::new(account, now, by) }),
         }
         Ruling::Stranger
     }
 
     /// The switchboard has judged credentials of `account` that came from there.
     pub fn judged(&mut self, now: Time, remote: SocketAddr, account: &str, is_right: bool) {
-        let account = self.keys.hash_one(account);
+        let (account, by) = (self.keys.hash_one(account), self.keys.hash_one(remote));
         if is_right {
             if let Some(source) = self.sources.get(&source(remote)) {
-                source.guesses.retain(|guess| guess.account != account);
+                // Who mistyped and then was right is clear; who guesses beside it is not.
+                source.guesses.retain(|guess| guess.account != account || (guess.wrong > 0 && guess.by != by));
+                for guess in source.guesses.iter_mut().filter(|guess| guess.account == account) {
+                    guess.pending = guess.pending.saturating_sub(1);
+                }
             }
-            return self.vouch(now, remote);
+            return self.prove(now, remote, account);
         }
         let (allowed, pause) = (self.settings.guesses, self.settings.pause);
-        let new = Source { paid_until: now, guesses: Vec::new() };
-        let source = self.sources.entry(source(remote), new);
+        let source = self.sources.entry(source(remote), Source::new(now));
         source.guesses.retain_mut(|guess| !guess.is_over(now, pause));
         let is_full = source.guesses.len() >= PENDING_MAX;
         match source.guesses.iter_mut().find(|guess| guess.account == account) {
             Some(guess) => {
                 guess.wrong += 1;
                 guess.pending = guess.pending.saturating_sub(1);
-                guess.last = now;
+                (guess.last, guess.by) = (now, by);
                 if guess.wrong >= allowed {
                     self.known.remove(&remote);
                 }
             }
             None if is_full => {}
-            None => source.guesses.push(Guess { account, wrong: 1, pending: 0, last: now }),
+            None => source.guesses.push(Guess { wrong: 1, ..Guess::new(account, now, by) }),
         }
+    }
+
+    /// It has the password of this account.
+    fn prove(&mut self, now: Time, remote: SocketAddr, account: u64) {
+        self.vouch(now, remote);
+        let Some(peer) = self.known.get(&remote) else { return };
+        let place = peer.lines.iter().position(|line| *line == Some(account)).unwrap_or(LINES_MAX - 1);
+        peer.lines[..=place].rotate_right(1);
+        peer.lines[0] = Some(account);
     }
 
     /// We have to do with this peer: it answered rightly, or we sent it a request.
     pub fn vouch(&mut self, now: Time, remote: SocketAddr) {
-        *self.known.entry(remote, now) = now + KNOWN_FOR;
+        let new = Peer { until: now, lines: [None; LINES_MAX] };
+        let peer = self.known.entry(remote, new);
+        if now >= peer.until {
+            *peer = new;
+        }
+        peer.until = now + KNOWN_FOR;
     }
 
     /// 401 to `request`, which was `size` bytes long, without any state kept of it (RFC 3261 §8.2.7). `None`: over UDP even the
@@ -266,9 +332,8 @@ impl Gate {
     /// One message more of a stranger.
     fn passes(&mut self, now: Time, remote: SocketAddr) -> Ruling {
         let tolerance = self.tolerance();
-        let new = Source { paid_until: now, guesses: Vec::new() };
         let step = Duration::from_micros(1_000_000 / u64::from(self.settings.rate.clamp(1, 1_000_000)));
-        let source = self.sources.entry(source(remote), new);
+        let source = self.sources.entry(source(remote), Source::new(now));
         if source.paid_until > now + tolerance || self.all_paid_until > now + SECOND {
             return Ruling::Drop(Reason::TooMany);
         }
@@ -285,8 +350,14 @@ impl Gate {
     }
 
     pub fn is_known(&mut self, now: Time, remote: SocketAddr) -> bool {
-        self.known.get(&remote).is_some_and(|until| now < *until)
+        self.known.get(&remote).is_some_and(|peer| now < peer.until)
     }
+}
+
+/// Whether a request is outside any dialog, and so needs credentials.
+fn begins(request: &Request) -> bool {
+    let is_inside = request.headers.to().is_ok_and(|to| to.tag().is_some());
+    !is_inside && !matches!(request.method, Method::Ack | Method::Cancel)
 }
 
 /// What one customer of a network can send from: an IPv4 address, or a /64 of IPv6.

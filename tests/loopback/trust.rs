@@ -224,6 +224,34 @@ fn who_guesses_passwords_is_not_heard_for_a_while_and_phones_beside_it_are() {
     assert!(began.elapsed() >= Duration::from_secs(6), "{:?}, {challenge:?}", began.elapsed());
 }
 
+#[test]
+fn who_has_an_account_guesses_no_more_of_its_colleagues_than_a_stranger() {
+    let house = House::with("\n[limits]\nwrong_passwords = 5\nwrong_password_pause = \"60s\"\n");
+    let mut thief = asker(&house, Udp);
+    let own = Ask::new("REGISTER", "sip:vaxel", "bjorn");
+    let others = Ask::new("REGISTER", "sip:vaxel", "anna");
+    let mut judged = 0;
+    for round in 0..10 {
+        assert_eq!(thief.sign(&own, "bjorn", "correct horse").code, 200, "round {round}");
+        let challenge = thief.challenge(&own);
+        for nc in 1..=20 {
+            let more = signature(&challenge, &others, "anna", &format!("guess {nc}"), nc);
+            let text = thief.write(&Ask { more: &more, ..others });
+            thief.send(text.as_bytes());
+        }
+        judged += std::iter::from_fn(|| thief.next(Duration::from_millis(200))).count();
+    }
+    assert_eq!(judged, 5);
+    assert_eq!(house.metrics()["vaxel_sip_authentication_failures_total"], 5.0);
+    // Nor is the right one heard there now; but from where it was never wrong, it is.
+    let challenge = thief.challenge(&own);
+    let more = signature(&challenge, &others, "anna", &house.password("anna"), 1);
+    let text = thief.write(&Ask { more: &more, ..others });
+    thief.send(text.as_bytes());
+    assert!(thief.next(Duration::from_millis(300)).is_none());
+    assert_eq!(asker(&house, Udp).sign(&others, "anna", &house.password("anna")).code, 200);
+}
+
 /// How many refusals come until none comes any more.
 fn heard(thief: &mut Asker) -> usize {
     std::iter::from_fn(|| thief.next(Duration::from_millis(500))).count()

@@ -132,15 +132,18 @@ fn who_guesses_is_cut_and_let_go_and_its_neighbours_are_not_touched() {
         gate.judged(START, from(ANNA).remote, "anna", false);
     }
     let guess = signed(&gate, START, "anna");
-    for port in [5060, 5061] {
-        let hop = from(&format!("198.51.100.7:{port}"));
-        assert_eq!(gate.judge(START, &hop, false, &guess), Ruling::Drop(Reason::Guessing));
+    // One other peer is heard, as it may be the account's own phone.
+    for (port, ruling) in
+        [(5060, Ruling::Drop(Reason::Guessing)), (5061, Ruling::Stranger), (5062, Ruling::Drop(Reason::Guessing))]
+    {
+        assert_eq!(gate.judge(START, &from(&format!("198.51.100.7:{port}")), false, &guess), ruling, "{port}");
     }
     // Also a phone that is new there, and the same account from elsewhere.
     let other = signed(&gate, START, "carla");
     assert_eq!(gate.judge(START, &from("198.51.100.7:40001"), false, &other), Ruling::Stranger);
     assert_eq!(gate.judge(START, &from("198.51.100.8:5060"), false, &guess), Ruling::Stranger);
-    assert_eq!(gate.judge(START, &neighbour, false, &guess), Ruling::Known);
+    let own = signed(&gate, START, "bjorn");
+    assert_eq!(gate.judge(START, &neighbour, false, &own), Ruling::Known);
     let later = START + Duration::from_secs(60);
     let guess = signed(&gate, later, "anna");
     assert_eq!(gate.judge(later, &from(ANNA), false, &guess), Ruling::Stranger);
@@ -151,7 +154,7 @@ fn what_is_kept_of_a_guess_is_as_short_for_the_longest_name() {
     fn has_no_more_than_its_own_bytes<T: Copy>() -> usize {
         size_of::<T>()
     }
-    assert_eq!(has_no_more_than_its_own_bytes::<Guess>(), 24);
+    assert_eq!(has_no_more_than_its_own_bytes::<Guess>(), 40);
     let mut gate = gate(small());
     let name = "x".repeat(50_000);
     for _ in 0..3 {
@@ -205,6 +208,91 @@ fn a_known_peer_that_guesses_is_a_stranger_again() {
         gate.judged(START, from(ANNA).remote, "anna", false);
     }
     assert!(!gate.is_known(START, from(ANNA).remote));
+}
+
+#[test]
+fn a_known_peer_guesses_no_more_of_others_than_a_stranger_does() {
+    let mut gate = gate(small());
+    let hop = from(ANNA);
+    let mut judged = 0;
+    gate.vouch(START, hop.remote);
+    for _ in 0..100 {
+        // The right login of its own makes it known, and forgives nothing.
+        assert_eq!(gate.judge(START, &hop, false, &signed(&gate, START, "bjorn")), Ruling::Known);
+        gate.judged(START, hop.remote, "bjorn", true);
+        for _ in 0..5 {
+            let guess = signed(&gate, START, "anna");
+            if gate.judge(START, &hop, false, &guess) == Ruling::Known {
+                judged += 1;
+                gate.judged(START, hop.remote, "anna", false);
+                gate.vouch(START, hop.remote);
+            }
+        }
+    }
+    assert_eq!(judged, 3);
+    // In a burst nothing is judged before all are there.
+    gate.judged(START, hop.remote, "bjorn", true);
+    let guess = signed(&gate, START, "carla");
+    let passed = (0..9).filter(|_| gate.judge(START, &hop, false, &guess) == Ruling::Known).count();
+    assert_eq!(passed, 3);
+    // Inside a dialog nobody looks at credentials, and an old nonce proves nothing.
+    let mut inside = request(guess);
+    inside.headers.set("To", "<sip:anna@vaxel.example>;tag=2");
+    assert_eq!(gate.judge(START, &hop, false, &Message::Request(inside)), Ruling::Known);
+    let old = signed(&gate, START - Duration::from_secs(300), "carla");
+    assert_eq!(gate.judge(START, &hop, false, &old), Ruling::Challenge { stale: true });
+}
+
+#[test]
+fn a_phone_with_many_lines_has_all_of_them() {
+    let mut gate = gate(Settings { guesses: 1, ..small() });
+    let line = |n: usize| format!("line{n}");
+    for n in 0..=LINES_MAX {
+        gate.judged(START, from(ANNA).remote, &line(n), true);
+        gate.judged(START, from(ANNA).remote, &line(1), true);
+    }
+    for n in 0..=LINES_MAX {
+        // Somebody beside it guesses them.
+        gate.judged(START, from("198.51.100.7:9").remote, &line(n), false);
+        gate.judge(START, &from("198.51.100.7:10"), false, &signed(&gate, START, &line(n)));
+        let ruling = gate.judge(START, &from(ANNA), false, &signed(&gate, START, &line(n)));
+        let is_own = n != 0;
+        assert_eq!(ruling, if is_own { Ruling::Known } else { Ruling::Drop(Reason::Guessing) }, "{n}");
+    }
+    // What was proved is good for as long as the peer is known.
+    let later = START + KNOWN_FOR;
+    gate.vouch(later, from(ANNA).remote);
+    gate.judged(later, from("198.51.100.7:9").remote, "line5", false);
+    gate.judge(later, &from("198.51.100.7:10"), false, &signed(&gate, later, "line5"));
+    let ruling = gate.judge(later, &from(ANNA), false, &signed(&gate, later, "line5"));
+    assert_eq!(ruling, Ruling::Drop(Reason::Guessing));
+}
+
+#[test]
+fn a_phone_gets_in_beside_somebody_who_guesses_its_password_without_end() {
+    let mut gate = gate(Settings { burst: 1000, rate: 1000, ..small() });
+    let (thief, phone) = (from(ANNA), from("198.51.100.7:40000"));
+    let mut judged = 0;
+    let mut guess = |gate: &mut Gate, at| {
+        if gate.judge(at, &thief, false, &signed(gate, at, "anna")) == Ruling::Stranger {
+            judged += 1;
+            gate.judged(at, thief.remote, "anna", false);
+        }
+    };
+    for second in 0..120 {
+        (0..5).for_each(|_| guess(&mut gate, START + Duration::from_secs(second)));
+    }
+    let now = START + Duration::from_secs(120);
+    (0..5).for_each(|_| guess(&mut gate, now));
+    assert_eq!(gate.judge(now, &phone, false, &signed(&gate, now, "anna")), Ruling::Stranger);
+    gate.judged(now, phone.remote, "anna", true);
+    // From now on always, and the thief has nothing of it.
+    for _ in 0..100 {
+        guess(&mut gate, now);
+        assert_eq!(gate.judge(now, &phone, false, &signed(&gate, now, "anna")), Ruling::Known);
+        gate.judged(now, phone.remote, "anna", true);
+    }
+    assert_eq!(judged, 9, "three in each minute");
 }
 
 #[test]
