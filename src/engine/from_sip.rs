@@ -6,7 +6,7 @@ use super::{Engine, Output};
 use crate::ids::{AgentId, CallId, LegId};
 use crate::record::{Caller, What};
 use crate::sip::auth::Verdict;
-use crate::sip::{self, Headers, Hop, InviteId, Method, Request, Response, TransactionId};
+use crate::sip::{self, Headers, Hop, InviteId, Message, Method, Request, Response, TransactionId};
 use crate::time::Time;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use std::sync::Arc;
 const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, REFER, NOTIFY, REGISTER";
 
 /// Who sent a request.
-enum Sender {
+pub(super) enum Sender {
     /// By its place in the settings.
     Trunk(usize),
     Agent(AgentId),
@@ -24,6 +24,27 @@ enum Sender {
 }
 
 impl Engine {
+    /// Whoever shows credentials is heard only if they are right: until then nothing else is said about the request, by
+    /// which a stranger could learn what we are or make us send more than it did.
+    pub(super) fn on_message(&mut self, now: Time, hop: &Hop, message: Message) {
+        if let Message::Request(request) = &message
+            && self.auth.credentials(request).is_some()
+            && !self.is_at_home(request, hop)
+            && self.endpoint.begins(request)
+        {
+            match self.sender(now, request, hop) {
+                Sender::Stranger(response) => {
+                    if request.method == Method::Invite {
+                        self.say_forbidden(now, &response);
+                    }
+                    return self.endpoint.refuse_stateless(hop, *response);
+                }
+                proved => self.proved = Some(proved),
+            }
+        }
+        self.endpoint.handle_message(now, hop, message);
+    }
+
     pub(super) fn on_sip(&mut self, now: Time, event: sip::Event) {
         match event {
             sip::Event::Invite { id, request, hop } => self.on_invite(now, id, &request, &hop),
@@ -47,9 +68,7 @@ impl Engine {
             Sender::Agent(agent) if self.is_self(agent, request) => (None, Some(agent)),
             Sender::Agent(_) => return self.refuse(now, id, 403, Headers::default(), "forbidden"),
             Sender::Stranger(response) => {
-                if response.code == 403 {
-                    self.say(now, What::CallRefused { code: 403, reason: "forbidden".into() });
-                }
+                self.say_forbidden(now, &response);
                 return self.endpoint.challenge(now, id, *response);
             }
         };
@@ -153,15 +172,19 @@ impl Engine {
         self.calls.get(&self.agents.seat(agent).a_call()?).map(|call| call.group)
     }
 
+    fn say_forbidden(&mut self, now: Time, response: &Response) {
+        if response.code == 403 {
+            self.say(now, What::CallRefused { code: 403, reason: "forbidden".into() });
+        }
+    }
+
     pub(super) fn refuse(&mut self, now: Time, id: InviteId, code: u16, headers: Headers, reason: &str) {
         self.say(now, What::CallRefused { code, reason: reason.into() });
         self.endpoint.reject(now, id, code, headers);
     }
 
     fn on_request(&mut self, now: Time, id: TransactionId, request: &Request, hop: &Hop) {
-        // A registered phone asks whether we are there. What it may hear it knows, and a challenge would be asked for anew
-        // by each of its questions.
-        if request.method == Method::Options && self.registrar.is_registered_hop(hop) {
+        if self.is_at_home(request, hop) {
             return self.endpoint.respond(now, id, capable(request));
         }
         let response = match (&request.method, self.sender(now, request, hop)) {
@@ -190,7 +213,16 @@ impl Engine {
         self.phones_changed(now, changes);
     }
 
+    /// A registered phone asks whether we are there. What it may hear it knows, and a challenge would be asked for anew by
+    /// each of its questions.
+    fn is_at_home(&self, request: &Request, hop: &Hop) -> bool {
+        request.method == Method::Options && self.registrar.is_registered_hop(hop)
+    }
+
     fn sender(&mut self, now: Time, request: &Request, hop: &Hop) -> Sender {
+        if let Some(proved) = self.proved.take() {
+            return proved;
+        }
         // A phone on the same machine or network as a trunk is still a phone: it registers, it answers challenges,
         // or it speaks from where a registered phone speaks.
         let signs = ["Authorization", "Proxy-Authorization"].iter().any(|name| request.headers.get(name).is_some());

@@ -110,6 +110,8 @@ pub struct Engine {
     endpoint: Endpoint,
     registrar: Registrar,
     auth: Authenticator,
+    /// Who sent the request that is being handled, if its credentials were right: they are good only once.
+    proved: Option<from_sip::Sender>,
     /// Phones that were asked whether they are there.
     pings: HashMap<ClientId, registrar::Ping>,
     legs: Legs,
@@ -159,6 +161,7 @@ impl Engine {
             registrar: Registrar::new(settings.registrar),
             auth: Authenticator::new(&settings.realm, settings.auth_key, NONCE_LIFETIME)
                 .asking_for(settings.digest.clone()),
+            proved: None,
             pings: HashMap::new(),
             legs: Legs::default(),
             acd: Acd::new(now.as_micros()),
@@ -200,7 +203,7 @@ impl Engine {
 
     pub fn handle(&mut self, now: Time, input: Input) {
         match input {
-            Input::Sip { hop, message } => self.endpoint.handle_message(now, &hop, *message),
+            Input::Sip { hop, message } => self.on_message(now, &hop, *message),
             Input::Malformed { hop, bad } => self.endpoint.handle_malformed(now, &hop, &bad),
             Input::HopFailed { hop } => {
                 // One datagram that was refused says little about a phone; a lost connection says it is gone.
@@ -230,6 +233,8 @@ impl Engine {
             }
         }
         self.settle(now);
+        // The endpoint itself has refused what he asked.
+        self.proved = None;
     }
 
     pub fn handle_timeout(&mut self, now: Time) {

@@ -193,6 +193,19 @@ impl Endpoint {
         }
     }
 
+    /// Whether `handle_message` would do more than send an old answer again: a request outside any dialog that no transaction
+    /// knows, and neither ACK nor CANCEL. Who sent it can be judged before it is handled.
+    pub fn begins(&self, request: &Request) -> bool {
+        self.is_beginning(request)
+    }
+
+    /// Sends the refusal of a request that `handle_message` is not given, without any state kept of it (RFC 3261 §8.2.7).
+    pub fn refuse_stateless(&mut self, hop: &Hop, mut refusal: Response) {
+        let Some(hop) = refusal.go_back(hop) else { return };
+        refusal.set_stateless_tag();
+        self.send_stateless(hop, refusal);
+    }
+
     /// Bytes that are no message to act on: answered with what is wrong where they can be answered.
     pub fn handle_malformed(&mut self, _now: Time, hop: &Hop, bad: &BadMessage) {
         if *bad.fault() == Fault::Empty {

@@ -77,7 +77,6 @@ impl Asker {
         }
     }
 
-    /// The next message, as it came; `None`: none within `limit`, or the connection is closed.
     /// The bytes of the next datagram, as they came.
     pub fn next_bytes(&mut self, limit: Duration) -> Option<Vec<u8>> {
         let Wire::Udp(socket, _) = &mut self.wire else { panic!("streams have no datagrams") };
@@ -87,6 +86,7 @@ impl Asker {
         Some(buffer[..length].to_vec())
     }
 
+    /// The next message, as it came; `None`: none within `limit`, or the connection is closed.
     pub fn next(&mut self, limit: Duration) -> Option<Message> {
         let end = Instant::now() + limit;
         let mut buffer = [0; 1 << 16];
@@ -161,7 +161,17 @@ impl Asker {
     /// Asks as `user`: is challenged and answers.
     pub fn sign(&mut self, ask: &Ask, user: &str, password: &str) -> Response {
         let challenge = self.challenge(ask);
-        let more = format!("{}{}", ask.more, signature(&challenge, ask, user, password, 1));
+        self.answer(&challenge, ask, user, password)
+    }
+
+    /// The same for who is known, and so not challenged by each method.
+    pub fn sign_again(&mut self, ask: &Ask, user: &str, password: &str) -> Response {
+        let challenge = self.challenge(&Ask { method: "INVITE", ..*ask });
+        self.answer(&challenge, ask, user, password)
+    }
+
+    fn answer(&mut self, challenge: &Challenge, ask: &Ask, user: &str, password: &str) -> Response {
+        let more = format!("{}{}", ask.more, signature(challenge, ask, user, password, 1));
         let text = self.write(&Ask { more: &more, ..*ask });
         self.ask(&text)
     }

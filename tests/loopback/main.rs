@@ -15,6 +15,7 @@ mod ringing;
 mod torture;
 mod trust;
 
+use asker::{Ask, Asker};
 use house::{Folder, House, PATIENCE, carrier, settings};
 use person::{Person, connect, rsip_agrees, until};
 use program::Program;
@@ -241,6 +242,10 @@ fn draining_refuses_new_calls_and_ends_when_the_last_one_does() {
     let refused = exchange(Udp, carrier(true), house.sip(Udp, true), request("INVITE", Udp).as_bytes());
     assert!(refused.starts_with("SIP/2.0 503 ") && refused.contains("\r\nRetry-After: "), "{refused}");
     house.wait_for_metric(r#"vaxel_calls_refused_total{reason="draining"}"#, 1.0);
+    // Who signs junk is not told of it.
+    let mut stranger = Asker::new(Udp, HERE, house.sip(Udp, true));
+    let refused = stranger.sign(&Ask::new("INVITE", "sip:300@vaxel", "anna"), "anna", "junk");
+    assert_eq!((refused.code, refused.headers.has("Retry-After")), (403, false));
     caller.does(|phone, now| phone.hang_up(now));
     let waited = std::thread::spawn(move || {
         house.close();

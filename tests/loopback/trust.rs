@@ -30,58 +30,57 @@ fn every_method_is_denied_to_strangers_and_each_sender_gets_its_own() {
     let password = house.password("anna");
     for transport in [Udp, Tcp] {
         let mut stranger = asker(&house, transport);
+        let mut liar = asker(&house, transport);
         let mut trunk = Asker::new(transport, carrier(true), house.sip(transport, true));
         let mut agent = asker(&house, transport);
         let uri = "sip:999@vaxel";
-        // Stranger, trunk, agent.
+        // Stranger, stranger who signs junk, trunk, agent.
         for (method, codes) in [
-            ("OPTIONS", [401, 200, 200]),
-            ("REGISTER", [401, 401, 200]),
-            ("INVITE", [401, 404, 404]),
-            ("MESSAGE", [401, 405, 405]),
-            ("SUBSCRIBE", [401, 405, 405]),
-            ("NOTIFY", [401, 481, 481]),
-            ("PUBLISH", [401, 405, 405]),
-            ("DANCE", [401, 405, 405]),
+            ("OPTIONS", [401, 403, 200, 200]),
+            ("REGISTER", [401, 403, 401, 200]),
+            ("INVITE", [401, 403, 404, 404]),
+            ("MESSAGE", [401, 403, 405, 405]),
+            ("SUBSCRIBE", [401, 403, 405, 405]),
+            ("NOTIFY", [401, 403, 481, 481]),
+            ("PUBLISH", [401, 403, 405, 405]),
+            ("DANCE", [401, 403, 405, 405]),
             // Outside a dialog there is nothing for these.
-            ("BYE", [401, 481, 481]),
-            ("INFO", [401, 481, 481]),
-            ("UPDATE", [401, 481, 481]),
-            ("PRACK", [401, 481, 481]),
-            ("CANCEL", [481, 481, 481]),
+            ("REFER", [401, 403, 403, 403]),
+            ("BYE", [401, 403, 481, 481]),
+            ("INFO", [401, 403, 481, 481]),
+            ("UPDATE", [401, 403, 481, 481]),
+            ("PRACK", [401, 403, 481, 481]),
+            ("CANCEL", [481, 481, 481, 481]),
         ] {
             let uri = if method == "REGISTER" { "sip:vaxel" } else { uri };
             let ask = Ask::new(method, uri, "anna");
-            let to_stranger = {
-                let text = stranger.write(&ask);
-                stranger.ask(&text)
+            // CANCEL is never challenged (RFC 3261 §22.1).
+            let is_cancel = method == "CANCEL";
+            let plain = |who: &mut Asker| {
+                let text = who.write(&ask);
+                who.ask(&text)
             };
-            let to_trunk = {
-                let text = trunk.write(&ask);
-                trunk.ask(&text)
-            };
+            let to_stranger = plain(&mut stranger);
+            // Each with an account of its own, so that it is not cut for guessing.
+            let to_liar = if is_cancel { plain(&mut liar) } else { liar.sign(&ask, &format!("a{method}"), "junk") };
+            let to_trunk = plain(&mut trunk);
             let to_agent = match method {
-                // CANCEL is never challenged (RFC 3261 §22.1).
-                "CANCEL" => {
-                    let text = agent.write(&ask);
-                    agent.ask(&text)
-                }
                 // Known since the first, and still asked by what must be sure.
-                _ if method == "OPTIONS" || agent_is_asked(method) => agent.sign(&ask, "anna", &password),
-                _ => {
-                    let text = agent.write(&ask);
-                    agent.ask(&text)
-                }
+                "OPTIONS" | "REGISTER" | "INVITE" => agent.sign(&ask, "anna", &password),
+                _ => plain(&mut agent),
             };
-            assert_eq!([to_stranger.code, to_trunk.code, to_agent.code], codes, "{method} over {}", transport.name());
+            let answers = [&to_stranger, &to_liar, &to_trunk, &to_agent].map(|answer| answer.code);
+            assert_eq!(answers, codes, "{method} over {}", transport.name());
             tells_nothing(&to_stranger);
+            tells_nothing(&to_liar);
+            assert!(matches!(to_liar.reason.as_str(), "Forbidden" | "Call/Transaction Does Not Exist"), "{to_liar:?}");
+            // Who signs rightly is told as much as who need not.
+            if !is_cancel {
+                let signed = agent.sign_again(&ask, "anna", &password);
+                assert_eq!(signed.code, to_agent.code, "{method} over {}", transport.name());
+            }
         }
     }
-}
-
-/// Methods that the switchboard asks a password for each time; the others are refused before that.
-fn agent_is_asked(method: &str) -> bool {
-    matches!(method, "REGISTER" | "INVITE")
 }
 
 #[test]
@@ -267,19 +266,73 @@ fn a_stranger_gets_one_answer_to_each_datagram_and_never_three_times_its_bytes()
     let plain = stranger.write(&Ask::new("INVITE", "sip:300@vaxel", "x"));
     let inside = plain.replace("To: <sip:x@vaxel>", "To: <sip:x@vaxel>;tag=1");
     let garbage = "\0".repeat(50);
-    for (text, answers) in [(plain.as_str(), 1), (&inside, 1), (tiny, 0), (broken, 1), ("REGISTER", 0), (&garbage, 0)] {
+    // All at the same time; the first retransmission of an INVITE's answer would come after half a second (Timer G).
+    let asked = [(plain.as_str(), 1), (&inside, 1), (tiny, 0), (broken, 1), ("REGISTER", 0), (&garbage, 0)];
+    let asked = asked.map(|(text, answers)| {
         let mut stranger = asker(&house, Udp);
         let text = text.replace("NEW", &crate::asker::fresh());
         stranger.send(text.as_bytes());
-        let (mut count, mut bytes) = (0, 0);
-        // The first retransmission of an INVITE's answer would come after half a second (Timer G).
-        while let Some(answer) = stranger.next_bytes(Duration::from_millis(1200)) {
-            count += 1;
-            bytes += answer.len();
-        }
-        assert!(count <= 1 && bytes <= 3 * text.len(), "{count} answers of {bytes} bytes to {}: {text}", text.len());
-        assert!(count >= answers, "no answer to {text}");
+        (stranger, text, answers)
+    });
+    answers_are_few_and_short(asked.into(), Duration::from_millis(1200));
+}
+
+#[test]
+fn a_stranger_who_signs_junk_gets_one_answer_and_it_says_no_more_than_that() {
+    let house = House::new();
+    let invite = Ask::new("INVITE", "sip:300@vaxel", "x");
+    let sdp = "Content-Type: application/sdp\r\n";
+    let asked: Vec<_> = [
+        invite,
+        Ask { more: "Require: foo\r\n", ..invite },
+        Ask { more: "Accept: text/plain\r\n", ..invite },
+        Ask { more: "Content-Type: text/plain\r\nContent-Disposition: session\r\n", ..invite },
+        Ask { more: "Session-Expires: 1\r\nSupported: timer\r\n", ..invite },
+        Ask { more: sdp, ..invite },
+        Ask { uri: "tel:300", ..invite },
+        Ask { uri: "urn:service:sos", ..invite },
+        Ask { uri: "http://vaxel/", ..invite },
+        Ask { uri: "sip:112@vaxel", ..invite },
+        Ask { more: "Replaces: a;to-tag=b;from-tag=c\r\n", ..invite },
+    ]
+    .into_iter()
+    .enumerate()
+    .flat_map(|(n, ask)| {
+        [70, 0].map(|hops| {
+            let mut stranger = asker(&house, Udp);
+            let challenge = stranger.challenge(&Ask::new("OPTIONS", "sip:vaxel", "x"));
+            let user = format!("u{n}x{hops}");
+            let more = format!("{}{}", ask.more, signature(&challenge, &ask, &user, "junk", 1));
+            let text = stranger.write(&Ask { more: &more, ..ask });
+            let text = text.replace("Max-Forwards: 70", &format!("Max-Forwards: {hops}"));
+            stranger.send(text.as_bytes());
+            (stranger, text, 1)
+        })
+    })
+    .collect();
+    // Past Timer H, after which a transaction that nobody acknowledges is given up.
+    for answer in answers_are_few_and_short(asked, Duration::from_secs(33)) {
+        let Ok(Message::Response(response)) = Message::parse(&answer) else { panic!("no response") };
+        assert_eq!((response.code, response.reason.as_str()), (403, "Forbidden"));
+        tells_nothing(&response);
     }
+}
+
+/// Hears each of these for so long; gives what they were told. Each with the text that it sent and whether an answer is due.
+fn answers_are_few_and_short(asked: Vec<(Asker, String, usize)>, long: Duration) -> Vec<Vec<u8>> {
+    let end = Instant::now() + long;
+    let mut said = Vec::new();
+    for (mut stranger, text, due) in asked {
+        // What came while the others were heard is read without waiting.
+        let wait = || end.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+        let answers: Vec<_> = std::iter::from_fn(|| stranger.next_bytes(wait())).collect();
+        let bytes: usize = answers.iter().map(Vec::len).sum();
+        let count = answers.len();
+        assert!(count <= 1 && bytes <= 3 * text.len(), "{count} answers of {bytes} bytes to {}: {text}", text.len());
+        assert!(count >= due, "no answer to {text}");
+        said.extend(answers);
+    }
+    said
 }
 
 #[test]

@@ -34,6 +34,12 @@ pub(in crate::sip) fn note_source(headers: &mut Headers, mut via: Via, hop: &Hop
 }
 
 impl Endpoint {
+    pub(super) fn is_beginning(&self, request: &Request) -> bool {
+        let Ok(via) = request.headers.via() else { return false };
+        let within = request.headers.to().is_ok_and(|to| to.tag().is_some());
+        !within && !matches!(request.method, Method::Ack | Method::Cancel) && !self.table.has_server(request, &via)
+    }
+
     pub(super) fn receive_request(&mut self, now: Time, hop: &Hop, mut request: Request) {
         let Ok(via) = request.headers.via() else {
             self.table.counters.malformed += 1;

@@ -80,6 +80,11 @@ impl Table {
         }
     }
 
+    /// Whether the request is a retransmission.
+    pub fn has_server(&self, request: &Request, via: &Via) -> bool {
+        self.servers.contains_key(&self.server_key(request, via, &request.method))
+    }
+
     /// The server transaction of the INVITE that this CANCEL or ACK belongs to.
     pub fn invite_of(&self, request: &Request, via: &Via) -> Option<ServerKey> {
         let key = self.server_key(request, via, &Method::Invite);
