@@ -216,9 +216,9 @@ impl Gate {
         }
     }
 
-    /// Judges what could not be read: `Stranger` stands for an answer by [`Gate::answer_unread`].
-    pub fn judge_unread(&mut self, now: Time, hop: &Hop, is_trusted: bool) -> Ruling {
-        if is_trusted || self.is_known(now, hop.remote) { Ruling::Known } else { self.passes(now, hop.remote) }
+    /// Judges what could not be read, where `Stranger` stands for an answer by [`Gate::answer_unread`], and what is no SIP.
+    pub fn judge_unread(&mut self, now: Time, remote: SocketAddr, is_trusted: bool) -> Ruling {
+        if is_trusted || self.is_known(now, remote) { Ruling::Known } else { self.passes(now, remote) }
     }
 
     fn judge_credentials(&mut self, now: Time, remote: SocketAddr, credentials: &Credentials) -> Ruling {

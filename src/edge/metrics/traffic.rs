@@ -22,6 +22,8 @@ pub struct Stun {
     pub refused: IntCounter,
     /// Not answered: no well-formed binding request.
     pub malformed: IntCounter,
+    /// Not looked at: the stranger sends too much.
+    pub limited: IntCounter,
 }
 
 /// Why a SIP message or connection was not served; the label of `vaxel_sip_errors_total`.
@@ -190,7 +192,7 @@ impl Traffic {
         let faults = register(registry, IntCounterVec::new(faults, &["reason"]).expect("a valid name"));
         let stun = Opts::new(
             "vaxel_stun_requests_total",
-            "STUN messages on SIP's UDP ports; `malformed` ones, and what is no binding request, are not answered.",
+            "STUN messages on SIP's UDP ports; `malformed` ones, what is no binding request, and too many of strangers (`limited`) are not answered.",
         );
         let stun = register(registry, IntCounterVec::new(stun, &["result"]).expect("a valid name"));
         let connections = IntGauge::new("vaxel_sip_connections", "SIP stream connections that are open.");
@@ -203,6 +205,7 @@ impl Traffic {
                 answered: stun.with_label_values(&["answered"]),
                 refused: stun.with_label_values(&["refused"]),
                 malformed: stun.with_label_values(&["malformed"]),
+                limited: stun.with_label_values(&["limited"]),
             },
         }
     }

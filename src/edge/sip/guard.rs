@@ -110,6 +110,19 @@ impl Outside {
         is_shut
     }
 
+    /// Something that is no SIP, but has its answer.
+    pub(super) fn may_ask(&self, remote: SocketAddr) -> bool {
+        let is_trusted = self.guard.is_trusted(remote.ip(), None);
+        let ruling = self.guard.gate().judge_unread(self.clock.now(), remote, is_trusted);
+        match ruling {
+            Ruling::Drop(reason) => {
+                self.dropped(remote, reason);
+                false
+            }
+            Ruling::Known | Ruling::Stranger | Ruling::Challenge { .. } => true,
+        }
+    }
+
     /// What was read of a datagram or a stream; `size`: its length on the wire.
     pub(super) fn receive(&self, hop: Hop, size: usize, read: Result<Message, BadMessage>) -> Passage {
         let (guard, now) = (&self.guard, self.clock.now());
@@ -155,7 +168,7 @@ impl Outside {
         }
         self.traffic.fault(SipFault::Malformed);
         tracing::debug!(remote = %hop.remote, %bad, "not a readable SIP message");
-        let ruling = self.guard.gate().judge_unread(self.clock.now(), &hop, is_trusted);
+        let ruling = self.guard.gate().judge_unread(self.clock.now(), hop.remote, is_trusted);
         match ruling {
             Ruling::Drop(reason) => self.dropped(hop.remote, reason),
             _ if *bad.fault() == Fault::NotSip => Passage::Nothing,

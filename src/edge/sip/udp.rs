@@ -108,9 +108,13 @@ impl Udp {
         }
     }
 
-    /// At once and without the engine: a phone that keeps its way through NAT open asks every half minute.
+    /// At once and without the engine: a phone that keeps its way through NAT open asks every half minute. A stranger is
+    /// heard as often as with anything else.
     fn answer_stun(&self, bytes: &[u8], remote: SocketAddr) {
         let stun = &self.outside.traffic.stun;
+        if !self.outside.may_ask(remote) {
+            return stun.limited.inc();
+        }
         match BindingRequest::parse(bytes) {
             Ok(request) => {
                 if request.is_refused() { &stun.refused } else { &stun.answered }.inc();
@@ -252,10 +256,13 @@ fn address(storage: SockaddrStorage) -> Option<SocketAddr> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{Bench, bench};
+    use super::super::tests::{Bench, bench, bench_of_strangers};
+    use super::super::{StreamLimits, TlsSettings};
     use super::*;
     use crate::engine::Input;
+    use crate::sip::gate;
     use std::net::IpAddr;
+    use std::time::Instant;
 
     const OPTIONS: &[u8] = b"OPTIONS sip:a@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:9;branch=z9hG4bK1\r\n\
         From: <sip:a@b>;tag=1\r\nTo: <sip:a@b>\r\nCall-ID: 1\r\nCSeq: 1 OPTIONS\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n";
@@ -331,6 +338,43 @@ mod tests {
         metrics.wait_for(r#"vaxel_stun_requests_total{result="answered"} 2"#);
         metrics.wait_for(r#"vaxel_stun_requests_total{result="malformed"} 4"#);
         assert!(entrance.quiet(), "the engine is not bothered");
+    }
+
+    #[test]
+    fn strangers_are_told_where_they_are_seen_as_often_as_they_may_ask_and_phones_always() {
+        let Bench { sip, metrics, _runtime, .. } =
+            bench_of_strangers(Transport::Udp, StreamLimits::default(), TlsSettings::default());
+        let server = SocketAddr::from(([127, 0, 0, 1], sip.bound()[0].1.port()));
+        let asked = [&[0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42][..], b"twelve bytes"].concat();
+        let mut junk = asked.clone();
+        junk[3] = 4;
+        let socket = || UdpSocket::bind("127.0.0.1:0").unwrap();
+        let (stranger, phone) = (socket(), socket());
+        sip.vouch(phone.local_addr().unwrap());
+        let settings = gate::Settings::default();
+        let began = Instant::now();
+        let mut answered = 0;
+        // One after the other, so that none is lost on the way; who is not answered is followed by the phone, who is.
+        for n in 0..5 * settings.burst {
+            stranger.send_to(if n % 5 == 0 { &junk } else { &asked }, server).unwrap();
+            phone.send_to(&asked, server).unwrap();
+            assert_eq!(phone.recv(&mut [0; 100]).unwrap(), 32);
+        }
+        stranger.set_nonblocking(true).unwrap();
+        while stranger.recv(&mut [0; 100]).is_ok() {
+            answered += 1;
+        }
+        let passed = settings.burst + (began.elapsed().as_secs_f64() * f64::from(settings.rate)) as u32 + 1;
+        assert!((1..=passed).contains(&answered), "{answered}, not {passed}");
+        let text = metrics.text();
+        let of = |result: &str| {
+            let line = text
+                .lines()
+                .find_map(|line| line.strip_prefix(&format!("vaxel_stun_requests_total{{result=\"{result}\"}} ")));
+            line.expect("it is counted").parse::<u32>().unwrap()
+        };
+        assert!(of("limited") + passed >= 5 * settings.burst, "{text}");
+        assert_eq!(of("limited") + of("malformed") + of("answered"), 10 * settings.burst);
     }
 
     #[test]
