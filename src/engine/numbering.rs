@@ -117,20 +117,40 @@ impl Numbering {
 
     /// `None`: it stays as it is.
     fn world(&self, number: &str) -> Option<String> {
-        let digits = if let Some(digits) = after(number, &self.international_prefix) {
-            digits.to_owned()
-        } else if let Some(rest) = after(number, &self.national_prefix) {
-            self.of_our_country(rest)?
-        } else if is_long_enough(number) {
-            match self.bare {
-                Bare::Unchanged => return None,
-                Bare::National => self.of_our_country(number)?,
-                Bare::International => number.to_owned(),
-            }
-        } else {
-            return None;
-        };
+        let digits =
+            if let Some(digits) = number.strip_prefix('+').or_else(|| after(number, &self.international_prefix)) {
+                digits.to_owned()
+            } else if let Some(rest) = after(number, &self.national_prefix) {
+                self.of_our_country(rest)?
+            } else if is_long_enough(number) {
+                match self.bare {
+                    Bare::Unchanged => return None,
+                    Bare::National => self.of_our_country(number)?,
+                    Bare::International => number.to_owned(),
+                }
+            } else {
+                return None;
+            };
+        let digits = self.without_national_prefix(digits);
         is_of_the_world(&digits).then(|| format!("+{digits}"))
+    }
+
+    /// `+46 (0)8 123456` is `+468123456`: the prefix is for those who dial without the country's code. Only one of zeros is taken off;
+    /// another (the 8 of Russia) may as well begin a number.
+    fn without_national_prefix(&self, mut digits: String) -> String {
+        let prefix = &*self.national_prefix;
+        if !prefix.is_empty() && prefix.bytes().all(|b| b == b'0') && !self.country_code.is_empty() {
+            let code = self.country_code.len();
+            while digits.strip_prefix(&*self.country_code).is_some_and(|rest| rest.starts_with(prefix)) {
+                digits.replace_range(code..code + prefix.len(), "");
+            }
+        }
+        digits
+    }
+
+    /// A number of our country as it is dialled within.
+    fn of_those_here(&self, rest: &str) -> String {
+        format!("{}{rest}", self.national_prefix)
     }
 
     fn of_our_country(&self, rest: &str) -> Option<String> {
@@ -139,18 +159,18 @@ impl Numbering {
 
     /// The beginning of numbers, in the form that [`Numbering::inner`] gives those numbers.
     pub fn beginning(&self, written: &str) -> String {
-        let national = |rest: &str| self.of_our_country(rest).map(|digits| format!("+{digits}"));
-        let inner = if let Some(rest) = after(written, &self.international_prefix) {
-            Some(format!("+{rest}"))
+        let world = |digits: String| format!("+{}", self.without_national_prefix(digits));
+        let national = |rest: &str| self.of_our_country(rest).map(world);
+        let inner = if let Some(rest) = written.strip_prefix('+').or_else(|| after(written, &self.international_prefix))
+        {
+            Some(world(rest.to_owned()))
         } else if let Some(rest) = after(written, &self.national_prefix) {
             national(rest)
-        } else if written.starts_with('+') {
-            None
         } else {
             match self.bare {
                 Bare::Unchanged => None,
                 Bare::National => national(written),
-                Bare::International => Some(format!("+{written}")),
+                Bare::International => Some(world(written.to_owned())),
             }
         };
         inner.unwrap_or_else(|| written.to_owned())
@@ -163,7 +183,7 @@ impl Numbering {
         // Of our country is what begins with its code, and what may go on to be its code.
         let national = digits.strip_prefix(&*self.country_code).or(self.country_code.starts_with(digits).then_some(""));
         if let (false, Some(rest)) = (self.country_code.is_empty(), national) {
-            all.push(format!("{}{rest}", self.national_prefix));
+            all.push(self.of_those_here(rest));
             if self.bare == Bare::National {
                 all.push(rest.to_owned());
             }
@@ -193,7 +213,10 @@ impl Numbering {
         match (form, after(digits, &self.country_code)) {
             (Form::E164, _) => number.to_owned(),
             (Form::Digits, _) => digits.to_owned(),
-            (Form::National, Some(rest)) => format!("{}{rest}", self.national_prefix),
+            // Not where it would be read as a number of another country.
+            (Form::National, Some(rest)) if after(&self.of_those_here(rest), &self.international_prefix).is_none() => {
+                self.of_those_here(rest)
+            }
             (Form::International | Form::National, _) => format!("{}{digits}", self.international_prefix),
         }
     }
@@ -243,7 +266,16 @@ mod tests {
 
     #[test]
     fn whatever_way_a_number_is_written_it_is_one() {
-        for written in ["+468123456", "00468123456", "08123456", "08-12 34 56", "+46 (8) 12.34.56", "08123456;npdi"] {
+        for written in [
+            "+468123456",
+            "00468123456",
+            "08123456",
+            "08-12 34 56",
+            "+46 (8) 12.34.56",
+            "08123456;npdi",
+            "+46 (0)8 123456",
+            "0046 (0)8 123456",
+        ] {
             assert_eq!(sweden().inner(written), "+468123456", "{written}");
         }
         for written in ["+14085550123", "14085550123", "4085550123", "(408) 555-0123", "01114085550123"] {
@@ -369,12 +401,29 @@ mod tests {
         ) {
             let number = format!("+{digits}");
             let written = numbering.written(&number, form);
+            // A prefix behind the country's code is taken off when the number comes in.
+            prop_assume!(numbering.inner(&number) == number);
             // Without a national prefix only the trunk knows that a bare number is national.
             prop_assume!(!numbering.national_prefix.is_empty() || !written.starts_with("00") && written.starts_with('+'));
             // A subscriber's number does not begin with the prefix of others.
             let rest = digits.strip_prefix(&*numbering.country_code).unwrap_or("x");
             prop_assume!(form != Form::National || numbering.country_code.is_empty() || !rest.starts_with(['0', '1']));
             prop_assert_eq!(numbering.inner(&written), number);
+        }
+
+        #[test]
+        fn no_trunk_is_given_another_number_than_was_capped(
+            numbering in any_numbering(),
+            written in "[+]?[0-9]{7,15}",
+            form in prop_oneof![Just(Form::E164), Just(Form::International), Just(Form::National)],
+        ) {
+            let inner = numbering.inner(&written);
+            prop_assume!(is_e164(&inner));
+            let given = numbering.written(&inner, form);
+            // Bare, it is whatever the trunk takes bare numbers for.
+            if given.starts_with('+') || after(&given, &numbering.international_prefix).is_some() || after(&given, &numbering.national_prefix).is_some() {
+                prop_assert_eq!(numbering.inner(&given), inner, "{}", given);
+            }
         }
 
         #[test]
@@ -389,7 +438,7 @@ mod tests {
 
         #[test]
         fn every_spelling_of_a_beginning_is_that_beginning(numbering in any_numbering(), digits in "[0-9]{0,6}") {
-            let beginning = format!("+{digits}");
+            let beginning = numbering.beginning(&format!("+{digits}"));
             let spellings = numbering.spellings(&beginning);
             prop_assert!(spellings.contains(&beginning));
             for spelling in &spellings {

@@ -72,6 +72,12 @@ fn caps_see_the_number_and_not_how_it_was_written() {
         // As an operator would think of it.
         settings.agents[0].out = Caps { denied: vec!["0900".into(), "00882".into()], ..Caps::default() };
     });
+    // Behind a zero too many, national is a number of ours that is denied, never another country's.
+    for dialled in ["+460900123456", "0046(0)900123456"] {
+        house.calls(0, dialled);
+        house.pass(SECOND);
+        assert_eq!(house.heard(0), Some(403), "{dialled}");
+    }
     for dialled in ["0900123456", "+46900123456", "0046-900-123456", "+46(900)123456", "0.0.882123456", "+882123456"] {
         house.calls(0, dialled);
         house.pass(SECOND);
@@ -94,14 +100,16 @@ fn caps_see_the_number_and_not_how_it_was_written() {
 fn an_emergency_number_is_connected_as_it_is_however_the_trunk_writes_numbers() {
     let dialect = Dialect { add: "9".into(), form: Form::National, ..Dialect::default() };
     let emergency = Trunk { takes: Vec::new(), emergency: true, dialect, ..trunk(1) };
-    let mut house = in_sweden(vec![emergency], &[Manner::Answers], |_| {});
-    for dialled in ["112", "1-1-2"] {
+    // One that is long enough to be rewritten if it were any other.
+    let mut house =
+        in_sweden(vec![emergency], &[Manner::Answers], |settings| settings.emergency.push("08112112".into()));
+    for dialled in ["112", "1-1-2", "08-112 112"] {
         house.calls(0, dialled);
         house.pass(SECOND);
         house.hangs_up(0);
         house.pass(SECOND);
     }
-    assert_eq!(asked(&house, 1).iter().map(|(to, _)| to.as_str()).collect::<Vec<_>>(), ["112", "112"]);
+    assert_eq!(asked(&house, 1).iter().map(|(to, _)| to.as_str()).collect::<Vec<_>>(), ["112", "112", "08112112"]);
     house.over();
 }
 
