@@ -228,7 +228,8 @@ impl Operator {
                 Tapped::Ended(call) => follow.is_over(Some(*call)),
             };
             // Its end may be among those that were missed: better a short ladder than one without an end.
-            if is_over || listener.missed_end() {
+            let may_be_over = listener.missed_end() && follow.has_begun();
+            if is_over || may_be_over {
                 end.get_or_insert_with(|| tokio::time::Instant::now() + LINGER);
             }
         }

@@ -153,9 +153,13 @@ impl Listener {
         self.queue.recv().await.expect("the tap holds the other end until this is dropped")
     }
 
-    /// Calls ended of which this was not told: too much came at once.
+    /// Calls ended of which this was not told: too much came at once. True as long as there is something to hear that came before,
+    /// and once more.
     pub fn missed_end(&self) -> bool {
-        self.missed_end.load(Ordering::Relaxed)
+        match self.queue.is_empty() {
+            true => self.missed_end.swap(false, Ordering::Relaxed),
+            false => self.missed_end.load(Ordering::Relaxed),
+        }
     }
 
     /// How many messages were lost since this was asked last.
@@ -236,7 +240,7 @@ mod tests {
     #[tokio::test]
     async fn who_does_not_keep_up_loses_messages_alone_and_is_told() {
         let (tap, metrics) = tap();
-        let slow = tap.listen(tap.counts.trace_lost.clone());
+        let mut slow = tap.listen(tap.counts.trace_lost.clone());
         let mut quick = tap.listen(tap.counts.server_lost.clone());
         for _ in 0..PLACES + 3 {
             tap.sent(&invite("a"), |_| None);
@@ -246,6 +250,12 @@ mod tests {
         assert!(!slow.missed_end());
         tap.ended(CallId(1));
         assert!(slow.missed_end() && !quick.missed_end() && slow.lost() == 0);
+        for _ in 1..PLACES {
+            slow.next().await;
+            assert!(slow.missed_end(), "what it hears is older");
+        }
+        slow.next().await;
+        assert!(slow.missed_end() && !slow.missed_end(), "whose end it was is behind it now");
         let text = metrics.text();
         assert!(text.contains(r#"vaxel_capture_lost_total{listener="trace"} 3"#), "{text}");
         assert!(text.contains(r#"vaxel_capture_lost_total{listener="server"} 0"#), "{text}");

@@ -89,7 +89,8 @@ impl Follow {
             && self.call.is_none()
             && matches!(message.headers().cseq(), Ok((_, Method::Invite)))
         {
-            self.is_refused |= response.code >= 300 && ![401, 407].contains(&response.code);
+            // 401, 407: to be asked again with credentials. 403: whose credentials were wrong, which is a stranger's call too.
+            self.is_refused |= response.code >= 300 && ![401, 403, 407].contains(&response.code);
         }
         true
     }
@@ -104,6 +105,11 @@ impl Follow {
         let users = [request.headers.from_().ok(), to.ok()].into_iter().flatten().map(|name| name.uri);
         let mut users = users.chain([request.uri.clone()]);
         users.any(|uri| uri.user() == Some(who)) || request.headers.call_id() == Ok(who)
+    }
+
+    /// Whether it is known which call is followed.
+    pub fn has_begun(&self) -> bool {
+        self.call.is_some()
     }
 
     /// `ended`: a call that is over. True when that is this one, or it never became one.
@@ -220,7 +226,12 @@ mod tests {
         assert!(follow.takes(&invite("a")));
         assert!(follow.takes(&captured(false, None, "SIP/2.0 401 Unauthorized", "a", "")) && !follow.is_over(None));
         assert!(follow.takes(&invite("a")), "with credentials");
-        assert!(follow.takes(&captured(false, None, "SIP/2.0 404 Not Found", "a", "")) && follow.is_over(None));
+        assert!(
+            follow.takes(&captured(false, None, "SIP/2.0 403 Forbidden", "a", "")) && !follow.is_over(None),
+            "a guesser"
+        );
+        assert!(follow.takes(&invite("b")) && !follow.has_begun());
+        assert!(follow.takes(&captured(false, None, "SIP/2.0 404 Not Found", "b", "")) && follow.is_over(None));
     }
 
     #[test]
