@@ -141,7 +141,7 @@ fn the_dashboard_shows_what_a_supervisor_looks_for() {
         ("Callers waiting", "vaxel_queue_waiting"),
         ("Longest wait", "vaxel_queue_longest_wait_seconds"),
         ("Waits by outcome", "vaxel_queue_wait_seconds"),
-        ("Service level, $window", "vaxel_queue"),
+        ("Service level, $window", "vaxel_queue_answered_in_service_level_total"),
         ("Agents by state", "vaxel_agents"),
     ] {
         let shown = expressions.iter().any(|(at, expression)| at == title && expression.contains(metric));
