@@ -484,9 +484,7 @@ impl Legs {
         match l.state {
             State::Incoming { .. } => {
                 if let Some(invite) = l.invite {
-                    let mut headers = Headers::default();
-                    headers.push("Retry-After", "10");
-                    endpoint.reject(now, invite, 503, headers);
+                    endpoint.reject(now, invite, 503, Headers::default());
                 }
                 self.events.push_back(Event::Ended { leg, end: LegEnd::NoMedia(reason) });
             }

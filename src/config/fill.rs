@@ -121,7 +121,6 @@ impl Config {
             limits: Limits {
                 calls,
                 call_duration: self.limits.call_duration,
-                retry_after: self.limits.retry_after,
                 ring_time: self.limits.ring_time,
                 instant_refusal: self.limits.instant_refusal,
             },
@@ -216,7 +215,7 @@ mod tests {
         assert_eq!((engine.realm.as_str(), engine.auth_key), ("example", [7; 32]));
         assert_eq!(engine.registrar.max_expires, Duration::from_secs(600));
         assert_eq!((engine.language.as_str(), engine.hold_music.as_str()), ("sv", "calm"));
-        assert_eq!((engine.limits.calls, engine.limits.retry_after), (7, Duration::from_secs(9)));
+        assert_eq!((engine.limits.calls, engine.sip.retry_after), (7, Duration::from_secs(9)));
         assert_eq!((engine.codes.ready.as_str(), engine.codes.wrap_up_done.as_str()), ("", "*3"));
         let agents: Vec<_> = engine.agents.iter().map(|a| (a.number.as_str(), a.password.as_str())).collect();
         assert_eq!(agents, [("201", "correct horse"), ("", "made up")]);

@@ -61,7 +61,7 @@ impl Engine {
         if !emergency && replaces.is_none() && (self.drain.is_some() || self.calls.len() >= self.settings.limits.calls)
         {
             let reason = if self.drain.is_some() { "draining" } else { "too_many_calls" };
-            return self.refuse(now, id, 503, self.retry_later(), reason);
+            return self.refuse(now, id, 503, Headers::default(), reason);
         }
         let (by_trunk, caller_agent) = match self.sender(now, request, hop) {
             Sender::Trunk(trunk) => (Some(trunk), None),
@@ -93,7 +93,7 @@ impl Engine {
         }
         if let Some(at) = by_trunk.filter(|at| self.trunks.is_full(*at, &self.settings.trunks[*at])) {
             self.trunks.state_mut(at).counts.full += 1;
-            return self.refuse(now, id, 503, self.retry_later(), "trunk_full");
+            return self.refuse(now, id, 503, Headers::default(), "trunk_full");
         }
         let Read { from, name, identity, caller, ignored } = self.who_calls(request, by_trunk, caller_agent);
         let call = CallId(self.ids.next());
@@ -158,12 +158,6 @@ impl Engine {
         let trusted = by_trunk.is_some_and(|trunk| self.settings.trunks[trunk].trusted);
         let keep_withheld = self.settings.identity.keep_withheld;
         Reading { headers, trusted, keep_withheld, number: &|written| self.number(written, by_trunk) }.read()
-    }
-
-    fn retry_later(&self) -> Headers {
-        let mut headers = Headers::default();
-        headers.push("Retry-After", self.settings.limits.retry_after.as_secs().max(1).to_string());
-        headers
     }
 
     /// The group of the calls that the agent has a part in: a new one may be joined with them, so their legs must be on one

@@ -177,8 +177,6 @@ pub struct Limits {
     pub calls: usize,
     /// The longest a call may last, from INVITE to the end.
     pub call_duration: Duration,
-    /// What a 503 tells the peer to wait.
-    pub retry_after: Duration,
     /// How long the phone of a directly dialled agent rings.
     pub ring_time: Duration,
     /// A phone that refuses an offer sooner than any person could does so by itself (do not disturb): the offer ends as
@@ -191,7 +189,6 @@ impl Default for Limits {
         Limits {
             calls: 2000,
             call_duration: Duration::from_secs(4 * 3600),
-            retry_after: Duration::from_secs(10),
             ring_time: Duration::from_secs(30),
             instant_refusal: Duration::from_secs(1),
         }

@@ -391,7 +391,13 @@ impl Phone {
             }
             sip::Event::Failed { id, failure } => {
                 let code = match failure {
-                    Failure::Response(response) => response.code,
+                    Failure::Response(response) => {
+                        assert!(
+                            response.code != 503 || response.headers.retry_after().is_some(),
+                            "it says when to try again"
+                        );
+                        response.code
+                    }
                     Failure::Cancelled => 487,
                     Failure::Timeout | Failure::Unreachable | Failure::Full => 408,
                 };

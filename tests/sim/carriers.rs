@@ -419,7 +419,10 @@ impl House {
             }
             Event::Progress { code, .. } => peer.heard.push(Ok(code)),
             Event::Answered { response, .. } => peer.heard.push(Ok(response.code)),
-            Event::Failed { failure: Failure::Response(response), .. } => peer.heard.push(Ok(response.code)),
+            Event::Failed { failure: Failure::Response(response), .. } => {
+                assert!(response.code != 503 || response.headers.retry_after().is_some(), "it says when to try again");
+                peer.heard.push(Ok(response.code));
+            }
             Event::Failed { failure: Failure::Cancelled, .. } => {}
             Event::Failed { failure, .. } => peer.heard.push(Err(failure)),
             _ => {}

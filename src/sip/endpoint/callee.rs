@@ -137,6 +137,9 @@ impl Endpoint {
         if !(300..700).contains(&refusal.code) {
             refusal.code = 500;
         }
+        if refusal.code == 503 && !refusal.headers.has("Retry-After") {
+            refusal.headers.push("Retry-After", self.retry_after());
+        }
         self.answer(now, server, refusal);
         self.forget(now, id);
     }

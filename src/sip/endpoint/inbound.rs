@@ -234,12 +234,17 @@ impl Endpoint {
         self.refuse(arrival, request, refusal);
     }
 
+    /// Seconds (RFC 3261 §20.33).
+    pub(super) fn retry_after(&self) -> String {
+        self.settings.retry_after.as_secs().max(1).to_string()
+    }
+
     /// 503 without state. The tag is a function of the request, so that a retransmission gets the same (RFC 3261 §8.2.7).
     pub(super) fn refuse_full(&mut self, arrival: &Arrival, request: &Request) {
         self.table.counters.refused_full += 1;
         let mut refusal = Response::to(request, 503, None);
         refusal.set_to_tag(&format!("{:016x}", arrival.key.0 as u64));
-        refusal.headers.push("Retry-After", self.settings.retry_after.as_secs().to_string());
+        refusal.headers.push("Retry-After", self.retry_after());
         self.send_stateless(answer_hop(arrival.hop, arrival.via), refusal);
     }
 }
