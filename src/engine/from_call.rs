@@ -130,7 +130,7 @@ impl Engine {
         let is_direct = matches!(call.stage, Stage::Ringing { .. }) && call.run.is_none() && call.transfer.is_none();
         let caller = call.caller;
         let is_free = call.heard.is_none();
-        // Of two phones that ring the first that has something to say is heard, and when it fails the next.
+        // Of two phones that ring the first that has something to say is heard, and when it fails whoever says something next.
         if is_direct && is_free && self.legs.hear_early(now, caller, &mut self.endpoint) {
             self.legs.bridge(caller, leg);
             if let Some(call) = self.calls.get_mut(&id) {
@@ -233,7 +233,11 @@ impl Engine {
             };
             return self.end_call(now, id, by, cause);
         }
-        self.far_end_gone(now, id, leg, (EndedBy::Agent, "hung up"));
+        let ended = match end {
+            LegEnd::Lost => (EndedBy::System, "the phone of who was called is gone"),
+            _ => (EndedBy::Agent, "hung up"),
+        };
+        self.far_end_gone(now, id, leg, ended);
     }
 
     /// The party the caller talks with is gone. `ended`: how the call ends where no flow goes on.
