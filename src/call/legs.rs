@@ -540,21 +540,28 @@ impl Legs {
         let State::Inviting { rings, .. } = &mut l.state else { return };
         let first = !std::mem::replace(rings, true);
         let stream = l.sdp.as_ref().filter(|_| !answer.is_empty()).and_then(|sdp| sdp.preview(answer).ok());
-        match stream.filter(|stream| matches!(stream.direction, Direction::SendRecv | Direction::RecvOnly)) {
-            // Heard, and told nothing: until somebody answers there is nobody to talk with.
-            Some(stream) => {
-                let stream = media::Stream { direction: Direction::RecvOnly, ..stream };
-                self.media.push_back(Command::Configure { leg, stream });
-                self.events.push_back(Event::Early { leg });
-            }
-            None if first => self.events.push_back(Event::Ringing { leg }),
-            None => {}
+        if !stream.is_some_and(|stream| self.heard_early(leg, stream)) && first {
+            self.events.push_back(Event::Ringing { leg });
         }
     }
 
-    /// A re-INVITE: hold, resume, new address or codec; or the wish that we offer.
+    /// Whom we dialled is heard before the answer, and told nothing: until somebody answers there is nobody to talk with. False:
+    /// there is nothing to hear by this description.
+    fn heard_early(&mut self, leg: LegId, stream: media::Stream) -> bool {
+        let is_heard = matches!(stream.direction, Direction::SendRecv | Direction::RecvOnly);
+        if is_heard {
+            let stream = media::Stream { direction: Direction::RecvOnly, ..stream };
+            self.media.push_back(Command::Configure { leg, stream });
+            self.events.push_back(Event::Early { leg });
+        }
+        is_heard
+    }
+
+    /// A re-INVITE: hold, resume, new address or codec; or the wish that we offer. Before the answer an UPDATE, or a PRACK.
     fn offered(&mut self, now: Time, id: InviteId, offer: &[u8], endpoint: &mut Endpoint) {
-        let Some((leg, Leg { sdp: Some(sdp), .. })) = self.of(id) else {
+        let leg = self.by_invite.get(&id).copied();
+        let found = leg.and_then(|leg| Some((leg, self.legs.get_mut(&leg)?)));
+        let Some((leg, Leg { sdp: Some(sdp), state, held, .. })) = found else {
             endpoint.refuse_offer(now, id, 481);
             return;
         };
@@ -565,8 +572,20 @@ impl Legs {
         }
         match sdp.answer(offer, Direction::SendRecv) {
             Ok(Answer { body, stream }) => {
+                match state {
+                    State::Arrived { body: ours, stream: theirs, early } => {
+                        *held = is_held(stream.direction);
+                        ours.clone_from(&body);
+                        if *early {
+                            let stream = media::Stream { direction: Direction::SendOnly, ..stream.clone() };
+                            self.media.push_back(Command::Configure { leg, stream });
+                        }
+                        *theirs = Some(stream);
+                    }
+                    State::Inviting { .. } => drop(self.heard_early(leg, stream)),
+                    _ => self.agreed(leg, stream),
+                }
                 endpoint.answer_offer(now, id, body);
-                self.agreed(leg, stream);
             }
             Err(refusal) => endpoint.refuse_offer(now, id, refusal.code()),
         }

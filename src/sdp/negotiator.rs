@@ -161,6 +161,10 @@ impl Negotiator {
         let formats = [(stream.payload, stream.codec)];
         let audio = self.describe(&formats, stream.digits, stream.ptime, stream.direction);
         let body = self.write(&sections, audio, session.times.clone());
+        // Offers cross only where ours was answered before the call was (RFC 3311 §5.1): what ends the call's answering is of this form.
+        if let Some((offered, _)) = &mut self.offered {
+            offered.clone_from(&sections);
+        }
         self.sections = sections;
         self.stream = Some(stream.clone());
         Ok(Answer { body, stream })

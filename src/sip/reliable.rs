@@ -46,6 +46,8 @@ pub struct Reliable {
     late: bool,
     rseq: u32,
     waiting: Option<Waiting>,
+    /// A session description of ours was acknowledged.
+    is_described: bool,
     /// The provisional answer that goes next: code and body.
     pub next: Option<(u16, Vec<u8>)>,
     /// The 2xx waits too, because the provisional answer carried a session description.
@@ -66,7 +68,7 @@ impl Reliable {
     /// `first`: any number; the first RSeq lies between 1 and 2^31 - 1. `late`: the INVITE described nothing.
     pub fn new(first: u64, late: bool) -> Reliable {
         let rseq = (first % ((1 << 31) - 1)) as u32;
-        Reliable { late, rseq, waiting: None, next: None, accept: None }
+        Reliable { late, rseq, waiting: None, is_described: false, next: None, accept: None }
     }
 
     /// The number of the next provisional answer.
@@ -97,7 +99,14 @@ impl Reliable {
 
     /// Whether this PRACK is for the answer that waits; it waits no longer then.
     pub fn acknowledge(&mut self, rseq: u32) -> bool {
-        rseq == self.rseq && self.waiting.take().is_some()
+        let acknowledged = self.waiting.take_if(|_| rseq == self.rseq);
+        self.is_described |= acknowledged.as_ref().is_some_and(|waiting| waiting.has_body);
+        acknowledged.is_some()
+    }
+
+    /// Whether the description in an answer of ours has arrived, and none is on its way.
+    pub fn is_described(&self) -> bool {
+        self.is_described && !self.holds_accept()
     }
 
     /// `None`: nothing waits.

@@ -100,7 +100,7 @@ pub struct Calling {
     /// The peer's tag in the early dialog that was last heard of.
     pub tag: Option<String>,
     pub cancel: Cancel,
-    /// Early dialogs in which we sent PRACKs.
+    /// Early dialogs in which we sent PRACKs: these, and no others, can ask something of us before the answer.
     pub early: Vec<Early>,
 }
 
@@ -112,7 +112,7 @@ pub struct Early {
     /// Of the last provisional answer that was acknowledged.
     pub rseq: u32,
     pub dialog: Dialog,
-    /// The description that came last in an acknowledged answer: the peer need not repeat it in its 2xx (RFC 3262 §5).
+    /// The description that came last, in an acknowledged answer or in an offer that we answered: the peer need not repeat it in its 2xx (RFC 3262 §5).
     pub described: Vec<u8>,
 }
 
@@ -130,6 +130,11 @@ impl Calling {
             cancel: Cancel::No,
             early: Vec::new(),
         }
+    }
+
+    /// The early dialog with the peer of this tag.
+    pub fn early_with(&mut self, peer: &str) -> Option<&mut Early> {
+        self.early.iter_mut().find(|early| early.tag == peer)
     }
 }
 
@@ -209,6 +214,42 @@ impl Usage {
 
     pub fn call_id(&self) -> Option<&str> {
         self.own_call_id.as_deref().or_else(|| self.dialog.as_ref().map(|dialog| dialog.id().0))
+    }
+
+    /// The dialog with the peer of this tag: the only one, or of those that our INVITE made, while they are early, its own.
+    pub fn dialog_with(&mut self, peer: &str) -> Option<&mut Dialog> {
+        match &mut self.state {
+            State::Calling(calling) => calling.early_with(peer).map(|early| &mut early.dialog),
+            _ => self.dialog.as_mut(),
+        }
+    }
+
+    /// Whether an offer was answered before the INVITE was, so that the peer may make the next one (RFC 3311 §5.1).
+    pub fn is_described_early(&mut self, peer: &str) -> bool {
+        match &mut self.state {
+            State::Incoming { .. } => self.reliable.as_ref().is_some_and(|reliable| reliable.is_described()),
+            State::Calling(calling) if calling.cancel == Cancel::No => {
+                calling.early_with(peer).is_some_and(|early| !early.described.is_empty())
+            }
+            _ => false,
+        }
+    }
+
+    /// An offer of the peer's was answered with `ours` before the INVITE was: from now on these are the descriptions.
+    pub fn described_early(&mut self, peer: &str, theirs: &[u8], ours: &[u8]) {
+        match &mut self.state {
+            State::Calling(calling) => {
+                if let Some(early) = calling.early_with(peer) {
+                    early.described = theirs.to_vec();
+                }
+            }
+            State::Incoming { .. } => {
+                if let Some(accept) = self.reliable.as_mut().and_then(|reliable| reliable.accept.as_mut()) {
+                    *accept = ours.to_vec();
+                }
+            }
+            _ => {}
+        }
     }
 
     /// Whether a re-INVITE of ours may be sent: no other INVITE is in progress either way (RFC 3261 §14.1).

@@ -158,3 +158,35 @@ fn a_phone_that_described_itself_before_it_was_picked_up_need_not_do_so_again() 
     let record = &server.contacts(1)[0];
     assert_eq!((&record["ended_by"], list(record, "talks").len()), (&"caller".into(), 1), "{record}");
 }
+
+#[test]
+fn a_phone_that_moves_before_it_is_picked_up_is_talked_with_where_it_is() {
+    let folder = Folder::new("moves-early");
+    let server = Server::start(&folder);
+    let (first, phone) = (Sound::with(CALLER, Codec::Pcmu, DESK), Sound::with(BJORN, Codec::Pcmu, DESK));
+    let desk = registers(&folder, &server);
+    let callee = Script::new("bjorn", "bjorn")
+        .gets_and_keeps("INVITE")
+        .describes_kept(Offer::at(first.port()))
+        .gets_request("PRACK")
+        .answers("200 OK")
+        .moves_before_it_answers(Offer::at(phone.port()))
+        .reaches("rings")
+        .accepts_kept_as_described()
+        .gets_request("ACK")
+        .waits_for_bye();
+    let mut callee = Sipp::play(&folder, &Play { name: "moves", ..desk }, &callee);
+    let sound = Sound::new(CALLER);
+    let caller = Script::new("+46701234567", "101").talks(Offer::at(sound.port()));
+    let mut caller = Sipp::play(&folder, &Play::new("calls", server.sip), &caller);
+    callee.wait_until("rings", SOON);
+    sound.wait_for_music_since(0, 200, &[BJORN]);
+    callee.go_on();
+    caller.wait_until("talk", SOON);
+    sound.wait_for_tone(BJORN, 1000);
+    phone.wait_for_tone(CALLER, 1000);
+    caller.go_on();
+    caller.finish(END);
+    callee.finish(END);
+    assert_eq!(list(&server.contacts(1)[0], "talks").len(), 1);
+}

@@ -317,6 +317,18 @@ impl Script {
         self.send_answer("183 Session Progress", headers, &answer.text())
     }
 
+    /// Who called hears from another place, before the INVITE that was kept is answered (UPDATE, RFC 3311).
+    pub fn moves_before_it_answers(self, offer: Offer) -> Script {
+        let (contact, body) = (self.contact(), offer.text());
+        self.step(&format!(
+            "<send retrans=\"500\"><![CDATA[\nUPDATE sip:[remote_ip]:[remote_port] SIP/2.0\n\
+             Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]\nMax-Forwards: 70\n\
+             From:[$To];tag=[pid]b\nTo:[$From]\nCall-ID: [call_id]\nCSeq: 1 UPDATE\n\
+             {contact}{SDP}Content-Length: [len]\n\n{body}\n]]></send>"
+        ))
+        .gets_at_once(200)
+    }
+
     /// Accepts the INVITE that was kept as it was described before, and does not say so again.
     pub fn accepts_kept_as_described(self) -> Script {
         let headers = self.of_kept("b");

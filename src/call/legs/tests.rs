@@ -159,3 +159,67 @@ fn who_acknowledges_nothing_gets_a_late_offer_with_the_final_answer() {
     assert!(phone.legs.answer(phone.now, LEG, &mut phone.endpoint));
     assert_eq!(phone.hears().headers().content_type(), Some("application/sdp"));
 }
+
+const ASKED: &str = "To: <sip:v@192.0.2.1>\r\nRequire: 100rel\r\nContent-Type: application/sdp";
+
+fn at(port: u16, direction: &str) -> String {
+    format!(
+        "v=0\r\no=- 1 {port} IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\nm=audio {port} RTP/AVP 0\r\na={direction}\r\n"
+    )
+}
+
+/// A phone calls with these headers and this body, and its port is open.
+fn calls(headers: &str, body: &str) -> Phone {
+    let mut phone = Phone::new();
+    phone.says("INVITE", 1, headers, body);
+    phone.is_opened();
+    phone
+}
+
+/// Where media was told to send, and how, since it was asked last.
+fn configured(phone: &mut Phone) -> Vec<(u16, Direction)> {
+    streams(phone).iter().map(|stream| (stream.remote.port(), stream.direction)).collect()
+}
+
+#[test]
+fn a_caller_who_moves_while_it_hears_something_early_is_answered_where_it_is() {
+    let mut phone = calls(ASKED, &at(4000, "sendrecv"));
+    assert!(phone.legs.hear_early(phone.now, LEG, &mut phone.endpoint));
+    assert_eq!(configured(&mut phone), [(4000, Direction::SendOnly)]);
+    let Message::Response(early) = phone.hears() else { panic!("no answer") };
+    assert_eq!(early.code, 183);
+    let to = format!("To: {}", early.headers.get("To").unwrap());
+    phone.says("PRACK", 2, &format!("{to}\r\nRAck: {} 1 INVITE", early.headers.get("RSeq").unwrap()), "");
+    phone.says("UPDATE", 3, &format!("{to}\r\nContent-Type: application/sdp"), &at(4002, "sendrecv"));
+    let Message::Response(ok) = phone.hears() else { panic!("no answer") };
+    assert_eq!((ok.code, configured(&mut phone)), (200, vec![(4002, Direction::SendOnly)]));
+    assert!(phone.legs.answer(phone.now, LEG, &mut phone.endpoint));
+    assert_eq!(configured(&mut phone), [(4002, Direction::SendRecv)]);
+    let Message::Response(answered) = phone.hears() else { panic!("no answer") };
+    assert_eq!((answered.code, answered.body), (200, ok.body), "the description it has");
+    // On hold before anybody has answered, it is heard of as held.
+    let mut phone = calls(ASKED, &at(4000, "sendrecv"));
+    phone.legs.hear_early(phone.now, LEG, &mut phone.endpoint);
+    let early = phone.hears();
+    phone.says("PRACK", 2, &format!("{to}\r\nRAck: {} 1 INVITE", early.headers().get("RSeq").unwrap()), "");
+    phone.says("UPDATE", 3, &format!("{to}\r\nContent-Type: application/sdp"), &at(4000, "sendonly"));
+    assert!(phone.legs.is_held(LEG));
+}
+
+#[test]
+fn who_offers_nothing_answers_in_its_ack_or_is_let_go() {
+    let described = format!("Content-Type: application/sdp\r\nContent-Length: {}", at(4000, "sendrecv").len());
+    for (headers, body, goes_on) in
+        [(&*described, at(4000, "sendrecv"), true), ("Content-Length: 0", String::new(), false)]
+    {
+        let mut phone = calls("To: <sip:v@192.0.2.1>\r\nContent-Length: 0", "");
+        assert!(!phone.legs.hear_early(phone.now, LEG, &mut phone.endpoint), "it has nothing to hear with");
+        assert!(phone.legs.answer(phone.now, LEG, &mut phone.endpoint));
+        let ok = phone.hears();
+        assert!(String::from_utf8_lossy(ok.body()).contains("m=audio 20000"), "our offer");
+        phone.says("ACK", 1, &format!("To: {}\r\n{headers}", ok.headers().get("To").unwrap()), &body);
+        assert_eq!(!configured(&mut phone).is_empty(), goes_on);
+        let bye = std::iter::from_fn(|| phone.endpoint.poll_transmit()).any(|sent| sent.bytes.starts_with(b"BYE"));
+        assert_eq!(bye, !goes_on);
+    }
+}

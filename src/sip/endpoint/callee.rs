@@ -66,7 +66,7 @@ impl Endpoint {
             return;
         }
         let mut ringing = response(code);
-        self.complete_answer(id, &mut ringing, body);
+        self.complete_in_dialog(id, &mut ringing, body);
         if !self.make_reliable(id, &mut ringing) {
             return;
         }
@@ -119,7 +119,7 @@ impl Endpoint {
             return;
         }
         let mut ok = response(200);
-        self.complete_answer(id, &mut ok, body);
+        self.complete_in_dialog(id, &mut ok, body);
         if let Some(Usage { state: State::Incoming { asked, .. }, .. }) = self.usages.get_mut(&id) {
             let asked = std::mem::take(asked);
             self.settle_session(now, id, &asked, &mut ok);
@@ -216,11 +216,15 @@ impl Endpoint {
         }
     }
 
-    /// What every answer that makes or keeps a dialog carries (RFC 3261 §12.1.1, §13.2.1).
-    pub(super) fn complete_answer(&self, id: InviteId, response: &mut Response, body: Vec<u8>) {
+    /// Our Contact, and what else every answer that makes or keeps a dialog carries (RFC 3261 §12.1.1, §13.2.1).
+    pub(super) fn complete_in_dialog(&self, id: InviteId, response: &mut Response, body: Vec<u8>) {
         if let Some(dialog) = self.usages.get(&id).and_then(|usage| usage.dialog.as_ref()) {
             response.headers.push("Contact", dialog.contact());
         }
+        self.complete_answer(response, body);
+    }
+
+    pub(super) fn complete_answer(&self, response: &mut Response, body: Vec<u8>) {
         self.describe(&mut response.headers);
         if !body.is_empty() {
             response.set_body(SDP, body);

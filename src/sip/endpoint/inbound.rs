@@ -1,5 +1,6 @@
 //! Requests that come in: which transaction, which dialog, and what is refused before any of them (RFC 3261 §8.2).
 
+use super::offers::peer_tag;
 use super::writing::response;
 use super::{EndCause, Endpoint, Event, Failure, Hop, InviteId, TransactionId};
 use crate::sip::headers::{Headers, Via};
@@ -111,7 +112,7 @@ impl Endpoint {
         }
         let leaving = matches!(usage.state, State::Leaving { .. });
         let number = request.headers.cseq().map_or(0, |(number, _)| number);
-        if let Some(dialog) = &mut usage.dialog {
+        if let Some(dialog) = usage.dialog_with(&peer_tag(&request)) {
             if dialog.take_number(number).is_err() {
                 return self.refuse(arrival, &request, response(500));
             }
@@ -135,7 +136,7 @@ impl Endpoint {
                 let content_type = request.headers.content_type().unwrap_or_default().to_string();
                 self.events.push_back(Event::Info { id, content_type, body: request.body });
             }
-            Method::Prack => self.receive_prack(arrival, id, &request),
+            Method::Prack => self.receive_prack(arrival, id, request),
             Method::Refer => self.receive_refer(arrival, id, request),
             Method::Notify => self.receive_notify(arrival, id, &request),
             _ => self.refuse_method(arrival, &request),

@@ -1,4 +1,5 @@
-//! Offers inside a dialog, either way: re-INVITE (RFC 3261 §14) and UPDATE (RFC 3311).
+//! Offers inside a dialog, either way: re-INVITE (RFC 3261 §14), UPDATE (RFC 3311) and PRACK (RFC 3262 §5); the last two also
+//! before the INVITE is answered.
 
 use super::inbound::Arrival;
 use super::writing::{SDP, response};
@@ -10,40 +11,37 @@ use crate::sip::usage::{Exchange, GLARE_TRIES, REINVITE_PATIENCE, Sent, State, U
 use crate::time::{Duration, Time};
 
 impl Endpoint {
-    /// The peer's re-INVITE or UPDATE.
+    /// The peer's re-INVITE or UPDATE, or its PRACK with a description.
     pub(super) fn receive_offer(&mut self, arrival: &Arrival, id: InviteId, request: Request) {
         let Some(usage) = self.usages.get_mut(&id) else { return };
-        let is_update = request.method == Method::Update;
-        if is_update && request.body.is_empty() {
+        let (peer, is_reinvite) = (peer_tag(&request), request.method == Method::Invite);
+        if !is_reinvite && request.body.is_empty() {
             // Only a target refresh; who sends it is alive.
-            if let Some(dialog) = &mut usage.dialog {
-                dialog.refresh(&request.headers);
-            }
             if let Some(refusal) = self.too_short_session(&request) {
                 return self.refuse(arrival, &request, refusal);
             }
-            let mut ok = response(200);
-            self.complete_answer(id, &mut ok, Vec::new());
-            self.settle_session(arrival.now, id, &request.headers, &mut ok);
+            let ok = self.agree(arrival.now, id, &request, Vec::new());
             self.refuse(arrival, &request, ok);
             return self.arm(id);
         }
+        let may_be_early = !is_reinvite && usage.is_described_early(&peer);
         let ours_pending = matches!(usage.exchange, Exchange::Sent(_)) || usage.unacknowledged.is_some();
         let theirs_pending = matches!(usage.exchange, Exchange::Received { .. });
         let refusal = match usage.state {
+            State::Incoming { .. } | State::Answered if theirs_pending => Some(self.retry_later()),
+            State::Answered if !ours_pending || request.method == Method::Prack => None,
+            State::Incoming { .. } | State::Calling(_) if may_be_early => None,
             State::Incoming { .. } => Some(self.retry_later()),
-            State::Answered if theirs_pending => Some(self.retry_later()),
-            State::Answered if !ours_pending => {
-                self.unsupported_body(&request).or_else(|| self.too_short_session(&request))
-            }
             _ => Some(response(491)),
         };
+        let refusal = refusal.or_else(|| self.unsupported_body(&request)).or_else(|| self.too_short_session(&request));
         if let Some(refusal) = refusal {
-            return self.refuse(arrival, &request, refusal);
+            self.refuse(arrival, &request, refusal);
+            return self.after_prack(arrival.now, id, &request.method);
         }
         self.start_server(arrival, &request);
         self.table.set_usage(arrival.key, id);
-        if !is_update {
+        if is_reinvite {
             self.answer(arrival.now, arrival.key, Response::to(&request, 100, None));
         }
         let offer = request.body.clone();
@@ -64,12 +62,8 @@ impl Endpoint {
     pub(super) fn accept_offer(&mut self, now: Time, id: InviteId, body: Vec<u8>) {
         let Some(usage) = self.usages.get_mut(&id) else { return };
         let Some((server, request)) = usage.take_received() else { return };
-        if let Some(dialog) = &mut usage.dialog {
-            dialog.refresh(&request.headers);
-        }
-        let mut ok = response(200);
-        self.complete_answer(id, &mut ok, body);
-        self.settle_session(now, id, &request.headers, &mut ok);
+        usage.described_early(&peer_tag(&request), &request.body, &body);
+        let ok = self.agree(now, id, &request, body);
         let sent = self.answer(now, server, ok);
         let timings = self.table.timings();
         if sent
@@ -80,15 +74,43 @@ impl Endpoint {
             let number = request.headers.cseq().map_or(0, |(number, _)| number);
             usage.unacknowledged = Some(Unacknowledged::new(now, number, false, answer, timings));
         }
+        self.after_prack(now, id, &request.method);
         self.offer_next(now, id);
         self.arm(id);
     }
 
+    /// The 200 to what the peer asked for within the dialog.
+    fn agree(&mut self, now: Time, id: InviteId, request: &Request, body: Vec<u8>) -> Response {
+        let mut ok = response(200);
+        let Some(usage) = self.usages.get_mut(&id) else { return ok };
+        let is_answered = matches!(usage.state, State::Answered);
+        if let Some(dialog) = usage.dialog_with(&peer_tag(request)) {
+            if request.method != Method::Prack {
+                dialog.refresh(&request.headers);
+            }
+            ok.headers.push("Contact", dialog.contact());
+        }
+        self.complete_answer(&mut ok, body);
+        // How long the session is good for the answer to the INVITE will say.
+        if is_answered {
+            self.settle_session(now, id, &request.headers, &mut ok);
+        }
+        ok
+    }
+
+    /// What waited for the PRACK goes on, whatever became of the offer in it.
+    fn after_prack(&mut self, now: Time, id: InviteId, method: &Method) {
+        if *method == Method::Prack {
+            self.go_on(now, id);
+        }
+    }
+
     pub(super) fn reject_offer(&mut self, now: Time, id: InviteId, code: u16) {
         let Some(usage) = self.usages.get_mut(&id) else { return };
-        if let Some((server, _)) = usage.take_received() {
+        if let Some((server, request)) = usage.take_received() {
             let code = if (300..700).contains(&code) { code } else { 488 };
             self.answer(now, server, response(code));
+            self.after_prack(now, id, &request.method);
             self.offer_next(now, id);
             self.arm(id);
         }
@@ -197,4 +219,9 @@ impl Endpoint {
         self.offer_next(now, id);
         self.arm(id);
     }
+}
+
+/// Of who sent this request; empty without one.
+pub(super) fn peer_tag(request: &Request) -> String {
+    request.headers.from_().ok().and_then(|from| from.tag().map(str::to_string)).unwrap_or_default()
 }

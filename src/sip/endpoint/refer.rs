@@ -41,7 +41,7 @@ impl Endpoint {
     /// Takes a REFER (202). `notifies`: NOTIFYs will follow (RFC 4488).
     pub(super) fn accept_referral(&mut self, now: Time, id: InviteId, refer: TransactionId, notifies: bool) {
         let mut accepted = response(202);
-        self.complete_answer(id, &mut accepted, Vec::new());
+        self.complete_in_dialog(id, &mut accepted, Vec::new());
         if !notifies {
             accepted.headers.push("Refer-Sub", "false");
         }

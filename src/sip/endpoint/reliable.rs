@@ -41,9 +41,9 @@ impl Endpoint {
         self.usages.get(&id).is_some_and(|usage| usage.reliable.is_some())
     }
 
-    pub(super) fn receive_prack(&mut self, arrival: &Arrival, id: InviteId, request: &Request) {
-        if let Some(refusal) = self.unsupported_body(request) {
-            return self.refuse(arrival, request, refusal);
+    pub(super) fn receive_prack(&mut self, arrival: &Arrival, id: InviteId, request: Request) {
+        if let Some(refusal) = self.unsupported_body(&request) {
+            return self.refuse(arrival, &request, refusal);
         }
         let ack = RAck::of(&request.headers);
         let Some(usage) = self.usages.get_mut(&id) else { return };
@@ -60,13 +60,11 @@ impl Endpoint {
                     && reliable.acknowledge(ack.rseq)
             })
         });
-        let code = match known {
-            // Of a caller's own offers the first is in the INVITE, and a second before the answer is none that we take (§5).
-            true if !request.body.is_empty() && !offering => 488,
-            true => 200,
-            false => 481,
-        };
-        self.refuse(arrival, request, response(code));
+        if known && !offering && !request.body.is_empty() {
+            // The next offer, which the answer to the PRACK answers (§5).
+            return self.receive_offer(arrival, id, request);
+        }
+        self.refuse(arrival, &request, response(if known { 200 } else { 481 }));
         if known {
             if offering {
                 self.events.push_back(Event::Confirmed { id, body: request.body.clone() });
@@ -76,7 +74,7 @@ impl Endpoint {
     }
 
     /// What waited for the PRACK.
-    fn go_on(&mut self, now: Time, id: InviteId) {
+    pub(super) fn go_on(&mut self, now: Time, id: InviteId) {
         let Some(reliable) = self.usages.get_mut(&id).and_then(|usage| usage.reliable.as_mut()) else { return };
         let (accept, next) = (reliable.accept.take(), reliable.next.take());
         if let Some(body) = accept {

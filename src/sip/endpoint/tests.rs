@@ -1,5 +1,6 @@
 //! The whole endpoint: each race, each refusal, and random calls.
 
+mod early;
 mod pracks;
 mod races;
 mod refers;

@@ -161,7 +161,7 @@ fn a_2xx_without_description_means_the_one_that_was_acknowledged() {
 }
 
 /// A call of ours to phones behind a forking proxy; gives our INVITE.
-fn forked() -> (Peer, Request) {
+pub(super) fn forked() -> (Peer, Request) {
     let mut peer = Peer::new(Settings::default());
     let mut invitation = calm().invitation(0);
     invitation.hop = peer.hop;
@@ -171,7 +171,7 @@ fn forked() -> (Peer, Request) {
 }
 
 /// The phone `tag` answers `invite`, provisionally with this RSeq; gives the methods that follow.
-fn says(peer: &mut Peer, invite: &Request, code: u16, tag: &str, rseq: u32, body: &str) -> Vec<String> {
+pub(super) fn says(peer: &mut Peer, invite: &Request, code: u16, tag: &str, rseq: u32, body: &str) -> Vec<String> {
     let mut response = Response::to(invite, code, None);
     response.set_to_tag(tag);
     response.headers.push("Contact", format!("<sip:{tag}@10.0.0.9>"));
