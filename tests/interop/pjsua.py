@@ -3,7 +3,8 @@
 Usage: pjsua.py USER PASSWORD SERVER TONE.wav LOG [strict]
 Answers every call by itself, after it rang, and speaks the tone in it. `strict`: it wants provisional answers acknowledged (RFC
 3262) and sessions of 90 seconds (RFC 4028). `dial NUMBER` calls beside that, `press DIGITS` presses keys in the
-last call by RFC 4733, `attend` joins the two others.
+last call by RFC 4733, `hold`, `resume` (both by re-INVITE) and `update` (its offer by UPDATE) are about the last call, `attend`
+joins the two others.
 """
 import select
 import sys
@@ -87,5 +88,11 @@ while True:
             calls[-1].makeCall(f"sip:{words[1]}@{server}", pj.CallOpParam(True))
         elif words[0] == "press":
             calls[-1].dialDtmf(words[1])
+        elif words[0] == "hold":
+            calls[-1].setHold(pj.CallOpParam(True))
+        elif words[0] in ("resume", "update"):
+            again = pj.CallOpParam(True)
+            again.opt.flag = pj.PJSUA_CALL_UNHOLD
+            calls[-1].reinvite(again) if words[0] == "resume" else calls[-1].update(again)
         elif words[0] == "attend":
             calls[0].xferReplaces(calls[1], pj.CallOpParam(True))

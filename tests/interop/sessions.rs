@@ -9,7 +9,7 @@ use crate::{ANNA, BJORN, SOON, list};
 use std::time::Duration;
 
 #[test]
-fn ringing_is_acknowledged_and_sessions_are_refreshed_by_us_and_by_the_phone() {
+fn two_makers_phones_acknowledge_hold_update_refresh_and_redirect() {
     let folder = Folder::new("sessions");
     let server = Server::start(&folder);
     let counted = |direction: &str, kind: &str| {
@@ -34,6 +34,14 @@ fn ringing_is_acknowledged_and_sessions_are_refreshed_by_us_and_by_the_phone() {
     anna.wait_for("call 0 CONFIRMED");
     assert_eq!((counted("sent", "PRACK"), counted("received", "PRACK")), (1.0, 0.0));
     bjorn.wait_for_tone(ANNA, 500);
+    // On hold until its UPDATE takes it back.
+    anna.does("hold");
+    let held = bjorn.now();
+    bjorn.wait_for_music_since(held, 500, &[ANNA]);
+    let resumed = bjorn.now();
+    anna.does("update");
+    wait_for("an offer by UPDATE", SOON, || (counted("received", "UPDATE") == 1.0).then_some(()));
+    bjorn.wait_for_tone_since(resumed, ANNA, 500);
     bjorn.does("terminate");
     anna.wait_for("call 0 DISCONNECTED");
 
@@ -50,16 +58,30 @@ fn ringing_is_acknowledged_and_sessions_are_refreshed_by_us_and_by_the_phone() {
     bjorn.wait_for("Media streams established");
     anna.wait_for("call 1 CONFIRMED");
     let updates = || (counted("sent", "UPDATE"), counted("received", "UPDATE"));
-    assert_eq!(updates(), (0.0, 0.0));
+    let before = updates();
     wait_for("both refreshes, after 45 seconds", Duration::from_secs(70), || {
-        (updates().0 >= 1.0 && updates().1 >= 1.0).then_some(())
+        let now = updates();
+        (now.0 > before.0 && now.1 > before.1).then_some(())
     });
     let heard = bjorn.now();
     bjorn.wait_for_tone_since(heard, ANNA, 1000);
     bjorn.does("terminate");
     anna.wait_for("call 1 DISCONNECTED");
     assert_eq!(counted("sent", "5xx"), 0.0, "a refresh was refused");
-    for record in server.contacts(2) {
+
+    // It sends a call of a colleague's to the queue (302), whose only agent it is.
+    server.wait_for_metric("vaxel_agents{state=\"ready\"}", 2.0, SOON);
+    anna.does("dial 202");
+    bjorn.wait_for("Receiving new incoming call");
+    bjorn.does(&format!("redirect all sip:101@{}", server.sip));
+    bjorn.wait_for("Receiving new incoming call from \"sales: ");
+    bjorn.does("answer");
+    anna.wait_for("call 2 CONFIRMED");
+    let heard = bjorn.now();
+    bjorn.wait_for_tone_since(heard, ANNA, 500);
+    bjorn.does("terminate");
+    assert_eq!(server.metric("vaxel_redirects_total{result=\"followed\"}"), Some(1.0));
+    for record in server.contacts(3) {
         assert_eq!(list(&record, "talks").len(), 1, "{record}");
         assert_ne!(record["ended_by"], "system", "{record}");
     }
