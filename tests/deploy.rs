@@ -92,8 +92,8 @@ fn metrics_in(text: &str) -> BTreeSet<&str> {
     names.map(|name| name.strip_suffix("_bucket").unwrap_or(name)).collect()
 }
 
-/// What the program exposes, by name.
-fn exposed() -> BTreeSet<String> {
+/// What the program exposes.
+fn scraped() -> String {
     let names = Names {
         queues: vec![("sales".into(), Duration::from_secs(20))],
         agents: vec!["anna".into()],
@@ -106,8 +106,12 @@ fn exposed() -> BTreeSet<String> {
     // … and an answer.
     let since = Some(vaxel::time::Time::from_secs(1));
     metrics.lookups.ended("carrier", &Lookup { result: Located::Found, moved: None, since });
-    let text = metrics.text();
-    text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).map(str::to_owned).collect()
+    metrics.text()
+}
+
+/// The same, by name.
+fn exposed() -> BTreeSet<String> {
+    scraped().lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).map(str::to_owned).collect()
 }
 
 /// The expressions of all panels, variables and annotations of the dashboard, by where they stand.
@@ -213,6 +217,21 @@ fn every_metric_is_documented() {
     let documented = |name: &String| named.iter().any(|n| n == name || n.ends_with('_') && name.starts_with(n));
     let missing: Vec<_> = exposed().into_iter().filter(|name| !documented(name)).collect();
     assert!(missing.is_empty(), "deploy/README.md does not say what these are: {missing:?}");
+}
+
+#[test]
+fn every_reason_why_nothing_was_answered_is_explained() {
+    let page = text("TRUNKS.md");
+    let section = page.split("\n## ").find(|section| section.starts_with("What is not answered")).expect("the section");
+    let rows = section.lines().filter_map(|line| line.strip_prefix("| `")?.split(" | ").next());
+    let explained: BTreeSet<&str> =
+        rows.flat_map(|reasons| reasons.split(", ")).map(|reason| reason.trim_matches('`')).collect();
+    let scraped = scraped();
+    let reason = |line: &'_ str| -> Option<String> {
+        Some(line.strip_prefix("vaxel_sip_errors_total{reason=\"")?.split('"').next()?.to_owned())
+    };
+    let counted: BTreeSet<String> = scraped.lines().filter_map(reason).collect();
+    assert_eq!(explained, counted.iter().map(String::as_str).collect());
 }
 
 #[test]
