@@ -61,8 +61,9 @@ impl Browser {
         let file = format!("{}/target/npm/{library}", env!("CARGO_MANIFEST_DIR"));
         let library = std::fs::read_to_string(&file).unwrap_or_else(|_| panic!("no {file}: tests/run makes it"));
         let mut page = Page::open(folder);
-        page.eval(&format!("{library}; 0"));
-        page.eval(&format!("{phone}; 0"));
+        for script in [include_str!("page.js"), &library, phone] {
+            page.eval(&format!("{script}; 0"));
+        }
         Browser { page, heard: 0 }
     }
 

@@ -1,30 +1,25 @@
-//! JsSIP in a real browser: registers, asks, leaves, comes again, and is missed.
+//! JsSIP in a real browser: registers, asks, leaves, comes again, and is missed; takes a call and makes one. Signalling is JsSIP's
+//! own; the sound is that of a [`Sound`], since there is no WebRTC yet.
 
-use crate::SOON;
 use crate::browser::{Browser, House, READY};
+use crate::server::wait_for;
+use crate::sipp::Sipp;
+use crate::sound::{Ear, Sound};
+use crate::{BJORN, CALLER, SOON, list};
+use std::time::Duration;
 
-const PHONE: &str = r#"
-    var said = [];
-    var ua = new JsSIP.UA({
-        sockets: [new JsSIP.WebSocketInterface('URL')], uri: 'sip:anna@127.0.0.1', password: 'anna-secret',
-        register_expires: 60, connection_recovery_min_interval: 1, connection_recovery_max_interval: 1,
-    });
-    for (const event of ['connected', 'disconnected', 'registered', 'unregistered', 'registrationFailed'])
-        ua.on(event, () => said.push(event));
-    ua.start();
-"#;
-
-const ASK: &str = r#"new Promise(resolve => ua.sendOptions('sip:vaxel@127.0.0.1', null, { eventHandlers: {
-    succeeded: event => resolve(event.response.status_code),
-    failed: event => resolve(event.cause),
-} }))"#;
+fn page(house: &House) -> Browser {
+    let start = format!("var ua = phone('{}', 'bjorn')", house.url);
+    let mut page = Browser::open(&house.folder, "jssip.js", &format!("{}{start}", include_str!("jssip.js")));
+    page.wait_for("registered");
+    house.server.wait_for_metric(READY, 1.0, SOON);
+    page
+}
 
 fn a_page_is_a_phone(transport: &str) {
     let mut house = House::new(&format!("jssip-{transport}"), transport);
-    let mut page = Browser::open(&house.folder, "jssip.js", &PHONE.replace("URL", &house.url));
-    page.wait_for("registered");
-    house.server.wait_for_metric(READY, 1.0, SOON);
-    assert_eq!(page.eval(ASK), 200, "the answer to OPTIONS");
+    let mut page = page(&house);
+    assert_eq!(page.eval("asks(ua)"), 200, "the answer to OPTIONS");
 
     page.eval("ua.unregister(); 0");
     page.wait_for("unregistered");
@@ -47,4 +42,47 @@ fn jssip_in_a_browser_is_a_phone_over_websocket() {
 #[test]
 fn jssip_in_a_browser_is_a_phone_over_websocket_and_tls() {
     a_page_is_a_phone("wss");
+}
+
+#[test]
+fn jssip_in_a_browser_takes_a_call_holds_by_invite_resumes_by_update_and_calls() {
+    let house = House::new("jssip-calls", "wss");
+    let mut bjorn = page(&house);
+    let voice = Sound::new(BJORN);
+    bjorn.eval(&format!("var sound = withoutWebRtc({}); 0", voice.port()));
+    let sound = Sound::new(CALLER);
+    let caller = Sipp::start(&house.folder, house.server.sip, "stays", "101", &sound);
+    bjorn.wait_for("call from sales: Test Caller");
+    // Neither speaks before it has heard something.
+    sound.wait_for_sound();
+    bjorn.eval("session.answer(sound); 0");
+    bjorn.wait_for("confirmed");
+    sound.wait_for_tone(BJORN, 1000);
+    voice.wait_for_tone(CALLER, 1000);
+
+    let held = sound.now();
+    bjorn.eval("session.hold(); 0");
+    bjorn.wait_for("described recvonly");
+    sound.wait_for_music_since(held, 500, &[BJORN]);
+    let resumed = (sound.now(), voice.now());
+    bjorn.eval("session.unhold({ useUpdate: true }); 0");
+    bjorn.wait_for("described sendrecv");
+    sound.wait_for_tone_since(resumed.0, BJORN, 1000);
+    voice.wait_for_tone_since(resumed.1, CALLER, 1000);
+    let updates = house.server.metric("vaxel_sip_messages_total{direction=\"received\",kind=\"UPDATE\"}");
+    assert_eq!(updates, Some(1.0));
+    bjorn.eval("session.terminate(); 0");
+    bjorn.wait_for("ended");
+    caller.finish(Duration::from_secs(30));
+    let record = &house.server.contacts(1)[0];
+    let holds = list(record, "holds");
+    assert!(holds.len() == 1 && holds[0]["resumed"].as_u64() > holds[0]["at"].as_u64(), "{record}");
+
+    let before = voice.now();
+    bjorn.eval("ua.call('sip:100@127.0.0.1', sound); 0");
+    bjorn.wait_for("confirmed");
+    wait_for("the menu to speak", SOON, || voice.speaks_since(before).then_some(()));
+    bjorn.eval("session.terminate(); 0");
+    bjorn.wait_for("ended");
+    assert_eq!(house.server.contacts(2)[1]["ended_by"], "caller");
 }

@@ -1,7 +1,5 @@
-// A phone made of SIP.js. What it says of its sound is where the test's own socket is, in plain RTP: a page of the real world
-// has WebRTC there. What happens is kept in `said`.
+// A phone made of SIP.js.
 
-var said = [];
 var sessions = [];
 
 class Described {
@@ -11,17 +9,14 @@ class Described {
     }
     getDescription(options) {
         this.version += 1;
-        const direction = (options && options.direction) || 'sendrecv';
-        const body = ['v=0', `o=page 1 ${this.version} IN IP4 127.0.0.1`, 's=-', 'c=IN IP4 127.0.0.1', 't=0 0',
-            `m=audio ${this.port} RTP/AVP 0 101`, 'a=rtpmap:0 PCMU/8000', 'a=rtpmap:101 telephone-event/8000',
-            `a=${direction}`, ''].join('\r\n');
+        const body = described(this.port, this.version, (options && options.direction) || 'sendrecv');
         return Promise.resolve({ body, contentType: 'application/sdp' });
     }
     hasDescription(contentType) {
         return contentType == 'application/sdp';
     }
     setDescription(sdp) {
-        said.push('described ' + (/a=(sendrecv|sendonly|recvonly|inactive)/.exec(sdp) || ['', 'sendrecv'])[1]);
+        said.push('described ' + directionOf(sdp));
         return Promise.resolve();
     }
     rollbackDescription() {

@@ -24,6 +24,11 @@ pub trait Ear {
         self.heard().split_off(moment)
     }
 
+    /// Whether there is more to be heard than the last of the call before, which may still have been on its way.
+    fn speaks_since(&self, moment: usize) -> bool {
+        self.since(moment).get(2000..).is_some_and(|sound| measure::loudness(sound) > -40.0)
+    }
+
     /// Waits until this tone was heard for so long without a break.
     fn wait_for_tone(&self, frequency: f64, millis: u64) {
         self.wait_for_tone_since(0, frequency, millis);
