@@ -10,6 +10,7 @@ use crate::sim::{Phone, PhoneEvent, PhoneSettings};
 use crate::sip::{Hop, Message, Transport};
 use crate::time::{Duration, Time};
 use anyhow::{Context, Result, anyhow};
+use std::collections::VecDeque;
 use std::io::ErrorKind;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -17,6 +18,8 @@ use std::sync::{Arc, Mutex};
 
 /// At most this much is remembered of what was heard: ten minutes.
 const HEARD_MAX: usize = 10 * 60 * 8000;
+/// So many messages are remembered; of more, the last.
+const CAME_MAX: usize = 1000;
 const PACKET: Duration = Duration::from_millis(20);
 /// Samples in a packet.
 const SAMPLES: usize = 160;
@@ -41,6 +44,7 @@ pub struct SoftPhone {
     commands: Option<Sender<Do>>,
     events: Receiver<(Time, PhoneEvent)>,
     heard: Arc<Mutex<Vec<i16>>>,
+    came: Arc<Mutex<VecDeque<Vec<u8>>>>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
@@ -69,6 +73,7 @@ impl SoftPhone {
         let (commands, command_rx) = channel();
         let (event_tx, events) = channel();
         let heard = Arc::new(Mutex::new(Vec::new()));
+        let came = Arc::new(Mutex::new(VecDeque::new()));
         let mut line = Line {
             clock,
             phone: Phone::new(settings, seed),
@@ -85,12 +90,13 @@ impl SoftPhone {
                 ssrc: seed as u32,
             },
             events: event_tx,
+            came: came.clone(),
         };
         let thread = std::thread::Builder::new()
             .name(format!("phone {user}"))
             .spawn(move || line.run(&command_rx))
             .context("a phone of the demonstration needs a thread")?;
-        Ok(SoftPhone { name: user.to_owned(), commands: Some(commands), events, heard, thread: Some(thread) })
+        Ok(SoftPhone { name: user.to_owned(), commands: Some(commands), events, heard, came, thread: Some(thread) })
     }
 
     pub fn act(&self, act: Do) {
@@ -126,6 +132,16 @@ impl SoftPhone {
         }
     }
 
+    /// Samples heard until now.
+    pub fn heard_samples(&self) -> usize {
+        self.heard.lock().expect("nobody panics while holding it").len()
+    }
+
+    /// The SIP messages that came, byte for byte, the last first.
+    pub fn came(&self) -> Vec<Vec<u8>> {
+        self.came.lock().expect("nobody panics while holding it").iter().cloned().collect()
+    }
+
     /// Everything heard until now, 8 kHz.
     pub fn heard(&self) -> Vec<i16> {
         self.heard.lock().expect("nobody panics while holding it").clone()
@@ -148,6 +164,7 @@ struct Line {
     sip: UdpSocket,
     voice: Voice,
     events: Sender<(Time, PhoneEvent)>,
+    came: Arc<Mutex<VecDeque<Vec<u8>>>>,
 }
 
 struct Voice {
@@ -183,6 +200,11 @@ impl Line {
                         remote: from,
                         connection: None,
                     };
+                    {
+                        let mut came = self.came.lock().expect("nobody panics while holding it");
+                        came.truncate(CAME_MAX - 1);
+                        came.push_front(buffer[..length].to_vec());
+                    }
                     if let Ok(message) = Message::parse(&buffer[..length]) {
                         self.phone.handle(self.clock.now(), &hop, message);
                     }

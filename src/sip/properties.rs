@@ -8,15 +8,7 @@ use proptest::option;
 use proptest::prelude::*;
 use std::net::IpAddr;
 
-/// What rsip 0.4 cannot read, and so is kept out of the messages it is shown. Everything else must agree.
-///
-/// - hosts that are IPv6 addresses
-/// - methods and transports outside its closed sets
-/// - user parts with a dot, and headers in a URI
-/// - `+sip.instance` and other quoted parameters, quoted display names with a bracket or comma
-/// - digests with SHA-256
-/// - lists of several values in one line
-/// - reason phrases with bytes above ASCII
+/// Messages without what rsip cannot read ([`super::vocabulary::unreadable`] has the list). Everything else must agree.
 mod oracle {
     use super::*;
 

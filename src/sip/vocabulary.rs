@@ -107,7 +107,8 @@ impl TryFrom<&Uri> for ::rsip::Uri {
         match uri {
             Uri::Sip(sip) if sip.headers.is_empty() => Ok(sip_for_rsip(sip)),
             Uri::Sip(_) => Err(no_place(uri, "it has no headers behind a question mark")),
-            Uri::Tel { .. } | Uri::Other(_) => Err(no_place(uri, "it has no URIs but sip and sips")),
+            Uri::Other(other) => other_for_rsip(other).ok_or_else(|| no_place(uri, NEITHER)),
+            Uri::Tel { .. } => Err(no_place(uri, NEITHER)),
         }
     }
 }
@@ -183,8 +184,11 @@ impl TryFrom<&::rsip::Uri> for Uri {
 }
 
 /// Why rsip 0.4 cannot read, from bytes, a message that we write; `None`: it must, and must see in it what we do. The one
-/// list of its limits that tests lean on. (Typed headers it reads only when asked for; those are told apart in the tests
-/// that ask.)
+/// list of its limits that tests lean on.
+///
+/// Of headers it looks at the lines only, until one is asked for (`typed()`). Then it has further limits, in addresses those
+/// of URIs below: several values in one line; in Via a transport outside its closed set; quoted parameters
+/// (`+sip.instance`); display names in quotes with a bracket or comma; digests with SHA-256.
 pub fn unreadable(message: &Message) -> Option<&'static str> {
     match message {
         Message::Request(request) if method_for_rsip(&request.method).is_err() => {
@@ -228,6 +232,39 @@ fn method_for_rsip(method: &Method) -> Result<::rsip::Method, Untranslatable> {
     // rsip reads methods in any case; they are the same only in this one (RFC 3261 §7.1).
     let read = name.parse::<::rsip::Method>().ok().filter(|read| read.to_string() == name);
     read.ok_or_else(|| Untranslatable::Method(name.to_string()))
+}
+
+const NEITHER: &str = "it has no URIs but sip, sips, and others with two slashes";
+
+/// `scheme://` and whatever follows; `None`: there are no slashes.
+fn other_for_rsip(written: &str) -> Option<::rsip::Uri> {
+    let (scheme, rest) = written.split_once("://")?;
+    let (place, params) = rest.split_once(';').map_or((rest, None), |(place, params)| (place, Some(params)));
+    let (auth, place) = place.rsplit_once('@').map_or((None, place), |(auth, place)| (Some(auth), place));
+    let auth = auth.map(|auth| match auth.split_once(':') {
+        Some((user, password)) => Auth { user: user.into(), password: Some(password.into()) },
+        None => Auth { user: auth.into(), password: None },
+    });
+    let with_port = place.rsplit_once(':').and_then(|(host, port)| Some((host, Some(port.parse::<u16>().ok()?))));
+    let (host, port) = with_port.unwrap_or((place, None));
+    let host = match host.parse() {
+        Ok(ip) => ::rsip::Host::IpAddr(IpAddr::V4(ip)),
+        Err(_) => ::rsip::Host::Domain(host.into()),
+    };
+    let scheme = Some(Scheme::Other(scheme.into()));
+    let uri = ::rsip::Uri {
+        scheme: scheme.clone(),
+        auth,
+        host_with_port: HostWithPort { host, port: port.map(Into::into) },
+        params: params.into_iter().flat_map(|params| params.split(';')).map(param_for_rsip).collect(),
+        headers: Vec::new(),
+    };
+    if uri.to_string() == written {
+        return Some(uri);
+    }
+    // Its parts would be written otherwise, such as a port with a zero in front: so it stays in one.
+    let host_with_port = HostWithPort { host: ::rsip::Host::Domain(rest.into()), port: None };
+    Some(::rsip::Uri { scheme, auth: None, host_with_port, params: Vec::new(), headers: Vec::new() })
 }
 
 fn sip_for_rsip(sip: &SipUri) -> ::rsip::Uri {
@@ -345,7 +382,14 @@ mod tests {
     #[test]
     fn what_rsip_has_no_place_for_is_named() {
         for (message, says) in [
-            (request("tel:+46701"), "rsip has no place for the URI tel:+46701: it has no URIs but sip and sips"),
+            (
+                request("tel:+46701"),
+                "rsip has no place for the URI tel:+46701: it has no URIs but sip, sips, and others with two slashes",
+            ),
+            (
+                request("isbn:2983792873"),
+                "rsip has no place for the URI isbn:2983792873: it has no URIs but sip, sips, and others with two slashes",
+            ),
             (
                 request("sip:a@b?Subject=x"),
                 "rsip has no place for the URI sip:a@b?Subject=x: it has no headers behind a question mark",
@@ -375,6 +419,26 @@ mod tests {
         assert_eq!(theirs.call_id_header().unwrap().value(), "a@b");
         assert!(theirs.to_string().ends_with("Content-Length: 0\r\n\r\n"));
         use ::rsip::prelude::UntypedHeader;
+    }
+
+    #[test]
+    fn uris_of_other_schemes_go_both_ways_where_they_have_two_slashes() {
+        for text in [
+            "soap.beep://192.0.2.103:3002",
+            "http://anna:secret@h.example:080/x?y=z;a=b",
+            "x://a;transport=tcp;b",
+            "x://[::1]:5",
+            "x://",
+        ] {
+            let Ok(uri) = text.parse::<Uri>() else { panic!("{text}") };
+            assert_eq!(::rsip::Uri::try_from(&uri).unwrap().to_string(), text);
+            let message = request(text);
+            assert_eq!(there_and_back(&message), Ok(message));
+        }
+        let parts = ::rsip::Uri::try_from(&"soap.beep://a@192.0.2.103:3002;x=1".parse::<Uri>().unwrap()).unwrap();
+        assert_eq!((parts.user(), parts.port().map(|port| *port.value())), (Some("a"), Some(3002)));
+        assert_eq!(parts.host(), &::rsip::Host::IpAddr([192, 0, 2, 103].into()));
+        assert_eq!(parts.params, [Param::Other("x".into(), Some("1".into()))]);
     }
 
     #[test]
@@ -426,6 +490,10 @@ mod tests {
             response.reason = reason_phrase(response.code).to_string();
         }
         message
+    }
+
+    fn has_headers_in_uri(message: &Message) -> bool {
+        matches!(message, Message::Request(Request { uri: Uri::Sip(sip), .. }) if !sip.headers.is_empty())
     }
 
     /// What rsip lets be built, whether it is sound or not.
@@ -502,7 +570,8 @@ mod tests {
             prop_assert_eq!(Message::parse(&ours.to_bytes()).map_err(|bad| bad.to_string()), Ok(ours.clone()));
             match ::rsip::SipMessage::try_from(&ours) {
                 Ok(again) => prop_assert_eq!(Message::try_from(&again), Ok(ours)),
-                Err(why @ Untranslatable::Uri { .. }) => prop_assert!(unreadable(&ours).is_some(), "{}", why),
+                // A host with a question mark in it, as we read what rsip writes.
+                Err(Untranslatable::Uri { .. }) if has_headers_in_uri(&ours) => {}
                 Err(why) => return Err(TestCaseError::fail(why.to_string())),
             }
         }
@@ -511,8 +580,12 @@ mod tests {
         fn what_goes_over_comes_back_the_same(message in message()) {
             match there_and_back(&message) {
                 Ok(back) => prop_assert_eq!(back, message),
-                Err(why @ (Untranslatable::Method(_) | Untranslatable::Uri { .. })) => {
-                    prop_assert!(unreadable(&message).is_some(), "{}", why);
+                Err(why @ Untranslatable::Method(_)) => prop_assert!(unreadable(&message).is_some(), "{}", why),
+                Err(why @ Untranslatable::Uri { .. }) => {
+                    let Message::Request(request) = &message else { panic!("{why}") };
+                    let has_slashes = request.uri.to_string().contains("://");
+                    let is_other = !matches!(request.uri, Uri::Sip(_)) && !has_slashes;
+                    prop_assert!(is_other || has_headers_in_uri(&message), "{}", why);
                 }
                 Err(why) => return Err(TestCaseError::fail(why.to_string())),
             }

@@ -1,13 +1,13 @@
 //! Somebody who sends requests written by hand and reads what comes back.
 
 use crate::house::PATIENCE;
+use crate::oracle::{Stream, rsip_agrees};
 use crate::person::connect;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use vaxel::sip::digest::{self, Challenge, Login};
-use vaxel::sip::stream::{Frame, Framer};
 use vaxel::sip::{BadMessage, Message, Method, Request, Response, Transport};
 
 pub struct Asker {
@@ -18,7 +18,7 @@ pub struct Asker {
 
 enum Wire {
     Udp(UdpSocket, SocketAddr),
-    Tcp(TcpStream, Box<Framer>),
+    Tcp(TcpStream, Box<Stream>),
 }
 
 /// What a request is to differ in from the plain one.
@@ -83,6 +83,7 @@ impl Asker {
         socket.set_read_timeout(Some(limit)).expect("a time-out can be set");
         let mut buffer = vec![0; 1 << 16];
         let length = socket.recv(&mut buffer).ok()?;
+        rsip_agrees(&buffer[..length]);
         Some(buffer[..length].to_vec())
     }
 
@@ -92,12 +93,10 @@ impl Asker {
         let mut buffer = [0; 1 << 16];
         loop {
             let left = end.saturating_duration_since(Instant::now());
-            if let Wire::Tcp(_, framer) = &mut self.wire {
-                match framer.next() {
-                    Some(Frame::Message(message)) => return Some(message),
-                    Some(Frame::Bad(bad)) => return Some(as_it_is(&bad, &bad.to_string())),
-                    Some(Frame::Ping) | None => {}
-                }
+            if let Wire::Tcp(_, stream) = &mut self.wire
+                && let Some(read) = stream.next()
+            {
+                return Some(read.unwrap_or_else(|bad| as_it_is(&bad, &bad.to_string())));
             }
             if left.is_zero() {
                 return None;
@@ -114,11 +113,12 @@ impl Asker {
             };
             match (read, &mut self.wire) {
                 (Ok(length), Wire::Udp(..)) => {
+                    rsip_agrees(&buffer[..length]);
                     let said = String::from_utf8_lossy(&buffer[..length]);
                     return Some(Message::parse(&buffer[..length]).unwrap_or_else(|bad| as_it_is(&bad, &said)));
                 }
                 (Ok(0), Wire::Tcp(..)) => return None,
-                (Ok(length), Wire::Tcp(_, framer)) => framer.push(&buffer[..length]),
+                (Ok(length), Wire::Tcp(_, stream)) => stream.push(&buffer[..length]),
                 (Err(error), _) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => return None,
                 (Err(error), _) if error.kind() == ErrorKind::ConnectionReset => return None,
                 (Err(error), _) => panic!("the wire broke: {error}"),

@@ -9,6 +9,7 @@ mod house;
 mod log;
 mod mutation;
 mod nat;
+mod oracle;
 mod person;
 mod program;
 mod ringing;
@@ -17,7 +18,8 @@ mod trust;
 
 use asker::{Ask, Asker};
 use house::{Folder, House, PATIENCE, carrier, settings};
-use person::{Person, connect, rsip_agrees, until};
+use oracle::rsip_agrees;
+use person::{Person, connect, until};
 use program::Program;
 use rustix::process::Signal;
 use std::io::{ErrorKind, Read as _, Write as _};
@@ -58,10 +60,7 @@ fn exchange(transport: Transport, home: IpAddr, server: SocketAddr, bytes: &[u8]
         let length = read(&mut buffer);
         let answer = String::from_utf8_lossy(&buffer[..length]).into_owned();
         if !answer.starts_with("SIP/2.0 1") {
-            // The answer to what is broken has its broken headers.
-            if let Ok(read) = vaxel::sip::Message::parse(&buffer[..length]) {
-                rsip_agrees(&read);
-            }
+            rsip_agrees(&buffer[..length]);
             return answer;
         }
     }

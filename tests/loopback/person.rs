@@ -1,14 +1,13 @@
 //! A simulated phone on real sockets.
 
 use crate::house::PATIENCE;
+use crate::oracle::{Stream, rsip_agrees};
 use socket2::{Domain, Socket, Type};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 use vaxel::edge::Clock;
 use vaxel::sim::phone::{Phone, PhoneEvent, PhoneSettings};
-use vaxel::sip::stream::{Frame, Framer};
-use vaxel::sip::vocabulary::unreadable;
 use vaxel::sip::{Hop, Message, Transport};
 
 pub struct Person {
@@ -26,7 +25,7 @@ pub struct Person {
 
 enum Wire {
     Udp(UdpSocket),
-    Tcp(TcpStream, Box<Framer>),
+    Tcp(TcpStream, Box<Stream>),
 }
 
 impl Person {
@@ -90,17 +89,17 @@ impl Person {
         let mut messages = Vec::new();
         match &mut self.wire {
             Wire::Udp(_) if bytes.is_empty() => {}
-            Wire::Udp(_) => messages.push(Message::parse(bytes).expect("we are sent good SIP")),
-            Wire::Tcp(_, framer) => {
-                framer.push(bytes);
-                while let Some(frame) = framer.next() {
-                    let Frame::Message(message) = frame else { panic!("we are sent good SIP, not {frame:?}") };
-                    messages.push(message);
-                }
+            Wire::Udp(_) => {
+                self.agreed += usize::from(rsip_agrees(bytes));
+                messages.push(Message::parse(bytes).expect("we are sent good SIP"));
+            }
+            Wire::Tcp(_, stream) => {
+                stream.push(bytes);
+                messages.extend(std::iter::from_fn(|| stream.next()).map(|read| read.expect("we are sent good SIP")));
+                self.agreed = stream.agreed;
             }
         }
         for message in messages {
-            self.agreed += usize::from(rsip_agrees(&message));
             self.phone.handle(now, &self.hop, message);
         }
         if self.phone.poll_timeout().is_some_and(|due| due <= now) {
@@ -145,23 +144,4 @@ pub fn connect(home: IpAddr, server: SocketAddr) -> TcpStream {
     socket.bind(&SocketAddr::new(home, 0).into()).expect("an address of this machine");
     socket.connect(&server.into()).expect("the service listens");
     socket.into()
-}
-
-/// Another reader than ours must see the same in what vaxel sends, except in what it is known not to read (there is one
-/// list of that: [`unreadable`]). Returns whether it was asked.
-pub fn rsip_agrees(message: &Message) -> bool {
-    // What was read is written as it was: properties of the SIP room.
-    let bytes = message.to_bytes();
-    if unreadable(message).is_some() {
-        return false;
-    }
-    let text = || String::from_utf8_lossy(&bytes).into_owned();
-    let theirs = rsip::SipMessage::try_from(&bytes[..]).unwrap_or_else(|why| panic!("rsip: {why}\n{}", text()));
-    let mut read = Message::try_from(&theirs).unwrap_or_else(|why| panic!("{why}\n{}", text()));
-    // rsip keeps no phrase of codes that it names.
-    if let (Message::Response(read), Message::Response(message)) = (&mut read, message) {
-        read.reason.clone_from(&message.reason);
-    }
-    assert_eq!(read, *message);
-    true
 }

@@ -1,6 +1,7 @@
 //! What is heard while it rings.
 
 use crate::house::{Folder, House, PATIENCE};
+use crate::oracle::rsip_agrees;
 use std::time::{Duration, Instant};
 use vaxel::audio::measure;
 use vaxel::edge::Clock;
@@ -54,4 +55,8 @@ fn who_is_transferred_hears_ringing_and_then_the_agent() {
     let talk = &heard[heard.len() - 8000..];
     assert!(measure::level(talk, 425.0, 8000) < -50.0, "it rings no more");
     assert!(measure::longest_tone_millis(&heard, 425.0, -30.0, 8000) < 1200, "one second of five");
+    // The answers to INVITE and REGISTER, the INVITE and the ACK at least.
+    for (phone, least) in [(&anna, 4), (&caller, 2)] {
+        assert!(phone.came().iter().filter(|bytes| rsip_agrees(bytes)).count() >= least);
+    }
 }
