@@ -14,6 +14,7 @@ mod websocket;
 pub use guard::Guard;
 pub use stream::StreamLimits;
 pub use tls::{Clients, OwnFiles, Tls, TlsSettings, self_signed};
+pub use websocket::Frames;
 
 use super::door::Door;
 use super::metrics::Traffic;

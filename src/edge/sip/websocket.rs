@@ -8,6 +8,7 @@ use super::stream::{End, LINGER, Streams};
 use crate::edge::metrics::SipFault;
 use crate::sip::{Hop, MAX_MESSAGE, Message as SipMessage};
 use crate::time::Duration;
+pub use frames::Frames;
 use frames::{Watch, Watched};
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};

@@ -89,8 +89,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
 /// Longest head of a frame.
 const HEAD_MAX: usize = 14;
 
+/// Where in its frames a stream of bytes is. Nothing of it grows with what comes.
 #[derive(Debug, Default)]
-struct Frames {
+pub struct Frames {
     head: [u8; HEAD_MAX],
     /// Bytes of `head` that came.
     have: usize,
@@ -101,7 +102,8 @@ struct Frames {
 }
 
 impl Frames {
-    fn push(&mut self, mut bytes: &[u8]) {
+    /// Takes what came next, however it is cut.
+    pub fn push(&mut self, mut bytes: &[u8]) {
         while let [first, rest @ ..] = bytes {
             if self.left > 0 {
                 let passed = self.left.min(bytes.len() as u64);
@@ -119,7 +121,8 @@ impl Frames {
         }
     }
 
-    fn is_half(&self) -> bool {
+    /// A frame or a message has begun that is not complete.
+    pub fn is_half(&self) -> bool {
         self.have > 0 || self.left > 0 || self.fragments
     }
 
