@@ -56,6 +56,15 @@ impl Framer {
         self.waiting.is_none() && self.buffer[self.start..].iter().all(|b| matches!(b, b'\r' | b'\n'))
     }
 
+    /// The peer takes too long: what is wrong with the message whose body does not come, if there is one. It was the last.
+    pub fn cut_short(&mut self) -> Option<BadMessage> {
+        let (head, ..) = self.waiting.take()?;
+        match self.give_up_on(head, Fault::ShortBody) {
+            Frame::Bad(bad) => Some(bad),
+            Frame::Message(_) | Frame::Ping => None,
+        }
+    }
+
     /// The next complete message or keep-alive; `None`: more bytes are needed, or the framer is broken.
     #[allow(clippy::should_implement_trait, reason = "after None more may come, which no iterator should do")]
     pub fn next(&mut self) -> Option<Frame> {
@@ -208,6 +217,20 @@ mod tests {
         framer.push(format!("{bad}{}", options("ok", "l: 2\r\n")).as_bytes());
         assert_eq!(kinds(&frames(&mut framer)), "!Bad Max-Forwards header: expected a number from 0 to 255![ok]");
         assert!(!framer.is_broken());
+    }
+
+    #[test]
+    fn a_body_that_does_not_come_is_told_once_and_nothing_is_read_behind_it() {
+        let mut framer = Framer::new();
+        framer.push(options("ab", "l: 5\r\n").as_bytes());
+        assert_eq!(framer.next(), None);
+        assert_eq!(framer.cut_short().unwrap().to_string(), "Body is shorter than Content-Length");
+        framer.push(options("", "l: 0\r\n").as_bytes());
+        assert!(framer.is_broken() && framer.cut_short().is_none() && framer.next().is_none());
+        // Half a head is nothing that could be answered.
+        let mut framer = Framer::new();
+        framer.push(b"OPTIONS sip:a@h SIP/2.0\r\n");
+        assert!(framer.next().is_none() && framer.cut_short().is_none());
     }
 
     #[test]

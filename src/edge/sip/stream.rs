@@ -383,7 +383,7 @@ impl Streams {
             end = self.read(&mut read, hop) => end,
             end = self.write(&mut write, writes) => end,
         };
-        if end == End::Fault(SipFault::BadFraming) {
+        if matches!(end, End::Fault(SipFault::BadFraming | SipFault::SlowSender)) {
             // Bytes that were not read when a connection is closed would make the peer's system drop our answer.
             let discard = async { while read.read(&mut [0; 1024]).await.is_ok_and(|length| length > 0) {} };
             tokio::select! {
@@ -406,7 +406,14 @@ impl Streams {
         loop {
             match timeout_at(deadline, fill(read, &mut framer)).await {
                 Err(_) if idle => return End::Closed,
-                Err(_) => return End::Fault(SipFault::SlowSender),
+                Err(_) => {
+                    if let Some(bad) = framer.cut_short()
+                        && let Some(end) = self.pass(hop, self.outside.receive(hop, 0, Err(bad))).await
+                    {
+                        return end;
+                    }
+                    return End::Fault(SipFault::SlowSender);
+                }
                 Ok(Ok(0)) if framer.is_idle() => return End::Closed,
                 // A peer that ends TLS without a goodbye, and nothing is missing.
                 Ok(Err(error)) if framer.is_idle() && error.kind() == io::ErrorKind::UnexpectedEof => {

@@ -130,6 +130,23 @@ fn a_slow_sender_is_cut_and_a_silent_one_too() {
 }
 
 #[test]
+fn whose_body_does_not_come_is_told_before_the_connection_is_closed() {
+    let limits = StreamLimits { message: Duration::from_millis(200), ..StreamLimits::default() };
+    let Bench { sip, entrance, metrics, _runtime, .. } =
+        bench_of_strangers(Transport::Tcp, limits, TlsSettings::default());
+    let mut peer = Peer::connect(("127.0.0.1", sip.bound()[0].1.port())).unwrap();
+    let half = String::from_utf8(OPTIONS.to_vec())
+        .unwrap()
+        .replace("Content-Length: 0\r\n\r\n", "Content-Length: 9\r\n\r\nhalf");
+    peer.write_all(half.as_bytes()).unwrap();
+    let mut answer = String::new();
+    peer.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("SIP/2.0 400 "), "{answer}");
+    metrics.wait_for(r#"vaxel_sip_errors_total{reason="slow_sender"} 1"#);
+    assert!(entrance.quiet());
+}
+
+#[test]
 fn a_connection_at_rest_lives_until_its_idle_time_is_over() {
     let limits =
         StreamLimits { message: Duration::from_millis(300), idle: Duration::from_secs(2), ..StreamLimits::default() };
