@@ -6,7 +6,7 @@ use super::{Engine, Output};
 use crate::ids::{AgentId, CallId, LegId};
 use crate::record::{Caller, What};
 use crate::sip::auth::Verdict;
-use crate::sip::{self, Headers, Hop, InviteId, Message, Method, Request, Response, TransactionId};
+use crate::sip::{self, Headers, Hop, InviteId, Message, Method, Request, Response, TransactionId, Uri};
 use crate::time::Time;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -197,7 +197,12 @@ impl Engine {
 
     fn on_register(&mut self, now: Time, id: TransactionId, agent: AgentId, request: &Request, hop: &Hop) {
         let name = self.agents.seat(agent).name.clone();
-        let user = request.headers.to().ok().and_then(|to| to.uri.user().map(str::to_owned));
+        let to = request.headers.to().ok().map(|to| to.uri);
+        let Some(Uri::Sip(place)) = to else {
+            // RFC 3261 §10.2.
+            return self.endpoint.respond(now, id, Response::to(request, 400, "To Is No SIP URI"));
+        };
+        let user = place.user;
         if user.as_deref() != Some(&*name) || !self.is_self(agent, request) {
             // An account registers itself and nobody else (RFC 3261 §10.3 step 4).
             return self.endpoint.respond(now, id, Response::to(request, 403, None));
