@@ -1,9 +1,11 @@
 //! Strangers by the thousand, and a phone and a talk that must not notice. `FLOOD_SECONDS=10 cargo test --release --test
-//! loopback flood -- --nocapture` is the whole of it; without the variable it is two seconds.
+//! loopback flood -- --nocapture` is the whole of it, on a machine that has nothing else to do, and then every bound holds;
+//! without the variable it is two seconds, whatever runs beside it, and the bounds are wide.
 
 use crate::HERE;
 use crate::asker::{Ask, Asker, fresh, read};
 use crate::house::{PATIENCE, metrics};
+use crate::oracle::rsip_agrees;
 use crate::program::Program;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::process::Stdio;
@@ -66,18 +68,36 @@ fn asks(phone: &mut Asker, limit: Duration) -> Vec<f64> {
     let end = Instant::now() + limit;
     let mut times = Vec::new();
     while Instant::now() < end {
-        let text = phone.write(&Ask::new("OPTIONS", "sip:vaxel", "dora"));
-        let id = read(&text).headers.call_id().expect("we wrote one").to_owned();
-        let began = Instant::now();
-        // What the system's buffer has no room for is lost; a phone asks again (Timer E).
-        while !is_answered(phone, &text, &id) {
-            assert!(began.elapsed() < PATIENCE, "the phone is not answered");
-        }
-        times.push(began.elapsed().as_secs_f64() * 1e3);
+        times.push(asks_once(phone));
         std::thread::sleep(Duration::from_millis(10));
     }
     times.sort_by(f64::total_cmp);
     times
+}
+
+fn asks_once(phone: &mut Asker) -> f64 {
+    let text = phone.write(&Ask::new("OPTIONS", "sip:vaxel", "dora"));
+    let id = read(&text).headers.call_id().expect("we wrote one").to_owned();
+    let began = Instant::now();
+    // What the system's buffer has no room for is lost; a phone asks again (Timer E).
+    while !is_answered(phone, &text, &id) {
+        assert!(began.elapsed() < PATIENCE, "the phone is not answered");
+    }
+    began.elapsed().as_secs_f64() * 1e3
+}
+
+/// The longest time, in milliseconds, in which nothing was heard, until told to stop.
+fn silence(phone: &SoftPhone, stop: &AtomicBool) -> f64 {
+    let (mut heard, mut since, mut longest) = (phone.heard_samples(), Instant::now(), Duration::ZERO);
+    while !stop.load(Ordering::Relaxed) {
+        let now = phone.heard_samples();
+        longest = longest.max(since.elapsed());
+        if now != heard {
+            (heard, since) = (now, Instant::now());
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    longest.as_secs_f64() * 1e3
 }
 
 fn is_answered(phone: &mut Asker, text: &str, id: &str) -> bool {
@@ -93,7 +113,8 @@ fn shown(times: &[f64]) -> String {
 
 #[test]
 fn a_flood_of_strangers_is_noticed_by_no_phone_and_no_talk() {
-    let seconds = std::env::var("FLOOD_SECONDS").ok().and_then(|s| s.parse().ok()).unwrap_or(2);
+    let wanted: Option<u64> = std::env::var("FLOOD_SECONDS").ok().and_then(|s| s.parse().ok());
+    let (seconds, is_whole) = (wanted.unwrap_or(2), wanted.is_some());
     let program = Program::start_with(Stdio::inherit(), "error", MORE);
     let clock = Clock::start();
     let phone = |user: &str, password: &str, tone, seed| {
@@ -121,13 +142,24 @@ fn a_flood_of_strangers_is_noticed_by_no_phone_and_no_talk() {
     let heard_before = bjorn.heard().len();
     let talk = Instant::now();
     let stop = AtomicBool::new(false);
-    let (during, sent) = std::thread::scope(|scope| {
+    let (during, sent, flooded, silence, first) = std::thread::scope(|scope| {
+        let began = Instant::now();
         let flooding = scope.spawn(|| flood(program.sip, &stop));
-        let times = asks(&mut dora, Duration::from_secs(seconds));
-        stop.store(true, Ordering::Relaxed);
-        (times, flooding.join().expect("it stops"))
+        let asking = scope.spawn(|| {
+            let times = asks(&mut dora, Duration::from_secs(seconds));
+            stop.store(true, Ordering::Relaxed);
+            (times, asks_once(&mut dora))
+        });
+        let silence = silence(&bjorn, &stop);
+        let sent = flooding.join().expect("it stops");
+        let flooded = began.elapsed().as_secs_f64();
+        let (times, first) = asking.join().expect("it is answered");
+        (times, sent, flooded, silence, first)
     });
-    println!("flooded {} by {sent} INVITEs in {seconds} s", shown(&during));
+    println!("flooded {} by {sent} INVITEs in {flooded:.2} s", shown(&during));
+    println!(
+        "talk    nothing was heard for {silence:.0} ms at most; the first answer after the flood took {first:.1} ms"
+    );
     let after = asks(&mut dora, Duration::from_secs(1));
     println!("after   {}", shown(&after));
     let talked = talk.elapsed();
@@ -142,10 +174,18 @@ fn a_flood_of_strangers_is_noticed_by_no_phone_and_no_talk() {
     let errors: Vec<_> = scraped.iter().filter(|(name, n)| name.starts_with("vaxel_sip_errors") && **n > 0.0).collect();
     println!("engine  {} transactions, {errors:?}", scraped["vaxel_sip_transactions"]);
 
-    // The goal is 50 ms, in a release build on a machine that has nothing else to do; here others run beside it, unoptimised, so
-    // the figures above are for reading, and this is what must hold everywhere.
-    assert!(sent >= PER_SECOND * seconds as usize / 2, "{sent}: it was no flood");
+    for phone in [&bjorn, &carla] {
+        assert!(phone.came().iter().filter(|bytes| rsip_agrees(bytes)).count() >= 4);
+    }
     let at = |times: &[f64], part: f64| times[((times.len() - 1) as f64 * part) as usize];
+    if is_whole {
+        assert!(sent as f64 >= 0.98 * PER_SECOND as f64 * flooded, "{sent} in {flooded} s: not all of the flood");
+        assert!(at(&during, 0.999) < 50.0, "the phone waits: {}", shown(&during));
+        assert!(silence < 100.0, "the talk has a gap of {silence} ms");
+        assert!(first < 1000.0, "{first} ms until all is well");
+    }
+    // What must hold beside whatever else runs, unoptimised.
+    assert!(sent >= PER_SECOND * seconds as usize / 2, "{sent}: it was no flood");
     assert!(at(&during, 0.5) < 500.0 && at(&after, 0.5) < 50.0);
     assert!(percent > 95.0 && u128::from(longest) * 2 > talked.as_millis(), "the talk has gaps");
     // Each of the phone's own is remembered for half a minute (Timer J).

@@ -1,13 +1,14 @@
 //! Damaged messages by the thousand, from a fixed seed. `MUTATIONS=1000000 cargo test --release --test loopback mutation --
-//! --nocapture` is the whole of it; without the variable it is a fiftieth. Over UDP, TCP and WebSocket;
-//! each connection has to end.
+//! --nocapture` is the whole of it, on a machine that has nothing else to do, and then no answer may be late; without the variable it
+//! is a fiftieth. Over UDP, TCP and WebSocket, and by each of them somebody asks meanwhile; each connection has to end.
 
 #[path = "../fuzz/mutator.rs"]
 mod mutator;
 
 use crate::HERE;
-use crate::asker::{Ask, Asker};
-use crate::house::{carrier, metrics};
+use crate::asker::{Ask, Asker, read};
+use crate::house::{PATIENCE, carrier, metrics};
+use crate::oracle::rsip_agrees;
 use crate::person::connect;
 use crate::program::Program;
 use mutator::{Random, mutate};
@@ -17,6 +18,7 @@ use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpStream, UdpSocket};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 use vaxel::sip::Transport::{Tcp, Udp};
+use vaxel::sip::{Message, Response};
 
 /// Strangers are not to be dropped unread here.
 const MORE: &str = "\n[limits]\nstrangers = 100000\nstrangers_burst = 1000000\nstrangers_total = 1000000\n[[trunks]]\nname = \"careless\"\nfrom = [\"127.0.0.78\"]\n";
@@ -71,30 +73,95 @@ fn seeds(asker: &Asker) -> Vec<Vec<u8>> {
     seeds.into_iter().map(String::into_bytes).collect()
 }
 
-/// As a browser would write it, under a mask that changes nothing.
-fn frame(kind: u8, payload: &[u8]) -> Vec<u8> {
+/// As a browser would write it.
+fn frame(random: &mut Random, kind: u8, payload: &[u8]) -> Vec<u8> {
     let length = match payload.len() {
         short @ 0..126 => vec![0x80 | short as u8],
         long => [&[0x80 | 126][..], &u16::try_from(long).expect("shorter than a datagram").to_be_bytes()].concat(),
     };
-    [&[0x80 | kind][..], &length, &[0; 4], payload].concat()
+    let mask = (random.next() as u32).to_be_bytes();
+    let masked: Vec<u8> = payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask).collect();
+    [&[0x80 | kind][..], &length, &mask, &masked].concat()
+}
+
+const UPGRADE: &[u8] =
+    b"GET /sip HTTP/1.1\r\nHost: vaxel\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: sip\r\n\r\n";
+
+/// Somebody who asks rightly over WebSocket.
+struct Web {
+    stream: TcpStream,
+    came: Vec<u8>,
+}
+
+impl Web {
+    fn open(from: IpAddr, to: SocketAddr) -> Web {
+        let mut stream = connect(from, to);
+        stream.set_read_timeout(Some(PATIENCE)).expect("a time-out can be set");
+        stream.write_all(UPGRADE).expect("it is taken");
+        let mut web = Web { stream, came: Vec::new() };
+        let end = loop {
+            match web.came.windows(4).position(|four| four == b"\r\n\r\n") {
+                Some(end) => break end + 4,
+                None => web.read(),
+            }
+        };
+        assert!(web.came.starts_with(b"HTTP/1.1 101 "), "{}", String::from_utf8_lossy(&web.came));
+        web.came.drain(..end);
+        web
+    }
+
+    fn read(&mut self) {
+        let mut buffer = [0; 4096];
+        let length = self.stream.read(&mut buffer).expect("an answer comes");
+        assert!(length > 0, "the connection is lost");
+        self.came.extend_from_slice(&buffer[..length]);
+    }
+
+    /// The final answer.
+    fn ask(&mut self, random: &mut Random, text: &str) -> Response {
+        self.stream.write_all(&frame(random, 1, text.as_bytes())).expect("it is taken");
+        let id = read(text).headers.call_id().expect("we wrote one").to_owned();
+        loop {
+            match Message::parse(&self.next()) {
+                Ok(Message::Response(answer)) if answer.headers.get("Call-ID") == Some(&*id) => return answer,
+                _ => {}
+            }
+        }
+    }
+
+    /// The payload of the next frame; none of the server's is longer than two bytes can say.
+    fn next(&mut self) -> Vec<u8> {
+        loop {
+            let (head, length) = match self.came[..] {
+                [_, 126, high, low, ..] => (4, usize::from(u16::from_be_bytes([high, low]))),
+                [_, short @ 0..126, ..] => (2, usize::from(short)),
+                _ => (2, usize::MAX - 2),
+            };
+            if self.came.len() >= head + length {
+                let frame: Vec<u8> = self.came.drain(..head + length).collect();
+                rsip_agrees(&frame[head..]);
+                return frame[head..].to_vec();
+            }
+            self.read();
+        }
+    }
 }
 
 /// Five messages over one connection: damaged within their frames, or with their frames, or before the upgrade.
 fn over_websocket(random: &mut Random, from: IpAddr, to: SocketAddr, seeds: &[Vec<u8>], few: &[Vec<u8>]) -> TcpStream {
-    let head = b"GET /sip HTTP/1.1\r\nHost: vaxel\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: sip\r\n\r\n";
     let manner = random.below(5);
-    let mut bytes = if manner == 0 { mutate(random, &[head.to_vec()]) } else { head.to_vec() };
+    let mut bytes = if manner == 0 { mutate(random, &[UPGRADE.to_vec()]) } else { UPGRADE.to_vec() };
     for message in few {
         let kind = 1 + random.below(2) as u8;
         bytes.extend(match manner {
             1 => {
                 let kind = random.below(16) as u8;
-                let sound = frame(kind, &seeds[random.below(seeds.len())][..]);
+                let seed = random.below(seeds.len());
+                let sound = frame(random, kind, &seeds[seed]);
                 mutate(random, &[sound])
             }
-            _ => frame(kind, message),
+            _ => frame(random, kind, message),
         });
     }
     let mut stream = connect(from, to);
@@ -124,9 +191,12 @@ fn kilobytes(program: &Program) -> u64 {
 
 #[test]
 fn damaged_messages_harm_nobody_and_leave_nothing() {
-    let wanted = std::env::var("MUTATIONS").ok().and_then(|n| n.parse().ok()).unwrap_or(20_000);
+    let whole: Option<usize> = std::env::var("MUTATIONS").ok().and_then(|n| n.parse().ok());
+    let wanted = whole.unwrap_or(20_000);
     let mut program = Program::start_with(Stdio::inherit(), "error", MORE);
     let mut control = Asker::new(Udp, carrier(true), program.sip);
+    let mut by_stream = Asker::new(Tcp, carrier(true), program.tcp);
+    let mut by_web = Web::open(carrier(true), program.ws);
     let seeds = seeds(&control);
     let mut random = Random(4475);
     let stranger = UdpSocket::bind((STRANGER, 0)).expect("a port");
@@ -170,6 +240,15 @@ fn damaged_messages_harm_nobody_and_leave_nothing() {
         let asked = Instant::now();
         assert_eq!(control.ask(&text).code, 200);
         times.push(asked.elapsed().as_secs_f64() * 1e3);
+        let text = by_stream.write(&Ask::new("OPTIONS", "sip:vaxel", "caller"));
+        let asked = Instant::now();
+        assert_eq!(by_stream.ask(&text).code, 200);
+        times.push(asked.elapsed().as_secs_f64() * 1e3);
+        let text = text.replace("SIP/2.0/TCP", "SIP/2.0/WS").replace("branch=z9hG4bK", "branch=z9hG4bKweb");
+        let text = text.replace("Call-ID: ", "Call-ID: web");
+        let asked = Instant::now();
+        assert_eq!(by_web.ask(&mut random, &text).code, 200);
+        times.push(asked.elapsed().as_secs_f64() * 1e3);
         assert_eq!(program.process.try_wait().expect("it can be asked"), None, "it lives");
         // Buffers, tables and threads have their size by then.
         if before == 0 && sent >= wanted.min(2000) {
@@ -192,11 +271,18 @@ fn damaged_messages_harm_nobody_and_leave_nothing() {
         grown as f64 / 1024.0,
         before as f64 / 1024.0
     );
-    let scraped = metrics(program.http);
+    drop((by_stream, by_web));
+    let mut scraped = metrics(program.http);
+    let closing = Instant::now();
+    while scraped["vaxel_sip_connections"] > 0.0 && closing.elapsed() < PATIENCE {
+        std::thread::sleep(Duration::from_millis(20));
+        scraped = metrics(program.http);
+    }
     let errors: Vec<_> = scraped.iter().filter(|(name, n)| name.starts_with("vaxel_sip_errors") && **n > 0.0).collect();
     println!("{errors:?}");
     assert!(scraped[r#"vaxel_sip_errors_total{reason="malformed"}"#] > 0.1 * sent as f64, "they arrived");
     assert!(at(0.95) < 100.0);
+    assert!(whole.is_none() || at(1.0) < 100.0, "somebody waited for {} ms", at(1.0));
     assert!(grown < 30 * 1024, "{grown} kB more than before");
     assert!(ended > wanted / 100 && scraped["vaxel_sip_connections"] == 0.0, "{ended} ended");
     // The connections are gone, and who is right is served.
