@@ -1,5 +1,6 @@
 //! Messages as operators look at them: without secrets, followed call by call, packed for a capture server.
 
+use super::headers::NameAddr;
 use super::{Hop, Message, Method, Transport};
 use crate::ids::CallId;
 use crate::time::Time;
@@ -51,12 +52,26 @@ impl Captured {
 /// One call among many: takes the messages of all its dialogs, and says when it is over.
 #[derive(Debug, Default)]
 pub struct Follow {
-    /// A number, a name or a Call-ID that the first INVITE must have; `None`: the next call, whichever it is.
+    /// A number (however it is written), a name or a Call-ID that the first INVITE must have; `None`: the next call, whichever it is.
     who: Option<String>,
     call: Option<CallId>,
     dialogs: BTreeSet<String>,
     /// The INVITE was refused before it became a call.
     is_refused: bool,
+}
+
+/// Digits in which two ways to write a number must agree at their end: without prefixes the shortest numbers have so many.
+const TELLING: usize = 7;
+
+/// The same name, or the same number however the two are written: `+46 8 123456`, `0046-8-123456` and `08123456` are one.
+fn is_same(one: &str, other: &str) -> bool {
+    let digits = |written: &str| {
+        let is_number = written.chars().all(|c| c.is_ascii_digit() || "+-.() ".contains(c));
+        let digits: String = written.chars().filter(char::is_ascii_digit).collect();
+        is_number.then(|| digits.trim_start_matches('0').to_owned()).filter(|digits| digits.len() >= TELLING)
+    };
+    let ends = |one: &str, other: &str| one.ends_with(other) || other.ends_with(one);
+    one == other || digits(one).zip(digits(other)).is_some_and(|(one, other)| ends(&one, &other))
 }
 
 /// Call-IDs of one call: its legs, also those that rang in vain. More are not followed.
@@ -102,9 +117,10 @@ impl Follow {
             return false;
         }
         let Some(who) = &self.who else { return true };
-        let users = [request.headers.from_().ok(), to.ok()].into_iter().flatten().map(|name| name.uri);
-        let mut users = users.chain([request.uri.clone()]);
-        users.any(|uri| uri.user() == Some(who)) || request.headers.call_id() == Ok(who)
+        let asserted = request.headers.items("P-Asserted-Identity").filter_map(|item| NameAddr::parse(item).ok());
+        let names = [request.headers.from_().ok(), to.ok()].into_iter().flatten().chain(asserted);
+        let mut uris = names.map(|name| name.uri).chain([request.uri.clone()]);
+        uris.any(|uri| uri.user().is_some_and(|user| is_same(user, who))) || request.headers.call_id() == Ok(who)
     }
 
     /// Whether it is known which call is followed.
@@ -244,6 +260,24 @@ mod tests {
         let within = Message::parse(within.as_bytes()).unwrap();
         let within = Captured::new(Time::EPOCH, hop("127.0.0.1:9"), true, None, within);
         assert!(!Follow::new(None).takes(&within), "a call that runs already");
+    }
+
+    #[test]
+    fn a_number_is_found_however_the_carrier_writes_it() {
+        let found = |who: &str, to: &str, more: &str| {
+            let start = format!("INVITE sip:{to}@127.0.0.1 SIP/2.0");
+            Follow::new(Some(who.into())).takes(&captured(true, None, &start, "a", more))
+        };
+        for to in ["+468123456", "0046-8-123456", "08123456", "468123456", "8123456"] {
+            assert!(found("+468123456", to, "") && found("08-12 34 56", to, ""), "{to}");
+        }
+        for to in ["+468123457", "123456", "23456", "anna468123456", "46"] {
+            assert!(!found("+468123456", to, ""), "{to}");
+        }
+        assert!(
+            found("08123456", "100", "P-Asserted-Identity: <tel:+468123456>\r\n"),
+            "who calls by the carrier's word"
+        );
     }
 
     /// The chunks of a HEP 3 packet, read apart from how they were written.

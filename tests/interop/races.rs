@@ -4,14 +4,11 @@ use crate::script::{Offer, Script};
 use crate::server::{Folder, Server, wait_for};
 use crate::sipp::{Play, Sipp};
 use crate::sound::{Ear, Sound};
-use crate::{ANNA, BJORN, CALLER, SOON, agent, list};
-use std::net::{IpAddr, Ipv4Addr};
+use crate::{ANNA, BJORN, CALLER, DESK, SOON, agent, list};
 use std::time::Duration;
 use vaxel::media::Codec;
 
 const END: Duration = Duration::from_secs(30);
-/// Where agents call from; from the trunk's address they would be taken for callers.
-const DESK: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
 const SENT_2XX: &str = "vaxel_sip_messages_total{direction=\"sent\",kind=\"2xx\"}";
 
 /// Bjorn has a phone at a desk of its own, and is ready; scripts play it.

@@ -4,13 +4,10 @@ use crate::script::Script;
 use crate::server::{Folder, Server};
 use crate::sipp::{Play, Sipp};
 use crate::sound::{Ear, Sound, tone_millis};
-use crate::{ANNA, BJORN, CALLER, SOON, agent, list, outcomes};
-use std::net::{IpAddr, Ipv4Addr};
+use crate::{ANNA, BJORN, CALLER, DESK, SOON, agent, list, outcomes};
 use std::time::Duration;
 
 const END: Duration = Duration::from_secs(30);
-/// Where agents call from; from the trunk's address they would be taken for callers.
-const DESK: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
 /// No phone that refuses by itself takes so long to do so.
 const THINKS: usize = 1500;
 

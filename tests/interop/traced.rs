@@ -1,12 +1,14 @@
 //! What operators see of SIP: the ladder of a call, and what a capture server (sngrep) makes of our packets.
 
+use crate::script::{Offer, Script};
 use crate::server::{Folder, Server, free_port, wait_for};
-use crate::sipp::Sipp;
+use crate::sipp::{Play, Sipp};
 use crate::sound::{Ear, Sound};
-use crate::{ANNA, CALLER, SOON, agent};
+use crate::{ANNA, CALLER, DESK, SOON, agent};
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
+use vaxel::media::Codec;
 
 const END: Duration = Duration::from_secs(30);
 
@@ -53,8 +55,14 @@ fn the_ladder_of_one_call_shows_both_legs_and_no_credentials() {
     let mut anna = agent(&folder, &server, "anna", "auto", "udp");
     let whole = trace(&folder, &["trace", "101", "--messages"]);
     let short = trace(&folder, &["trace"]);
-    let sound = Sound::new(CALLER);
-    let caller = Sipp::start(&folder, server.sip, "stays", "101", &sound);
+    // A colleague, who shows a password.
+    let sound = Sound::with(CALLER, Codec::Pcmu, DESK);
+    let script = Script::new("bjorn", "101")
+        .invites_signed("bjorn-secret", Offer::at(sound.port()))
+        .gets(200)
+        .acknowledges()
+        .waits_for_bye();
+    let caller = Sipp::play(&folder, &Play::at(DESK, "signs", server.sip), &script);
     anna.wait_for("CALL_ESTABLISHED", SOON);
     sound.wait_for_tone(ANNA, 500);
     anna.command("hangup");
@@ -64,6 +72,8 @@ fn the_ladder_of_one_call_shows_both_legs_and_no_credentials() {
     let steps = steps(&short);
     let mut at = 0;
     for step in [
+        "INVITE 101 +SDP ▶",
+        "◀ 401 Unauthorized",
         "INVITE 101 +SDP ▶",
         "◀ 200 OK +SDP",
         "INVITE anna",
@@ -78,12 +88,13 @@ fn the_ladder_of_one_call_shows_both_legs_and_no_credentials() {
     }
     let names = short.lines().filter(|line| line.contains("vaxel")).collect::<Vec<_>>();
     assert_eq!(names.len(), 2, "the caller, then Anna too:\n{short}");
-    assert!(names[1].matches("udp 127.0.0.1:").count() == 2, "{short}");
+    assert!(names[1].contains("udp 127.0.0.2:") && names[1].contains("udp 127.0.0.1:"), "{short}");
     assert_eq!(steps.iter().filter(|step| step.contains("REGISTER") || step.contains("OPTIONS")).count(), 0, "{short}");
 
     let whole = finish(whole);
     assert!(whole.contains("    CSeq: ") && whole.contains("    m=audio ") && !whole.contains("response="), "{whole}");
     assert!(whole.contains("    INVITE sip:101@"), "{whole}");
+    assert!(whole.contains("    Authorization: (not shown)"), "{whole}");
     assert_eq!(server.metric("vaxel_capture_lost_total{listener=\"trace\"}"), Some(0.0));
 }
 
