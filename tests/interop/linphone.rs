@@ -2,7 +2,8 @@
 //! plays a tone from a file and keeps what it hears in one.
 
 use crate::baresip::write_tone;
-use crate::server::{Folder, Server, wait_for};
+use crate::secure;
+use crate::server::{Folder, wait_for};
 use crate::sipp::Sipp;
 use crate::sound::{Ear, Sound};
 use crate::{ANNA, BJORN, CALLER, SOON, agent, list};
@@ -24,17 +25,22 @@ pub struct Linphone {
 }
 
 impl Linphone {
-    /// Registers by `transport`, `udp` or `tcp`. `sip`: further lines of that section of its settings.
+    /// Registers by `transport`, `udp`, `tcp` or `tls`; for that the authority is `ca.pem` in the test's folder. `sip`: further lines
+    /// of that section of its settings.
     pub fn start(folder: &Folder, server: SocketAddr, user: &str, transport: &str, sip: &str, tone: f64) -> Linphone {
         let folder = folder.path().join(user);
         // Its home: without this folder it complains of its history.
         std::fs::create_dir_all(folder.join(".local/share/linphone")).expect("a folder for the phone");
         write_tone(&folder.join("tone.wav"), tone);
-        let (udp, tcp) = if transport == "udp" { (-1, 0) } else { (0, -1) };
+        // -1: any port.
+        let [udp, tcp, tls] = ["udp", "tcp", "tls"].map(|name| if name == transport { -1 } else { 0 });
+        // It finds no addresses in certificates, only names.
+        let host = if transport == "tls" { "localhost".to_owned() } else { server.ip().to_string() };
+        let proxy = format!("<sip:{host}:{};transport={transport}>", server.port());
         let settings = format!(
-            "[sip]\nsip_port={udp}\nsip_tcp_port={tcp}\nsip_tls_port=0\nbind_address={home}\nuse_ipv6=0\nguess_hostname=0\n\
+            "[sip]\nsip_port={udp}\nsip_tcp_port={tcp}\nsip_tls_port={tls}\nroot_ca=../ca.pem\nbind_address={home}\nuse_ipv6=0\nguess_hostname=0\n\
              contact=sip:{user}@{home}\ndefault_proxy=0\n{sip}\n\
-             [proxy_0]\nreg_proxy=<sip:{server};transport={transport}>\nreg_identity=sip:{user}@{server}\nreg_expires=60\n\
+             [proxy_0]\nreg_proxy={proxy}\nreg_route={proxy}\nreg_identity=sip:{user}@{server}\nreg_expires=60\n\
              reg_sendregister=1\npublish=0\n\
              [auth_info_0]\nusername={user}\npasswd={user}-secret\n\
              [rtp]\naudio_rtp_port=-1\n\
@@ -116,8 +122,8 @@ impl Drop for Linphone {
 #[test]
 fn linphone_answers_holds_resumes_and_sends_the_caller_to_a_colleague_asked_or_not() {
     let folder = Folder::new("linphone");
-    let server = Server::start(&folder);
-    let mut bjorn = Linphone::start(&folder, server.sip, "bjorn", "tcp", "", BJORN);
+    let (server, tls) = secure::start(&folder, "tls");
+    let mut bjorn = Linphone::start(&folder, tls, "bjorn", "tls", "", BJORN);
     server.wait_for_metric(READY, 1.0, SOON);
     let mut anna = agent(&folder, &server, "anna", "auto", "udp");
     server.wait_for_metric(READY, 2.0, SOON);
@@ -134,7 +140,7 @@ fn linphone_answers_holds_resumes_and_sends_the_caller_to_a_colleague_asked_or_n
     bjorn.does("pause");
     bjorn.wait_for("is now paused");
     sound.wait_for_music_since(held, 1500, &[BJORN]);
-    bjorn.does(&format!("call sip:201@{}", server.sip));
+    bjorn.does(&format!("call sip:201@{tls}"));
     bjorn.wait_for("Media streams established");
     anna.wait_for_tone(BJORN, 500);
     bjorn.does("transfer 1 --to-call 2");
@@ -159,7 +165,7 @@ fn linphone_answers_holds_resumes_and_sends_the_caller_to_a_colleague_asked_or_n
 
     server.wait_for_metric(READY, 1.0, SOON);
     let sent_on = sound.now();
-    bjorn.does(&format!("transfer sip:201@{}", server.sip));
+    bjorn.does(&format!("transfer sip:201@{tls}"));
     bjorn.wait_for("has been transfered");
     bjorn.wait_for("ended");
     sound.wait_for_tone_since(sent_on, ANNA, 1000);

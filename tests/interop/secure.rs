@@ -23,17 +23,20 @@ pub fn certify(folder: &Folder) {
     }
 }
 
-/// The service with a listener more, `transport` on a free port of 127.0.0.1.
+/// The service with listeners of UDP and of `transport` on free ports of 127.0.0.1; the address of the latter.
 pub fn start(folder: &Folder, transport: &str) -> (Server, SocketAddr) {
     certify(folder);
-    let (udp, port) = (free_port(), free_port());
+    let [udp, port] = [free_port(), free_port()];
     let listen = format!("udp:127.0.0.1:{udp},{transport}:127.0.0.1:{port}");
     let variables = [
         ("VAXEL_SIP__LISTEN", listen.as_str()),
         ("VAXEL_SIP__TLS__CERTIFICATE", "own.pem"),
         ("VAXEL_SIP__TLS__KEY", "own.key"),
     ];
-    (Server::start_with(folder, &variables), SocketAddr::from(([127, 0, 0, 1], port)))
+    let mut server = Server::start_with(folder, &variables);
+    let [udp, of_transport] = [udp, port].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+    server.sip = udp;
+    (server, of_transport)
 }
 
 fn phone(folder: &Folder, server: SocketAddr, user: &str, answers: &str, tone: f64) -> Baresip {
