@@ -22,14 +22,54 @@ pub struct Door {
     media_places: Arc<Semaphore>,
     stranger_places: Arc<Semaphore>,
     max: usize,
-    late_since: Arc<AtomicU64>,
+    lateness: Arc<Lateness>,
     clock: Clock,
 }
 
-/// An engine that lets others wait for so long is behind.
-const BEHIND: Duration = Duration::from_millis(200);
-/// One that is behind for so long without a break is late. A machine that stood still for a moment makes it behind, not late.
+/// An engine that lets others wait for so long is behind. A call is answered after two or three such waits.
+const BEHIND: Duration = Duration::from_millis(50);
+/// One that is behind for so long without a break is late. A machine that stood still for a moment, or a few hundred calls at
+/// once, make it behind, not late.
 const LATE: Duration = Duration::from_millis(200);
+/// One that was late so lately is late as soon as it is behind again: while too many call for long, the others wait for
+/// [`BEHIND`] and not for that and [`LATE`].
+const RELAPSE: Duration = Duration::from_secs(1);
+
+/// How the engine does; it says so itself, with what it lets in.
+#[derive(Default)]
+struct Lateness {
+    /// [`Time::as_micros`] of since when it is behind; 0: it is not.
+    behind_since: AtomicU64,
+    /// When it was late last; 0: never.
+    late_at: AtomicU64,
+}
+
+impl Lateness {
+    fn is_late(&self, now: Time) -> bool {
+        let since = self.behind_since.load(Ordering::Relaxed);
+        let late_at = self.late_at.load(Ordering::Relaxed);
+        let relapses = late_at > 0 && now.since(Time::from_micros(late_at)) < RELAPSE;
+        since > 0 && (relapses || now.since(Time::from_micros(since)) > LATE)
+    }
+
+    /// Somebody was let in after so long.
+    fn admitted(&self, now: Time, waited: Duration) {
+        if waited < BEHIND {
+            return self.rests();
+        }
+        if self.behind_since.load(Ordering::Relaxed) == 0 {
+            self.behind_since.store(now.as_micros(), Ordering::Relaxed);
+        }
+        if self.is_late(now) {
+            self.late_at.store(now.as_micros(), Ordering::Relaxed);
+        }
+    }
+
+    /// Nobody waits.
+    fn rests(&self) {
+        self.behind_since.store(0, Ordering::Relaxed);
+    }
+}
 
 /// Messages of strangers that may stand before the door: some milliseconds of the engine's time.
 pub const STRANGERS_MAX: usize = 64;
@@ -47,8 +87,7 @@ pub struct Entrance {
     places: Arc<Semaphore>,
     media_places: Arc<Semaphore>,
     stranger_places: Arc<Semaphore>,
-    /// [`Time::as_micros`] of since when it is behind; 0: it is not.
-    late_since: Arc<AtomicU64>,
+    lateness: Arc<Lateness>,
     clock: Clock,
 }
 
@@ -88,7 +127,7 @@ pub enum Refused {
 
 pub fn door(clock: Clock, places: usize) -> (Door, Entrance) {
     let (sender, receiver) = mpsc::channel();
-    let (max, late_since) = (places, Arc::new(AtomicU64::new(0)));
+    let (max, lateness) = (places, Arc::new(Lateness::default()));
     let (places, media_places) = (Arc::new(Semaphore::new(max)), Arc::new(Semaphore::new(max)));
     let stranger_places = Arc::new(Semaphore::new(STRANGERS_MAX.min(max)));
     let entrance = Entrance {
@@ -96,10 +135,10 @@ pub fn door(clock: Clock, places: usize) -> (Door, Entrance) {
         places: places.clone(),
         media_places: media_places.clone(),
         stranger_places: stranger_places.clone(),
-        late_since: late_since.clone(),
+        lateness: lateness.clone(),
         clock,
     };
-    (Door { knocks: sender, places, media_places, stranger_places, max, late_since, clock }, entrance)
+    (Door { knocks: sender, places, media_places, stranger_places, max, lateness, clock }, entrance)
 }
 
 impl Door {
@@ -145,9 +184,7 @@ impl Door {
 
     /// The engine has more to do than it can: for some time all who were let in had to wait, or half the places are taken.
     pub fn is_late(&self) -> bool {
-        let since = self.late_since.load(Ordering::Relaxed);
-        let is_late = since > 0 && self.clock.now().since(Time::from_micros(since)) > LATE;
-        is_late || self.places.available_permits() < self.max / 2
+        self.lateness.is_late(self.clock.now()) || self.places.available_permits() < self.max / 2
     }
 
     /// True when the engine answers within `limit`.
@@ -172,7 +209,7 @@ impl Entrance {
         match self.knocks.recv_timeout(limit) {
             Ok(knock) => Ok(Some(self.admit(knock))),
             Err(RecvTimeoutError::Timeout) => {
-                self.late_since.store(0, Ordering::Relaxed);
+                self.lateness.rests();
                 Ok(None)
             }
             Err(RecvTimeoutError::Disconnected) => Err(()),
@@ -184,7 +221,7 @@ impl Entrance {
         match self.knocks.try_recv() {
             Ok(knock) => Some(self.admit(knock)),
             Err(TryRecvError::Empty | TryRecvError::Disconnected) => {
-                self.late_since.store(0, Ordering::Relaxed);
+                self.lateness.rests();
                 None
             }
         }
@@ -198,11 +235,7 @@ impl Entrance {
             Place::Media => self.media_places.add_permits(1),
         }
         let now = self.clock.now();
-        if now.since(knock.at) < BEHIND {
-            self.late_since.store(0, Ordering::Relaxed);
-        } else if self.late_since.load(Ordering::Relaxed) == 0 {
-            self.late_since.store(now.as_micros(), Ordering::Relaxed);
-        }
+        self.lateness.admitted(now, now.since(knock.at));
         knock
     }
 }
@@ -220,6 +253,8 @@ impl Drop for Entrance {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const MOMENT: Duration = Duration::from_millis(1);
 
     fn input() -> Input {
         Input::Drain { until: Time::NEVER }
@@ -267,17 +302,35 @@ mod tests {
         assert!(door.is_late());
         assert!(entrance.next().is_some());
         assert!(!door.is_late());
-        let now = door.clock.now();
-        door.late_since.store((now - LATE / 2).as_micros(), Ordering::Relaxed);
-        assert!(!door.is_late(), "a moment is nothing");
-        door.late_since.store((now - 2 * LATE).as_micros(), Ordering::Relaxed);
-        assert!(door.is_late());
         // Whoever is let in at once says so, and so does an empty door.
+        let now = door.clock.now();
+        door.lateness.behind_since.store((now - 2 * LATE).as_micros(), Ordering::Relaxed);
+        assert!(door.is_late());
         while entrance.next().is_some() {}
         assert!(!door.is_late());
-        door.late_since.store((now - 2 * LATE).as_micros(), Ordering::Relaxed);
+        door.lateness.behind_since.store((now - 2 * LATE).as_micros(), Ordering::Relaxed);
         assert!(matches!(entrance.wait(Duration::ZERO), Ok(None)));
         assert!(!door.is_late(), "nobody waits");
+    }
+
+    #[test]
+    fn a_moment_is_nothing_unless_it_was_late_just_before() {
+        let lateness = Lateness::default();
+        let mut now = Time::from_secs(1_800_000_000);
+        lateness.admitted(now, BEHIND);
+        assert!(!lateness.is_late(now + LATE));
+        assert!(lateness.is_late(now + LATE + MOMENT));
+        now = now + LATE + MOMENT;
+        lateness.admitted(now, BEHIND);
+        lateness.admitted(now, BEHIND - MOMENT);
+        assert!(!lateness.is_late(now), "whoever comes now waits no longer than others should");
+        now = now + RELAPSE - MOMENT;
+        lateness.admitted(now, BEHIND);
+        assert!(lateness.is_late(now), "too many call still");
+        lateness.rests();
+        now += RELAPSE;
+        lateness.admitted(now, BEHIND);
+        assert!(!lateness.is_late(now), "that was another time");
     }
 
     #[test]

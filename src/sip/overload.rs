@@ -1,7 +1,8 @@
 //! New calls that are refused at once while the switchboard is late: 503 with Retry-After (RFC 3261 §21.5.4), without its help.
 //!
 //! What it has admitted is not touched: neither requests inside dialogs nor retransmissions of an INVITE that was let in,
-//! which it will answer itself. Nor is anybody refused whom we know and who calls for help, as long as those are few.
+//! which it will answer itself. Nor is anybody refused whom we know and who calls for help, as long as those are few. What
+//! comes of a refusal ends here too: its ACK.
 
 use super::endpoint::{Hop, Transmit};
 use super::message::{Request, Response};
@@ -13,6 +14,9 @@ use std::hash::{BuildHasher, RandomState};
 /// INVITEs that are remembered as admitted: half a minute of retransmissions at a thousand calls a second. A forgotten one
 /// that comes again while the switchboard is late is refused.
 pub const ADMITTED_MAX: usize = 65_536;
+
+/// Refused INVITEs whose ACK need not trouble the switchboard: those of some seconds. It drops what was forgotten here.
+pub const REFUSED_MAX: usize = 16_384;
 
 /// Calls for help that get in while the switchboard is late, each second; one more is refused like every other, and it costs
 /// little to call again.
@@ -29,6 +33,7 @@ pub struct Overload {
     paid_until: Time,
     /// Keyed hashes of Call-ID, From tag and CSeq.
     admitted: Recent<u64, ()>,
+    refused: Recent<u64, ()>,
     keys: RandomState,
 }
 
@@ -39,6 +44,7 @@ impl Overload {
             emergency,
             paid_until: Time::EPOCH,
             admitted: Recent::new(ADMITTED_MAX),
+            refused: Recent::new(REFUSED_MAX),
             keys: RandomState::new(),
         }
     }
@@ -53,21 +59,38 @@ impl Overload {
         hop: &Hop,
         request: &Request,
     ) -> Option<Transmit> {
-        let headers = &request.headers;
-        if request.method != Method::Invite || headers.to().is_ok_and(|to| to.tag().is_some()) {
+        if request.method != Method::Invite || request.headers.to().is_ok_and(|to| to.tag().is_some()) {
             return None;
         }
-        let key = self.keys.hash_one((headers.get("Call-ID"), headers.get("CSeq"), headers.get("From")));
+        let key = self.key(request);
         let is_in = !is_late || self.admitted.get(&key).is_some();
         if is_in || (is_known && self.is_emergency(request) && self.helps(now)) {
             self.admitted.entry(key, ());
+            // What it lost of the refusal it will not acknowledge.
+            self.refused.remove(&key);
             return None;
         }
         let mut refusal = Response::to(request, 503, None);
         refusal.headers.push("Retry-After", self.retry_after.as_secs().max(1).to_string());
         let hop = refusal.go_back(hop)?;
         refusal.set_stateless_tag();
+        self.refused.entry(key, ());
         Some(Transmit { hop, bytes: refusal.to_bytes() })
+    }
+
+    /// Whether it is the ACK of a refusal (RFC 3261 §17.1.1.3): nobody waits for it.
+    pub fn ends(&mut self, request: &Request) -> bool {
+        request.method == Method::Ack && !self.refused.is_empty() && {
+            let key = self.key(request);
+            self.refused.get(&key).is_some()
+        }
+    }
+
+    /// Of an INVITE and of its ACK.
+    fn key(&self, request: &Request) -> u64 {
+        let headers = &request.headers;
+        let number = headers.get("CSeq").and_then(|cseq| cseq.split_ascii_whitespace().next());
+        self.keys.hash_one((headers.get("Call-ID"), number, headers.get("From")))
     }
 
     fn is_emergency(&self, request: &Request) -> bool {
@@ -162,11 +185,26 @@ mod tests {
     }
 
     #[test]
+    fn what_a_refused_caller_sends_ends_here_until_the_call_is_let_in() {
+        let (hop, mut overload) = (hop(), overload());
+        let (invite, ack) = (request("INVITE", "one", ""), request("ACK", "one", ";tag=2"));
+        assert!(!overload.ends(&ack));
+        assert!(overload.refuses(NOW, true, true, &hop, &invite).is_some());
+        assert!(overload.ends(&ack) && overload.ends(&ack), "it may come twice");
+        assert!(!overload.ends(&request("ACK", "other", ";tag=2")));
+        assert!(!overload.ends(&request("BYE", "one", ";tag=2")) && !overload.ends(&invite));
+        // The refusal was lost, and its repetition comes at a better time.
+        assert!(overload.refuses(NOW, false, true, &hop, &invite).is_none());
+        assert!(!overload.ends(&ack), "now it is for the switchboard");
+    }
+
+    #[test]
     fn memory_is_bounded() {
         let mut overload = overload();
         for key in 0..3 * ADMITTED_MAX as u64 {
             overload.admitted.entry(key, ());
+            overload.refused.entry(key, ());
         }
-        assert!(overload.admitted.len() <= ADMITTED_MAX);
+        assert!(overload.admitted.len() <= ADMITTED_MAX && overload.refused.len() <= REFUSED_MAX);
     }
 }

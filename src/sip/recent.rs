@@ -32,6 +32,10 @@ impl<K: Hash + Eq + Copy, V> Recent<K, V> {
         self.young.get_mut(&key).expect("it is there or was put there")
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.young.is_empty() && self.old.is_empty()
+    }
+
     #[cfg(test)]
     pub fn len(&self) -> usize {
         self.young.len() + self.old.len()

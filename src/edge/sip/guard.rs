@@ -148,6 +148,9 @@ impl Outside {
             let is_late = self.door.is_late();
             let refusal = {
                 let mut overload = guard.overload.lock().unwrap_or_else(PoisonError::into_inner);
+                if overload.ends(request) {
+                    return Passage::Nothing;
+                }
                 overload.refuses(now, is_late, guest == Guest::Known, &hop, request)
             };
             if refusal.is_some() {
