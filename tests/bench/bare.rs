@@ -6,11 +6,14 @@
 //!     bare sender               sends a packet to each phone each 20 ms
 //!     bare echo --answers A,B   answers datagrams with as many, of these sizes
 //!     bare ask --to PORT …      asks an echo at a steady rate
+//!     bare callers --to PORT …  calls vaxel at a steady rate, whatever it answers
 //!
-//! Ports are told in one line each way, as the first line of output and of input. All but `ask` end with their input.
+//! Ports are told in one line each way, as the first line of output and of input. All but `ask` and `callers` end with their
+//! input.
 
 #![allow(clippy::disallowed_methods)]
 
+mod callers;
 mod sockets;
 
 use anyhow::{Context, Result, bail};
@@ -25,17 +28,16 @@ use std::time::{Duration, Instant};
 #[command(name = "bare")]
 struct Args {
     #[command(subcommand)]
-    what: Option<What>,
-    /// Given by cargo
-    #[arg(long, hide = true)]
-    bench: bool,
+    what: What,
 }
 
 #[derive(Subcommand)]
 enum What {
     /// Prints their ports. Then, on standard input: `to PORT…`, one for each phone; `run SECONDS talk|listen`, answered by
     /// `sent N received N p50 MS p99 MS`.
-    Phones { count: usize },
+    Phones {
+        count: usize,
+    },
     /// Is told the phones' ports; prints where each shall send to.
     Relay {
         /// Looks no more often than this; 0: at once
@@ -63,38 +65,35 @@ enum What {
         #[arg(long)]
         seconds: f64,
     },
+    Callers(callers::Callers),
 }
 
 fn main() -> Result<()> {
     let mut input = std::io::stdin().lines();
     allow_many_files()?;
     match Args::parse().what {
-        Some(What::Phones { count }) => phones(count, input),
-        Some(What::Relay { step_ms }) => {
+        What::Phones { count } => phones(count, input),
+        What::Relay { step_ms } => {
             let relay = BareRelay::new(addresses(&next(&mut input)?)?)?;
             tell_ports(&relay.addresses()?);
             drop(input);
             end_with_input();
             relay.run(Duration::from_millis(step_ms), || false)
         }
-        Some(What::Sender) => {
+        What::Sender => {
             let sender = BareSender::new(addresses(&next(&mut input)?)?)?;
             drop(input);
             end_with_input();
             sender.run(|| false);
             Ok(())
         }
-        Some(What::Echo { answers }) => {
+        What::Echo { answers } => {
             drop(input);
             end_with_input();
             echo(&answers)
         }
-        Some(What::Ask { to, sizes, rate, seconds }) => ask(to, &sizes, rate, seconds),
-        // `cargo bench` runs everything.
-        None => {
-            println!("bare: nothing by itself; see tests/bench/load");
-            Ok(())
-        }
+        What::Ask { to, sizes, rate, seconds } => ask(to, &sizes, rate, seconds),
+        What::Callers(callers) => callers.run(),
     }
 }
 

@@ -98,3 +98,10 @@ class Echo(Bare):
             before = self.cpu()
             counted = ask.numbers()
             return {**counted, "cpu": self.cpu() - before}
+
+
+class Callers(Bare):
+    """Who call at this rate, take 503 for an answer, and hang up after `talk_ms`. Ends with the last of them."""
+
+    def __init__(self, to, rate, seconds, talk_ms, sdp_port):
+        super().__init__(LOAD, "callers", "--to", to, "--rate", rate, "--seconds", seconds, "--talk", talk_ms, "--sdp-port", sdp_port)

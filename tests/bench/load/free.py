@@ -10,13 +10,14 @@ import struct
 import time
 
 import processes
+import size
 from bare import Echo
 from processes import Failed
 from sip import SDP, Sipp, caller, register, sink
 from vaxel import WAITING, Vaxel
 
-LINES = (1, 100, 1000)
-TURNS = 400
+LINES = size.of((1, 100, 1000), (3,))
+TURNS = size.of(400, 3)
 # From <asm-generic/socket.h>; Python has no name for it.
 SO_TIMESTAMPNS = 35
 

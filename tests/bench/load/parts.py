@@ -1,81 +1,19 @@
-"""Calls, callers who wait, and calls that are up; each beside bare sockets on the same core."""
+"""Callers who wait, and calls that are up; each beside bare sockets on the same core."""
 
 import statistics
 import time
 
-import processes
-from bare import Echo, Phones, Relay, Sender
+import size
+from bare import Phones, Relay, Sender
 from processes import Failed
 from sip import Agents, Sipp, caller, sink
-from vaxel import ANSWERED, RTP_RECEIVED, RTP_SENT, SIP_MESSAGES, TALKING, WAITING, Vaxel
+from vaxel import RTP_RECEIVED, RTP_SENT, TALKING, WAITING, Vaxel
 
-# Calls a second; the first that fails is the last that is tried.
-RATES = (100, 200, 400, 600, 800, 1000, 1200, 1500, 1800, 2200)
-RATE_SECONDS = 8
-AGENTS = 1000
-
-WAITING_CALLERS = 1000
-BRIDGED_CALLS = 200
-ROUNDS, ROUND_SECONDS = 3, 5
+WAITING_CALLERS = size.of(1000, 10)
+BRIDGED_CALLS = size.of(200, 5)
+ROUNDS, ROUND_SECONDS = size.of((3, 5), (1, 1))
 # When more packets than this part are missing, what the others cost says nothing.
 TOLERANCE = 0.05
-
-
-def one_call():
-    """The datagrams of one call: what vaxel is sent, and what it sends, in their turn; bytes."""
-    with sink() as nobody, Vaxel(agents=1) as vaxel:
-        port = nobody.getsockname()[1]
-        with Agents(vaxel, 1, port, trace=True) as agents, \
-             Sipp(vaxel, "caller", caller(port, hangs_up=True), "-m", 1, "-d", 200, "-timeout", 20, trace=True) as callers:
-            if callers.process.wait():
-                raise Failed("not even one call succeeds")
-            vaxel.wait_for("vaxel_store_records_total", 1)
-            time.sleep(0.2)
-            messages = callers.messages() + agents.messages()
-    return [size for sent, size in messages if sent], [size for sent, size in messages if not sent]
-
-
-def calls(table):
-    """Calls a second through answer, queue, offer, bridge, 200 ms of talk without sound, BYE."""
-    to_vaxel, from_vaxel = one_call()
-    # As many answers as vaxel sends; what is too many for a turn is left out, too few are filled up with nothing.
-    answers = (from_vaxel + [0] * len(to_vaxel))[:len(to_vaxel)]
-    print(f"  a call is {len(to_vaxel)} datagrams to vaxel ({sum(to_vaxel)} bytes) and {len(from_vaxel)} from it "
-          f"({sum(from_vaxel)} bytes)")
-    print(f"  {'calls/s':>7} {'failed':>7} {'messages':>9} {'CPU ms/call':>12} {'core':>6} {'bare echo ms':>13} {'ratio':>7}")
-    first = best = None
-    for rate in RATES:
-        count = rate * RATE_SECONDS
-        with sink() as nobody, Vaxel(agents=AGENTS) as vaxel:
-            port = nobody.getsockname()[1]
-            with Agents(vaxel, AGENTS, port) as agents:
-                before, messages, at = vaxel.cpu(), vaxel.metric(SIP_MESSAGES), time.monotonic()
-                load = processes.cpu(agents.process)
-                with Sipp(vaxel, "caller", caller(port, hangs_up=True), "-m", count, "-r", rate, "-d", 200, "-l", 20000,
-                          "-timeout", RATE_SECONDS + 30, "-timeout_error") as callers:
-                    code = callers.process.wait()
-                seconds = time.monotonic() - at
-                answered = vaxel.metric(ANSWERED)
-                if code == 0:
-                    vaxel.wait_for("vaxel_store_records_total", count)
-                cpu, messages = vaxel.cpu() - before, vaxel.metric(SIP_MESSAGES) - messages
-                load = processes.cpu(agents.process) - load
-        good = code == 0 and answered == count
-        with Echo(answers) as echo:
-            bare = echo.asked(to_vaxel, rate * len(to_vaxel), 4)
-        bare = bare["cpu"] / bare["sent"] * len(to_vaxel)
-        print(f"  {rate:7d} {count - answered:7.0f} {messages / count:9.2f} {1000 * cpu / count:12.3f} {cpu / seconds:6.0%} "
-              f"{1000 * bare:13.3f} {cpu / count / bare:6.1f}×" + ("" if good else f"  SIPp's exit code is {code}"))
-        if not good:
-            print(f"  at {rate} calls/s the agents' SIPp used {load / seconds:.0%} of the other core")
-            break
-        best = rate, 1000 * cpu / count, 1000 * bare
-        first = first or best
-    if best is None:
-        raise Failed(f"calls fail at {RATES[0]} calls/s already")
-    table.add("calls/s without a failure, one core; bare: by its CPU", best[0], 1000 / best[2], "")
-    for rate, ours, bare in (first, best):
-        table.add(f"CPU ms per call, at {rate} calls/s", ours, bare, "0.5 ms")
 
 
 def waiting(table):

@@ -89,9 +89,9 @@ def agent(port, tells=False):
 
 
 class Sipp:
-    """One SIPp. `ports`: told to its calls in turn, as [field0]. `trace`: writes down every message."""
+    """One SIPp. `ports`: told to its calls in turn, as [field0]. `trace`: writes down every message. `counts`: calls."""
 
-    def __init__(self, vaxel, name, scenario, *arguments, port=None, ports=None, trace=False):
+    def __init__(self, vaxel, name, scenario, *arguments, port=None, ports=None, trace=False, counts=False):
         self.path = os.path.join(vaxel.folder, name)
         with open(self.path + ".xml", "w") as f:
             f.write(f'<?xml version="1.0" encoding="UTF-8"?>\n<scenario name="{name}">\n{scenario}\n</scenario>\n')
@@ -103,8 +103,11 @@ class Sipp:
             command += ["-inf", self.path + ".csv", "-trace_logs", "-log_file", self.path + ".log"]
         if trace:
             command += ["-trace_msg", "-message_file", self.path + ".messages"]
+        if counts:
+            command += ["-trace_stat", "-stf", self.path + ".stat", "-fd", 1]
         quiet = {name: subprocess.DEVNULL for name in ("stdin", "stdout", "stderr")}
-        self.process = processes.start(processes.LOAD, *command, env={**os.environ, "TERM": "dumb"}, **quiet)
+        self.process = processes.start(processes.LOAD, *command, cwd=vaxel.folder, env={**os.environ, "TERM": "dumb"},
+                                       **quiet)
 
     def __enter__(self):
         return self
@@ -123,6 +126,13 @@ class Sipp:
             if time.monotonic() > end:
                 raise Failed(f"{len(pairs)} of {count} phones know where to send to")
             time.sleep(0.1)
+
+    def counted(self):
+        """Calls that succeeded and failed, and requests sent again, once it has ended."""
+        with open(self.path + ".stat") as stat:
+            names, *_, last = [line.rstrip("\n").split(";") for line in stat]
+        found = dict(zip(names, last))
+        return [int(found[name]) for name in ("SuccessfulCall(C)", "FailedCall(C)", "Retransmissions(C)")]
 
     def messages(self):
         """Each datagram in its turn: sent (or received), and its bytes."""

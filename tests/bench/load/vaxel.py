@@ -29,6 +29,17 @@ steps:
 """
 
 
+# Straight to the trunk `out`.
+THROUGH = """
+flow: through
+languages: [en]
+start: out
+steps:
+  out:
+    transfer: { to: "+46812345", next: hangup, failed: hangup }
+"""
+
+
 def free_port(kind=socket.SOCK_DGRAM):
     with socket.socket(socket.AF_INET, kind) as s:
         s.bind(("127.0.0.1", 0))
@@ -36,9 +47,12 @@ def free_port(kind=socket.SOCK_DGRAM):
 
 
 class Vaxel:
-    """Callers dial 101. Everybody on 127.0.0.1 is a trunk; agents are a0, a1, … with the password x."""
+    """Callers dial 101. Everybody on 127.0.0.1 is a trunk; agents are a0, a1, … with the password x.
 
-    def __init__(self, agents, brief=False):
+    `out`: the port of another trunk, to which 101 then leads. `most`: calls at a time.
+    """
+
+    def __init__(self, agents, brief=False, out=None, most=20000):
         self.folder = tempfile.mkdtemp(prefix="vaxel-load-")
         self.sip, http = free_port(), free_port(socket.SOCK_STREAM)
         lines = [
@@ -46,18 +60,20 @@ class Vaxel:
             "[http]", f'listen = "127.0.0.1:{http}"',
             # Below the ports that the system gives to the phones.
             "[media]", 'ports = "10000-32767"', "workers = 1", 'silence_limit = "1h"',
-            "[data]", 'folder = "data"', "[limits]", "calls = 20000",
+            "[data]", 'folder = "data"', "[limits]", f"calls = {most}",
             "[log]", 'filter = "warn"',
-            "[[numbers]]", 'number = "101"', f'flow = "{"brief" if brief else "sales"}"',
+            "[[numbers]]", 'number = "101"', f'flow = "{"through" if out else "brief" if brief else "sales"}"',
             "[[queues]]", 'name = "sales"', "needs = { sales = 1 }", "max_waiting = 5000",
             "[[queues]]", 'name = "support"', "needs = { sales = 1 }",
             "[every_agent]", 'wrap_up = "0s"',
             "[[trunks]]", 'name = "load"', 'from = ["127.0.0.1"]',
         ]
-        if brief:
+        if out:
+            lines += ["[[trunks]]", 'name = "out"', f'to = "udp:127.0.0.1:{out}"', 'takes = ["+46"]']
+        if brief or out:
             os.mkdir(os.path.join(self.folder, "flows"))
-            with open(os.path.join(self.folder, "flows", "brief.yaml"), "w") as f:
-                f.write(BRIEF)
+            with open(os.path.join(self.folder, "flows", "load.yaml"), "w") as f:
+                f.write(THROUGH if out else BRIEF)
             lines += ["[flows]", 'folder = "flows"']
         for n in range(agents):
             lines += ["[[agents]]", f'name = "a{n}"', f'number = "{10000 + n}"', "skills = { sales = 5 }", 'password = "x"']
