@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("sounds")
@@ -95,4 +96,41 @@ fn hold_music_has_no_seam() {
     let largest_step = samples.windows(2).map(|pair| (pair[1] - pair[0]).abs()).max().expect("samples");
     let seam = (samples[0] - samples[samples.len() - 1]).abs();
     assert!(seam <= largest_step, "{seam} at the seam, {largest_step} elsewhere");
+}
+
+/// Prompts of every language, and the music, by `sounds/make`. Another version of the synthesiser may speak a little differently.
+#[test]
+fn make_makes_what_is_there() {
+    let scratch = Path::new(env!("CARGO_TARGET_TMPDIR")).join("sounds");
+    if scratch.exists() {
+        std::fs::remove_dir_all(&scratch).expect("an old folder of this test");
+    }
+    let run = |program: &Path, arguments: &[&str]| {
+        let output =
+            Command::new(program).args(arguments).output().unwrap_or_else(|e| panic!("{}: {e}", program.display()));
+        assert!(output.status.success(), "{}: {}", program.display(), String::from_utf8_lossy(&output.stderr));
+    };
+    let (from, to) = (folder(), scratch.to_str().expect("UTF-8"));
+    run(Path::new("cp"), &["-r", from.to_str().expect("UTF-8"), to]);
+    let mut made = vec![PathBuf::from("music/calm.wav")];
+    made.extend(["en", "sv", "nb", "pl", "nl"].map(|language| PathBuf::from(format!("{language}/goodbye.wav"))));
+    for file in &made {
+        std::fs::remove_file(scratch.join(file)).expect("it was copied");
+    }
+    run(&scratch.join("make"), &["--music", "goodbye"]);
+    let samples = |file: PathBuf| -> Vec<i16> {
+        let mut reader = hound::WavReader::open(&file).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
+        reader.samples().collect::<Result<_, _>>().expect("whole samples")
+    };
+    let energy = |samples: &[i16]| samples.iter().map(|&s| f64::from(s).powi(2)).sum::<f64>();
+    for file in made {
+        let (there, now) = (samples(folder().join(&file)), samples(scratch.join(&file)));
+        for (of, ratio) in
+            [("length", now.len() as f64 / there.len() as f64), ("loudness", energy(&now) / energy(&there))]
+        {
+            assert!((0.9..1.1).contains(&ratio), "{}: {ratio} of the {of} of what is there", file.display());
+        }
+    }
+    let contents = |folder: &Path| std::fs::read_to_string(folder.join("CONTENTS.md")).expect("a list").lines().count();
+    assert_eq!(contents(&scratch), contents(&folder()));
 }
