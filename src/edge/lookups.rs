@@ -110,6 +110,9 @@ impl Follower {
             Located::Nothing | Located::Failed(_) => {
                 let age = lookup.since.map(|since| world.clock.now().since(since).as_secs());
                 match age {
+                    Some(_) if lookup.moved.is_some() => {
+                        tracing::warn!(trunk, result, "DNS says only in part where the trunk is; the calls go there");
+                    }
                     Some(age) => {
                         tracing::warn!(trunk, result, age, "DNS does not say where the trunk is; it stays where it was")
                     }

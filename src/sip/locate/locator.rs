@@ -183,8 +183,21 @@ impl Locator {
 
     fn rest(&mut self, now: Time, found: Found) -> Turn {
         self.began = None;
-        let fault = std::mem::take(&mut self.faults).into_values().next();
         let is_found = !found.places.is_empty();
+        // Addresses of one kind that nobody could tell, and that there never were, are no loss while there are others: some
+        // servers never answer for AAAA.
+        let mut faults = std::mem::take(&mut self.faults);
+        if is_found {
+            faults.retain(|question, _| {
+                let is_no_loss = matches!(question, Question::A(_) | Question::Aaaa(_))
+                    && self.known.get(question).is_none_or(|known| known.records.is_empty());
+                if is_no_loss {
+                    self.known.remove(question);
+                }
+                !is_no_loss
+            });
+        }
+        let fault = faults.into_values().next();
         let result = match fault {
             Some(fault) => Located::Failed(fault),
             None if !is_found => Located::Nothing,

@@ -182,14 +182,18 @@ impl<'a> Search<'a> {
         services.retain(|(of, ..)| Some(*of) == order);
         self.found.cut |= services.len() > SERVICES_MAX;
         services.truncate(SERVICES_MAX);
+        let mut is_silent = false;
         for (_, _, transport, name) in &services {
             match self.service(*transport, name) {
-                Service::Unknown => return,
+                Service::Unknown if !self.missing.is_empty() => return,
+                // The next may be known, and is better than nobody.
+                Service::Unknown => is_silent = true,
                 Service::Known if !self.found.places.is_empty() || !self.missing.is_empty() => return,
                 Service::Known | Service::None => {}
             }
         }
         match services.first() {
+            _ if is_silent => {}
             Some((_, _, transport, _)) => self.host(&to.host, transport.default_port(), *transport),
             None if to.secure => self.first_service(&[Transport::Tls], &to.host),
             None => self.first_service(&[Transport::Udp, Transport::Tcp, Transport::Tls], &to.host),

@@ -364,6 +364,55 @@ fn silence_is_not_taken_for_absence() {
     }
 }
 
+#[test]
+fn a_service_that_nobody_can_tell_of_does_not_hide_the_next() {
+    let silent = |question: &Question| *question == Question::Srv("_sips._tcp.example".into());
+    let mut locator = Locator::new(destination("example"), ipv4());
+    let zone = example().naptr(
+        "example",
+        vec![naptr(50, 50, "SIPS+D2T", "_sips._tcp.example"), naptr(50, 60, "SIP+D2U", "_sip._udp.example")],
+    );
+    let (until, found) = lookup(&mut locator, NOW, &zone, 30, silent);
+    assert_eq!((found.result, hosts(&found)), (Located::Failed(Fault::Timeout), Some(vec!["192.0.2.1:5080".into()])));
+    // The better one is asked for again soon.
+    assert_eq!(until, NOW + RETRY_LEAST);
+    let (_, better) = lookup(&mut locator, until, &zone, 30, nothing_is_silent);
+    assert_eq!((better.result, hosts(&better)), (Located::Found, Some(vec!["192.0.2.1:5061".into()])));
+    // All of them silent: the host itself is not called instead.
+    let mut locator = Locator::new(destination("example"), ipv4());
+    let zone = zone.host("example", &["192.0.2.9"]);
+    let (_, nothing) = lookup(&mut locator, NOW, &zone, 30, |question| matches!(question, Question::Srv(_)));
+    assert_eq!((nothing.result, nothing.moved), (Located::Failed(Fault::Timeout), None));
+}
+
+#[test]
+fn a_server_that_never_tells_ipv6_addresses_is_no_failure() {
+    let silent = |question: &Question| matches!(question, Question::Aaaa(_));
+    let mut locator = Locator::new(destination("example"), everything());
+    let (due, first) = lookup(&mut locator, NOW, &simple("192.0.2.1"), 30, silent);
+    assert_eq!(
+        (due, first.result, hosts(&first)),
+        (NOW + seconds(30), Located::Found, Some(vec!["192.0.2.1:5060".into()]))
+    );
+    // Nor is one that once said that there are none.
+    let (due, second) = lookup(&mut locator, due, &simple("192.0.2.1"), 30, nothing_is_silent);
+    let (until, third) = lookup(&mut locator, due, &simple("192.0.2.1"), 30, silent);
+    assert_eq!((second.result, third.result, until), (Located::Found, Located::Found, due + seconds(30)));
+    // But one that had some: they stay, and are asked for again soon.
+    let both = Zone::default()
+        .srv("_sip._udp.example", vec![srv(0, 1, 5060, "a.example")])
+        .host("a.example", &["192.0.2.1", "2001:db8::1"]);
+    let (due, _) = lookup(&mut locator, until, &both, 30, nothing_is_silent);
+    let (until, fourth) = lookup(&mut locator, due, &both, 30, silent);
+    assert_eq!((fourth.result, fourth.moved, until), (Located::Failed(Fault::Timeout), None, due + RETRY_LEAST));
+    // And nothing at all is nothing.
+    let mut locator = Locator::new(destination("example"), everything());
+    let (_, nothing) = lookup(&mut locator, NOW, &simple("192.0.2.1"), 30, |question| {
+        matches!(question, Question::Aaaa(_) | Question::A(_))
+    });
+    assert_eq!(nothing.result, Located::Failed(Fault::Timeout));
+}
+
 fn any_record() -> impl Strategy<Value = Record> {
     let name = prop::sample::select(vec!["example", "a", "b", "c", "_sip._udp.a", "_sip._tcp.b", ""]);
     let service = prop::sample::select(vec!["SIP+D2U", "SIP+D2T", "SIPS+D2T", "SIP+D2S", "x"]);
