@@ -1,8 +1,8 @@
 //! New calls that are refused at once while the switchboard is late: 503 with Retry-After (RFC 3261 §21.5.4), without its help.
 //!
 //! What it has admitted is not touched: neither requests inside dialogs nor retransmissions of an INVITE that was let in,
-//! which it will answer itself. Nor is anybody refused whom we know and who calls for help, as long as those are few. What
-//! comes of a refusal ends here too: its ACK.
+//! which it will answer itself. Nor is anybody refused whom we know and who calls for help, or takes another's place in a call
+//! (Replaces), as long as those are few. What comes of a refusal ends here too: its ACK.
 
 use super::endpoint::{Hop, Transmit};
 use super::message::{Request, Response};
@@ -18,8 +18,8 @@ pub const ADMITTED_MAX: usize = 65_536;
 /// Refused INVITEs whose ACK need not trouble the switchboard: those of some seconds. It drops what was forgotten here.
 pub const REFUSED_MAX: usize = 16_384;
 
-/// Calls for help that get in while the switchboard is late, each second; one more is refused like every other, and it costs
-/// little to call again.
+/// Calls for help that get in while the switchboard is late, each second, and as many INVITEs that only move a call; one more is
+/// refused like every other, and it costs little to call again.
 pub const EMERGENCIES_PER_SECOND: u32 = 20;
 /// How many of them may come at once. A phone that is asked for its password calls twice.
 pub const EMERGENCIES_AT_ONCE: u32 = 100;
@@ -29,8 +29,9 @@ pub struct Overload {
     retry_after: Duration,
     /// Numbers that are dialled in need.
     emergency: Vec<String>,
-    /// When all calls for help that got in while it was late would have come at the rate allowed.
-    paid_until: Time,
+    /// Calls for help that got in while it was late, and INVITEs that only move a call.
+    helped: Meter,
+    moved: Meter,
     /// Keyed hashes of Call-ID, From tag and CSeq.
     admitted: Recent<u64, ()>,
     refused: Recent<u64, ()>,
@@ -42,7 +43,8 @@ impl Overload {
         Overload {
             retry_after,
             emergency,
-            paid_until: Time::EPOCH,
+            helped: Meter::default(),
+            moved: Meter::default(),
             admitted: Recent::new(ADMITTED_MAX),
             refused: Recent::new(REFUSED_MAX),
             keys: RandomState::new(),
@@ -64,7 +66,7 @@ impl Overload {
         }
         let key = self.key(request);
         let is_in = !is_late || self.admitted.get(&key).is_some();
-        if is_in || (is_known && self.is_emergency(request) && self.helps(now)) {
+        if is_in || (is_known && self.is_let_in(now, request)) {
             self.admitted.entry(key, ());
             // What it lost of the refusal it will not acknowledge.
             self.refused.remove(&key);
@@ -93,12 +95,39 @@ impl Overload {
         self.keys.hash_one((headers.get("Call-ID"), number, headers.get("From")))
     }
 
-    fn is_emergency(&self, request: &Request) -> bool {
-        request.uri.user().is_some_and(|dialled| self.emergency.iter().any(|number| number == dialled))
+    /// Who calls for help, or takes the place of another in a call that is up (RFC 3891), which adds none.
+    fn is_let_in(&mut self, now: Time, request: &Request) -> bool {
+        if self.is_emergency(request) {
+            return self.helped.takes(now);
+        }
+        matches!(request.headers.replaces(), Some(Ok(_))) && self.moved.takes(now)
     }
 
-    /// One more, if there is room for it (the virtual scheduling of a token bucket).
-    fn helps(&mut self, now: Time) -> bool {
+    /// However it is written: `1-1-2` is 112.
+    fn is_emergency(&self, request: &Request) -> bool {
+        let separates = |c: char| matches!(c, '-' | '.' | '(' | ')' | ' ' | '\u{a0}');
+        request.uri.user().is_some_and(|dialled| {
+            let keys = dialled.split(';').next().unwrap_or_default().chars().filter(|c| !separates(*c));
+            self.emergency.iter().any(|number| number.chars().eq(keys.clone()))
+        })
+    }
+}
+
+/// How many got in lately (the virtual scheduling of a token bucket).
+struct Meter {
+    /// When all of them would have come at the rate allowed.
+    paid_until: Time,
+}
+
+impl Default for Meter {
+    fn default() -> Meter {
+        Meter { paid_until: Time::EPOCH }
+    }
+}
+
+impl Meter {
+    /// One more, if there is room for it.
+    fn takes(&mut self, now: Time) -> bool {
         let step = Duration::from_secs(1) / EMERGENCIES_PER_SECOND;
         let fits = self.paid_until <= now + step * (EMERGENCIES_AT_ONCE - 1);
         if fits {
@@ -196,6 +225,30 @@ mod tests {
         // The refusal was lost, and its repetition comes at a better time.
         assert!(overload.refuses(NOW, false, true, &hop, &invite).is_none());
         assert!(!overload.ends(&ack), "now it is for the switchboard");
+    }
+
+    #[test]
+    fn an_emergency_number_is_one_however_it_is_written() {
+        let (hop, mut overload) = (hop(), overload());
+        let mut gets_in =
+            |number: &str| overload.refuses(NOW, true, true, &hop, &dials(number, "INVITE", number, "")).is_none();
+        assert!(gets_in("1-1-2") && gets_in("(11)2;phone-context=se") && gets_in("11%202"));
+        assert!(!gets_in("+112") && !gets_in("1-1-2-0") && !gets_in("-"));
+    }
+
+    #[test]
+    fn who_is_known_and_moves_a_call_gets_in_within_bounds() {
+        let (hop, mut overload) = (hop(), overload());
+        let mut gets_in = |is_known, replaces: &str, call: &str| {
+            let mut request = request("INVITE", call, "");
+            request.headers.push("Replaces", replaces);
+            overload.refuses(NOW, true, is_known, &hop, &request).is_none()
+        };
+        assert!(gets_in(true, "call;to-tag=a;from-tag=b", "moves"));
+        assert!(!gets_in(false, "call;to-tag=a;from-tag=b", "strange"));
+        assert!(!gets_in(true, "nonsense", "bad"));
+        let many = (0..1000).filter(|n| gets_in(true, "call;to-tag=a;from-tag=b", &format!("flood{n}"))).count();
+        assert_eq!(many, EMERGENCIES_AT_ONCE as usize - 1);
     }
 
     #[test]
