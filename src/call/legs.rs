@@ -28,6 +28,7 @@ use crate::sip::endpoint::{EndCause, Failure, Invitation};
 use crate::sip::{self, Endpoint, Headers, Hop, InviteId, Request, Uri};
 use crate::time::{Duration, Time};
 use std::collections::{BTreeMap, VecDeque};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// What we offer, best first.
@@ -154,7 +155,7 @@ pub enum Event {
     },
 }
 
-enum State {
+pub(super) enum State {
     /// Waits for its port.
     Incoming {
         offer: Vec<u8>,
@@ -178,10 +179,12 @@ enum State {
 
 pub(super) struct Leg {
     pub(super) invite: Option<InviteId>,
-    state: State,
+    pub(super) state: State,
     /// From the moment its port is known.
     sdp: Option<Negotiator>,
     held: bool,
+    /// Our address, as the peer knows it.
+    local: IpAddr,
 }
 
 /// See the module's documentation.
@@ -189,7 +192,7 @@ pub(super) struct Leg {
 pub struct Legs {
     pub(super) legs: BTreeMap<LegId, Leg>,
     pub(super) by_invite: BTreeMap<InviteId, LegId>,
-    media: VecDeque<Command>,
+    pub(super) media: VecDeque<Command>,
     pub(super) events: VecDeque<Event>,
     last_play: u64,
 }
@@ -205,6 +208,7 @@ impl Legs {
                 state: State::Incoming { offer: request.body.clone() },
                 sdp: None,
                 held: false,
+                local: hop.local.ip(),
             },
         );
         self.media.push_back(Command::Open { call, leg, local: hop.local.ip() });
@@ -214,40 +218,8 @@ impl Legs {
     pub fn dial(&mut self, call: CallId, leg: LegId, dial: Dial) {
         let local = dial.hop.local.ip();
         let state = State::Opening(Box::new(dial));
-        self.legs.insert(leg, Leg { invite: None, state, sdp: None, held: false });
+        self.legs.insert(leg, Leg { invite: None, state, sdp: None, held: false, local });
         self.media.push_back(Command::Open { call, leg, local });
-    }
-
-    /// Tells the caller of an arrived leg that somebody is being rung (180).
-    pub fn ring(&mut self, now: Time, leg: LegId, endpoint: &mut Endpoint) {
-        // Who hears something already need not be told to make a ringing tone (RFC 3960 §3.1).
-        let Some(l) = self.legs.get_mut(&leg) else { return };
-        if let (Some(invite), State::Arrived { early: false, body, stream }) = (l.invite, &mut l.state) {
-            // A late offer of ours is in the first answer that is acknowledged, and is said once (RFC 3261 §13.2.1).
-            let offers = stream.is_none() && endpoint.is_acknowledging(invite);
-            endpoint.ring(now, invite, 180, if offers { std::mem::take(body) } else { Vec::new() });
-        }
-    }
-
-    /// Lets the caller of an arrived leg hear what comes before the answer (183 with a description). What the caller says is
-    /// not listened to until then: nobody has taken the call. False: the caller cannot hear. Once begun it is not begun again.
-    pub fn hear_early(&mut self, now: Time, leg: LegId, endpoint: &mut Endpoint) -> bool {
-        let Some(Leg { invite: Some(invite), state: State::Arrived { body, stream: Some(stream), early }, .. }) =
-            self.legs.get_mut(&leg)
-        else {
-            return false;
-        };
-        if !matches!(stream.direction, Direction::SendRecv | Direction::SendOnly) {
-            return false;
-        }
-        if *early {
-            return true;
-        }
-        *early = true;
-        endpoint.ring(now, *invite, 183, body.clone());
-        let stream = media::Stream { direction: Direction::SendOnly, ..stream.clone() };
-        self.media.push_back(Command::Configure { leg, stream });
-        true
     }
 
     /// Answers an arrived leg; does nothing otherwise. True if it was answered by this.
@@ -322,6 +294,11 @@ impl Legs {
 
     pub fn is_held(&self, leg: LegId) -> bool {
         self.legs.get(&leg).is_some_and(|l| l.held)
+    }
+
+    /// Our address, as the peer of this leg knows it.
+    pub fn local(&self, leg: LegId) -> Option<IpAddr> {
+        self.legs.get(&leg).map(|leg| leg.local)
     }
 
     /// The leg of this usage.

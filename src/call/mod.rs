@@ -3,6 +3,7 @@
 //! Knows `sip`, `sdp` and `media`; knows neither flows nor queues, nor who talks with whom and why.
 
 mod digits;
+mod early;
 mod legs;
 mod redirect;
 mod refer;

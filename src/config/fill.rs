@@ -123,6 +123,8 @@ impl Config {
                 call_duration: self.limits.call_duration,
                 ring_time: self.limits.ring_time,
                 instant_refusal: self.limits.instant_refusal,
+                answer_within: self.limits.answer_within,
+                place_told_every: self.limits.place_told_every,
             },
             language: self.sounds.language.clone(),
             hold_music: self.sounds.hold_music.clone(),
@@ -229,6 +231,8 @@ mod tests {
         let (ours, theirs) = (config.engine(Given::default()).limits, Limits::default());
         assert_eq!((ours.call_duration, ours.ring_time), (theirs.call_duration, theirs.ring_time));
         assert_eq!(ours.instant_refusal, theirs.instant_refusal);
+        assert_eq!(ours.answer_within, theirs.answer_within);
+        assert_eq!(ours.place_told_every, theirs.place_told_every);
         assert_eq!(
             config.engine(Given::default()).registrar.keep_alive,
             sip::registrar::Settings::default().keep_alive

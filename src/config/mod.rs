@@ -181,6 +181,9 @@ pub struct Limits {
     pub ring_time: Duration,
     /// A phone that refuses sooner does so by itself; up to 10 s.
     pub instant_refusal: Duration,
+    /// How long a flow may leave its caller unanswered; 5 s to 10 min.
+    pub answer_within: Duration,
+    pub place_told_every: Duration,
     /// How long talks may go on after SIGTERM.
     pub drain: Duration,
     /// Said in 503 answers; whole seconds, at least 1.
@@ -465,6 +468,8 @@ impl Config {
                 call_duration: seconds(limits, "call_duration", 60, 7 * 86_400),
                 ring_time: seconds(limits, "ring_time", 5, 600),
                 instant_refusal: seconds(limits, "instant_refusal", 0, 10),
+                answer_within: seconds(limits, "answer_within", 5, 600),
+                place_told_every: seconds(limits, "place_told_every", 0, 600),
                 drain: seconds(limits, "drain", 0, 86_400),
                 retry_after: seconds(limits, "retry_after", 1, 3600),
                 strangers: limits.within("strangers", 1..=100_000).unwrap_or(1),

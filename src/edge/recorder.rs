@@ -167,6 +167,9 @@ pub(super) fn run(told: &Receiver<Told>, metrics: &Arc<Metrics>, store: Store) -
 /// A carrier that writes a header in its own way does so in each call.
 static HEADERS: Throttle = Throttle::new(Duration::from_secs(60));
 
+/// So does a phone whose calls are forwarded.
+static ABROAD: Throttle = Throttle::new(Duration::from_secs(60));
+
 /// Numbers of callers are in the records, not in the log.
 fn log(event: &CallEvent, failures: &Throttle, foreign: &Throttle) {
     match &event.what {
@@ -195,9 +198,16 @@ fn log(event: &CallEvent, failures: &Throttle, foreign: &Throttle) {
                 tracing::warn!(user, %from, held_back, "wrong password or unknown user");
             }
         }
+        What::AnswerOverdue { call } => tracing::info!(%call, "the flow has left the caller unanswered for too long"),
         What::LegSilent { call, leg, .. } => tracing::warn!(%call, %leg, "no sound comes from this leg"),
         What::Redirected { call, by, to } => {
             tracing::info!(%call, by = &**by, followed = to.is_some(), "wants to have the call elsewhere");
+        }
+        What::RedirectAbroad { call, by, host } => {
+            if let Some(held_back) = ABROAD.pass(event.at) {
+                let by = &**by;
+                tracing::warn!(%call, by, host, held_back, "sends a call to a place that is neither ours nor a trunk's");
+            }
         }
         What::NoWayOut { call, reason } => tracing::warn!(%call, reason = &**reason, "no trunk could take the call"),
         What::Trunk { trunk, news } => log_trunk(trunk, news, event.at, foreign),

@@ -2,6 +2,7 @@
 
 use super::settings::Agent;
 use crate::ids::{AgentId, CallId};
+use crate::sip::Host;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -15,6 +16,8 @@ pub(super) struct Seat {
     pub name: Arc<str>,
     pub number: String,
     pub password: String,
+    /// What the agent's phone calls us, by its last registration.
+    pub house: Option<Host>,
     /// Calls of this agent that no queue gave; the ACD is told `Busy` while there is one.
     pub own_calls: BTreeSet<CallId>,
     /// The call that a queue gives or gave: from the offer until the agent has no part in it any more, whatever becomes
@@ -39,6 +42,7 @@ impl Agents {
                     name: a.settings.name.as_str().into(),
                     number: a.number.clone(),
                     password: a.password.clone(),
+                    house: None,
                     own_calls: BTreeSet::new(),
                     queue_call: None,
                 })

@@ -48,6 +48,13 @@ pub(super) struct Call {
     pub stage: Stage,
     /// What the flow is waiting to hear played.
     pub play: Option<PlayId>,
+    /// The flow plays music while it transfers the caller.
+    pub music_while_ringing: bool,
+    /// It was left unanswered for as long as may be.
+    pub is_overdue: bool,
+    /// The place in line that an unanswered caller was told last, and when it is looked at again.
+    pub place: Option<u32>,
+    pub look: Option<Time>,
     pub started: Time,
     /// `Some` once the call is ending: who ended it and why.
     pub end: Option<(EndedBy, String)>,
@@ -152,6 +159,7 @@ impl Engine {
             return self.end_call(now, id, EndedBy::System, "the longest allowed duration");
         }
         self.departures_due(now, id);
+        self.unanswered_due(now, id);
         let Some(call) = self.calls.get_mut(&id) else { return };
         if let Stage::Ringing { deadline, .. } = call.stage
             && deadline <= now
@@ -176,7 +184,9 @@ impl Engine {
         let limit = call.end.is_none().then_some(call.started + self.settings.limits.call_duration);
         let departs = call.departing.iter().map(|departing| departing.until).min();
         let flow = call.run.as_ref().and_then(Run::poll_timeout);
-        let wake = [ringing, limit, departs, flow].into_iter().flatten().min();
+        let unanswered = self.unanswered_until(id);
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        let wake = [ringing, limit, departs, flow, unanswered].into_iter().flatten().min();
         if wake != call.wake {
             if let Some(old) = call.wake {
                 self.wakes.remove(&(old, id));
@@ -254,6 +264,9 @@ impl Engine {
     pub(super) fn ringing_failed(&mut self, now: Time, id: CallId, code: u16) {
         let Some(call) = self.calls.get_mut(&id) else { return };
         let Stage::Ringing { legs, callee, .. } = std::mem::replace(&mut call.stage, Stage::Flow) else { return };
+        if let Some(heard) = call.heard.take() {
+            self.legs.unbridge(call.caller, heard);
+        }
         let (is_transfer, has_flow) = (call.transfer.is_some(), call.run.is_some());
         let caller = call.caller;
         // What is called next is not called because of that phone.

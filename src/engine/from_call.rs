@@ -4,7 +4,7 @@ use super::Engine;
 use super::calls::{Plan, Served, Stage, Talk};
 use crate::acd::{Change, Outcome};
 use crate::call::{self, LegEnd, LegFailure};
-use crate::flow::{Input as FlowInput, Run};
+use crate::flow::{Facts, Input as FlowInput, Run};
 use crate::ids::{CallId, LegId};
 use crate::media::Sound;
 use crate::record::{EndedBy, What};
@@ -89,7 +89,12 @@ impl Engine {
             return self.end_call(now, id, EndedBy::System, "the flow does not exist");
         };
         let Some(call) = self.calls.get_mut(&id) else { return };
-        call.run = Some(Run::new(flow, call.facts(), now));
+        let facts = Facts { is_answered: self.legs.is_up(call.caller), ..call.facts() };
+        let mut run = Run::new(flow, facts, now);
+        if call.is_overdue {
+            run.handle(now, FlowInput::AnswerDue);
+        }
+        call.run = Some(run);
         call.served = None;
         call.queued = None;
         call.stage = Stage::Flow;
@@ -111,27 +116,26 @@ impl Engine {
 
     fn on_ringing(&mut self, now: Time, leg: LegId) {
         self.hunts.rings(leg);
-        // The caller of a direct call hears ringing; in a flow or a queue there is something better to hear.
+        // Who hears something better already is not told.
         if let Some((id, false)) = self.call_of(leg)
             && let Some(call) = self.calls.get(&id)
             && let Stage::Ringing { .. } = call.stage
         {
-            if call.run.is_none() {
-                self.legs.ring(now, call.caller, &mut self.endpoint);
-            }
+            self.legs.ring(now, call.caller, &mut self.endpoint);
             self.transfer_rings(now, id);
         }
     }
 
-    /// Somebody who calls directly hears what comes before the answer; in a flow or a transfer there is something better.
+    /// Who waits for the answer hears what comes before it, instead of a ringing tone; but the music of a flow is better.
     fn on_early(&mut self, now: Time, leg: LegId) {
         let Some((id, false)) = self.call_of(leg) else { return };
         let Some(call) = self.calls.get(&id) else { return };
-        let is_direct = matches!(call.stage, Stage::Ringing { .. }) && call.run.is_none() && call.transfer.is_none();
+        let has_music = call.run.is_some() && call.transfer.is_none() && call.music_while_ringing;
+        let is_wanted = matches!(call.stage, Stage::Ringing { .. }) && !has_music;
         let caller = call.caller;
         let is_free = call.heard.is_none();
         // Of two phones that ring the first that has something to say is heard, and when it fails whoever says something next.
-        if is_direct && is_free && self.legs.hear_early(now, caller, &mut self.endpoint) {
+        if is_wanted && is_free && self.legs.hear_early(now, caller, &mut self.endpoint) {
             self.legs.bridge(caller, leg);
             if let Some(call) = self.calls.get_mut(&id) {
                 call.heard = Some(leg);

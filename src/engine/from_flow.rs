@@ -24,12 +24,26 @@ impl Engine {
         let caller = call.caller;
         match action {
             Action::Answer => self.answer_caller(now, id),
+            Action::HearEarly => {
+                // Who cannot hear before the answer at least hears ringing.
+                if !self.legs.hear_early(now, caller, &mut self.endpoint) {
+                    self.legs.ring(now, caller, &mut self.endpoint);
+                }
+            }
+            Action::Ring if self.legs.hears(caller) => self.play_ringback(id),
+            Action::Ring => self.legs.ring(now, caller, &mut self.endpoint),
             Action::Reject { code } => {
                 self.legs.hang_up(now, caller, code, None, &mut self.endpoint);
                 self.end_call(now, id, EndedBy::Flow, "refused");
             }
             Action::Step { flow, step } => {
                 self.say(now, What::Step { call: id, flow: flow.as_str().into(), step: step.as_str().into() });
+            }
+            Action::Play { repeat: false, .. } if !self.legs.hears(caller) => {
+                // Nobody would hear it.
+                if let Some(run) = &mut call.run {
+                    run.handle(now, FlowInput::Played);
+                }
             }
             Action::Play { prompts, repeat } => {
                 let play = self.legs.play(caller, prompts.into_iter().map(sound).collect(), repeat);
@@ -49,12 +63,16 @@ impl Engine {
                     run.handle(now, FlowInput::Position(position));
                 }
             }
-            Action::LeaveQueue => {
+            Action::LeaveQueue { too_long } => {
                 if let Stage::Waiting { entry } = call.stage {
-                    self.acd_apply(now, Change::Leave { entry, exit: Exit::LeftByKey });
+                    let exit = if too_long { Exit::Overflowed } else { Exit::LeftByKey };
+                    self.acd_apply(now, Change::Leave { entry, exit });
                 }
             }
-            Action::Transfer { to, ring } => self.transfer(now, id, &to, ring),
+            Action::Transfer { to, ring, music } => {
+                call.music_while_ringing = music;
+                self.transfer(now, id, &to, ring);
+            }
             Action::Fault { flow, step, reason } => self
                 .say(now, What::FlowFault { call: id, flow: flow.as_str().into(), step: step.as_str().into(), reason }),
             Action::Hangup => self.end_call(now, id, EndedBy::Flow, "the flow hung up"),
@@ -79,6 +97,7 @@ impl Engine {
         self.say(now, What::Queued { call: id, entry, queue: name, priority: request.priority });
         let QueueRequest { needs, priority, max_wait, .. } = request;
         self.acd_apply(now, Change::Arrive { entry, queue, needs, priority, max_wait, since });
+        self.tell_place(now, id);
     }
 
     fn transfer(&mut self, now: Time, id: CallId, to: &Target, ring: Duration) {
@@ -99,7 +118,10 @@ impl Engine {
             return;
         }
         match plan {
-            Some(plan @ (Plan::Agent(_) | Plan::Outside { .. })) => self.ring_directly(now, id, plan, ring),
+            Some(plan @ (Plan::Agent(_) | Plan::Outside { .. })) => {
+                self.tell_forwarded(now, id);
+                self.ring_directly(now, id, plan, ring);
+            }
             Some(Plan::Flow(flow)) => self.run_flow(now, id, &flow),
             _ => {
                 if let Some(run) = self.calls.get_mut(&id).and_then(|c| c.run.as_mut()) {
@@ -170,6 +192,7 @@ impl Call {
             trunk: self.trunk.to_string(),
             diverted_from: self.identity.diverted_from.clone(),
             user_to_user: self.identity.user_to_user.clone(),
+            is_answered: false,
         }
     }
 }

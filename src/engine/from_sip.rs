@@ -126,6 +126,10 @@ impl Engine {
                 run: None,
                 stage: Stage::Arriving { plan },
                 play: None,
+                music_while_ringing: false,
+                is_overdue: false,
+                place: None,
+                look: None,
                 started: now,
                 end: None,
                 legs: BTreeSet::from([leg]),
@@ -207,6 +211,7 @@ impl Engine {
             // An account registers itself and nobody else (RFC 3261 §10.3 step 4).
             return self.endpoint.respond(now, id, Response::to(request, 403, None));
         }
+        self.agents.seat_mut(agent).house = request.uri.as_sip().map(|uri| uri.host.clone());
         let (response, changes) = self.registrar.register(now, &name, request, hop);
         self.endpoint.respond(now, id, response);
         self.phones_changed(now, changes);

@@ -25,6 +25,7 @@ pub mod settings;
 mod tolls;
 mod transfers;
 pub mod trunks;
+mod unanswered;
 
 pub use settings::{Agent, Caps, Codes, Limits, Login, Network, Number, Settings, Target, Trunk};
 

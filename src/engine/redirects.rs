@@ -5,13 +5,16 @@
 
 use super::Engine;
 use super::calls::{Plan, Stage};
-use crate::ids::{CallId, LegId};
+use crate::ids::{AgentId, CallId, LegId};
 use crate::record::What;
-use crate::sip::Uri;
+use crate::sip::{Host, Uri};
 use crate::time::Time;
 
 /// How often a call may be sent elsewhere by those it reaches.
 pub const REDIRECTS_MAX: u8 = 3;
+
+/// Characters of a host's name that are told of it.
+const HOST_MAX: usize = 100;
 
 /// Where a call may be sent by who was called.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,10 +39,15 @@ impl Engine {
         let (callee, by, left) = (*callee, with.clone(), deadline.since(now));
         // The agent's other phones ring on.
         let found = (legs.len() == 1 && call.redirects < REDIRECTS_MAX).then(|| {
-            let numbers = to.iter().filter_map(Uri::user).map(|user| self.number(user, None));
+            let known = to.iter().filter(|uri| self.is_place_of_ours(leg, callee, uri));
+            let numbers = known.filter_map(Uri::user).map(|user| self.number(user, None));
             numbers.filter_map(|number| self.redirect_to(id, &number).map(|plan| (number, plan))).next()
         });
         let found = found.flatten();
+        if let Some(foreign) = to.iter().filter(|uri| !self.is_place_of_ours(leg, callee, uri)).find_map(Uri::as_sip) {
+            let host = foreign.host.to_string().chars().take(HOST_MAX).collect();
+            self.say(now, What::RedirectAbroad { call: id, by: by.clone(), host });
+        }
         let number = found.as_ref().map(|(number, _)| number.clone());
         self.say(now, What::Redirected { call: id, by, to: number });
         let Some((_, plan)) = found else { return false };
@@ -48,6 +56,7 @@ impl Engine {
         call.redirected_by = callee.or(call.redirected_by);
         call.stage = Stage::Flow;
         self.own_call_over(now, callee, id);
+        self.tell_forwarded(now, id);
         // That leg's place is free for the call that takes its turn.
         self.trunks.leg_closed(leg);
         self.tolls.ended(now, leg);
@@ -64,6 +73,23 @@ impl Engine {
         }
         self.schedule(id);
         true
+    }
+
+    /// Whether this is at a place whose numbers are those that we dial: at our own address or name, as `leg` or the phone of `callee`
+    /// knows it, or at a trunk's. Anywhere else a number may mean anybody.
+    fn is_place_of_ours(&self, leg: LegId, callee: Option<AgentId>, uri: &Uri) -> bool {
+        let host = match uri {
+            Uri::Sip(sip) => &sip.host,
+            // A telephone number is the same everywhere.
+            Uri::Tel { .. } => return true,
+            Uri::Other(_) => return false,
+        };
+        let is_ours = match host {
+            Host::Ip(ip) => self.legs.local(leg) == Some(*ip),
+            Host::Name(name) => name.eq_ignore_ascii_case(&self.settings.realm),
+        };
+        let is_phones = || callee.is_some_and(|agent| self.agents.seat(agent).house.as_ref() == Some(host));
+        is_ours || is_phones() || self.trunks.is_at(host, &self.settings.trunks)
     }
 
     /// `None`: nobody is called there because a phone wants it.

@@ -8,6 +8,9 @@ use crate::record::What;
 use crate::sip::{BadHeader, Headers, Hop, InviteId, Replaces, Request, Standing};
 use crate::time::Time;
 
+/// Legs of one call, those included that are about to end, beyond which nobody takes another's place in it.
+pub const LEGS_MAX: usize = 12;
+
 impl Engine {
     /// `agent`: whose phone this is; `None`: it came by a trunk.
     pub(super) fn on_replacing(
@@ -21,6 +24,10 @@ impl Engine {
     ) {
         match replaces.map_err(|_| 400).and_then(|replaces| self.replaced(agent, &replaces)) {
             Err(code) => self.refuse(now, invite, code, Headers::default(), "bad_replaces"),
+            // These calls count against no limit of calls, so they have one of their own.
+            Ok((id, _)) if self.calls.get(&id).is_some_and(|call| call.legs.len() >= LEGS_MAX) => {
+                self.refuse(now, invite, 503, Headers::default(), "too_many_legs");
+            }
             Ok((id, old)) => {
                 let leg = LegId(self.ids.next());
                 self.leg_calls.insert(leg, id);

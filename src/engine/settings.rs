@@ -182,6 +182,10 @@ pub struct Limits {
     /// A phone that refuses an offer sooner than any person could does so by itself (do not disturb): the offer ends as
     /// `Busy`, not as `Declined`, and the agent's other phones ring on. Zero: every refusal is a person's.
     pub instant_refusal: Duration,
+    /// How long a flow may leave its caller unanswered, from the INVITE on.
+    pub answer_within: Duration,
+    /// A caller who waits unanswered is told the place in line (182) when it is another, at most so often; zero: never.
+    pub place_told_every: Duration,
 }
 
 impl Default for Limits {
@@ -191,6 +195,8 @@ impl Default for Limits {
             call_duration: Duration::from_secs(4 * 3600),
             ring_time: Duration::from_secs(30),
             instant_refusal: Duration::from_secs(1),
+            answer_within: crate::flow::ANSWER_WITHIN,
+            place_told_every: Duration::from_secs(10),
         }
     }
 }

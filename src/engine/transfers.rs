@@ -16,7 +16,7 @@ use super::calls::{Plan, Queued, Served, Stage, Talk};
 use super::identity::Identity;
 use crate::acd::{Change, Exit};
 use crate::call::Referral;
-use crate::flow::{Input as FlowInput, RINGBACK};
+use crate::flow::{Facts, Input as FlowInput, RINGBACK};
 use crate::ids::{AgentId, CallId, EntryId, LegId};
 use crate::media::Sound;
 use crate::record::{EndedBy, TransferKind, What};
@@ -498,7 +498,8 @@ impl Engine {
         self.end_call(now, goes, EndedBy::Agent, &format!("became part of call {id}"));
         let Some(call) = self.calls.get_mut(&id) else { return };
         call.served = None;
-        let facts = call.facts();
+        // Who was transferred had been answered.
+        let facts = Facts { is_answered: true, ..call.facts() };
         call.run = run.map(|mut run| {
             run.is_about(facts);
             run

@@ -343,6 +343,9 @@ impl<'a> Compiler<'a> {
                 None => "digits, `*` and `#`, with a `+` in front if need be; no spaces".into(),
             };
             self.problem(at, format!("`{number}` cannot be dialled"), Some(help));
+        } else if number.starts_with('+') && !is_e164(keys) {
+            let help = Some("7 to 15 digits after the plus, the first of them no zero".into());
+            self.problem(at, format!("`{number}` is no international number"), help);
         } else if !world.outside.iter().any(|beginning| number.starts_with(beginning.as_str())) {
             let help =
                 Some("the settings say who has which number, and in `takes` of [[trunks]] what goes outside".into());
@@ -609,6 +612,11 @@ impl<'a> Compiler<'a> {
             }
         }
     }
+}
+
+/// What the switchboard dials behind a plus (E.164).
+fn is_e164(digits: &str) -> bool {
+    (7..=15).contains(&digits.len()) && !digits.starts_with('0') && digits.bytes().all(|b| b.is_ascii_digit())
 }
 
 /// What a flow or step can be called.

@@ -29,7 +29,7 @@ pub use compile::compile;
 pub use graph::graph;
 pub use model::schema;
 pub use problem::Problem;
-pub use run::{Action, Facts, Input, Prompt, QueueRequest, QueueResult, RINGBACK, Run, Target};
+pub use run::{ANSWER_WITHIN, Action, Facts, Input, Prompt, QueueRequest, QueueResult, RINGBACK, Run, Target};
 
 use compile::Graph;
 use std::collections::btree_map::Entry;

@@ -109,6 +109,8 @@ fn words(action: Action) -> String {
     };
     match action {
         Action::Answer => "answer".into(),
+        Action::HearEarly => "hear early".into(),
+        Action::Ring => "ring".into(),
         Action::Reject { code } => format!("reject {code}"),
         Action::Step { step, .. } => format!(":{step}"),
         Action::Play { prompts, repeat: false } => format!("say {}", names(prompts)),
@@ -118,9 +120,10 @@ fn words(action: Action) -> String {
             format!("queue {} {} {:?} {:?} {} {:?}", r.queue, r.priority, r.needs, r.max_wait, r.language, r.attributes)
         }
         Action::AskPosition => "ask".into(),
-        Action::LeaveQueue => "leave".into(),
-        Action::Transfer { to: Target::Number(to), ring } => format!("transfer to {to} for {ring:?}"),
-        Action::Transfer { to: Target::Agent(to), ring } => format!("transfer to agent {to} for {ring:?}"),
+        Action::LeaveQueue { too_long: false } => "leave".into(),
+        Action::LeaveQueue { too_long: true } => "leave late".into(),
+        Action::Transfer { to: Target::Number(to), ring, .. } => format!("transfer to {to} for {ring:?}"),
+        Action::Transfer { to: Target::Agent(to), ring, .. } => format!("transfer to agent {to} for {ring:?}"),
         Action::Fault { step, reason, .. } => format!("fault in {step}: {reason}"),
         Action::Hangup => "hangup".into(),
     }

@@ -30,6 +30,8 @@ pub struct Facts {
     pub diverted_from: String,
     /// What the caller's side sent along (RFC 7433), as it came; empty: nothing.
     pub user_to_user: String,
+    /// The call was answered before the flow began. Not for expressions.
+    pub is_answered: bool,
 }
 
 /// One sound to be played: a prompt by name and the language it is wanted in. Music is `music/` and its name, and its
@@ -91,13 +93,19 @@ pub enum Input {
     TransferFailed(u16),
     /// The transfer's far end hung up first.
     TransferEnded,
+    /// The caller was left unanswered for as long as may be: the step says where to, or the call is answered.
+    AnswerDue,
 }
 
 /// From the flow to the switchboard.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
-    /// Take the call (200 OK). Said once, before anything that needs sound.
+    /// Take the call (200 OK). Said once, before anything that needs sound, but for what follows `HearEarly`.
     Answer,
+    /// Let the caller hear what is played though the call is not answered (183). May be said again.
+    HearEarly,
+    /// Let the unanswered caller know that it rings (180), or hear it.
+    Ring,
     /// Refuse the call before it was answered, with a SIP code 400–699. Nothing follows.
     Reject {
         code: u16,
@@ -117,12 +125,17 @@ pub enum Action {
     Enqueue(QueueRequest),
     /// Tell `Input::Position`.
     AskPosition,
-    /// The caller wants out; `Input::Queue(Left)` follows unless an agent was faster.
-    LeaveQueue,
+    /// The caller is to leave the line; `Input::Queue(Left)`, or `Input::Queue(TimedOut)` if the wait was too long, follows unless
+    /// an agent was faster.
+    LeaveQueue {
+        too_long: bool,
+    },
     /// Connect the caller with someone outside the queues; `Connected`, then `TransferEnded`, or `TransferFailed` follows.
     Transfer {
         to: Target,
         ring: Duration,
+        /// The flow plays music meanwhile; otherwise who is rung may be heard before the answer.
+        music: bool,
     },
     /// The flow itself went wrong (an expression failed, it went round without waiting): for the record and the log.
     /// What the flow does about it follows as ordinary actions.
@@ -154,6 +167,8 @@ pub struct Run {
     steps: u32,
 }
 
+/// How long a call may be left unanswered unless the settings say otherwise. Carriers give up a call that rings for three minutes.
+pub const ANSWER_WITHIN: Duration = Duration::from_secs(150);
 /// Steps without a pause after which a run is taken to go round for ever.
 const MOST_HOPS: u32 = 100;
 /// Steps of one call after which nobody can be listening any more.
@@ -184,6 +199,12 @@ impl Run {
             },
             Input::Played if self.walk.is_playing() => self.walk.played(),
             Input::Played => return,
+            Input::AnswerDue if self.walk.is_answered() => return,
+            Input::AnswerDue => {
+                let graph = self.graph.clone();
+                let turn = graph.steps[self.here.0].step.answer_due(&mut self.state, &mut self.walk);
+                return self.go(turn);
+            }
             other => Event::Other(other),
         };
         self.turn(event);
@@ -201,6 +222,9 @@ impl Run {
 
     /// Another caller stands in the place of the one it began with.
     pub fn is_about(&mut self, facts: Facts) {
+        if facts.is_answered {
+            self.walk.was_answered();
+        }
         self.walk.scope.facts = facts;
     }
 
@@ -311,6 +335,18 @@ b: { menu: { prompt: b, between: 1s, keys: { '1': c, '12': q, '2': { set: { lang
 c: { collect: { prompt: [c, { number: n }], digits: 2..4, into: x, tries: 2, next: s, failed: b } }
 s: { switch: { cases: [{ when: 'x == \"11\"', next: q }, { when: 'x > 3', next: e }], else: n } }
 n: { set: { n: '{{ n + 1 }}', m: '{{ call.from }}{{ language }}', next: q } }
+p: { play: { prompt: c, answer: false, next: w } }
+w:
+  queue:
+    name: support
+    answer: false
+    while_waiting: { announce: { prompts: a, position: true, first: 1s, every: 5s }, keys: { '1': u } }
+    next: t
+    unanswered: u
+    failed: u
+u: { transfer: { to: '{{ call.to }}', answer: false, next: q, failed: v } }
+v: { switch: { cases: [{ when: 'n > 1', next: x }], else: a } }
+x: { hangup: { prompt: f, answer: false, code: busy } }
 q:
   queue:
     name: sales
@@ -324,7 +360,7 @@ q:
 t: { transfer: { to: '{{ call.to }}', ring: 5s, next: b, failed: e } }
 g: { goto: { flow: other } }
 f: { hangup: { prompt: f } }
-e: { menu: { prompt: e, tries: 1, keys: { '1': b, '2': hangup }, no_input: b, invalid: f } }";
+e: { menu: { prompt: e, tries: 1, keys: { '1': b, '2': hangup, '3': p }, no_input: b, invalid: f } }";
 
     const OTHER: &str = "flow: other
 languages: [sv]
@@ -336,7 +372,8 @@ steps:
 
     static FLOWS: LazyLock<Vec<Arc<Flow>>> = LazyLock::new(|| {
         let everything = phone::text(EVERYTHING).replace("steps:", "variables: { n: 1 }\nsteps:");
-        let linked = link([phone::flow(&everything), phone::flow(OTHER)]).expect("two names");
+        let unanswered = everything.replace("flow: t\n", "flow: unanswered\n").replace("start: a", "start: p");
+        let linked = link([phone::flow(&everything), phone::flow(OTHER), phone::flow(&unanswered)]).expect("two names");
         let mut flows: Vec<Arc<Flow>> = linked.into_values().collect();
         let mut world = World {
             queues: ["sales", "support"].map(String::from).into(),
@@ -368,6 +405,7 @@ steps:
             2 => result.prop_map(|r| Some(Input::Queue(r))),
             1 => (400u16..700).prop_map(|c| Some(Input::TransferFailed(c))),
             1 => Just(Some(Input::TransferEnded)),
+            1 => Just(Some(Input::AnswerDue)),
         ]
     }
 
@@ -378,12 +416,12 @@ steps:
         /// answer before any sound, a last word and nothing after it, and a wake-up never in the past.
         #[test]
         fn whatever_happens_a_run_keeps_its_word(
-            which in 0usize..4,
+            which in 0usize..5,
             events in prop::collection::vec((input(), 0u64..20_000), 0..300),
         ) {
             let mut now = Time::from_secs(1_767_787_200);
             let mut run = Run::new(FLOWS[which].clone(), Facts::default(), now);
-            let (mut answered, mut over, mut enqueued) = (false, false, 0u32);
+            let (mut answered, mut early, mut over, mut enqueued) = (false, false, false, 0u32);
             for (event, millis) in std::iter::once((None, 0)).chain(events) {
                 now += Duration::from_millis(millis);
                 match event {
@@ -400,10 +438,15 @@ steps:
                             answered = true;
                         }
                         Action::Play { prompts, .. } => {
-                            prop_assert!(answered && !prompts.is_empty());
+                            prop_assert!((answered || early) && !prompts.is_empty());
                         }
                         Action::Enqueue(_) => enqueued += 1,
-                        Action::AskPosition | Action::LeaveQueue => prop_assert!(enqueued > 0),
+                        Action::HearEarly => {
+                            prop_assert!(!answered);
+                            early = true;
+                        }
+                        Action::Ring => prop_assert!(!answered),
+                        Action::AskPosition | Action::LeaveQueue { .. } => prop_assert!(enqueued > 0),
                         Action::Reject { code } => {
                             prop_assert!(!answered && (400..700).contains(&code));
                             over = true;

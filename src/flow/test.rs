@@ -5,7 +5,7 @@ use super::Flow;
 use super::compile::Compiler;
 use super::model::{Literal, TextOrNumber, text_or};
 use super::problem::Problem;
-use super::run::{Action, Facts, Input, QueueRequest, QueueResult, Run, Target};
+use super::run::{ANSWER_WITHIN, Action, Facts, Input, QueueRequest, QueueResult, Run, Target};
 use super::yaml::{At, Length, Many, Ordered, Span};
 use crate::time::{Duration, Time};
 use schemars::JsonSchema;
@@ -55,6 +55,8 @@ pub struct TestFile {
     /// How it ends: `hangup`, `reject`, a SIP code (rejected with it), or `waiting`.
     #[schemars(with = "Option<TextOrNumber>")]
     pub ends: Option<At<String>>,
+    /// Whether the call was answered at any time.
+    pub answered: Option<At<bool>>,
     /// The language at the end.
     pub language: Option<At<String>>,
     /// Variables at the end.
@@ -210,6 +212,7 @@ impl Test {
         let mut call = Call {
             run: Run::new(flow.clone(), facts, self.at),
             now: self.at,
+            answer_due: Some(self.at + ANSWER_WITHIN),
             keys: self.keys.iter().cloned().collect(),
             queue: self.queue.iter().copied().collect(),
             transfer: self.transfer.iter().copied().collect(),
@@ -268,6 +271,10 @@ impl Test {
                 differs(expected.at, format!("the call to end by {}", **expected), got.into());
             }
         }
+        if let Some(expected) = file.answered.as_ref().filter(|expected| ***expected != seen.answered) {
+            let words = |answered| if answered { "the call to be answered" } else { "the call to stay unanswered" };
+            differs(expected.at, words(**expected).into(), words(seen.answered).into());
+        }
         let scope = call.run.scope();
         if let Some(expected) = &file.language
             && **expected != scope.language
@@ -311,6 +318,8 @@ fn compare_queued(expected: &QueuedFile, got: &QueueRequest, differs: &mut impl 
 struct Call {
     run: Run,
     now: Time,
+    /// When a call that is left unanswered has to be answered; `None`: that was said.
+    answer_due: Option<Time>,
     keys: VecDeque<String>,
     queue: VecDeque<Waiting>,
     transfer: VecDeque<Option<u16>>,
@@ -328,6 +337,7 @@ struct Seen {
     queued: Vec<QueueRequest>,
     transferred: Option<String>,
     faults: Vec<String>,
+    answered: bool,
     ends: Option<String>,
 }
 
@@ -353,7 +363,8 @@ impl Call {
             Action::Step { flow: of, step } if of == flow => self.seen.steps.push(step),
             Action::Step { flow: of, step } => self.seen.steps.push(format!("{of}/{step}")),
             Action::Play { prompts, repeat: false } => self.seen.heard.extend(prompts.into_iter().map(|p| p.name)),
-            Action::Play { .. } | Action::Stop | Action::Answer => {}
+            Action::Answer => self.seen.answered = true,
+            Action::Play { .. } | Action::Stop | Action::HearEarly | Action::Ring => {}
             Action::Reject { code } => self.seen.ends = Some(code.to_string()),
             Action::Hangup => self.seen.ends = Some("hangup".into()),
             Action::Fault { step, reason, .. } => self.seen.faults.push(format!("{step}: {reason}")),
@@ -364,9 +375,10 @@ impl Call {
             Action::AskPosition => {
                 return Some(Input::Position(self.waiting.map(|(_, waiting)| waiting.position)));
             }
-            Action::LeaveQueue => {
+            Action::LeaveQueue { too_long } => {
                 self.waiting = None;
-                return Some(Input::Queue(QueueResult::Left));
+                let result = if too_long { QueueResult::TimedOut } else { QueueResult::Left };
+                return Some(Input::Queue(result));
             }
             Action::Transfer { to, .. } => {
                 let (Target::Number(to) | Target::Agent(to)) = to;
@@ -400,6 +412,16 @@ impl Call {
             return true;
         }
         let timeout = self.run.poll_timeout();
+        let ends = self.waiting.and_then(|(since, waiting)| waiting.outcome.map(|_| since + waiting.after));
+        if let Some(due) = self.answer_due.filter(|_| !self.seen.answered)
+            && (due <= self.now || !self.run.is_playing())
+            && [timeout, ends].into_iter().flatten().all(|next| due <= next)
+        {
+            self.now = self.now.max(due);
+            self.answer_due = None;
+            self.run.handle(self.now, Input::AnswerDue);
+            return true;
+        }
         if self.run.is_playing() {
             self.later(2000);
             self.run.handle(self.now, Input::Played);
@@ -462,10 +484,27 @@ f: { hangup: { prompt: f } }";
   - { name: silence, keys: '- 1', queue: waiting, expect: [a, q], hears: [a, b, a], ends: waiting }
   - { name: never, expect: [a], ends: hangup }
   - { name: transfer, keys: '2', transferred: '0701', expect: [a, t], ends: hangup }
-  - { name: busy, keys: '2', transfer: busy, expect: [a, t, f] }
+  - { name: busy, keys: '2', transfer: busy, expect: [a, t, f], answered: true }
 ",
         );
         for result in results {
+            let failures: String = result.failures.iter().map(|f| f.to_string()).collect();
+            assert!(failures.is_empty(), "{}:\n{failures}", result.name);
+        }
+    }
+
+    #[test]
+    fn a_call_is_answered_by_the_agent_or_when_it_has_to_be_or_never() {
+        let steps = "a: { queue: { name: sales, answer: false, next: hangup, timed_out: b } }
+b: { queue: { name: support, answer: false, next: hangup, unanswered: c, failed: c } }
+c: { hangup: { prompt: c, answer: false, code: busy } }";
+        let tests = "  - { name: talk, queue: { outcome: served, after: 60s }, answered: true, ends: hangup }
+  - { name: full, queue: [full, full], expect: [a, b, c], hears: c, answered: false, ends: '486' }
+  - { name: late, queue: { outcome: waiting }, expect: [a], answered: true, ends: waiting }
+  - { name: later, queue: [{ outcome: timed_out, after: 100s }, { outcome: waiting }], expect: [a, b, c], answered: true, ends: hangup }
+";
+        let flow = phone::flow(&format!("{}tests:\n{tests}", phone::text(steps)));
+        for result in run(&Arc::new(flow)) {
             let failures: String = result.failures.iter().map(|f| f.to_string()).collect();
             assert!(failures.is_empty(), "{}:\n{failures}", result.name);
         }
@@ -481,6 +520,7 @@ f: { hangup: { prompt: f } }";
     transferred: '0702'
     hears: [b]
     ends: '486'
+    answered: false
     language: sv
     variables: { x: '1' }
   - { name: more, keys: '1', queued: { name: support, priority: 4, need: { support: 3 }, language: sv } }
@@ -497,12 +537,13 @@ f: { hangup: { prompt: f } }";
             (15, "expected a transfer to 0702; got 0701"),
             (16, "expected to hear b here; got a"),
             (17, "expected the call to end by 486; got hangup"),
-            (18, "expected language sv; got en"),
-            (19, "expected x = 1; got nothing"),
-            (20, "expected queue support; got sales"),
-            (20, "expected priority 4; got 3"),
-            (20, "expected the need {\"support\": 3}; got {\"support\": 2}"),
-            (20, "expected language sv; got en"),
+            (18, "expected the call to stay unanswered; got the call to be answered"),
+            (19, "expected language sv; got en"),
+            (20, "expected x = 1; got nothing"),
+            (21, "expected queue support; got sales"),
+            (21, "expected priority 4; got 3"),
+            (21, "expected the need {\"support\": 3}; got {\"support\": 2}"),
+            (21, "expected language sv; got en"),
         ];
         assert_eq!(told, expected.map(|(line, text)| (line, text.to_string())));
         assert_eq!((results[0].name.as_str(), results[0].file.as_str(), results[0].line), ("wrong", "t.yaml", 11));

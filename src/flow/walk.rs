@@ -23,6 +23,12 @@ pub struct Walk {
     sound: Sound,
     deadline: Option<Time>,
     is_answered: bool,
+    /// The present step leaves the call unanswered, if it still is.
+    leaves_unanswered: bool,
+    /// It was unanswered for as long as may be: every step answers from now on.
+    is_overdue: bool,
+    /// The caller's own phone rings, or whoever is rung makes it ring: no sound of ours.
+    rings: bool,
     /// The caller talks with somebody: keys are not for us.
     is_connected: bool,
 }
@@ -43,7 +49,6 @@ impl Walk {
     pub(super) fn new(now: Time, scope: Scope, flow: &str) -> Walk {
         Walk {
             now,
-            scope,
             flow: flow.to_string(),
             step: String::new(),
             actions: VecDeque::new(),
@@ -51,8 +56,12 @@ impl Walk {
             passed_over: None,
             sound: Sound::Silence,
             deadline: None,
-            is_answered: false,
+            is_answered: scope.facts.is_answered,
+            leaves_unanswered: false,
+            is_overdue: false,
+            rings: false,
             is_connected: false,
+            scope,
         }
     }
 
@@ -105,6 +114,50 @@ impl Walk {
         self.is_answered
     }
 
+    /// The present step takes the call, or leaves it unanswered until somebody is there to talk with.
+    pub(super) fn takes(&mut self, answer: bool) {
+        if answer || self.is_overdue {
+            self.answer();
+        } else {
+            self.leaves_unanswered = true;
+        }
+    }
+
+    /// Whether the caller is one who waits for an answer, and the present step leaves it so.
+    pub(super) fn is_left_unanswered(&self) -> bool {
+        self.leaves_unanswered && !self.is_answered
+    }
+
+    /// The call was unanswered for as long as may be. What the caller hears goes on.
+    pub(super) fn answer_overdue(&mut self) {
+        let rings = std::mem::take(&mut self.rings);
+        self.is_overdue = true;
+        self.answer();
+        if rings {
+            self.ringback();
+        }
+    }
+
+    /// The same, and the step goes on elsewhere instead.
+    pub(super) fn is_overdue(&mut self) {
+        self.is_overdue = true;
+    }
+
+    /// Another caller, whose call is answered, has taken the place of the first.
+    pub(super) fn was_answered(&mut self) {
+        self.is_answered = true;
+    }
+
+    /// Before anything of ours can be heard.
+    fn be_heard(&mut self) {
+        if self.is_left_unanswered() {
+            self.act(Action::HearEarly);
+        } else {
+            self.answer();
+        }
+        self.rings = false;
+    }
+
     // --- sound ---
 
     /// Says it all; `Played` follows. False if there is nothing to say, and then nothing follows.
@@ -122,7 +175,7 @@ impl Walk {
         if prompts.is_empty() {
             return false;
         }
-        self.answer();
+        self.be_heard();
         self.sound = Sound::Prompts;
         self.deadline = Some(self.now + LONGEST_PROMPTS);
         self.act(Action::Play { prompts, repeat: false });
@@ -163,8 +216,18 @@ impl Walk {
         self.repeat(RINGBACK.to_owned());
     }
 
+    /// Until something is played, an unanswered caller hears ringing: at once, or (`elsewhere`) when somebody is rung.
+    pub(super) fn rings(&mut self, elsewhere: bool) {
+        self.rings = true;
+        // For who hears us already it is a tone of ours that has to be stopped.
+        self.sound = Sound::Music;
+        if !elsewhere {
+            self.act(Action::Ring);
+        }
+    }
+
     fn repeat(&mut self, name: String) {
-        self.answer();
+        self.be_heard();
         self.sound = Sound::Music;
         self.act(Action::Play { prompts: vec![Prompt { name, language: String::new() }], repeat: true });
     }
@@ -196,6 +259,7 @@ impl Walk {
 
     /// Somebody else is heard from now on.
     pub(super) fn connected(&mut self) {
+        self.answer();
         self.stop();
         self.flush();
         self.deadline = None;
@@ -207,6 +271,7 @@ impl Walk {
         self.stop();
         self.deadline = None;
         self.is_connected = false;
+        (self.leaves_unanswered, self.rings) = (false, false);
     }
 
     // --- time ---

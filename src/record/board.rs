@@ -111,6 +111,7 @@ impl Board {
             }
             What::CallerKnown { .. }
             | What::CallerHeaderIgnored { .. }
+            | What::AnswerOverdue { .. }
             | What::Step { .. }
             | What::FlowFault { .. }
             | What::Held { .. }
@@ -119,6 +120,7 @@ impl Board {
             | What::TransferEnded { .. }
             | What::TransferRefused { .. }
             | What::Redirected { .. }
+            | What::RedirectAbroad { .. }
             | What::LegClosed { .. }
             | What::LegSilent { .. }
             | What::CallRefused { .. }

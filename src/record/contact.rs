@@ -336,6 +336,8 @@ impl Contact {
             What::LegClosed { leg, quality, .. } => push(&mut self.media, LegQuality::new(*leg, quality)),
             What::CallStarted { .. }
             | What::CallerHeaderIgnored { .. }
+            | What::AnswerOverdue { .. }
+            | What::RedirectAbroad { .. }
             | What::CallEnded { .. }
             | What::CallRefused { .. }
             | What::AuthenticationFailed { .. }

@@ -43,6 +43,10 @@ pub enum What {
     CallAnswered {
         call: CallId,
     },
+    /// A flow has left the caller unanswered for as long as may be. It answers now, or leads the caller elsewhere.
+    AnswerOverdue {
+        call: CallId,
+    },
     /// The flow began a step.
     Step {
         call: CallId,
@@ -137,6 +141,12 @@ pub enum What {
         call: CallId,
         by: Arc<str>,
         to: Option<String>,
+    },
+    /// Who was called named a place for it that is neither ours nor a trunk's: nobody is called there.
+    RedirectAbroad {
+        call: CallId,
+        by: Arc<str>,
+        host: String,
     },
     /// A leg's media is over.
     LegClosed {
@@ -244,6 +254,7 @@ impl What {
             | What::CallerKnown { call, .. }
             | What::CallerHeaderIgnored { call, .. }
             | What::CallAnswered { call }
+            | What::AnswerOverdue { call }
             | What::Step { call, .. }
             | What::FlowFault { call, .. }
             | What::Queued { call, .. }
@@ -258,6 +269,7 @@ impl What {
             | What::TransferEnded { call, .. }
             | What::TransferRefused { call, .. }
             | What::Redirected { call, .. }
+            | What::RedirectAbroad { call, .. }
             | What::LegClosed { call, .. }
             | What::LegSilent { call, .. }
             | What::NoWayOut { call, .. }

@@ -49,6 +49,12 @@ pub enum PhoneEvent {
     StoppedRinging,
     /// Our call rings at the other end.
     Ringing,
+    /// Our call is somewhere else before its answer (181, 182, 183): what is said of it, and whether there is something to hear.
+    Progress {
+        code: u16,
+        reason: String,
+        sound: bool,
+    },
     /// The two ends agreed; speak to `stream.remote`.
     Connected {
         stream: Stream,
@@ -369,9 +375,13 @@ impl Phone {
                 self.endpoint.reinvite(now, id, offer);
             }
             sip::Event::Challenged { id, response } => self.on_challenged(now, id, &response),
-            sip::Event::Progress { id, code, .. } => {
-                if code == 180 && matches!(self.state, State::Calling { invite, .. } if invite == id) {
-                    self.events.push_back(PhoneEvent::Ringing);
+            sip::Event::Progress { id, code, reason, body } => {
+                if matches!(self.state, State::Calling { invite, .. } if invite == id) {
+                    let sound = !body.is_empty();
+                    self.events.push_back(match code {
+                        180 => PhoneEvent::Ringing,
+                        code => PhoneEvent::Progress { code, reason, sound },
+                    });
                 }
             }
             sip::Event::Answered { id, response } => {

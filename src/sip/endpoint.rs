@@ -124,7 +124,7 @@ pub enum Event {
     /// Our INVITE was challenged (401, 407). Answer with `authorize` or `cancel`; after 64·T1 it fails with this response.
     Challenged { id: InviteId, response: Box<Response> },
     /// A provisional answer (101–199) to our INVITE.
-    Progress { id: InviteId, code: u16, body: Vec<u8> },
+    Progress { id: InviteId, code: u16, reason: String, body: Vec<u8> },
     /// The first 2xx to our INVITE; ACK is already sent. Further forks were acknowledged and ended by BYE. Its body is the
     /// description of its dialog, even if only an acknowledged provisional answer (RFC 3262) brought one.
     Answered { id: InviteId, response: Box<Response> },
@@ -337,7 +337,12 @@ impl Endpoint {
     /// Sends a provisional answer (101–199) to a new INVITE; repeated each minute (RFC 3261 §13.3.1.1). Where the INVITE described
     /// nothing, `body` may be our offer if the caller [acknowledges](Endpoint::is_acknowledging) it; `accept` has none then.
     pub fn ring(&mut self, now: Time, id: InviteId, code: u16, body: Vec<u8>) {
-        self.ring_invite(now, id, code, body);
+        self.ring_invite(now, id, code, "", body);
+    }
+
+    /// The same with a reason phrase of its own; empty: the usual one.
+    pub fn ring_saying(&mut self, now: Time, id: InviteId, code: u16, reason: &str, body: Vec<u8>) {
+        self.ring_invite(now, id, code, reason, body);
     }
 
     /// Answers a new INVITE with 200; resent until the ACK comes. `body` is the SDP answer, or our offer if there was none.

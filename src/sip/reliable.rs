@@ -48,10 +48,18 @@ pub struct Reliable {
     waiting: Option<Waiting>,
     /// A session description of ours was acknowledged.
     is_described: bool,
-    /// The provisional answer that goes next: code and body.
-    pub next: Option<(u16, Vec<u8>)>,
+    /// The provisional answer that goes next.
+    pub next: Option<Next>,
     /// The 2xx waits too, because the provisional answer carried a session description.
     pub accept: Option<Vec<u8>>,
+}
+
+/// A provisional answer that waits for the PRACK of the one before it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Next {
+    pub code: u16,
+    pub reason: String,
+    pub body: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -81,6 +89,13 @@ impl Reliable {
     pub fn sent(&mut self, now: Time, answer: Transmit, has_body: bool, timings: Timings) {
         let (resend, over) = (now + timings.t1, now + timings.patience());
         self.waiting = Some(Waiting { answer, has_body, interval: timings.t1, resend, over, timings });
+    }
+
+    /// This answer goes next, instead of one that waits already; but a description that waits is not lost by that.
+    pub fn waits_with(&mut self, code: u16, reason: &str, body: Vec<u8>) {
+        let before = self.next.take().map(|next| next.body).unwrap_or_default();
+        let body = if body.is_empty() { before } else { body };
+        self.next = Some(Next { code, reason: reason.to_owned(), body });
     }
 
     pub fn is_waiting(&self) -> bool {

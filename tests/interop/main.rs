@@ -33,6 +33,7 @@ mod strangers;
 mod talks;
 mod traced;
 mod transfers;
+mod unanswered;
 mod watched;
 
 use baresip::{Baresip, Options};

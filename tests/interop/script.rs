@@ -211,6 +211,27 @@ impl Script {
         self.may_get(100).receive(180, "")
     }
 
+    /// This answer, in which the text is found; only 100 before it.
+    pub fn gets_saying(self, code: u16, text: &str) -> Script {
+        let found = format!("<ereg regexp=\"{text}\" search_in=\"msg\" check_it=\"true\" assign_to=\"found\"/>");
+        self.may_get(100).step(&format!(
+            "<recv response=\"{code}\"><action>{found}</action></recv>\n<Reference variables=\"found\"/>"
+        ))
+    }
+
+    /// This provisional answer, in which the text is found, and acknowledges it (RFC 3262).
+    pub fn gets_reliably(mut self, code: u16, text: &str) -> Script {
+        let found = format!("<ereg regexp=\"{text}\" search_in=\"msg\" check_it=\"true\" assign_to=\"found\"/>");
+        let number =
+            "<ereg regexp=\"[0-9]+\" search_in=\"hdr\" header=\"RSeq:\" check_it=\"true\" assign_to=\"rseq\"/>";
+        self = self.may_get(100).step(&format!(
+            "<recv response=\"{code}\" rrs=\"true\"><action>{found}{number}</action></recv>\n<Reference variables=\"found\"/>"
+        ));
+        let headers = format!("RAck: [$rseq] {} INVITE\n", self.invite);
+        self = self.request("PRACK", "[next_url]", true, headers, String::new());
+        self.receive(200, "")
+    }
+
     /// Is asked for a password; an INVITE's challenge is to be acknowledged as refused.
     pub fn gets_challenge(self) -> Script {
         self.may_get(100).receive(401, "auth=\"true\"")

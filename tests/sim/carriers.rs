@@ -260,6 +260,12 @@ impl House {
         self.peers[peer].heard.last().and_then(|heard| heard.as_ref().ok().copied())
     }
 
+    /// The provisional answers among what the peer heard.
+    pub fn early(&self, peer: usize) -> Vec<u16> {
+        let heard = self.peers[peer].heard.iter().filter_map(|heard| heard.as_ref().ok().copied());
+        heard.filter(|code| *code < 200).collect()
+    }
+
     /// The flows that callers came to, one after the other.
     pub fn flows(&self) -> Vec<String> {
         let steps = self.told.iter().filter_map(|what| match what {
@@ -381,10 +387,9 @@ impl House {
                             peer.endpoint.ring(now, id, 183, sdp(peer.address));
                         }
                         let mut headers = Headers::default();
-                        headers.push(
-                            "Contact",
-                            format!("<sip:nobody@{}>;q=0.1, <sip:{to}@{}>", peer.address, peer.address),
-                        );
+                        // Without a host: one of the switchboard's numbers.
+                        let to = if to.contains('@') { to.to_owned() } else { format!("{to}@{}", switchboard()) };
+                        headers.push("Contact", format!("<sip:nobody@{}>;q=0.1, <sip:{to}>", peer.address));
                         peer.endpoint.reject(now, id, 302, headers);
                     }
                     Manner::Tries | Manner::Silent | Manner::Unreachable => {}

@@ -52,6 +52,13 @@ fn a_call_goes_to_our_own_numbers_by_the_wish_of_who_was_called_and_nowhere_else
         (Redirects::Outside, "112", Some(480), None),
         (Redirects::Outside, "*2", Some(480), None),
         (Redirects::Outside, "2000", Some(480), None),
+        // At its own address, by the switchboard's name, at another carrier's, and at places where 100 may be anybody.
+        (Redirects::Inside, "100@192.0.2.11", Some(200), Some("100")),
+        (Redirects::Inside, "100@VAXEL:5070", Some(200), Some("100")),
+        (Redirects::Inside, "100@192.0.2.12", Some(200), Some("100")),
+        (Redirects::Outside, "100@other.example", Some(480), None),
+        (Redirects::Outside, "+4590000000@203.0.113.1", Some(480), None),
+        (Redirects::Outside, "+4590000000@other.example", Some(480), None),
     ] {
         let mut house = house(Manner::Redirects(wish), Manner::Answers, policy, |settings| {
             settings.trunks[1].emergency = true;
@@ -132,7 +139,7 @@ fn a_caller_who_heard_one_hears_the_next_to_whom_the_call_is_sent() {
         house(Manner::EarlyThenRedirects("+4590000000"), Manner::EarlyThen(486), Redirects::Outside, |_| {});
     house.calls(0, "+4790000000");
     house.pass(SECOND);
-    assert_eq!((house.heard(0), house.called(2)), (Some(183), 1));
+    assert_eq!((house.early(0), house.called(2)), (vec![183, 181], 1));
     assert_eq!(house.bridges, 2, "each of the two is heard");
     house.pass(3 * SECOND);
     assert_eq!(house.heard(0), Some(486));

@@ -12,6 +12,7 @@ mod refusals;
 mod switchboard;
 mod transfers;
 mod trunks;
+mod unanswered;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -23,6 +23,7 @@ pub struct Calls {
     out_refused: IntCounterVec,
     headers_ignored: IntCounterVec,
     ended: IntCounterVec,
+    answer_overdue: IntCounter,
     silent: IntCounter,
     faults: IntCounter,
     authentication_failures: IntCounter,
@@ -61,7 +62,7 @@ pub(super) const OUTCOMES: [Outcome; 6] =
 const ENDERS: [EndedBy; 4] = [EndedBy::Caller, EndedBy::Agent, EndedBy::Flow, EndedBy::System];
 
 /// What the engine says today; a new reason gets its child when it first comes.
-const REFUSALS: [&str; 8] = [
+const REFUSALS: [&str; 9] = [
     "draining",
     "too_many_calls",
     "forbidden",
@@ -69,6 +70,7 @@ const REFUSALS: [&str; 8] = [
     "own_number",
     "trunk_full",
     "bad_replaces",
+    "too_many_legs",
     "emergency_number",
 ];
 
@@ -182,6 +184,11 @@ impl Calls {
                 "vaxel_flow_faults_total",
                 "Times that a flow itself went wrong: an expression failed, or it went round without waiting.",
             ),
+            answer_overdue: counter(
+                registry,
+                "vaxel_calls_answer_overdue_total",
+                "Calls that a flow left unanswered for as long as `answer_within` of [limits] allows.",
+            ),
             silent: counter(
                 registry,
                 "vaxel_leg_silent_total",
@@ -228,8 +235,10 @@ impl Calls {
                 self.redirects.with_label_values(&[if to.is_some() { "followed" } else { "refused" }]).inc();
             }
             What::LegSilent { .. } => self.silent.inc(),
+            What::AnswerOverdue { .. } => self.answer_overdue.inc(),
             What::FlowFault { .. } => self.faults.inc(),
             What::CallAnswered { .. }
+            | What::RedirectAbroad { .. }
             | What::CallerKnown { .. }
             | What::LegClosed { .. }
             | What::Step { .. }

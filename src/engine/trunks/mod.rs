@@ -8,7 +8,7 @@ pub(super) mod target;
 use super::settings::{self, Trunk};
 use crate::ids::LegId;
 use crate::sip::registration::{self, Registration};
-use crate::sip::{ClientId, Endpoint, Hop, SipUri, Uri};
+use crate::sip::{ClientId, Endpoint, Hop, Host, SipUri, Uri};
 use crate::time::{Duration, Time};
 use bucket::Bucket;
 use std::collections::{BTreeMap, VecDeque};
@@ -181,6 +181,17 @@ impl Trunks {
         let is_target = |at: usize| self.list[at].targets.iter().any(|target| target.hop.remote.ip() == ip);
         let by_address = open().find(|(_, trunk)| is_from(trunk));
         by_address.or_else(|| open().find(|(at, trunk)| trunk.from_targets && is_target(*at))).map(|(at, _)| at)
+    }
+
+    /// Whether some trunk has this name, or is at this address.
+    pub fn is_at(&self, host: &Host, trunks: &[Trunk]) -> bool {
+        trunks.iter().zip(&self.list).any(|(trunk, state)| match host {
+            Host::Name(_) => trunk.domain.as_ref() == Some(host),
+            Host::Ip(ip) => {
+                trunk.from.iter().any(|net| net.contains(*ip))
+                    || state.targets.iter().any(|target| target.hop.remote.ip() == *ip)
+            }
+        })
     }
 
     /// Whether it carries as many calls as it may.

@@ -20,12 +20,16 @@ pub struct File {
     /// `declined` (603, the default), or any SIP code from 400 to 699.
     #[schemars(with = "Option<TextOrNumber>")]
     pub code: Option<At<String>>,
+    /// Whether a call that is not answered yet is answered for the prompt (default true); otherwise it is heard, and then the call
+    /// is refused.
+    pub answer: Option<bool>,
 }
 
 #[derive(Debug)]
 pub struct Hangup {
     prompt: Vec<Item>,
     code: u16,
+    answer: bool,
 }
 
 const DECLINED: u16 = 603;
@@ -42,11 +46,14 @@ impl Kind for Hangup {
             let help = format!("{names}, or a SIP code from 400 to 699");
             compiler.problem(written.at, format!("a call cannot be refused with `{}`", **written), Some(help));
         }
-        if let (Some(written), false) = (&file.code, file.prompt.0.is_empty()) {
-            let help = "leave out `code` (it counts only before the call is answered) or `prompt`".into();
+        let answer = file.answer.unwrap_or(true);
+        if let (Some(written), false, true) = (&file.code, file.prompt.0.is_empty(), answer) {
+            let help =
+                "say `answer: false`, or leave out `code` (it counts only before the call is answered) or `prompt`"
+                    .into();
             compiler.problem(written.at, "a call that hears a prompt is answered, not refused".into(), Some(help));
         }
-        Hangup { prompt: compiler.sayings(&file.prompt), code: code.unwrap_or(DECLINED) }
+        Hangup { prompt: compiler.sayings(&file.prompt), code: code.unwrap_or(DECLINED), answer }
     }
 
     fn ways(&self) -> Vec<Way> {
@@ -54,26 +61,32 @@ impl Kind for Hangup {
     }
 
     fn enter(&self, (): &mut (), walk: &mut Walk) -> Turn {
+        if !self.answer {
+            walk.takes(false);
+        }
         if walk.play(self.prompt.iter()) {
             return Turn::Wait;
         }
-        walk.act(if walk.is_answered() { Action::Hangup } else { Action::Reject { code: self.code } });
-        Turn::Over
+        self.end(walk)
     }
 
     fn handle(&self, (): &mut (), walk: &mut Walk, event: Event) -> Turn {
         if event != Event::Played {
             return Turn::Wait;
         }
-        walk.act(Action::Hangup);
-        Turn::Over
+        self.end(walk)
     }
 }
 
 impl Hangup {
     /// Says nothing.
     pub fn plain() -> Hangup {
-        Hangup { prompt: Vec::new(), code: DECLINED }
+        Hangup { prompt: Vec::new(), code: DECLINED, answer: true }
+    }
+
+    fn end(&self, walk: &mut Walk) -> Turn {
+        walk.act(if walk.is_answered() { Action::Hangup } else { Action::Reject { code: self.code } });
+        Turn::Over
     }
 }
 
@@ -85,6 +98,7 @@ fn code(text: &str) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use crate::flow::phone::{Phone, problems};
+    use crate::flow::run::Input;
 
     #[test]
     fn refuses_before_and_hangs_up_after_the_answer() {
@@ -105,6 +119,17 @@ mod tests {
         assert_eq!(phone.played(), "hangup");
         assert_eq!(phone.press("1") + &phone.played() + &phone.wait(1e4), "");
         assert_eq!(phone.run.poll_timeout(), None);
+    }
+
+    #[test]
+    fn a_call_may_hear_why_it_is_refused_without_being_answered() {
+        let mut phone = Phone::call("a: { hangup: { prompt: a, answer: false, code: unavailable } }");
+        assert_eq!(phone.sees(), ":a, hear early, say a");
+        assert_eq!(phone.played(), "reject 480");
+        let mut phone = Phone::call("a: { hangup: { prompt: a, answer: false } }");
+        phone.sees();
+        assert_eq!(phone.gets(Input::AnswerDue), "answer", "whatever the prompt is long");
+        assert_eq!(phone.played(), "hangup");
     }
 
     #[test]

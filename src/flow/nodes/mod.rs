@@ -90,6 +90,11 @@ pub trait Kind: Sized + fmt::Debug + Send + Sync {
     fn handle(&self, _state: &mut Self::State, _walk: &mut Walk, _event: Event) -> Turn {
         Turn::Wait
     }
+    /// The call was left unanswered for as long as may be.
+    fn answer_due(&self, _state: &mut Self::State, walk: &mut Walk) -> Turn {
+        walk.answer_overdue();
+        Turn::Wait
+    }
 }
 
 macro_rules! kinds {
@@ -164,6 +169,13 @@ macro_rules! kinds {
                         let turn = step.enter(&mut state, walk);
                         (State::$Kind(state), turn)
                     })*
+                }
+            }
+
+            pub fn answer_due(&self, state: &mut State, walk: &mut Walk) -> Turn {
+                match (self, state) {
+                    $((Step::$Kind(step), State::$Kind(state)) => step.answer_due(state, walk),)*
+                    _ => unreachable!("a state is made by entering the step it belongs to"),
                 }
             }
 

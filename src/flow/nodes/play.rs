@@ -15,6 +15,8 @@ pub struct File {
     pub prompt: Sayings,
     /// Whether a key cuts it short (default true). The key is kept for the next question either way.
     pub barge_in: Option<bool>,
+    /// Whether a call that is not answered yet is answered for it (default true); otherwise it is heard before the answer.
+    pub answer: Option<bool>,
     /// The step after it.
     pub next: Option<model::Way>,
 }
@@ -23,6 +25,7 @@ pub struct File {
 pub struct Play {
     prompt: Vec<Item>,
     barge_in: bool,
+    answer: bool,
     next: StepId,
 }
 
@@ -34,6 +37,7 @@ impl Kind for Play {
         Play {
             prompt: compiler.sayings(&file.prompt),
             barge_in: file.barge_in.unwrap_or(true),
+            answer: file.answer.unwrap_or(true),
             next: compiler.next(&file.next, after),
         }
     }
@@ -43,6 +47,9 @@ impl Kind for Play {
     }
 
     fn enter(&self, (): &mut (), walk: &mut Walk) -> Turn {
+        if !self.answer {
+            walk.takes(false);
+        }
         if walk.play(self.prompt.iter()) { Turn::Wait } else { Turn::at_once(self.next) }
     }
 
@@ -62,6 +69,7 @@ impl Kind for Play {
 mod tests {
     use crate::flow::compile;
     use crate::flow::phone::{self, Phone, problems};
+    use crate::flow::run::Input;
 
     #[test]
     fn plays_then_goes_on() {
@@ -97,6 +105,33 @@ mod tests {
         phone.sees();
         assert_eq!(phone.wait(299.0), "");
         assert_eq!(phone.wait(2.0), "hangup");
+    }
+
+    #[test]
+    fn what_is_said_before_the_answer_is_heard_without_one() {
+        let steps = "a: { play: { prompt: a, answer: false, next: b } }\nb: { play: { prompt: b, next: c } }
+c: { play: { prompt: c, answer: false, next: hangup } }";
+        let mut phone = Phone::call(steps);
+        assert_eq!(phone.sees(), ":a, hear early, say a");
+        assert_eq!(phone.played(), ":b, answer, say b");
+        assert_eq!(phone.played(), ":c, say c", "it is answered already");
+        assert_eq!(phone.played(), "hangup");
+        let mut phone =
+            Phone::call("a: { play: { prompt: a, answer: false, next: b } }\nb: { hangup: { code: busy } }");
+        phone.sees();
+        assert_eq!(phone.played(), ":b, reject 486");
+    }
+
+    #[test]
+    fn a_call_that_was_left_unanswered_for_too_long_is_answered_in_the_middle_of_a_word() {
+        let mut phone = Phone::call(
+            "a: { play: { prompt: a, answer: false, next: b } }\nb: { play: { prompt: b, answer: false, next: hangup } }",
+        );
+        phone.sees();
+        assert_eq!(phone.gets(Input::AnswerDue), "answer");
+        assert_eq!(phone.gets(Input::AnswerDue), "");
+        assert_eq!(phone.played(), ":b, say b");
+        assert_eq!(phone.played(), "hangup");
     }
 
     #[test]

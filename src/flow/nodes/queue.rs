@@ -35,6 +35,8 @@ pub struct File {
     pub need: Option<At<NeedFile>>,
     /// Longest wait before `timed_out` (default: the queue's own).
     pub max_wait: Option<Length>,
+    /// Whether a call that is not answered yet is answered first (default true); otherwise the agent's answer answers it.
+    pub answer: Option<bool>,
     /// What the caller hears and can do meanwhile.
     #[serde(default)]
     pub while_waiting: WaitingFile,
@@ -50,6 +52,9 @@ pub struct File {
     pub full: Option<model::Way>,
     /// The queue takes no calls.
     pub closed: Option<model::Way>,
+    /// With `answer: false`: nobody answered within the time for which a call may be left unanswered (default: the call is answered,
+    /// and the caller waits on).
+    pub unanswered: Option<model::Way>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -99,14 +104,16 @@ pub struct Queue {
     priority: Priority,
     need: Need,
     max_wait: Option<Duration>,
+    answer: bool,
     music: Option<String>,
-    announce: Option<Announce>,
+    announce: Option<Box<Announce>>,
     keys: BTreeMap<char, StepId>,
     next: StepId,
     timed_out: StepId,
     no_agents: StepId,
     full: StepId,
     closed: StepId,
+    unanswered: Option<StepId>,
 }
 
 #[derive(Debug)]
@@ -127,7 +134,7 @@ struct Announce {
 #[derive(Debug, Default)]
 pub struct State {
     phase: Phase,
-    /// The key that was pressed to get out.
+    /// Where to, once the line is left: by a key, or because nobody answered in time.
     leaving: Option<StepId>,
     /// The place in line as last said.
     told: Option<u32>,
@@ -191,6 +198,12 @@ impl Kind for Queue {
         let mut way = |way: &Option<model::Way>| way.as_ref().map(|way| compiler.way(way, after));
         let (failed, timed_out, no_agents) = (way(&file.failed), way(&file.timed_out), way(&file.no_agents));
         let (full, closed, next) = (way(&file.full), way(&file.closed), way(&file.next));
+        let unanswered = file.unanswered.as_ref().map(|to| (compiler.way(to, after), to.at));
+        let answer = file.answer.unwrap_or(true);
+        if let (Some((_, at)), true) = (unanswered, answer) {
+            let help = Some("say `answer: false`, or leave it out".into());
+            compiler.problem(at, "a call that is answered first is never left unanswered".into(), help);
+        }
         let hangup = compiler.hangup();
         Queue {
             name: file.name.value.clone(),
@@ -206,8 +219,10 @@ impl Kind for Queue {
             no_agents: no_agents.or(failed).or(timed_out).unwrap_or(hangup),
             full: full.or(failed).or(timed_out).unwrap_or(hangup),
             closed: closed.or(failed).or(timed_out).unwrap_or(hangup),
+            answer,
+            unanswered: unanswered.map(|(to, _)| to),
             music: file.while_waiting.music.as_ref().map(|name| compiler.music(name)),
-            announce: announce.map(|(file, at)| Announce::compile(file, at, compiler)),
+            announce: announce.map(|(file, at)| Box::new(Announce::compile(file, at, compiler))),
             keys,
             next: next.or(after).unwrap_or(hangup),
         }
@@ -219,6 +234,7 @@ impl Kind for Queue {
         ways.extend(self.keys.iter().map(|(key, to)| way(key.to_string(), *to, true)));
         // The reasons that lead to the same step are one arrow, but waiting too long is the only slow one.
         ways.push(way("timed out".into(), self.timed_out, true));
+        ways.extend(self.unanswered.map(|to| way("unanswered".into(), to, true)));
         for (label, to) in [("no agents", self.no_agents), ("full", self.full), ("closed", self.closed)] {
             match ways.iter_mut().find(|w| w.to == to && !w.paused) {
                 Some(way) => way.label = format!("{}, {label}", way.label),
@@ -235,7 +251,7 @@ impl Kind for Queue {
     fn enter(&self, _: &mut State, walk: &mut Walk) -> Turn {
         // What was typed before the line was not meant for it.
         walk.flush();
-        walk.answer();
+        walk.takes(self.answer);
         let priority = match &self.priority {
             Priority::Number(number) => *number,
             Priority::Expr(expr) => match expr.value(&walk.scope) {
@@ -282,6 +298,21 @@ impl Kind for Queue {
             Event::Other(_) => Turn::Wait,
         }
     }
+
+    fn answer_due(&self, state: &mut State, walk: &mut Walk) -> Turn {
+        match self.unanswered {
+            Some(to) if state.leaving.is_none() && state.phase != Phase::Talking => {
+                walk.is_overdue();
+                walk.stop();
+                state.leaving = Some(to);
+                walk.act(Action::LeaveQueue { too_long: true });
+            }
+            // On the way out: the step that it leads to answers.
+            _ if state.leaving.is_some() => walk.is_overdue(),
+            _ => walk.answer_overdue(),
+        }
+        Turn::Wait
+    }
 }
 
 impl Queue {
@@ -293,6 +324,7 @@ impl Queue {
     fn play_music(&self, walk: &mut Walk) {
         match &self.music {
             Some(music) => walk.music(music),
+            None if walk.is_left_unanswered() => walk.rings(false),
             None => walk.stop(),
         }
     }
@@ -304,7 +336,7 @@ impl Queue {
             {
                 state.leaving = Some(*to);
                 walk.stop();
-                walk.act(Action::LeaveQueue);
+                walk.act(Action::LeaveQueue { too_long: false });
             }
         }
         // Announcements still due find `leaving` set.
@@ -500,6 +532,69 @@ closed: { play: { prompt: d, next: hangup } }";
         assert_eq!(phone.wait(10.1), "ask");
         assert_eq!(phone.wait(2.0), "say a");
         assert_eq!(phone.gets(Input::Position(Some(1))), "", "too late");
+    }
+
+    /// A caller who waits unanswered.
+    fn unanswered(more: &str) -> Phone {
+        let mut phone = Phone::call(&format!(
+            "a: {{ queue: {{ name: sales, answer: false, {more} timed_out: late, next: hangup }} }}
+late: {{ hangup: {{ code: unavailable }} }}"
+        ));
+        let seen = phone.sees();
+        assert!(seen.starts_with(":a, queue sales 0 {} None en {}, "), "{seen}");
+        phone
+    }
+
+    #[test]
+    fn who_waits_unanswered_is_answered_by_the_agent_and_refused_when_nobody_comes() {
+        let mut phone = unanswered("");
+        assert_eq!(phone.gets(Input::Connected), "answer, stop");
+        assert_eq!(phone.gets(Input::Queue(QueueResult::Served)), "hangup");
+        assert_eq!(unanswered("").gets(Input::Queue(QueueResult::TimedOut)), "stop, :late, reject 480");
+    }
+
+    #[test]
+    fn who_waits_unanswered_hears_ringing_or_music_and_words_before_the_answer() {
+        let flow = |waiting: &str| {
+            Phone::call(&format!(
+                "a: {{ queue: {{ name: sales, answer: false, while_waiting: {{ {waiting} }}, failed: hangup }} }}"
+            ))
+        };
+        assert_eq!(flow("").sees(), ":a, queue sales 0 {} None en {}, ring");
+        assert_eq!(flow("music: calm").sees(), ":a, queue sales 0 {} None en {}, hear early, repeat music/calm@");
+        let mut phone = flow("announce: { prompts: a, first: 10s, every: 30s }");
+        phone.sees();
+        assert_eq!(phone.wait(10.1), "hear early, say a");
+        assert_eq!(phone.played(), "ring", "again, as before");
+        assert_eq!(phone.wait(30.1), "hear early, say a");
+    }
+
+    #[test]
+    fn who_waits_unanswered_for_too_long_is_answered_and_waits_on() {
+        let mut phone = unanswered("");
+        assert_eq!(phone.gets(Input::AnswerDue), "answer, repeat tone/ringback@");
+        assert_eq!(phone.gets(Input::AnswerDue), "");
+        assert_eq!(phone.gets(Input::Connected), "stop");
+        let mut phone = unanswered("while_waiting: { music: calm },");
+        assert_eq!(phone.gets(Input::AnswerDue), "answer", "the music goes on");
+    }
+
+    #[test]
+    fn who_waits_unanswered_for_too_long_goes_where_the_flow_says() {
+        let mut phone = unanswered("unanswered: late,");
+        assert_eq!(phone.gets(Input::AnswerDue), "stop, leave late");
+        assert_eq!(phone.gets(Input::AnswerDue), "");
+        assert_eq!(phone.gets(Input::Queue(QueueResult::TimedOut)), ":late, reject 480");
+        let mut phone = unanswered("unanswered: late,");
+        phone.gets(Input::AnswerDue);
+        assert_eq!(phone.gets(Input::Connected), "answer", "an agent was faster");
+        assert_eq!(phone.gets(Input::Queue(QueueResult::Served)), "hangup");
+    }
+
+    #[test]
+    fn only_a_queue_that_does_not_answer_has_a_way_for_too_long_without_an_answer() {
+        let found = problems("a: { queue: { name: sales, unanswered: hangup, failed: hangup } }");
+        assert_eq!(found, [(1, 40, "a call that is answered first is never left unanswered".to_string())]);
     }
 
     #[test]

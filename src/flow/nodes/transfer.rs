@@ -22,7 +22,9 @@ pub struct File {
     pub agent: Option<At<String>>,
     /// How long it rings (default 25s).
     pub ring: Option<Length>,
-    /// The music heard while it rings (default: the ringing tone).
+    /// Whether a call that is not answered yet is answered before it rings (default true); otherwise when the other answers.
+    pub answer: Option<bool>,
+    /// The music heard while it rings (default: the ringing tone, or what the other side lets the caller hear).
     pub music: Option<At<String>>,
     /// Where the caller goes when the other has hung up first (default: the call ends).
     pub next: Option<model::Way>,
@@ -39,6 +41,7 @@ pub struct Transfer {
     to: Option<Text>,
     is_agent: bool,
     ring: Duration,
+    answer: bool,
     music: Option<String>,
     next: StepId,
     failed: StepId,
@@ -84,6 +87,7 @@ impl Kind for Transfer {
             to,
             is_agent: file.agent.is_some(),
             ring: file.ring.map_or(Duration::from_secs(25), |l| l.0),
+            answer: file.answer.unwrap_or(true),
             music: file.music.as_ref().map(|name| compiler.music(name)),
             next: file.next.as_ref().map(|way| compiler.way(way, after)).or(after).unwrap_or(hangup),
             failed,
@@ -117,13 +121,14 @@ impl Kind for Transfer {
                 return Turn::at_once(self.failed);
             }
         };
-        walk.answer();
+        walk.takes(self.answer);
         match &self.music {
             Some(music) => walk.music(music),
+            None if walk.is_left_unanswered() => walk.rings(true),
             None => walk.ringback(),
         }
         let to = if self.is_agent { Target::Agent(to) } else { Target::Number(to) };
-        walk.act(Action::Transfer { to, ring: self.ring });
+        walk.act(Action::Transfer { to, ring: self.ring, music: self.music.is_some() });
         Turn::Wait
     }
 
@@ -191,6 +196,28 @@ e: { play: { prompt: e, next: hangup } }";
     }
 
     #[test]
+    fn a_call_may_stay_unanswered_until_the_other_answers() {
+        let mut phone =
+            Phone::call("a: { transfer: { to: '0701', answer: false, failed: b } }\nb: { hangup: { code: busy } }");
+        assert_eq!(phone.sees(), ":a, transfer to 0701 for 25s");
+        assert_eq!(phone.gets(Input::Connected), "answer, stop");
+        assert_eq!(phone.gets(Input::TransferEnded), "hangup");
+        let steps =
+            "a: { transfer: { to: '0701', answer: false, music: calm, failed: b } }\nb: { hangup: { code: busy } }";
+        let mut phone = Phone::call(steps);
+        assert_eq!(phone.sees(), ":a, hear early, repeat music/calm@, transfer to 0701 for 25s");
+        assert_eq!(phone.gets(Input::TransferFailed(486)), "stop, :b, reject 486");
+    }
+
+    #[test]
+    fn who_hears_the_own_phone_ring_hears_our_tone_when_the_call_had_to_be_answered() {
+        let mut phone = Phone::call("a: { transfer: { to: '0701', answer: false, failed: hangup } }");
+        phone.sees();
+        assert_eq!(phone.gets(Input::AnswerDue), "answer, repeat tone/ringback@");
+        assert_eq!(phone.gets(Input::Connected), "stop");
+    }
+
+    #[test]
     fn nobody_to_ring_is_a_fault_and_fails() {
         let mut phone = Phone::call(
             "a: { transfer: { to: '{{ call.name }}', failed: b } }\nb: { play: { prompt: b, next: hangup } }",
@@ -214,6 +241,8 @@ e: { play: { prompt: e, next: hangup } }";
             ("ana", "`ana` cannot be dialled"),
             ("'+'", "`+` cannot be dialled"),
             ("0701 23", "`0701 23` cannot be dialled"),
+            ("'+461'", "`+461` is no international number"),
+            ("'+0701234567'", "`+0701234567` is no international number"),
             ("999", "nobody has the number 999, and no trunk takes it"),
         ] {
             let found = problems(&format!("a: {{ transfer: {{ to: {to}, failed: hangup }} }}"));

@@ -60,12 +60,12 @@ impl Endpoint {
         self.events.push_back(Event::Invite { id, request: Box::new(request), hop: *arrival.hop });
     }
 
-    pub(super) fn ring_invite(&mut self, now: Time, id: InviteId, code: u16, body: Vec<u8>) {
+    pub(super) fn ring_invite(&mut self, now: Time, id: InviteId, code: u16, reason: &str, body: Vec<u8>) {
         let Some((server, _)) = self.incoming(id) else { return };
         if !(101..200).contains(&code) {
             return;
         }
-        let mut ringing = response(code);
+        let mut ringing = Response { reason: reason.to_owned(), ..response(code) };
         self.complete_in_dialog(id, &mut ringing, body);
         if !self.make_reliable(id, &mut ringing) {
             return;
@@ -89,7 +89,9 @@ impl Endpoint {
             let (server, response) = (*server, ringing.response.clone());
             match self.usages.get(&id).and_then(|usage| usage.reliable.as_ref()) {
                 // As a new one, with the next number; what it described before was acknowledged.
-                Some(reliable) if !reliable.is_waiting() => self.ring_invite(now, id, response.code, Vec::new()),
+                Some(reliable) if !reliable.is_waiting() => {
+                    self.ring_invite(now, id, response.code, &response.reason, Vec::new());
+                }
                 Some(_) => {}
                 None => drop(self.answer(now, server, response)),
             }

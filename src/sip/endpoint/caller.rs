@@ -185,7 +185,12 @@ impl Endpoint {
         if cancelled {
             self.send_cancel(now, id);
         } else if is_new {
-            self.events.push_back(Event::Progress { id, code: response.code, body: response.body });
+            self.events.push_back(Event::Progress {
+                id,
+                code: response.code,
+                reason: response.reason,
+                body: response.body,
+            });
         }
     }
 

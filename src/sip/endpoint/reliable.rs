@@ -6,7 +6,7 @@ use super::{EndCause, Endpoint, Event, Hop, InviteId};
 use crate::sip::dialog::Dialog;
 use crate::sip::message::{Request, Response};
 use crate::sip::method::Method;
-use crate::sip::reliable::{self, RAck, RELIABLE};
+use crate::sip::reliable::{self, Next, RAck, RELIABLE};
 use crate::sip::transaction::Expiry;
 use crate::sip::transaction::table::{Owner, ServerKey};
 use crate::sip::usage::{Early, FORKS_MAX, State};
@@ -18,7 +18,7 @@ impl Endpoint {
     pub(super) fn make_reliable(&mut self, id: InviteId, answer: &mut Response) -> bool {
         let Some(reliable) = self.usages.get_mut(&id).and_then(|usage| usage.reliable.as_mut()) else { return true };
         if reliable.is_waiting() {
-            reliable.next = Some((answer.code, std::mem::take(&mut answer.body)));
+            reliable.waits_with(answer.code, &answer.reason, std::mem::take(&mut answer.body));
             return false;
         }
         answer.headers.push("Require", RELIABLE);
@@ -79,8 +79,8 @@ impl Endpoint {
         let (accept, next) = (reliable.accept.take(), reliable.next.take());
         if let Some(body) = accept {
             self.accept_invite(now, id, body);
-        } else if let Some((code, body)) = next {
-            self.ring_invite(now, id, code, body);
+        } else if let Some(Next { code, reason, body }) = next {
+            self.ring_invite(now, id, code, &reason, body);
         }
         self.arm(id);
     }

@@ -65,6 +65,33 @@ fn the_next_answer_waits_for_the_prack_and_a_2xx_for_that_of_a_description() {
 }
 
 #[test]
+fn a_description_that_waits_for_a_prack_is_not_lost_by_what_comes_after_it() {
+    let mut world = calm();
+    let (a, b) = rings(&mut world);
+    world.act(1, |endpoint, now| endpoint.ring_saying(now, b, 182, "Queued, number 3 in line", Vec::new()));
+    world.act(1, |endpoint, now| endpoint.ring(now, b, 183, b"early".to_vec()));
+    world.act(1, |endpoint, now| endpoint.ring_saying(now, b, 182, "Queued, number 2 in line", Vec::new()));
+    world.run_for(ms(200));
+    let told: Vec<(u16, String, Vec<u8>)> = world
+        .take_events(0)
+        .into_iter()
+        .filter_map(|event| match event {
+            Event::Progress { code, reason, body, .. } => Some((code, reason, body)),
+            _ => None,
+        })
+        .collect();
+    let place = |place: u32| format!("Queued, number {place} in line");
+    assert_eq!(told, [(182, place(3), Vec::new()), (182, place(2), b"early".to_vec())]);
+    // It is repeated each minute as it was.
+    world.run_for(ms(61_000));
+    let events = world.take_events(0);
+    assert!(matches!(&events[..], [Event::Progress { code: 182, reason, .. }] if *reason == place(2)), "{events:?}");
+    world.act(0, |endpoint, now| endpoint.cancel(now, a, None));
+    world.run_out();
+    world.assert_empty();
+}
+
+#[test]
 fn a_2xx_does_not_wait_where_nothing_was_described() {
     let mut world = calm();
     let (a, b) = rings(&mut world);
