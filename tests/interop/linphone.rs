@@ -185,4 +185,5 @@ fn linphone_answers_holds_resumes_and_sends_the_caller_to_a_colleague_asked_or_n
     assert_eq!(sent_on(2), (Some("blind"), Some("anna"), Some(200)));
     assert_eq!(sent_on(3), (Some("blind"), Some("bjorn"), Some(200)));
     server.wait_for_metric(READY, 2.0, SOON);
+    assert_eq!(server.metric("vaxel_sip_connections"), Some(1.0), "nobody opened another connection");
 }
