@@ -342,7 +342,7 @@ mod tests {
         let hop = Hop { transport: Transport::Udp, local, remote, connection: None };
         let message = Message::parse(text.as_bytes()).unwrap();
         if start.starts_with("SIP/2.0") {
-            tap.sent(&crate::sip::Transmit { hop, bytes: text.into_bytes() }, |_| call);
+            tap.sent(&crate::sip::Transmit::new(hop, text.into_bytes()), |_| call);
         } else {
             tap.received(hop, &message);
         }

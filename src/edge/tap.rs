@@ -197,7 +197,7 @@ mod tests {
             "INVITE sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:9;branch=z9hG4bK1\r\nFrom: <sip:a@b>;tag=1\r\n\
              To: <sip:a@b>\r\nCall-ID: {call_id}\r\nCSeq: 1 INVITE\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n"
         );
-        Transmit { hop, bytes: text.into_bytes() }
+        Transmit::new(hop, text.into_bytes())
     }
 
     fn tap() -> (Arc<Tap>, Metrics) {

@@ -562,7 +562,10 @@ impl Endpoint {
             Exchange::Received { server, .. } => {
                 self.answer(now, server, writing::response(487));
             }
-            Exchange::Sent(sent) => self.table.give_up_at(sent.client, now + self.table.timings().patience()),
+            Exchange::Sent(sent) => {
+                self.table.give_up_at(sent.client, now + self.table.timings().patience());
+                self.table.abandon(sent.client);
+            }
             Exchange::Idle => {}
         }
     }

@@ -316,7 +316,7 @@ impl Gate {
             response.headers.set("WWW-Authenticate", challenges.last()?.as_str());
             Some(response.to_compact_bytes()).filter(fits)
         })?;
-        Some(Transmit { hop, bytes })
+        Some(Transmit::new(hop, bytes))
     }
 
     /// The answer to what could not be read, with the same bound; `None` also for what is never answered.
@@ -326,7 +326,8 @@ impl Gate {
         let hop = response.go_back(hop).unwrap_or(*hop);
         let bytes = response.to_bytes();
         let bytes = if bytes.len() > AMPLIFICATION_MAX * size { response.to_compact_bytes() } else { bytes };
-        (hop.transport != Transport::Udp || bytes.len() <= AMPLIFICATION_MAX * size).then_some(Transmit { hop, bytes })
+        (hop.transport != Transport::Udp || bytes.len() <= AMPLIFICATION_MAX * size)
+            .then_some(Transmit::new(hop, bytes))
     }
 
     /// One message more of a stranger.

@@ -77,7 +77,7 @@ impl Overload {
         let hop = refusal.go_back(hop)?;
         refusal.set_stateless_tag();
         self.refused.entry(key, ());
-        Some(Transmit { hop, bytes: refusal.to_bytes() })
+        Some(Transmit::new(hop, refusal.to_bytes()))
     }
 
     /// Whether it is the ACK of a refusal (RFC 3261 §17.1.1.3): nobody waits for it.

@@ -175,7 +175,7 @@ mod tests {
         let start = Time::from_secs(10);
         let mut reliable = Reliable::new(41, false);
         assert_eq!(reliable.number(), 42);
-        reliable.sent(start, Transmit { hop, bytes: Vec::new() }, false, Timings::default());
+        reliable.sent(start, Transmit::new(hop, Vec::new()), false, Timings::default());
         let mut resent = Vec::new();
         let over = loop {
             let at = reliable.next_timeout().expect("it waits");
@@ -194,7 +194,7 @@ mod tests {
         let hop = Hop { transport: Transport::Udp, local: at, remote: at, connection: None };
         let mut reliable = Reliable::new(0, false);
         let number = reliable.number();
-        reliable.sent(Time::from_secs(1), Transmit { hop, bytes: Vec::new() }, true, Timings::default());
+        reliable.sent(Time::from_secs(1), Transmit::new(hop, Vec::new()), true, Timings::default());
         assert!(reliable.holds_accept());
         assert!(!reliable.acknowledge(number + 1));
         assert!(reliable.acknowledge(number));

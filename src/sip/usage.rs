@@ -350,7 +350,7 @@ mod tests {
         let at = "192.0.2.1:5060".parse().unwrap();
         let hop = Hop { transport: Transport::Tcp, local: at, remote: at, connection: Some(1) };
         let start = Time::from_secs(10);
-        let answer = Transmit { hop, bytes: Vec::new() };
+        let answer = Transmit::new(hop, Vec::new());
         let mut waiting = Unacknowledged::new(start, 1, true, answer, Timings::default());
         let mut resent = Vec::new();
         loop {

@@ -6,6 +6,7 @@
 mod asker;
 mod flood;
 mod house;
+mod large;
 mod log;
 mod mutation;
 mod nat;

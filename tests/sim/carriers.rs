@@ -298,7 +298,7 @@ impl House {
                 self.peers[peer].endpoint.reject(now, id, code, Headers::default());
                 self.drain(peer);
             }
-            Item::Packet(Transmit { hop, bytes }) => {
+            Item::Packet(Transmit { hop, bytes, .. }) => {
                 let message = Message::parse(&bytes).expect("what an endpoint writes can be read");
                 let hop = Hop { local: hop.remote, remote: hop.local, ..hop };
                 if hop.local == switchboard() {

@@ -45,8 +45,11 @@ pub struct StreamLimits {
     pub message: Duration,
     /// From when we begin to write a message until the system has taken it.
     pub write: Duration,
-    /// To open a connection, with its handshake.
+    /// To open a connection, with its handshake. Less than a carrier may be silent before the next one is called, so that no
+    /// INVITE waits for a connection after it was given up.
     pub connect: Duration,
+    /// The same for what can go by UDP as well, and must do so in time: where TCP is dropped without a word, nothing else tells.
+    pub trial: Duration,
     /// From the opening of a connection that comes in to the end of its handshake.
     pub handshake: Duration,
     /// Handshakes that are under way at a time; one more is refused. They cost more than messages do. One that has not said
@@ -69,7 +72,8 @@ impl Default for StreamLimits {
             idle: Duration::from_secs(2 * 3600),
             message: Duration::from_secs(10),
             write: Duration::from_secs(10),
-            connect: Duration::from_secs(5),
+            connect: Duration::from_millis(3500),
+            trial: Duration::from_secs(1),
             handshake: Duration::from_secs(5),
             handshakes: 256,
             handshakes_per_source: 64,
@@ -155,7 +159,8 @@ impl Streams {
 
     /// Writes to the connection that the hop names, or to an open one to the same peer, or opens one.
     pub fn send(self: &Arc<Self>, transmit: Transmit) {
-        let hop = transmit.hop;
+        let (hop, limits) = (transmit.hop, &self.settings.limits);
+        let patience = if transmit.is_trial { limits.trial } else { limits.connect };
         let mut table = self.table();
         match table.write(&hop, transmit.bytes) {
             Ok(()) => table.engine_knows(&hop),
@@ -164,7 +169,7 @@ impl Streams {
                     Ok(place) => {
                         let first = table.write(&Hop { connection: Some(place.id), ..hop }, bytes);
                         first.expect("the queue of a new connection has room");
-                        self.runtime.spawn(self.clone().open(place, hop));
+                        self.runtime.spawn(self.clone().open(place, hop, patience));
                     }
                     Err(full) => {
                         self.refused(full, hop.remote);
@@ -241,9 +246,9 @@ impl Streams {
     }
 
     /// Opens the connection that the engine asked for by `wanted`.
-    async fn open(self: Arc<Self>, place: Place, wanted: Hop) {
+    async fn open(self: Arc<Self>, place: Place, wanted: Hop, patience: Duration) {
         let name = self.settings.tls.name_of(wanted.remote);
-        let opened = timeout(self.settings.limits.connect, async {
+        let opened = timeout(patience, async {
             let stream = self.connect(&wanted).await.map_err(|error| (SipFault::ConnectFailed, error))?;
             if !wanted.transport.is_secure() {
                 return Ok(Opened::Plain(stream));

@@ -279,7 +279,7 @@ mod tests {
             assert_eq!(hop.remote, peer.local_addr().unwrap());
             assert_eq!(hop.local, SocketAddr::new(ip, bound.port()), "a wildcard is no address");
             assert!(matches!(*message, Message::Request(_)));
-            sip.send(Transmit { hop, bytes: b"SIP/2.0 200 OK\r\n\r\n".to_vec() });
+            sip.send(Transmit::new(hop, b"SIP/2.0 200 OK\r\n\r\n".to_vec()));
             let mut answer = [0; 100];
             let (length, from) = peer.recv_from(&mut answer).unwrap();
             assert_eq!((&answer[..length], from), (&b"SIP/2.0 200 OK\r\n\r\n"[..], hop.local));
@@ -296,7 +296,7 @@ mod tests {
         peer.send_to(OPTIONS, bound).unwrap();
         let Input::Sip { hop, .. } = entrance.input() else { panic!("no message") };
         assert_eq!(hop.local, advertised);
-        sip.send(Transmit { hop, bytes: b"SIP/2.0 200 OK\r\n\r\n".to_vec() });
+        sip.send(Transmit::new(hop, b"SIP/2.0 200 OK\r\n\r\n".to_vec()));
         assert_eq!(peer.recv_from(&mut [0; 100]).unwrap().1, bound);
     }
 
@@ -407,16 +407,16 @@ mod tests {
             let gone = UdpSocket::bind((here, 0)).unwrap().local_addr().unwrap();
             let hop = sip.towards(Transport::Udp, gone).unwrap();
             // An answer that finds nobody is nobody's business, be it SIP's or STUN's; the request is.
-            sip.send(Transmit { hop, bytes: b"SIP/2.0 200 OK\r\n\r\n".to_vec() });
+            sip.send(Transmit::new(hop, b"SIP/2.0 200 OK\r\n\r\n".to_vec()));
             let stun = [&[1, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42][..], b"twelve bytes"].concat();
             sip.udp[0].put(&stun, gone).unwrap();
-            sip.send(Transmit { hop, bytes: OPTIONS.to_vec() });
+            sip.send(Transmit::new(hop, OPTIONS.to_vec()));
             let Input::HopFailed { hop: failed } = entrance.input() else { panic!("nothing was said") };
             assert_eq!(failed, hop);
             // A living phone can be reached as before, at the first try.
             let phone = UdpSocket::bind((here, 0)).unwrap();
             let hop = Hop { remote: phone.local_addr().unwrap(), ..hop };
-            sip.send(Transmit { hop, bytes: OPTIONS.to_vec() });
+            sip.send(Transmit::new(hop, OPTIONS.to_vec()));
             assert_eq!(phone.recv_from(&mut [0; 1000]).unwrap().1, hop.local);
             assert!(entrance.quiet());
         }

@@ -126,7 +126,8 @@ impl Endpoint {
         let Some(Usage { state: State::Calling(calling), .. }) = self.usages.get_mut(&id) else { return };
         let Cancel::Wanted { reason } = &mut calling.cancel else { return };
         if !calling.provisional {
-            return;
+            let client = calling.client;
+            return self.table.abandon(client);
         }
         let mut further = Headers::new();
         if let Some(reason) = reason.take() {

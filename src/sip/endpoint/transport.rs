@@ -97,4 +97,13 @@ pub struct Hop {
 pub struct Transmit {
     pub hop: Hop,
     pub bytes: Vec<u8>,
+    /// There is another way if there is no connection: one that must be opened for this is waited for only briefly.
+    pub is_trial: bool,
+}
+
+impl Transmit {
+    /// By the one way there is.
+    pub fn new(hop: Hop, bytes: Vec<u8>) -> Transmit {
+        Transmit { hop, bytes, is_trial: false }
+    }
 }

@@ -58,7 +58,7 @@ impl Endpoint {
     pub(super) fn send_stateless(&mut self, hop: Hop, mut response: Response) {
         self.sign_success(&mut response);
         self.table.counters.responses_sent[Counters::class_index(response.code)] += 1;
-        self.table.transmits.push_back(Transmit { hop, bytes: response.to_bytes() });
+        self.table.transmits.push_back(Transmit::new(hop, response.to_bytes()));
     }
 
     /// Sends a request inside a dialog.

@@ -46,7 +46,7 @@ fn messages_come_with_their_connection_and_answers_go_back_on_it() {
             assert_eq!(hop.remote, peer.local_addr().unwrap());
             assert_eq!(hop.local, peer.peer_addr().unwrap(), "a wildcard is no address");
             assert!(hop.connection.is_some());
-            sip.send(Transmit { hop, bytes: b"SIP/2.0 200 OK\r\n\r\n".to_vec() });
+            sip.send(Transmit::new(hop, b"SIP/2.0 200 OK\r\n\r\n".to_vec()));
             assert_eq!(read_some(&mut peer), b"SIP/2.0 200 OK\r\n\r\n");
         }
     }
@@ -62,7 +62,7 @@ fn the_loss_of_a_connection_is_told() {
     let Input::HopFailed { hop: failed } = entrance.input() else { panic!("nothing was said") };
     assert_eq!(failed, hop);
     // What comes too late is told again, so that nobody waits for it.
-    sip.send(Transmit { hop, bytes: OPTIONS.to_vec() });
+    sip.send(Transmit::new(hop, OPTIONS.to_vec()));
     assert!(matches!(entrance.input(), Input::HopFailed { hop: failed } if failed == hop));
 }
 
@@ -72,10 +72,10 @@ fn a_connection_is_opened_where_there_is_none_and_used_again() {
     let phone = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let local = sip.bound()[0].1;
     let hop = Hop { transport: Transport::Tcp, local, remote: phone.local_addr().unwrap(), connection: None };
-    sip.send(Transmit { hop, bytes: b"first ".to_vec() });
+    sip.send(Transmit::new(hop, b"first ".to_vec()));
     let (mut peer, from) = phone.accept().unwrap();
     assert_eq!(from.ip(), local.ip());
-    sip.send(Transmit { hop, bytes: b"second".to_vec() });
+    sip.send(Transmit::new(hop, b"second".to_vec()));
     let mut both = [0; 12];
     peer.read_exact(&mut both).unwrap();
     assert_eq!(&both, b"first second");
@@ -94,7 +94,7 @@ fn a_phone_that_cannot_be_connected_is_reported() {
     let Bench { sip, entrance, _runtime, .. } = tcp(StreamLimits::default());
     let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let hop = Hop { transport: Transport::Tcp, local: sip.bound()[0].1, remote: gone, connection: None };
-    sip.send(Transmit { hop, bytes: OPTIONS.to_vec() });
+    sip.send(Transmit::new(hop, OPTIONS.to_vec()));
     assert!(matches!(entrance.input(), Input::HopFailed { hop: failed } if failed == hop));
 }
 
@@ -170,7 +170,7 @@ fn what_cannot_be_cut_into_messages_is_answered_and_then_cut() {
     peer.write_all(text.as_bytes()).unwrap();
     peer.write_all(&[b'x'; 5000]).unwrap();
     let Input::Malformed { hop, .. } = entrance.input() else { panic!("nothing was said") };
-    sip.send(Transmit { hop, bytes: b"SIP/2.0 400 Bad\r\n\r\n".to_vec() });
+    sip.send(Transmit::new(hop, b"SIP/2.0 400 Bad\r\n\r\n".to_vec()));
     assert_eq!(read_some(&mut peer), b"SIP/2.0 400 Bad\r\n\r\n");
     assert!(is_cut(&mut peer));
 }
@@ -257,7 +257,7 @@ fn a_connection_that_did_not_come_about_is_not_counted() {
     let Bench { sip, entrance, metrics, _runtime, .. } = tcp(StreamLimits::default());
     let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let hop = Hop { transport: Transport::Tcp, local: sip.bound()[0].1, remote: gone, connection: None };
-    sip.send(Transmit { hop, bytes: OPTIONS.to_vec() });
+    sip.send(Transmit::new(hop, OPTIONS.to_vec()));
     assert!(matches!(entrance.input(), Input::HopFailed { .. }));
     metrics.wait_for("vaxel_sip_connections 0");
 }
@@ -285,7 +285,7 @@ fn a_peer_that_does_not_read_is_cut() {
     let Input::Sip { hop, .. } = entrance.input() else { panic!("no message") };
     // More than the system's buffers hold.
     for _ in 0..200 {
-        sip.send(Transmit { hop, bytes: vec![b'x'; 60_000] });
+        sip.send(Transmit::new(hop, vec![b'x'; 60_000]));
     }
     while !matches!(entrance.input(), Input::HopFailed { hop: failed } if failed == hop) {}
     let text = metrics.text();

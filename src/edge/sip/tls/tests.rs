@@ -114,7 +114,7 @@ fn talks(peer: &mut Peer, bench: &Bench) -> Hop {
             other => panic!("{other:?}"),
         }
     };
-    bench.sip.send(Transmit { hop, bytes: b"SIP/2.0 200 OK\r\n\r\n".to_vec() });
+    bench.sip.send(Transmit::new(hop, b"SIP/2.0 200 OK\r\n\r\n".to_vec()));
     assert_eq!(read_some(peer), b"SIP/2.0 200 OK\r\n\r\n");
     hop
 }
@@ -200,7 +200,7 @@ fn bounds_of_connections_and_messages_hold_within_tls() {
     fault(&bench, SipFault::SlowSender, 1);
     // More than the system's buffers hold.
     for _ in 0..200 {
-        bench.sip.send(Transmit { hop, bytes: vec![b'x'; 60_000] });
+        bench.sip.send(Transmit::new(hop, vec![b'x'; 60_000]));
     }
     while !matches!(bench.entrance.input(), Input::HopFailed { hop: failed } if failed == hop) {}
     let text = bench.metrics.text();
@@ -293,7 +293,7 @@ fn a_trunk_that_dns_found_must_have_its_name_wherever_it_is() {
     let bench = bench_tls(&LISTEN, 10, StreamLimits::default(), tls).unwrap();
     let hops = [by_name, evil].map(|to| bench.sip.towards(Transport::Tls, to).unwrap());
     bench.sip.locate(3, &hops, false, "sbc.carrier.example");
-    hops.iter().for_each(|hop| bench.sip.send(Transmit { hop: *hop, bytes: b"OPTIONS".to_vec() }));
+    hops.iter().for_each(|hop| bench.sip.send(Transmit::new(*hop, b"OPTIONS".to_vec())));
     assert_eq!(name.join().unwrap().unwrap(), b"OPTIONS");
     assert!(refused.join().unwrap().is_err(), "a certificate for the address is none for the name");
     fault(&bench, SipFault::Untrusted, 1);
@@ -340,7 +340,7 @@ fn whom_we_connect_to_must_be_who_it_should_be() {
     let bench = bench_tls(&LISTEN, 10, StreamLimits::default(), tls).unwrap();
     let send = |bench: &Bench, to| {
         let hop = bench.sip.towards(Transport::Tls, to).unwrap();
-        bench.sip.send(Transmit { hop, bytes: b"OPTIONS".to_vec() });
+        bench.sip.send(Transmit::new(hop, b"OPTIONS".to_vec()));
         hop
     };
     send(&bench, by_address);
@@ -372,7 +372,7 @@ fn a_stranger_that_connects_gets_nothing_that_was_meant_for_its_address() {
     let mut stranger = connect(bench.sip.bound()[0].1, authority.client(None));
     let came_by = talks(&mut stranger, &bench);
     let hop = Hop { connection: None, ..came_by };
-    bench.sip.send(Transmit { hop, bytes: OPTIONS.to_vec() });
+    bench.sip.send(Transmit::new(hop, OPTIONS.to_vec()));
     assert!(matches!(bench.entrance.input(), Input::HopFailed { hop: failed } if failed == hop));
 }
 

@@ -51,7 +51,7 @@ fn talks<S: Read + Write>(page: &mut WebSocket<S>, bench: &Bench) -> Hop {
             other => panic!("{other:?}"),
         }
     };
-    bench.sip.send(Transmit { hop, bytes: b"SIP/2.0 200 OK\r\n\r\n".to_vec() });
+    bench.sip.send(Transmit::new(hop, b"SIP/2.0 200 OK\r\n\r\n".to_vec()));
     assert_eq!(said(page), Message::text("SIP/2.0 200 OK\r\n\r\n"));
     hop
 }
@@ -86,7 +86,7 @@ fn each_message_is_one_of_sip_and_answers_go_by_the_same_connection() {
     assert_eq!((hop.transport, hop.remote), (Transport::Ws, page.get_ref().local_addr().unwrap()));
     page.send(Message::binary(OPTIONS.to_vec())).unwrap();
     assert!(matches!(bench.entrance.input(), Input::Sip { hop: by, .. } if by == hop));
-    bench.sip.send(Transmit { hop, bytes: b"SIP/2.0 200 \xff\r\n\r\n".to_vec() });
+    bench.sip.send(Transmit::new(hop, b"SIP/2.0 200 \xff\r\n\r\n".to_vec()));
     assert_eq!(said(&mut page), Message::binary(b"SIP/2.0 200 \xff\r\n\r\n".to_vec()), "what is no text");
     page.send(Message::text("\r\n\r\n")).unwrap();
     assert_eq!(said(&mut page), Message::text("\r\n"), "a ping of SIP's own");
@@ -220,7 +220,7 @@ fn a_page_that_is_gone_without_a_word_is_missed_and_one_at_rest_is_not() {
     drop(gone);
     // For as long again, and it can still be reached.
     assert!(matches!(bench.entrance.wait(2 * limits.loss), Ok(None)), "the other one lives");
-    bench.sip.send(Transmit { hop: rests_hop, bytes: b"SIP/2.0 200 OK\r\n\r\n".to_vec() });
+    bench.sip.send(Transmit::new(rests_hop, b"SIP/2.0 200 OK\r\n\r\n".to_vec()));
     let (_page, ended) = resting.join().unwrap();
     assert!(ended.starts_with("Text("), "{ended}");
 }
@@ -254,11 +254,11 @@ fn a_page_that_does_not_read_is_cut_and_nobody_connects_to_one() {
     let mut page = page(&bench);
     let hop = talks(&mut page, &bench);
     let elsewhere = Hop { connection: None, ..hop };
-    bench.sip.send(Transmit { hop: elsewhere, bytes: OPTIONS.to_vec() });
+    bench.sip.send(Transmit::new(elsewhere, OPTIONS.to_vec()));
     assert!(matches!(bench.entrance.input(), Input::HopFailed { hop } if hop == elsewhere));
     // More than the system's buffers hold.
     for _ in 0..200 {
-        bench.sip.send(Transmit { hop, bytes: vec![b'x'; 60_000] });
+        bench.sip.send(Transmit::new(hop, vec![b'x'; 60_000]));
     }
     while !matches!(bench.entrance.input(), Input::HopFailed { hop: failed } if failed == hop) {}
     let text = bench.metrics.text();

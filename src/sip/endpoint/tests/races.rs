@@ -311,22 +311,46 @@ fn sent(peer: &mut Peer) -> (Transport, String, String) {
     (peer.hops.pop().expect("a hop").transport, via.transport.to_string(), via.branch().unwrap().to_owned())
 }
 
+fn sized(target: crate::sip::Uri, hop: Hop, length: usize) -> crate::sip::Invitation {
+    crate::sip::Invitation {
+        target: target.clone(),
+        hop,
+        from: (None, target.clone()),
+        to: target,
+        contact_user: None,
+        headers: Headers::new(),
+        offer: vec![b'x'; length],
+        answers_challenges: false,
+    }
+}
+
+#[test]
+fn a_large_invite_that_was_given_up_while_its_connection_was_opened_reaches_nobody() {
+    let listens = "192.0.2.1:5070".parse().unwrap();
+    let mut peer = Peer::new(Settings { tcp: vec![listens], ..Settings::default() });
+    let (udp, now) = (peer.hop, peer.now);
+    let target = crate::sip::Uri::sip(Some("anna"), udp.remote);
+    let id = peer.endpoint.invite(now, sized(target.clone(), udp, 1300));
+    let transmit = peer.endpoint.poll_transmit().unwrap();
+    assert!(transmit.is_trial && transmit.hop.transport == Transport::Tcp);
+    peer.endpoint.cancel(now, id, None);
+    peer.endpoint.handle_hop_failed(now, &Hop { transport: Transport::Tcp, local: listens, ..udp });
+    peer.drain();
+    assert_eq!(peer.hops, []);
+    assert!(matches!(peer.events[..], [Event::Failed { failure: Failure::Cancelled, .. }]), "{:?}", peer.events);
+    assert_eq!(peer.endpoint.entries(), 0);
+    // But it is known now that there is no way by TCP.
+    peer.endpoint.invite(now, sized(target, udp, 1300));
+    assert_eq!(sent(&mut peer).0, Transport::Udp);
+}
+
 #[test]
 fn a_large_request_goes_by_tcp_and_by_udp_where_that_is_refused() {
     let listens = "192.0.2.1:5070".parse().unwrap();
     let mut peer = Peer::new(Settings { tcp: vec![listens], ..Settings::default() });
     let (udp, now) = (peer.hop, peer.now);
-    let target: crate::sip::Uri = "sip:anna@198.51.100.7".parse().unwrap();
-    let invitation = |length| crate::sip::Invitation {
-        target: target.clone(),
-        hop: udp,
-        from: (None, target.clone()),
-        to: target.clone(),
-        contact_user: None,
-        headers: Headers::new(),
-        offer: vec![b'x'; length],
-        answers_challenges: false,
-    };
+    let target = crate::sip::Uri::sip(Some("anna"), udp.remote);
+    let invitation = |length| sized(target.clone(), udp, length);
     peer.endpoint.invite(now, invitation(500));
     assert_eq!(sent(&mut peer).0, Transport::Udp, "a small one");
 

@@ -49,6 +49,8 @@ pub(super) struct Client {
     owner: Owner,
     /// As it goes by UDP if the peer takes no connection: it was too large to begin with that.
     datagram: Option<Transmit>,
+    /// Nobody wants it to arrive any more: it does not begin anew.
+    abandoned: bool,
     /// Our ACKs for 2xx, by the tag of the fork that sent it.
     acks: Vec<(String, Transmit)>,
     armed: Option<Time>,
@@ -74,7 +76,7 @@ impl Table {
         match expiry {
             Some(Expiry::Resend) => {
                 self.counters.retransmissions_sent += 1;
-                self.transmits.push_back(Transmit { hop: client.hop, bytes: client.wire.clone() });
+                self.transmits.push_back(Transmit::new(client.hop, client.wire.clone()));
                 self.arm_client(key);
                 None
             }
@@ -97,6 +99,13 @@ impl Table {
     pub fn start_client(&mut self, now: Time, hop: Hop, request: Request, owner: Owner) -> ClientKey {
         let branch = self.secrets.next();
         self.start_with_branch(now, hop, request, owner, ClientKey { branch, cancel: false })
+    }
+
+    /// Its user has given up a request that nobody answered yet: if its connection fails, it is not sent by another way.
+    pub fn abandon(&mut self, key: ClientKey) {
+        if let Some(client) = self.clients.get_mut(&key) {
+            client.abandoned = true;
+        }
     }
 
     /// Sends a CANCEL for a pending INVITE, which is given 64·T1 to end (RFC 3261 §9.1).
@@ -126,15 +135,15 @@ impl Table {
         request.headers.insert_first("Via", via(&hop, key.branch));
         let mut wire = request.to_bytes();
         let mut datagram = None;
-        if let Some(tcp) = self.large.way(now, &hop, wire.len()) {
-            datagram = Some(Transmit { hop, bytes: wire });
+        if let Some(tcp) = self.large.way(now, &hop, &request, wire.len()) {
+            datagram = Some(Transmit::new(hop, wire));
             hop = tcp;
             request.headers.remove_first_item("Via");
             request.headers.insert_first("Via", via(&hop, key.branch));
             wire = request.to_bytes();
         }
         self.counters.requests_sent[Counters::method_index(&request.method)] += 1;
-        self.transmits.push_back(Transmit { hop, bytes: wire.clone() });
+        self.transmits.push_back(Transmit { hop, bytes: wire.clone(), is_trial: datagram.is_some() });
         let reliable = hop.transport.is_reliable();
         let machine = if request.method == Method::Invite {
             ClientMachine::Invite(ClientInvite::new(now, self.timings, reliable))
@@ -144,7 +153,8 @@ impl Table {
         };
         request.body = Vec::new();
         let wire = if reliable { Vec::new() } else { wire };
-        let client = Client { machine, hop, request, wire, owner, datagram, acks: Vec::new(), armed: None };
+        let (acks, abandoned, armed) = (Vec::new(), false, None);
+        let client = Client { machine, hop, request, wire, owner, datagram, abandoned, acks, armed };
         self.clients.insert(key, client);
         self.by_remote.entry((hop.transport, hop.remote)).or_default().insert(key);
         self.arm_client(key);
@@ -179,7 +189,7 @@ impl Table {
                 let reaction = machine.handle_response(now, response.code);
                 if matches!(reaction, Reaction::Ack | Reaction::PassAndAck) {
                     let ack = refusal_ack(&client.request, response);
-                    self.transmits.push_back(Transmit { hop: client.hop, bytes: ack.to_bytes() });
+                    self.transmits.push_back(Transmit::new(client.hop, ack.to_bytes()));
                     if reaction == Reaction::PassAndAck {
                         self.counters.requests_sent[Counters::method_index(&Method::Ack)] += 1;
                     } else {
@@ -212,7 +222,7 @@ impl Table {
     /// when the 2xx comes again.
     pub fn acknowledge(&mut self, key: ClientKey, tag: &str, hop: Hop, mut ack: Request) {
         ack.headers.insert_first("Via", via(&hop, self.secrets.next()));
-        let ack = Transmit { hop, bytes: ack.to_bytes() };
+        let ack = Transmit::new(hop, ack.to_bytes());
         self.transmits.push_back(ack.clone());
         self.counters.requests_sent[Counters::method_index(&Method::Ack)] += 1;
         if let Some(client) = self.clients.get_mut(&key) {
@@ -250,10 +260,15 @@ impl Table {
         owners
     }
 
-    /// RFC 3261 §18.1.1: a large request whose connection was refused goes by UDP after all. False: this one cannot.
+    /// RFC 3261 §18.1.1: a large request whose connection was refused goes by UDP after all. False: this one cannot, or is to
+    /// reach nobody any more.
     fn send_as_datagram(&mut self, now: Time, key: ClientKey) -> bool {
         let Some(client) = self.clients.get_mut(&key) else { return false };
-        let Some(Transmit { hop, bytes }) = client.datagram.take() else { return false };
+        let Some(Transmit { hop, bytes, .. }) = client.datagram.take() else { return false };
+        self.large.refused(now, hop.remote);
+        if client.abandoned {
+            return false;
+        }
         let by_tcp = (client.hop.transport, client.hop.remote);
         client.hop = hop;
         client.wire = bytes.clone();
@@ -266,8 +281,7 @@ impl Table {
             }
             ClientMachine::NonInvite(machine) => *machine = ClientNonInvite::new(now, self.timings, false),
         }
-        self.transmits.push_back(Transmit { hop, bytes });
-        self.large.refused(now, hop.remote);
+        self.transmits.push_back(Transmit::new(hop, bytes));
         if let Some(keys) = self.by_remote.get_mut(&by_tcp) {
             keys.remove(&key);
             if keys.is_empty() {

@@ -160,7 +160,7 @@ impl Table {
             answer.set_to_tag(&server.tag);
         }
         server.last = answer.to_bytes();
-        self.transmits.push_back(Transmit { hop: server.hop, bytes: server.last.clone() });
+        self.transmits.push_back(Transmit::new(server.hop, server.last.clone()));
         self.counters.responses_sent[Counters::class_index(answer.code)] += 1;
         self.arm_server(key);
         true
@@ -179,7 +179,7 @@ impl Table {
 
     /// The last answer, ready to be sent again.
     pub fn last_answer(&self, key: ServerKey) -> Option<Transmit> {
-        self.servers.get(&key).map(|server| Transmit { hop: server.hop, bytes: server.last.clone() })
+        self.servers.get(&key).map(|server| Transmit::new(server.hop, server.last.clone()))
     }
 
     /// The tag that answers to this request carry.
@@ -192,7 +192,7 @@ impl Table {
             && !server.last.is_empty()
         {
             self.counters.retransmissions_sent += 1;
-            self.transmits.push_back(Transmit { hop: server.hop, bytes: server.last.clone() });
+            self.transmits.push_back(Transmit::new(server.hop, server.last.clone()));
         }
     }
 
