@@ -45,6 +45,8 @@ pub struct Dial {
     pub from: (Option<String>, Uri),
     pub to: Uri,
     pub headers: Headers,
+    /// It is a carrier, and in the talk it is where it says it is.
+    pub follows: bool,
     /// What a challenge is answered with; `None`: none is answered.
     pub account: Option<Arc<Account>>,
 }
@@ -441,11 +443,12 @@ impl Legs {
                 }
             },
             State::Opening(dial) => {
-                let Dial { target, hop, from, to, headers, account } = *dial;
+                let Dial { target, hop, from, to, headers, follows, account } = *dial;
                 let offer = sdp.offer(Direction::SendRecv);
                 let contact_user = account.as_ref().map(|account| account.user.clone());
                 let answers_challenges = account.is_some();
-                let invitation = Invitation { target, hop, from, to, contact_user, headers, offer, answers_challenges };
+                let invitation =
+                    Invitation { target, hop, from, to, contact_user, headers, offer, follows, answers_challenges };
                 let id = endpoint.invite(now, invitation);
                 l.invite = Some(id);
                 l.state = State::Inviting { rings: false, account };

@@ -223,7 +223,15 @@ impl Engine {
             path.into_iter().for_each(|proxy| headers.push("Route", proxy));
             let Some(call) = self.calls.get(&call_id) else { break };
             let from = self.shown_to_agent(call, display.clone(), &hop, &mut headers);
-            let dial = Dial { target, hop, from, to: Uri::sip(Some(&name), hop.local), headers, account: None };
+            let dial = Dial {
+                target,
+                hop,
+                from,
+                to: Uri::sip(Some(&name), hop.local),
+                headers,
+                follows: false,
+                account: None,
+            };
             self.dial(call_id, leg, dial);
             legs.push(leg);
         }
@@ -244,7 +252,8 @@ impl Engine {
         };
         let target = trunk.uri(Some(&dialled), hop.remote);
         let from = self.shown_outside(call, trunk, &hop, emergency, &mut headers);
-        let dial = Dial { target: target.clone(), hop, from, to: target, headers, account: trunk.account.clone() };
+        let account = trunk.account.clone();
+        let dial = Dial { target: target.clone(), hop, from, to: target, headers, follows: true, account };
         let leg = LegId(self.ids.next());
         self.trunks.leg_began(leg, way.trunk);
         self.trunks.state_mut(way.trunk).counts.calls_out += 1;

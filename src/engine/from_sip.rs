@@ -147,6 +147,9 @@ impl Engine {
         }
         if let Some(trunk) = by_trunk {
             self.trunks.leg_began(leg, trunk);
+            let mut known = self.trunks.state(trunk).targets.iter().map(|target| target.hop);
+            let known = known.find(|known| known.transport == hop.transport);
+            self.endpoint.follow(id, known);
         }
         self.legs.incoming(group, leg, id, request, hop);
         self.schedule(call);

@@ -172,6 +172,7 @@ impl Phone {
                 headers
             }),
             offer: self.sdp.offer(Direction::SendRecv),
+            follows: false,
             answers_challenges: self.settings.password.is_some(),
         };
         let invite = self.endpoint.invite(now, invitation);

@@ -1,14 +1,17 @@
 //! Dialogs (RFC 3261 §12): who talks with whom, by which way, and in which order.
 //!
-//! Requests of ours go to the hop that the peer's last valid message in the dialog came by. Behind NAT no other way
-//! leads back, and peers that record a route are exactly the ones whose messages come from it, so the route set decides
-//! what is written and never where it is sent. Strict routers (RFC 2543) are not supported.
+//! Requests of ours go to where the peer is *seen*: the hop that its last valid message in the dialog came by. Behind NAT no
+//! other way leads back. A carrier that may send from one machine and take from another ([`Dialog::follow`]) is sent to where it
+//! *says* it is: the first Route, else its Contact (§12.2.1.1), as far as [`whereabouts`](super::whereabouts) believes it. Strict
+//! routers (RFC 2543) are not supported.
 
 use super::endpoint::Hop;
 use super::headers::{Headers, NameAddr};
 use super::message::{Request, Response};
 use super::method::Method;
 use super::uri::{Host, Uri};
+use super::whereabouts;
+use std::borrow::Cow;
 use std::net::SocketAddr;
 
 #[derive(Clone, Debug)]
@@ -26,7 +29,15 @@ pub struct Dialog {
     routes: Vec<String>,
     target: Uri,
     contact: String,
-    hop: Hop,
+    /// By which the peer's last message came.
+    seen: Hop,
+    /// It is believed where it says that it is.
+    follows: bool,
+    /// It has answered to something that only who got a message of ours can know, so what it says was not written by somebody
+    /// who only pretends to be there.
+    is_proven: bool,
+    /// Where it is known to be, whatever it says.
+    known: Option<Hop>,
 }
 
 /// The order of a request within its dialog is wrong: 500 (RFC 3261 §12.2.2).
@@ -51,7 +62,10 @@ impl Dialog {
             routes: headers.items("Record-Route").map(str::to_string).collect(),
             target,
             contact,
-            hop,
+            seen: hop,
+            follows: false,
+            is_proven: false,
+            known: None,
         })
     }
 
@@ -72,7 +86,10 @@ impl Dialog {
             routes,
             target: contact_of(headers).unwrap_or_else(|| invite.uri.clone()),
             contact,
-            hop,
+            seen: hop,
+            follows: false,
+            is_proven: true,
+            known: None,
         })
     }
 
@@ -86,8 +103,23 @@ impl Dialog {
         (&self.call_id, &self.local_tag, &self.remote_tag)
     }
 
+    /// Where requests of ours go.
     pub fn hop(&self) -> Hop {
-        self.hop
+        self.said().unwrap_or(self.seen)
+    }
+
+    /// Believes the peer where it says that it is. For carriers alone: others could have us send to anybody. `known`: where it
+    /// is if it says nothing that we can use and its connection is lost.
+    pub fn follow(&mut self, known: Option<Hop>) {
+        self.follows = true;
+        self.known = known.map(|known| Hop { connection: None, ..known });
+    }
+
+    /// Nobody answers where the peer says that it is: from here on it is sent to where it is seen. False: it was before.
+    pub fn turn_back(&mut self) -> bool {
+        let followed = self.said().is_some();
+        self.follows = false;
+        followed
     }
 
     /// Our Contact in this dialog.
@@ -97,7 +129,8 @@ impl Dialog {
 
     /// A valid message of the peer came by `hop`.
     pub fn heard_by(&mut self, hop: &Hop) {
-        self.hop = *hop;
+        self.seen = *hop;
+        self.is_proven = true;
     }
 
     /// Takes the number of a request of the peer, which must not be lower than the last (§12.2.2).
@@ -132,19 +165,40 @@ impl Dialog {
         self.numbered(Method::Ack, number)
     }
 
-    /// Another way when the connection of `hop` is lost: to open one to the peer's own address (§12.2.1.1). `None` for
-    /// UDP and WebSocket, after it was tried, and when that address is a name.
-    pub fn fallback(&mut self) -> Option<Hop> {
-        let transport = self.hop.transport;
-        if !transport.is_reliable() || transport.is_websocket() || self.hop.connection.is_none() {
+    /// Another way when `failed` leads nowhere: to where the peer is seen, if it was sent elsewhere; else, for a connection that is
+    /// lost, to open one to the peer's own address (§12.2.1.1), or where it is known to be if that is a name. `None` for UDP and
+    /// WebSocket, and after it was tried.
+    pub fn fallback(&mut self, failed: &Hop) -> Option<Hop> {
+        if let Some(said) = self.said() {
+            let is_that = (said.transport, said.remote) == (failed.transport, failed.remote);
+            return (is_that && self.turn_back()).then_some(self.seen);
+        }
+        let transport = self.seen.transport;
+        if !transport.is_reliable() || transport.is_websocket() || self.seen.connection.is_none() {
             return None;
         }
-        let first = self.routes.first().and_then(|route| NameAddr::parse(route).ok()).map(|route| route.uri);
-        let uri = first.as_ref().unwrap_or(&self.target).as_sip()?;
-        let Host::Ip(ip) = &uri.host else { return None };
-        self.hop.remote = SocketAddr::new(*ip, uri.port.unwrap_or(self.hop.transport.default_port()));
-        self.hop.connection = None;
-        Some(self.hop)
+        let remote = match self.next().as_sip().map(|uri| (&uri.host, uri.port)) {
+            Some((Host::Ip(ip), port)) => SocketAddr::new(*ip, port.unwrap_or(transport.default_port())),
+            Some((Host::Name(_), _)) => self.known.filter(|known| known.transport == transport)?.remote,
+            None => return None,
+        };
+        self.seen.remote = remote;
+        self.seen.connection = None;
+        Some(self.seen)
+    }
+
+    /// Where the peer says that it is, if it is believed and that is another place than where it is seen.
+    fn said(&self) -> Option<Hop> {
+        let believed = self.follows && self.is_proven;
+        whereabouts::said(self.next().as_sip().filter(|_| believed)?, &self.seen)
+    }
+
+    /// The first Route, else the Contact.
+    fn next(&self) -> Cow<'_, Uri> {
+        match self.routes.first().and_then(|route| NameAddr::parse(route).ok()) {
+            Some(route) => Cow::Owned(route.uri),
+            None => Cow::Borrowed(&self.target),
+        }
     }
 
     fn numbered(&self, method: Method, number: u32) -> Request {
@@ -258,11 +312,71 @@ mod tests {
         let mut invite = invite();
         invite.headers.remove("Record-Route");
         let mut dialog = Dialog::of_callee(&invite, "near", String::new(), hop(Transport::Tcp)).unwrap();
-        let other = dialog.fallback().unwrap();
+        let other = dialog.fallback(&hop(Transport::Tcp)).unwrap();
         assert_eq!((other.remote, other.connection), ("10.0.0.5:5070".parse().unwrap(), None));
-        assert_eq!(dialog.fallback(), None);
+        assert_eq!(dialog.fallback(&other), None);
         let mut dialog = Dialog::of_callee(&invite, "near", String::new(), hop(Transport::Udp)).unwrap();
-        assert_eq!(dialog.fallback(), None);
+        assert_eq!(dialog.fallback(&hop(Transport::Udp)), None);
+    }
+
+    /// A carrier that sends from one machine and takes at another.
+    fn elsewhere() -> Dialog {
+        let mut invite = invite();
+        invite.headers.remove("Record-Route");
+        invite.headers.set("Contact", "<sip:+4687000@198.51.100.20>");
+        let mut dialog = Dialog::of_callee(&invite, "near", String::new(), hop(Transport::Udp)).unwrap();
+        dialog.follow(None);
+        dialog
+    }
+
+    #[test]
+    fn a_carrier_is_sent_to_where_it_says_once_it_has_proven_to_be_there() {
+        let (seen, said) = ("198.51.100.9:40000".parse().unwrap(), "198.51.100.20:5060".parse().unwrap());
+        let mut dialog = elsewhere();
+        assert_eq!(dialog.hop().remote, seen, "who wrote this INVITE may be anybody");
+        dialog.heard_by(&hop(Transport::Udp));
+        assert_eq!(dialog.hop().remote, said, "and now it has our tag");
+        let mut headers = Headers::new();
+        headers.push("Contact", "<sip:+4687000@198.51.100.21:5070>");
+        dialog.refresh(&headers);
+        assert_eq!(dialog.hop().remote, "198.51.100.21:5070".parse().unwrap(), "it moves");
+        let mut stranger = Dialog { follows: false, ..dialog.clone() };
+        assert_eq!(stranger.hop().remote, seen);
+        assert!(!stranger.turn_back() && dialog.turn_back());
+        assert_eq!(dialog.hop().remote, seen);
+    }
+
+    #[test]
+    fn the_first_route_goes_before_the_contact() {
+        let mut dialog = elsewhere();
+        dialog.routes = vec!["<sip:198.51.100.30;lr>".into(), "<sip:198.51.100.31;lr>".into()];
+        dialog.heard_by(&hop(Transport::Udp));
+        assert_eq!(dialog.hop().remote, "198.51.100.30:5060".parse().unwrap());
+        dialog.routes[0] = "<sip:proxy.example;lr>".into();
+        assert_eq!(dialog.hop().remote, hop(Transport::Udp).remote, "a name: where it is seen");
+    }
+
+    #[test]
+    fn where_nobody_is_where_a_carrier_says_it_is_sent_to_where_it_is_seen() {
+        let mut dialog = elsewhere();
+        dialog.heard_by(&hop(Transport::Udp));
+        let said = dialog.hop();
+        assert_eq!(dialog.fallback(&hop(Transport::Udp)), None, "something else failed");
+        assert_eq!(dialog.fallback(&said), Some(hop(Transport::Udp)));
+        assert_eq!((dialog.hop(), dialog.fallback(&said)), (hop(Transport::Udp), None));
+    }
+
+    #[test]
+    fn a_carrier_with_a_name_whose_connection_is_lost_is_where_the_settings_say() {
+        let mut invite = invite();
+        invite.headers.set("Record-Route", "<sip:p1.example;lr>");
+        let known = Hop { remote: "203.0.113.1:5060".parse().unwrap(), ..hop(Transport::Tcp) };
+        for (known, remote) in [(Some(known), Some(known.remote)), (Some(hop(Transport::Udp)), None), (None, None)] {
+            let mut dialog = Dialog::of_callee(&invite, "near", String::new(), hop(Transport::Tcp)).unwrap();
+            dialog.follow(known);
+            let other = dialog.fallback(&hop(Transport::Tcp));
+            assert_eq!(other.map(|hop| (hop.remote, hop.connection)), remote.map(|remote| (remote, None)));
+        }
     }
 
     #[test]

@@ -24,6 +24,7 @@ pub(super) use inbound::note_source;
 pub use settings::Settings;
 pub use transport::{Hop, Transmit, Transport};
 
+use super::dialog::Dialog;
 use super::headers::{Headers, Replaces};
 use super::message::{Message, Request, Response};
 use super::method::Method;
@@ -76,6 +77,8 @@ pub struct Invitation {
     pub headers: Headers,
     /// The SDP offer; never empty (an INVITE without offer would need the answer in its ACK).
     pub offer: Vec<u8>,
+    /// The peer is a carrier: requests inside the dialog go to where it says it is (RFC 3261 §12.2.1.1), not to where it is seen.
+    pub follows: bool,
     /// A 401 or 407 is said as [`Event::Challenged`] and waits for [`Endpoint::authorize`], instead of being a failure.
     pub answers_challenges: bool,
 }
@@ -244,7 +247,7 @@ impl Endpoint {
                 Owner::Reinvite(id) | Owner::Info(id) | Owner::Refresh(id) | Owner::Refer(id) => {
                     self.peer_gone(now, id)
                 }
-                Owner::Bye(id) => self.forget_ending(id),
+                Owner::Bye(id) => self.bye_unanswered(now, id),
                 Owner::Request(id) => {
                     self.events.push_back(Event::Response { id, result: Err(Failure::Timeout) });
                 }
@@ -332,6 +335,17 @@ impl Endpoint {
     /// Sends a challenged INVITE again with this header more (`Authorization`, `Proxy-Authorization`): same Call-ID, next CSeq.
     pub fn authorize(&mut self, now: Time, id: InviteId, name: &str, value: String) {
         self.send_invite_again(now, id, name, value);
+    }
+
+    /// The caller is a carrier: requests of ours inside the dialog go to where it says it is, once it has shown that it got an
+    /// answer of ours. `known`: where it is if it says a name and its connection is lost.
+    pub fn follow(&mut self, id: InviteId, known: Option<Hop>) {
+        if let Some(usage) = self.usages.get_mut(&id) {
+            usage.follows = Some(known);
+            if let Some(dialog) = &mut usage.dialog {
+                dialog.follow(known);
+            }
+        }
     }
 
     /// Sends a provisional answer (101–199) to a new INVITE; repeated each minute (RFC 3261 §13.3.1.1). Where the INVITE described
@@ -509,6 +523,20 @@ impl Endpoint {
         self.arm(id);
     }
 
+    fn bye_unanswered(&mut self, now: Time, id: InviteId) {
+        if self.turn_back(id) {
+            self.send_bye(now, id, None);
+        } else {
+            self.forget_ending(id);
+        }
+    }
+
+    /// Nobody answers where the peer of this dialog says it is. True: there is another way, where it is seen.
+    fn turn_back(&mut self, id: InviteId) -> bool {
+        let dialog = self.usages.get_mut(&id).and_then(|usage| usage.dialog.as_mut());
+        dialog.is_some_and(Dialog::turn_back)
+    }
+
     fn bye_unreachable(&mut self, now: Time, id: InviteId, failed: &Hop) {
         if self.has_other_way(id, failed) {
             self.send_bye(now, id, None);
@@ -520,11 +548,14 @@ impl Endpoint {
     /// Whether the dialog has, or can be given, another hop than the one that failed.
     fn has_other_way(&mut self, id: InviteId, failed: &Hop) -> bool {
         let Some(dialog) = self.usages.get_mut(&id).and_then(|usage| usage.dialog.as_mut()) else { return false };
-        dialog.hop().transport.is_reliable() && (dialog.hop() != *failed || dialog.fallback().is_some())
+        let went_on = dialog.hop().transport.is_reliable() && dialog.hop() != *failed;
+        went_on || dialog.fallback(failed).is_some()
     }
 
     /// The peer no longer knows the dialog, or no longer answers (RFC 3261 §12.2.1.2).
     fn peer_gone(&mut self, now: Time, id: InviteId) {
+        // What was not answered may have gone where nobody is; the BYE goes where somebody was.
+        self.turn_back(id);
         match self.usages.get(&id).map(|usage| &usage.state) {
             Some(State::Answered) => {
                 self.events.push_back(Event::Ended { id, cause: EndCause::PeerGone });

@@ -38,6 +38,7 @@ pub mod transaction;
 pub mod uri;
 mod usage;
 pub mod vocabulary;
+mod whereabouts;
 mod write;
 
 pub use account::Account;

@@ -56,6 +56,8 @@ pub struct Usage {
     pub peer_updates: bool,
     /// We sent a REFER, so its NOTIFYs may come.
     pub refers: bool,
+    /// The peer is a carrier, and its dialogs are sent to where it says it is ([`Dialog::follow`]); where it is known to be.
+    pub follows: Option<Option<Hop>>,
     pub armed: Option<Time>,
 }
 
@@ -208,8 +210,17 @@ impl Usage {
             shortest: Duration::ZERO,
             peer_updates: false,
             refers: false,
+            follows: None,
             armed: None,
         }
+    }
+
+    /// A dialog that belongs to this usage.
+    pub fn of_this(&self, mut dialog: Dialog) -> Dialog {
+        if let Some(known) = self.follows {
+            dialog.follow(known);
+        }
+        dialog
     }
 
     pub fn call_id(&self) -> Option<&str> {

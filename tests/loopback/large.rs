@@ -65,7 +65,7 @@ impl Carrier {
 }
 
 /// A trunk whose calls a flow sends on to a number outside.
-const FLOW: &str = "flow: sales\nlanguages: [en]\nstart: on\nsteps:\n  on:\n    \
+pub const FLOW: &str = "flow: sales\nlanguages: [en]\nstart: on\nsteps:\n  on:\n    \
     transfer: { to: '+4790000000', next: hangup, failed: hangup }\n";
 
 fn caller(server: SocketAddr, call: &str) -> UdpSocket {

@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_methods)]
 
 mod asker;
+mod contact;
 mod flood;
 mod house;
 mod large;

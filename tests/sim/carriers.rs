@@ -192,6 +192,7 @@ impl House {
             contact_user: None,
             headers,
             offer: sdp(from),
+            follows: false,
             answers_challenges: true,
         };
         let now = self.now;

@@ -19,12 +19,14 @@ impl Endpoint {
             return id;
         }
         let (hop, answers_challenges) = (invitation.hop, invitation.answers_challenges);
+        let follows = invitation.follows.then_some(Some(hop));
         let offer = invitation.offer.clone();
         let invite = self.write_invite(invitation);
         let call_id = invite.headers.call_id().ok().map(Into::into);
         let client = self.table.start_client(now, hop, invite, Owner::Invite(id));
         let calling = Calling::new(client, hop, offer, answers_challenges);
-        self.usages.insert(id, Usage::new(State::Calling(calling), None, call_id));
+        let usage = Usage { follows, ..Usage::new(State::Calling(calling), None, call_id) };
+        self.usages.insert(id, usage);
         id
     }
 
@@ -201,7 +203,11 @@ impl Endpoint {
         let number = invite.headers.cseq().map_or(0, |(number, _)| number);
         let contact = invite.headers.get("Contact").unwrap_or_default().to_string();
         let dialog = Dialog::of_caller(invite, &response, contact, *hop);
-        if self.table.acknowledge_again(key, &tag) {
+        let dialog = match self.usages.get(&id) {
+            Some(usage) => dialog.map(|dialog| usage.of_this(dialog)),
+            None => dialog,
+        };
+        if self.table.acknowledge_again(key, &tag, hop) {
             return;
         }
         let Some(mut dialog) = dialog.filter(|_| self.table.forks(key) < FORKS_MAX) else {
@@ -210,7 +216,7 @@ impl Endpoint {
         };
         let mut ack = dialog.ack(number);
         self.sign(&mut ack.headers, "User-Agent");
-        self.table.acknowledge(key, &tag, *hop, ack);
+        self.table.acknowledge(key, &tag, dialog.hop(), ack);
         if let Some(calling) = self.calling(id, key)
             && let Some(early) = calling.early.iter().find(|early| early.tag == tag)
         {
@@ -239,7 +245,7 @@ impl Endpoint {
             None => {}
         }
         let bye = dialog.request(Method::Bye);
-        self.start_request(now, *hop, bye, Owner::Nobody);
+        self.start_request(now, dialog.hop(), bye, Owner::Nobody);
     }
 
     fn invite_challenged(&mut self, now: Time, hop: &Hop, id: InviteId, invite: Request, response: Response) {

@@ -148,7 +148,7 @@ impl Endpoint {
     /// A response to our re-INVITE.
     pub(super) fn reinvite_answered(&mut self, now: Time, hop: &Hop, passed: Passed, id: InviteId, response: Response) {
         if response.is_success() {
-            self.acknowledge_reinvite(hop, passed.key, &response);
+            self.acknowledge_reinvite(hop, passed.key, id, &response);
         }
         let until = self.usages.get(&id).and_then(|usage| match &usage.exchange {
             Exchange::Sent(sent) if sent.client == passed.key => Some(sent.until),
@@ -196,15 +196,22 @@ impl Endpoint {
         wanted.not_before = now + wait;
     }
 
-    fn acknowledge_reinvite(&mut self, hop: &Hop, key: ClientKey, response: &Response) {
+    fn acknowledge_reinvite(&mut self, hop: &Hop, key: ClientKey, id: InviteId, response: &Response) {
         let tag = response.headers.to().ok().and_then(|to| to.tag().map(str::to_string)).unwrap_or_default();
-        if self.table.acknowledge_again(key, &tag) {
+        if self.table.acknowledge_again(key, &tag, hop) {
             return;
         }
         let Some(invite) = self.table.invite(key) else { return };
         let mut ack = reinvite_ack(invite, response);
         self.sign(&mut ack.headers, "User-Agent");
-        self.table.acknowledge(key, &tag, *hop, ack);
+        // To the Contact of this very answer.
+        let dialog = self.usages.get(&id).and_then(|usage| usage.dialog.clone());
+        let way = dialog.map(|mut dialog| {
+            dialog.refresh(&response.headers);
+            dialog.heard_by(hop);
+            dialog.hop()
+        });
+        self.table.acknowledge(key, &tag, way.unwrap_or(*hop), ack);
     }
 
     pub(super) fn reinvite_unreachable(&mut self, now: Time, id: InviteId, failed: &Hop) {

@@ -121,6 +121,7 @@ impl Endpoint {
             return false;
         };
         let Some(usage) = self.usages.get_mut(&id) else { return false };
+        let follows = usage.follows;
         let State::Calling(calling) = &mut usage.state else { return false };
         let at = match calling.early.iter().position(|early| early.tag == tag) {
             Some(at) if calling.early[at].rseq.wrapping_add(1) == rseq => at,
@@ -128,7 +129,8 @@ impl Endpoint {
             None if calling.early.len() >= FORKS_MAX => return false,
             None => {
                 let contact = invite.headers.get("Contact").unwrap_or_default().to_string();
-                let Some(dialog) = Dialog::of_caller(invite, progress, contact, *hop) else { return false };
+                let Some(mut dialog) = Dialog::of_caller(invite, progress, contact, *hop) else { return false };
+                follows.into_iter().for_each(|known| dialog.follow(known));
                 calling.early.push(Early { tag, rseq, dialog, described: Vec::new() });
                 calling.early.len() - 1
             }

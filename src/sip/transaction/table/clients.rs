@@ -209,12 +209,17 @@ impl Table {
         self.clients.get(&key).map(|client| &client.request)
     }
 
-    /// Sends our ACK to the fork with this tag once more, if it was acknowledged before.
-    pub fn acknowledge_again(&mut self, key: ClientKey, tag: &str) -> bool {
+    /// Sends our ACK to the fork with this tag once more, if it was acknowledged before: also to where its 2xx came from again,
+    /// if the ACK went elsewhere and may have found nobody.
+    pub fn acknowledge_again(&mut self, key: ClientKey, tag: &str, hop: &Hop) -> bool {
         let Some(client) = self.clients.get(&key) else { return false };
         let Some((_, ack)) = client.acks.iter().find(|(known, _)| known == tag) else { return false };
         self.transmits.push_back(ack.clone());
         self.counters.retransmissions_sent += 1;
+        if (ack.hop.transport, ack.hop.remote) != (hop.transport, hop.remote) && ack.hop.transport == hop.transport {
+            self.transmits.push_back(Transmit::new(*hop, ack.bytes.clone()));
+            self.counters.retransmissions_sent += 1;
+        }
         true
     }
 
