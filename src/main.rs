@@ -227,7 +227,8 @@ fn check(config: Option<PathBuf>, files: Vec<PathBuf>) -> Result<(), Failure> {
             (errors, warnings) => format!("{}, {}", count(errors, "error"), count(warnings, "warning")),
         };
         let tested = format!("{}, {}", count(found.flows, "flow"), count(found.tests, "test of flows"));
-        print(&format!("{name}: {verdict} ({tested})\n"))?;
+        let ways: String = found.ways.iter().map(|way| format!("  {way}\n")).collect();
+        print(&format!("{name}: {verdict} ({tested})\n{ways}"))?;
     }
     if failed { Err(Failure::Said) } else { Ok(()) }
 }

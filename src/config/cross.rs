@@ -183,12 +183,41 @@ impl Check<'_> {
                 let help = "one address shows one certificate: give both the same `domain`";
                 self.top.reader.note(Problem::error(place, message).help(help));
             }
+            self.called_by(i, trunk);
             self.known_by(i, trunk);
             let (certificate, login) = (trunk.certificate.is_some(), trunk.login.is_some());
             if trunk.from.is_empty() && trunk.to.is_none() && !login && !certificate {
                 let problem = Problem::warning(place, format!("trunk `{}` neither brings nor takes calls", trunk.name));
                 self.top.reader.note(problem.help("add `from`, or `to` and `takes`"));
             }
+        }
+    }
+
+    /// The listener that a trunk is called by is one that there is, and one that leads there.
+    fn called_by(&self, i: usize, trunk: &Trunk) {
+        let Some(by) = trunk.by else { return };
+        let error = |message: String, help: String| {
+            self.top.reader.note(Problem::error(self.place("trunks", i, "by"), message).help(help));
+        };
+        let listen = &self.config.sip.listen;
+        if !listen.iter().any(|one| (one.transport, one.address) == (by.transport, by.address)) {
+            let known: Vec<String> = listen
+                .iter()
+                .filter(|one| !one.transport.is_websocket())
+                .map(|one| format!("\"{}:{}\"", one.transport.word(), one.address))
+                .collect();
+            let help = format!("take one of `listen` in [sip]: {}", known.join(", "));
+            return error(format!("vaxel does not listen at {by}"), help);
+        }
+        let Some(to) = &trunk.to else {
+            return error("no call goes there, because `to` is missing".into(), "leave it out, or add `to`".into());
+        };
+        if to.transport().is_some_and(|transport| transport != by.transport) {
+            let help = "name a listener of the transport in `to`".into();
+            error(format!("the trunk is not called by {}", by.transport.word()), help);
+        } else if to.at().is_some_and(|at| at.address.is_ipv4() != by.address.is_ipv4()) {
+            let help = "name a listener of the IP version of `to`".into();
+            error(format!("{by} does not lead there"), help);
         }
     }
 

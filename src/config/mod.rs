@@ -269,6 +269,8 @@ pub struct Trunk {
     pub login: Option<Login>,
     /// Where our calls to it are sent; `None`: it only brings calls.
     pub to: Option<To>,
+    /// The listener that it is called by, one of [`Sip::listen`]; `None`: the one at the address that this machine sends from.
+    pub by: Option<Hop>,
     /// Beginnings of the numbers that are sent there, longest first; `+` alone is every international one.
     pub takes: Vec<String>,
     /// Lowest first among those that take a number.

@@ -70,6 +70,7 @@ quoted! {
     super::ClientCertificate: r#""required" or "optional""#,
     super::To: r#"a place such as "udp:192.0.2.1:5060" or a name such as "sip:carrier.example""#,
     super::values::DnsServer: r#"an address such as "192.0.2.53" or "127.0.0.1:5353""#,
+    super::values::Hop: r#"one of `listen` in [sip], such as "udp:192.0.2.1:5060""#,
     super::values::CertificateName: r#"a name such as "sbc.carrier.example""#,
     Network: r#"an address or network such as "203.0.113.0/24""#,
     crate::media::Ringback: r#"tones in hertz and seconds of tone and silence, such as "425 1/4" or "440+480 2/4""#,

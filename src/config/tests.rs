@@ -376,6 +376,28 @@ fn a_trunk_has_its_account_and_its_login() {
 }
 
 #[test]
+fn a_trunk_is_called_by_a_listener_that_there_is_and_that_leads_there() {
+    let listen = "[sip]\nlisten = ['udp:192.0.2.1:5060', 'tcp:192.0.2.1:5060', 'udp:[2001:db8::1]:5060']\n";
+    let trunk = |to: &str, by: &str| {
+        let file = format!("{CLEAN}\n{listen}[[trunks]]\nname = 't'\n{to}\nemergency = true\nby = '{by}'\n");
+        load_with(Some(&file), &[], &[])
+    };
+    let to = "to = 'udp:203.0.113.1:5060'";
+    let loaded = trunk(to, "udp:192.0.2.1:5060").unwrap();
+    assert_eq!(loaded.config.trunks[0].by.unwrap().to_string(), "udp:192.0.2.1:5060");
+    assert!(trunk("to = 'sip:carrier.example'", "tcp:192.0.2.1:5060").is_ok(), "DNS may lead to TCP");
+    for (to, by, said) in [
+        (to, "udp:192.0.2.2:5060", "vaxel does not listen at udp:192.0.2.2:5060"),
+        (to, "tcp:192.0.2.1:5060", "the trunk is not called by tcp"),
+        (to, "udp:[2001:db8::1]:5060", "udp:[2001:db8::1]:5060 does not lead there"),
+        ("", "udp:192.0.2.1:5060", "no call goes there, because `to` is missing"),
+    ] {
+        let told = shown(&trunk(to, by).unwrap_err());
+        assert!(told.contains(said) && told.contains("by = "), "{told}");
+    }
+}
+
+#[test]
 fn what_a_trunk_lacks_is_said_where_it_is_missing() {
     insta::assert_snapshot!(
         "trunks",

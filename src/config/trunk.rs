@@ -62,6 +62,7 @@ pub(super) fn trunk(table: &Table, house: &Numbering, read: &dyn Fn(&Path) -> io
         certificate: table.optional::<CertificateName>("certificate").map(|name| name.0),
         login,
         to,
+        by: table.optional("by"),
         takes,
         priority: table.within("priority", 0..=u16::MAX).unwrap_or(0),
         weight: table.within("weight", 0..=u16::MAX).unwrap_or(1),

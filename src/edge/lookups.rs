@@ -53,6 +53,7 @@ pub(super) fn start(config: &Config, runtime: &Handle, world: &World) {
             trunk: trunk.name.clone(),
             calls: trunk.from_dns,
             certificate: trunk.domain.as_ref().map_or_else(|| to.host.clone(), |domain| domain.0.to_string()),
+            by: trunk.by.map(|by| by.address),
             places: Vec::new(),
             told: Vec::new(),
             reminder: Throttle::new(REMIND),
@@ -70,6 +71,8 @@ struct Follower {
     calls: bool,
     /// What its certificate must have.
     certificate: String,
+    /// The listener that the operator wants it to be reached by.
+    by: Option<SocketAddr>,
     /// What DNS says, and what of it the engine knows.
     places: Vec<Place>,
     told: Vec<Target>,
@@ -128,12 +131,12 @@ impl Follower {
 
     /// Routes may come and go as well, so this is looked at after each lookup.
     fn tell(&mut self, is_good: bool) {
-        let Follower { trunk, world, .. } = &*self;
+        let Follower { trunk, world, by, .. } = &*self;
         let targets: Vec<Target> = self
             .places
             .iter()
             .filter_map(|place| {
-                let hop = world.sip.towards(place.transport, place.address)?;
+                let hop = world.sip.towards(place.transport, place.address, *by)?;
                 Some(Target { hop, priority: place.priority, weight: place.weight })
             })
             .collect();

@@ -2,12 +2,13 @@
 //! begin with.
 
 use super::flows::{self, File};
-use super::sip::{Tls, TlsSettings};
+use super::sip::{Tls, TlsSettings, would_send_from};
 use super::{log, sounds};
 use crate::config::{self, Config, Loaded, Place, Problem};
 use crate::flow::{self, Flow};
 use std::collections::BTreeMap;
 use std::fmt::Display;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{fs, io};
@@ -62,6 +63,8 @@ pub struct Findings {
     /// Flows that were compiled, and their tests that were run.
     pub flows: usize,
     pub tests: usize,
+    /// From where each trunk with an address is called, where several listeners could do that. As this machine's routes are now.
+    pub ways: Vec<String>,
 }
 
 impl Findings {
@@ -107,8 +110,24 @@ pub fn check(file: Option<&Path>, also: &[PathBuf]) -> (Findings, Option<BTreeMa
     if let Err(error) = Tls::check(&TlsSettings::of(&config)) {
         findings.error(format!("{error:#}"));
     }
+    findings.ways = ways(&config);
     let flows = check_flows(&config, also, &mut findings);
     (findings, flows)
+}
+
+fn ways(config: &Config) -> Vec<String> {
+    let listen: Vec<_> = config.sip.listen.iter().map(|listen| (listen.transport, listen.address)).collect();
+    let way = |trunk: &config::Trunk| {
+        let to = trunk.to.as_ref()?.at()?;
+        let fits =
+            |(transport, at): &&(_, SocketAddr)| *transport == to.transport && at.is_ipv4() == to.address.is_ipv4();
+        if listen.iter().filter(fits).count() < 2 {
+            return None;
+        }
+        let from = would_send_from(&listen, to.transport, to.address, trunk.by.map(|by| by.address))?;
+        Some(format!("trunk {}: {to} is called from {from}", trunk.name))
+    };
+    config.trunks.iter().filter_map(way).collect()
 }
 
 fn check_flows(config: &Config, also: &[PathBuf], findings: &mut Findings) -> Option<BTreeMap<String, Arc<Flow>>> {

@@ -425,7 +425,7 @@ fn trunk_targets(config: &Config, sip: &Sip) -> anyhow::Result<BTreeMap<String, 
         match &trunk.to {
             None => {}
             Some(To::At(to)) => {
-                let hop = sip.towards(to.transport, to.address);
+                let hop = sip.towards(to.transport, to.address, trunk.by.map(|by| by.address));
                 let hop = hop.with_context(|| nowhere(to.transport.word(), &to.address))?;
                 targets.insert(trunk.name.clone(), vec![Target { hop, priority: 0, weight: 0 }]);
             }

@@ -38,7 +38,7 @@ impl Locals {
 }
 
 /// A connected UDP socket sends nothing until it is told to, but knows its route.
-fn routed(remote: SocketAddr) -> io::Result<IpAddr> {
+pub(super) fn routed(remote: SocketAddr) -> io::Result<IpAddr> {
     let any: IpAddr = if remote.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
     let socket = UdpSocket::bind((any, 0))?;
     socket.connect(remote)?;

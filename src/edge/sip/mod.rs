@@ -3,6 +3,7 @@
 //! Nothing here knows what a message means. What cannot be delivered is counted, and where it is known who cannot be
 //! reached, the engine is told.
 
+mod faces;
 mod guard;
 mod local;
 mod stream;
@@ -11,6 +12,7 @@ mod tls;
 mod udp;
 mod websocket;
 
+pub use faces::would_send_from;
 pub use guard::Guard;
 pub use stream::StreamLimits;
 pub use tls::{Clients, OwnFiles, Tls, TlsSettings, self_signed};
@@ -26,6 +28,7 @@ use crate::sip::locate::Reach;
 use crate::sip::{Hop, Transmit, Transport};
 use crate::time::Duration;
 use anyhow::Context;
+use faces::Face;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use stream::Streams;
@@ -61,8 +64,7 @@ pub struct Sip {
     streams: Arc<Streams>,
     tls: Arc<Tls>,
     bound: Vec<(Transport, SocketAddr)>,
-    /// What peers are told of each.
-    listen: Vec<(Transport, SocketAddr)>,
+    faces: Vec<Face>,
     outside: Outside,
 }
 
@@ -100,7 +102,7 @@ impl Sip {
         let streams = Arc::new(Streams::new(streams, runtime.clone(), outside.clone()));
         let mut udp = Vec::new();
         let mut bound = Vec::new();
-        let mut told = Vec::new();
+        let mut faces = Vec::new();
         let mut left_out = Vec::new();
         for listen in listen {
             let name = format!("{} {}", listen.transport.word(), listen.bind);
@@ -116,7 +118,8 @@ impl Sip {
             match address {
                 Ok(address) => {
                     bound.push((listen.transport, address));
-                    told.push((listen.transport, listen.advertise.unwrap_or(address)));
+                    let told = listen.advertise.unwrap_or(address);
+                    faces.push(Face { transport: listen.transport, wanted: listen.bind, bound: address, told });
                 }
                 Err(error) if !listen.is_needed && is_not_ours(&error) => left_out.push(name),
                 Err(error) => {
@@ -132,7 +135,7 @@ impl Sip {
             tracing::warn!("this machine has no such address, so SIP is not heard on {left_out}");
         }
         runtime.spawn(tls.clone().watch());
-        Ok(Sip { udp, streams, tls, bound, listen: told, outside })
+        Ok(Sip { udp, streams, tls, bound, faces, outside })
     }
 
     /// Where it listens, in the order of the settings, with the ports that the system chose.
@@ -142,7 +145,7 @@ impl Sip {
 
     /// What peers are told of the listeners of one kind; unspecified: the address by which they reach this machine.
     pub fn told(&self, transport: Transport) -> impl Iterator<Item = SocketAddr> {
-        self.listen.iter().filter(move |(of, _)| *of == transport).map(|(_, face)| *face)
+        self.faces.iter().filter(move |face| face.transport == transport).map(|face| face.told)
     }
 
     /// Sends without waiting. What cannot be sent is counted; if the peer cannot be reached this way, the engine is
@@ -191,21 +194,20 @@ impl Sip {
     /// What can be sent by, as far as is known without asking for a route.
     pub fn reach(&self) -> Reach {
         let of = |is_ipv4: bool| {
-            let listen = self.listen.iter().filter(|(_, face)| face.is_ipv4() == is_ipv4);
-            listen.map(|(transport, _)| *transport).filter(|transport| !transport.is_websocket()).collect()
+            let faces = self.faces.iter().filter(|face| face.told.is_ipv4() == is_ipv4);
+            faces.map(|face| face.transport).filter(|transport| !transport.is_websocket()).collect()
         };
         Reach { ipv4: of(true), ipv6: of(false) }
     }
 
-    /// The way to a peer that has not spoken first; `None`: nothing listens from where it could be reached.
-    pub fn towards(&self, transport: Transport, remote: SocketAddr) -> Option<Hop> {
-        let listen = self.listen.iter().find(|(of, face)| *of == transport && face.is_ipv4() == remote.is_ipv4());
-        let (_, face) = *listen?;
-        let local = if face.ip().is_unspecified() {
-            let ip = local::Locals::default().towards(self.outside.clock.now(), remote).ok()?;
-            SocketAddr::new(ip, face.port())
-        } else {
-            face
+    /// The way to a peer that has not spoken first, from the listener that fits best (see [`faces::choose`]); `None`: nothing listens
+    /// from where it could be reached. `by`: the listener that the operator wants, as the settings name it.
+    pub fn towards(&self, transport: Transport, remote: SocketAddr, by: Option<SocketAddr>) -> Option<Hop> {
+        let routed = local::Locals::default().towards(self.outside.clock.now(), remote).ok();
+        let face = faces::choose(&self.faces, transport, remote, by, routed)?;
+        let local = match face.told.ip().is_unspecified() {
+            true => SocketAddr::new(routed?, face.told.port()),
+            false => face.told,
         };
         Some(Hop { transport, local, remote, connection: None })
     }
@@ -359,7 +361,7 @@ mod tests {
         let Bench { sip, _runtime, .. } = bench(&[both(nowhere, false), both(here, false)].concat()).unwrap();
         let heard: Vec<_> = sip.bound().iter().map(|(transport, at)| (*transport, at.ip())).collect();
         assert_eq!(heard, [(Transport::Udp, here.ip()), (Transport::Tcp, here.ip())]);
-        assert_eq!(sip.towards(Transport::Tcp, here).unwrap().local, sip.bound()[1].1);
+        assert_eq!(sip.towards(Transport::Tcp, here, None).unwrap().local, sip.bound()[1].1);
         let told = |listen: &[Listen]| format!("{:#}", bench(listen).map(|_| ()).unwrap_err());
         assert!(
             told(&both(nowhere, true)[1..])
@@ -380,10 +382,21 @@ mod tests {
         let listen = [(Transport::Udp, "0.0.0.0:0", None), (Transport::Tcp, "127.0.0.1:0", Some(advertised))];
         let Bench { sip, _runtime, .. } = bench(&listen, 1);
         let (here, there): (SocketAddr, SocketAddr) = ("127.0.0.1:9".parse().unwrap(), "[::1]:9".parse().unwrap());
-        let hop = sip.towards(Transport::Udp, here).unwrap();
+        let hop = sip.towards(Transport::Udp, here, None).unwrap();
         assert_eq!((hop.local, hop.remote), (SocketAddr::new(here.ip(), sip.bound()[0].1.port()), here));
-        assert_eq!(sip.towards(Transport::Tcp, here).unwrap().local, advertised);
-        assert_eq!(sip.towards(Transport::Udp, there), None);
+        assert_eq!(sip.towards(Transport::Tcp, here, None).unwrap().local, advertised);
+        assert_eq!(sip.towards(Transport::Udp, there, None), None);
+    }
+
+    #[test]
+    fn a_peer_is_asked_from_the_address_that_this_machine_sends_from_or_from_the_one_that_is_wanted() {
+        let listen = [(Transport::Udp, "127.0.0.2:0", None), (Transport::Udp, "127.0.0.1:0", None)];
+        let Bench { sip, _runtime, .. } = bench(&listen, 1);
+        // To all of 127.0.0.0/8 a machine sends from 127.0.0.1.
+        let there = "127.0.0.5:5060".parse().unwrap();
+        assert_eq!(sip.towards(Transport::Udp, there, None).unwrap().local, sip.bound()[1].1);
+        let wanted = Some("127.0.0.2:0".parse().unwrap());
+        assert_eq!(sip.towards(Transport::Udp, there, wanted).unwrap().local, sip.bound()[0].1);
     }
 
     #[test]
@@ -397,7 +410,7 @@ mod tests {
         let by_udp = UdpSocket::bind("127.0.0.77:0").unwrap();
         by_udp.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         let phone = by_udp.local_addr().unwrap();
-        let hop = sip.towards(Transport::Udp, phone).unwrap();
+        let hop = sip.towards(Transport::Udp, phone, None).unwrap();
         let ask = |endpoint: &mut crate::sip::Endpoint| {
             let mut request = crate::sip::Request::new(crate::sip::Method::Message, crate::sip::Uri::sip(None, phone));
             request.set_body("text/plain", vec![b'x'; 1400]);

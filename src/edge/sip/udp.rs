@@ -405,7 +405,7 @@ mod tests {
             let Bench { sip, entrance, _runtime, .. } = bench(&[(Transport::Udp, bind, None)], 10);
             let here: IpAddr = if bind.starts_with('[') { "::1".parse().unwrap() } else { [127, 0, 0, 1].into() };
             let gone = UdpSocket::bind((here, 0)).unwrap().local_addr().unwrap();
-            let hop = sip.towards(Transport::Udp, gone).unwrap();
+            let hop = sip.towards(Transport::Udp, gone, None).unwrap();
             // An answer that finds nobody is nobody's business, be it SIP's or STUN's; the request is.
             sip.send(Transmit::new(hop, b"SIP/2.0 200 OK\r\n\r\n".to_vec()));
             let stun = [&[1, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42][..], b"twelve bytes"].concat();

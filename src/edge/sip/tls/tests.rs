@@ -291,7 +291,7 @@ fn a_trunk_that_dns_found_must_have_its_name_wherever_it_is() {
     let (evil, refused) = trunk(&own);
     let tls = TlsSettings { own: Some(own.clone()), ca: Some(authority.ca()), ..TlsSettings::default() };
     let bench = bench_tls(&LISTEN, 10, StreamLimits::default(), tls).unwrap();
-    let hops = [by_name, evil].map(|to| bench.sip.towards(Transport::Tls, to).unwrap());
+    let hops = [by_name, evil].map(|to| bench.sip.towards(Transport::Tls, to, None).unwrap());
     bench.sip.locate(3, &hops, false, "sbc.carrier.example");
     hops.iter().for_each(|hop| bench.sip.send(Transmit::new(*hop, b"OPTIONS".to_vec())));
     assert_eq!(name.join().unwrap().unwrap(), b"OPTIONS");
@@ -339,7 +339,7 @@ fn whom_we_connect_to_must_be_who_it_should_be() {
     };
     let bench = bench_tls(&LISTEN, 10, StreamLimits::default(), tls).unwrap();
     let send = |bench: &Bench, to| {
-        let hop = bench.sip.towards(Transport::Tls, to).unwrap();
+        let hop = bench.sip.towards(Transport::Tls, to, None).unwrap();
         bench.sip.send(Transmit::new(hop, b"OPTIONS".to_vec()));
         hop
     };
