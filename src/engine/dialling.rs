@@ -50,9 +50,18 @@ impl Engine {
         }
     }
 
+    /// Whom a request names as it is written: a number or a name. Who calls for help by the name of the service calls the first
+    /// number for emergencies.
+    pub(super) fn called<'a>(&'a self, request: &'a Request) -> &'a str {
+        match request.uri.is_emergency_service() {
+            true => self.settings.emergency.first().map_or("", String::as_str),
+            false => request.uri.user().unwrap_or_default(),
+        }
+    }
+
     /// The number that is called. A carrier at which we register calls our Contact, and names the number in To.
     pub(super) fn dialled(&self, by_trunk: Option<usize>, request: &Request) -> String {
-        let dialled = request.uri.user().unwrap_or_default();
+        let dialled = self.called(request);
         let account = by_trunk.and_then(|trunk| self.settings.trunks[trunk].account.as_ref());
         let to = request.headers.to().ok().filter(|_| account.is_some_and(|account| account.user == dialled));
         let to = to.as_ref().and_then(|to| to.uri.user());

@@ -155,17 +155,21 @@ impl Phone {
 
     /// Calls a number; `Connected` or `Failed` follows. Does nothing while in a call.
     pub fn call(&mut self, now: Time, number: &str) {
+        self.call_to(now, self.server_uri(Some(number)));
+    }
+
+    /// The same, with a Request-URI of any kind.
+    pub fn call_to(&mut self, now: Time, target: Uri) {
         if !self.is_idle() {
             return;
         }
         self.calls += 1;
         self.sdp = negotiator(&self.settings, self.calls);
-        let server = self.server_uri(Some(number));
         let invitation = Invitation {
-            target: server.clone(),
+            target: target.clone(),
             hop: self.hop(),
             from: (None, self.server_uri(Some(&self.settings.user))),
-            to: server,
+            to: target,
             contact_user: Some(self.settings.user.clone()),
             headers: self.replaces.iter().fold(Headers::default(), |mut headers, replaces| {
                 headers.push("Replaces", replaces.to_string());

@@ -86,6 +86,15 @@ impl Uri {
         }
     }
 
+    /// Somebody calls for help by the name of the service instead of a number: `urn:service:sos`, `urn:service:sos.police`
+    /// (RFC 5031 §4.2).
+    pub fn is_emergency_service(&self) -> bool {
+        let Uri::Other(text) = self else { return false };
+        let service = text.to_ascii_lowercase();
+        let service = service.strip_prefix("urn:service:sos");
+        service.is_some_and(|rest| rest.is_empty() || (rest.starts_with('.') && rest.len() > 1))
+    }
+
     /// The scheme in lower case.
     pub fn scheme(&self) -> String {
         match self {

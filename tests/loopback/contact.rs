@@ -8,14 +8,14 @@ use std::time::{Duration, Instant};
 use vaxel::sim::phone::PhoneEvent;
 use vaxel::sip::Transport::Udp;
 
-fn bind(ip: [u8; 4]) -> UdpSocket {
+pub fn bind(ip: [u8; 4]) -> UdpSocket {
     let socket = UdpSocket::bind(SocketAddr::from((ip, 0))).expect("a port");
     socket.set_read_timeout(Some(Duration::from_millis(20))).expect("a time-out can be set");
     socket
 }
 
 /// The next request of this method here, while the caller does what it has to.
-fn request(socket: &UdpSocket, method: &str, caller: &mut Person) -> (String, SocketAddr) {
+pub fn next_request(socket: &UdpSocket, method: &str, caller: &mut Person) -> (String, SocketAddr) {
     let began = Instant::now();
     let mut buffer = [0; 8192];
     while began.elapsed() < PATIENCE {
@@ -77,15 +77,15 @@ fn acknowledgement_and_bye_go_to_the_contact_of_a_carrier_and_back_to_it_if_nobo
     let talk = |contact: SocketAddr| {
         let mut caller = Person::new(Udp, carrier(true), house.sip(Udp, true), "+46701234567", None);
         caller.does(|phone, now| phone.call(now, "300"));
-        let (invite, from) = request(&sends, "INVITE", &mut caller);
+        let (invite, from) = next_request(&sends, "INVITE", &mut caller);
         accept(&sends, &invite, from, contact);
         until(&mut [&mut caller], 0, |event| matches!(event, PhoneEvent::Connected { .. }));
         caller
     };
     let mut caller = talk(at(&takes));
-    request(&takes, "ACK", &mut caller);
+    next_request(&takes, "ACK", &mut caller);
     caller.does(|phone, now| phone.hang_up(now));
-    let (bye, from) = request(&takes, "BYE", &mut caller);
+    let (bye, from) = next_request(&takes, "BYE", &mut caller);
     assert!(bye.starts_with(&format!("BYE sip:far@{} ", at(&takes))), "{bye}");
     accept(&takes, &bye, from, at(&takes));
     assert!(!gets(&sends, "ACK") && !gets(&takes, "BYE"), "nothing where it is not said, and nothing twice");
@@ -94,6 +94,6 @@ fn acknowledgement_and_bye_go_to_the_contact_of_a_carrier_and_back_to_it_if_nobo
     let gone = at(&bind([127, 0, 0, 87]));
     let mut caller = talk(gone);
     caller.does(|phone, now| phone.hang_up(now));
-    let (bye, from) = request(&sends, "BYE", &mut caller);
+    let (bye, from) = next_request(&sends, "BYE", &mut caller);
     accept(&sends, &bye, from, gone);
 }

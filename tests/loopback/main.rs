@@ -5,6 +5,7 @@
 
 mod asker;
 mod contact;
+mod emergency;
 mod flood;
 mod house;
 mod large;

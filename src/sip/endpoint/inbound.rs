@@ -87,7 +87,8 @@ impl Endpoint {
             method if self.settings.serves.contains(method) => {}
             _ => return self.refuse_method(arrival, &request),
         }
-        if matches!(request.uri, Uri::Other(_)) {
+        let calls_for_help = request.method == Method::Invite && request.uri.is_emergency_service();
+        if matches!(request.uri, Uri::Other(_)) && !calls_for_help {
             return self.refuse(arrival, &request, response(416));
         }
         if let Some(refusal) = self.unsupported_options(&request) {
