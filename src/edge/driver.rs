@@ -128,6 +128,7 @@ impl Driver {
                     }
                     Output::Registration(change) => self.teller.tell_registration(self.clock.now(), change),
                     Output::Judged { from, account, is_right } => self.sip.judged(from, &account, is_right),
+                    Output::KeepOpen(hop) => self.sip.keep_open(&hop),
                     Output::Drained => {
                         self.drained.send_replace(true);
                     }

@@ -44,6 +44,9 @@ const DOOR_PLACES: usize = 4096;
 /// After the last call: for answers to what peers say about its end.
 const LINGER: Duration = Duration::from_millis(500);
 
+/// Connections that we opened are pinged four times as seldom as ways by UDP, but this often at least (RFC 5626 §4.4.1).
+const PING_MAX: Duration = Duration::from_secs(120);
+
 /// For the disk to take the last records.
 const FLUSH: Duration = Duration::from_secs(5);
 
@@ -104,7 +107,9 @@ impl Service {
         let listen: Vec<_> = config.sip.listen.iter().map(listen).collect();
         let traffic = metrics.traffic.clone();
         let tls = Arc::new(Tls::load(TlsSettings::of(config), metrics.certificates.clone())?);
-        let limits = StreamLimits { loss: config.sip.connection_loss, ..StreamLimits::default() };
+        // Routers forget UDP much sooner than connections.
+        let ping = Some(config.sip.keep_alive * 4).filter(|ping| !ping.is_zero()).map(|ping| ping.min(PING_MAX));
+        let limits = StreamLimits { loss: config.sip.connection_loss, ping, ..StreamLimits::default() };
         let streams = StreamSettings { limits, tls, origins: config.sip.websocket.origins.clone() };
         let auth_key = random()?;
         let tap = Tap::new(clock, metrics.capture.clone());

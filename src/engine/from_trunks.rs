@@ -1,22 +1,30 @@
 //! What carriers answer outside calls, and what is asked of them when it is time.
 
-use super::Engine;
-use super::trunks::{Asked, Way};
+use super::trunks::{self, Asked, Way};
+use super::{Engine, Output};
 use crate::ids::LegId;
 use crate::record::{TrunkNews, What};
-use crate::sip::registration::{News, Step};
-use crate::sip::{ClientId, Failure, Method, Request, Response};
+use crate::sip::registration::{News, Registration, Step};
+use crate::sip::{ClientId, Failure, Hop, Method, Request, Response};
 use crate::time::Time;
 
 impl Engine {
     pub(super) fn trunks_due(&mut self, now: Time) {
         for trunk in 0..self.trunks.len() {
             self.probes_due(now, trunk);
+            self.keep_ways_open(now, trunk);
+            let is_due = |registration: &Registration| registration.poll_timeout().is_some_and(|due| due <= now);
+            if !self.trunks.state(trunk).registration.as_ref().is_some_and(is_due) {
+                continue;
+            }
+            let Some(hop) = self.registrar_of(now, trunk) else { continue };
+            let place = trunks::registrar(&self.settings.trunks[trunk], &hop, &self.endpoint);
             let Some(registration) = &mut self.trunks.state_mut(trunk).registration else { continue };
-            if registration.poll_timeout().is_some_and(|due| due <= now)
-                && let Some(request) = registration.handle_timeout(now)
-            {
-                self.send_register(now, trunk, request);
+            if let Some((domain, contact)) = place.filter(|_| !registration.is_leaving()) {
+                registration.place(domain, contact);
+            }
+            if let Some(request) = registration.handle_timeout(now) {
+                self.send_register(now, trunk, request, hop);
             }
         }
     }
@@ -24,22 +32,37 @@ impl Engine {
     /// We take no more calls: carriers are told to send them elsewhere.
     pub(super) fn leave_carriers(&mut self, now: Time) {
         for trunk in 0..self.trunks.len() {
+            let by = self.trunks.state(trunk).registers_by.or_else(|| self.registrar_of(now, trunk));
             let registration = &mut self.trunks.state_mut(trunk).registration;
-            if let Some(request) = registration.as_mut().and_then(|registration| registration.leave(now)) {
-                self.send_register(now, trunk, request);
+            if let Some(request) = registration.as_mut().and_then(|registration| registration.leave(now))
+                && let Some(hop) = by
+            {
+                self.send_register(now, trunk, request, hop);
             }
         }
     }
 
-    /// To the best place that is known to be good, or to the first.
-    fn send_register(&mut self, now: Time, trunk: usize, request: Request) {
+    /// The best place that is known to be good, or the first. Only a trunk with a way to it has a registration.
+    fn registrar_of(&self, now: Time, trunk: usize) -> Option<Hop> {
         let targets = &self.trunks.state(trunk).targets;
-        // Only a trunk with a way to it has a registration.
-        let Some(best) = targets.iter().min_by_key(|target| (target.usable(now), target.priority)) else { return };
-        let hop = best.hop;
+        targets.iter().min_by_key(|target| (target.usable(now), target.priority)).map(|target| target.hop)
+    }
+
+    fn send_register(&mut self, now: Time, trunk: usize, request: Request, hop: Hop) {
         let number = request.headers.cseq().map_or(0, |(number, _)| number);
         let client = self.endpoint.request(now, hop, request);
+        self.trunks.state_mut(trunk).registers_by = Some(hop);
         self.trunks.ask(client, Asked::Register { trunk, number, hop });
+    }
+
+    fn keep_ways_open(&mut self, now: Time, trunk: usize) {
+        let every = self.settings.registrar.keep_alive;
+        for target in &mut self.trunks.state_mut(trunk).targets {
+            if target.keep_at.is_some_and(|at| at <= now) {
+                target.keep_at = Some(now + every);
+                self.out.push_back(Output::KeepOpen(target.hop));
+            }
+        }
     }
 
     fn probes_due(&mut self, now: Time, trunk: usize) {
@@ -67,7 +90,7 @@ impl Engine {
                     let way = Way { trunk, hop };
                     self.trunks.target_mut(way).into_iter().for_each(|target| target.failed(now, None));
                 }
-                self.on_registration(now, trunk, number, result.ok().as_deref());
+                self.on_registration(now, trunk, number, hop, result.ok().as_deref());
             }
             Some(Asked::Probe { trunk, hop }) => {
                 // Whoever refuses OPTIONS is there; 408 and 5xx come from the way, or say that calls are not wanted.
@@ -89,7 +112,7 @@ impl Engine {
         }
     }
 
-    fn on_registration(&mut self, now: Time, trunk: usize, number: u32, response: Option<&Response>) {
+    fn on_registration(&mut self, now: Time, trunk: usize, number: u32, hop: Hop, response: Option<&Response>) {
         let draw = self.endpoint.draw();
         let state = self.trunks.state_mut(trunk);
         let Some(registration) = &mut state.registration else { return };
@@ -112,7 +135,7 @@ impl Engine {
             }
         }
         if let Some(request) = send {
-            self.send_register(now, trunk, request);
+            self.send_register(now, trunk, request, hop);
         }
     }
 

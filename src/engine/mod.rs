@@ -98,6 +98,8 @@ pub enum Output {
         account: String,
         is_right: bool,
     },
+    /// Something without meaning is to be sent there, so that routers between keep the way open.
+    KeepOpen(Hop),
     /// Said once after `Input::Drain`, when the last call is over.
     Drained,
 }
@@ -155,7 +157,7 @@ impl Engine {
         let settings = settings.in_one_form();
         let mut endpoint = Endpoint::new(settings.sip.clone(), seed);
         let mut engine = Engine {
-            trunks: Trunks::new(now, &settings.trunks, &mut endpoint),
+            trunks: Trunks::new(now, &settings.trunks, settings.registrar.keep_alive, &mut endpoint),
             hunts: Hunts::default(),
             tolls: Tolls::default(),
             endpoint,
@@ -212,9 +214,7 @@ impl Engine {
                     let gone = self.registrar.remove_hop(now, &hop);
                     self.phones_gone(now, gone);
                 }
-                if let Some(connection) = hop.connection {
-                    self.trunks.connection_closed(connection);
-                }
+                self.trunks.way_lost(now, &hop);
                 self.endpoint.handle_hop_failed(now, &hop);
             }
             Input::Certified { connection, names } => self.trunks.certify(connection, &names, &self.settings.trunks),

@@ -366,7 +366,7 @@ impl World {
                 // For the next run, of which there is none.
                 Output::Registration(_) => {}
                 // Nobody guards this network.
-                Output::Judged { .. } => {}
+                Output::Judged { .. } | Output::KeepOpen(_) => {}
                 Output::Event(event) => {
                     let needs = match event.what {
                         What::Queued { entry, .. } => self.engine.acd().needs(entry),

@@ -90,6 +90,8 @@ pub struct Registration {
     call_id: String,
     tag: String,
     number: u32,
+    /// When it was last begun to ask.
+    asked: Time,
     failures: u32,
     /// What is asked for; more than in the settings where the carrier wants that (423).
     expires: Duration,
@@ -112,6 +114,7 @@ impl Registration {
             call_id: format!("{:016x}", seed.0),
             tag: format!("{:016x}", seed.1),
             number: 0,
+            asked: Time::EPOCH,
             failures: 0,
             expires: settings.expires,
             settings,
@@ -126,12 +129,43 @@ impl Registration {
         self.valid.is_some_and(|valid| valid > now)
     }
 
+    /// Where the carrier is, and where it is to send calls for us, from the next time it is asked.
+    pub fn place(&mut self, domain: SipUri, contact: Uri) {
+        self.settings.domain = domain;
+        self.settings.contact = contact;
+    }
+
+    /// The carrier is elsewhere now: it is asked there at once, even if it refused us where it was.
+    pub fn moved(&mut self, now: Time) {
+        self.hurry(now);
+    }
+
+    /// The connection that calls for us would have come by is lost: the carrier is asked anew at once, if it knows us and the last
+    /// time went well.
+    pub fn lost_way(&mut self, now: Time) {
+        if self.failures == 0 && self.is_registered(now) {
+            self.hurry(now);
+        }
+    }
+
+    /// However often connections are lost, or DNS changes its mind, it is not asked more often than after a failure.
+    fn hurry(&mut self, now: Time) {
+        if let State::Waiting { until } = &mut self.state {
+            *until = (*until).min(now.max(self.asked + BACK_OFF));
+        }
+    }
+
     /// Challenges to the last request that were answered.
     pub fn challenges(&self) -> u32 {
         match self.state {
             State::Asking(asked) | State::Leaving { asked, .. } => asked.challenges,
             State::Waiting { .. } | State::Gone => 0,
         }
+    }
+
+    /// It is being taken back, from where it was made.
+    pub fn is_leaving(&self) -> bool {
+        matches!(self.state, State::Leaving { .. })
     }
 
     /// Whether nothing more will be asked or waited for.
@@ -150,6 +184,7 @@ impl Registration {
         match self.state {
             State::Waiting { until } if until <= now => {
                 self.state = State::Asking(Asked::default());
+                self.asked = now;
                 Some(self.request(self.expires, None))
             }
             State::Leaving { until, .. } if until <= now => {

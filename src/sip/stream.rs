@@ -65,6 +65,19 @@ impl Framer {
         }
     }
 
+    /// Takes the single CRLF that answers a ping of ours (RFC 5626 §4.4.1), if one is the next thing there. To be asked right after
+    /// [`Framer::push`] while an answer is awaited: at other times it is part of a ping of the peer.
+    pub fn take_pong(&mut self) -> bool {
+        if self.waiting.is_some() || self.broken {
+            return false;
+        }
+        // Pairs are pings of the peer.
+        let breaks = self.buffer[self.start..].chunks_exact(2).take_while(|pair| *pair == b"\r\n").count();
+        let is_there = breaks % 2 == 1;
+        self.start += if is_there { 2 } else { 0 };
+        is_there
+    }
+
     /// The next complete message or keep-alive; `None`: more bytes are needed, or the framer is broken.
     #[allow(clippy::should_implement_trait, reason = "after None more may come, which no iterator should do")]
     pub fn next(&mut self) -> Option<Frame> {
@@ -185,6 +198,25 @@ mod tests {
                 Frame::Ping => "ping".into(),
             })
             .collect()
+    }
+
+    #[test]
+    fn the_answer_to_a_ping_is_told_from_a_ping() {
+        for (bytes, is_pong, pings) in [
+            (&b"\r\n"[..], true, 0),
+            (b"\r\n\r\n", false, 1),
+            (b"\r\n\r\n\r\n", true, 1),
+            (b"\r", false, 0),
+            (b"", false, 0),
+            (b"\r\nOPTIONS sip:a@b SIP/2.0\r\n", true, 0),
+            (b"OPTIONS sip:a@b SIP/2.0\r\n", false, 0),
+        ] {
+            let mut framer = Framer::new();
+            framer.push(bytes);
+            assert_eq!(framer.take_pong(), is_pong, "{bytes:?}");
+            let found = std::iter::from_fn(|| framer.next()).filter(|frame| *frame == Frame::Ping).count();
+            assert_eq!(found, pings, "{bytes:?}");
+        }
     }
 
     #[test]

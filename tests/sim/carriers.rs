@@ -52,6 +52,8 @@ pub struct Peer {
     /// INVITEs that came, after any challenge, and what became of REGISTERs: for how long, or the code.
     pub invites: Vec<(Time, Request)>,
     pub registers: Vec<Result<u32, u16>>,
+    /// Of those REGISTERs that were taken: the Contact.
+    pub contacts: Vec<String>,
     pub options: usize,
     /// What it shows when it is asked for a password.
     account: Option<Account>,
@@ -73,6 +75,8 @@ pub struct House {
     pub told: Vec<What>,
     /// How often the sound of two was joined.
     pub bridges: usize,
+    /// Ways that were kept open, and when.
+    pub kept_open: Vec<(Time, Hop)>,
     agenda: BTreeMap<(Time, u64), Item>,
     sequence: u64,
 }
@@ -120,6 +124,7 @@ impl House {
             heard: Vec::new(),
             invites: Vec::new(),
             registers: Vec::new(),
+            contacts: Vec::new(),
             options: 0,
             account,
             up: None,
@@ -132,6 +137,7 @@ impl House {
             engine,
             media: FakeMedia::default(),
             bridges: 0,
+            kept_open: Vec::new(),
             peers,
             told: Vec::new(),
             agenda: BTreeMap::new(),
@@ -338,6 +344,7 @@ impl House {
                     }
                 }
                 Output::Event(event) => self.told.push(event.what),
+                Output::KeepOpen(hop) => self.kept_open.push((now, hop)),
                 Output::Registration(_) | Output::Judged { .. } => {}
                 Output::Drained => self.told.push(What::CallRefused { code: 0, reason: "drained".into() }),
             }
@@ -409,6 +416,7 @@ impl House {
                     (None, _) => {
                         let expires = request.headers.expires().unwrap_or(0);
                         peer.registers.push(Ok(expires));
+                        peer.contacts.extend(request.headers.get("Contact").map(str::to_owned));
                         let mut response = Response::to(&request, 200, None);
                         response.headers.push("Expires", expires.to_string());
                         response

@@ -9,6 +9,7 @@ mod identity;
 mod numbers;
 mod records;
 mod refusals;
+mod registrations;
 mod switchboard;
 mod transfers;
 mod trunks;

@@ -16,7 +16,7 @@ fn news<'a>(house: &'a House) -> Vec<&'a TrunkNews> {
     house.told.iter().filter_map(of).collect()
 }
 
-fn with_account(register: Option<u64>) -> Trunk {
+pub fn with_account(register: Option<u64>) -> Trunk {
     let register = register.map(Duration::from_secs);
     Trunk { account: Some(account().into()), register, from_targets: register.is_some(), ..trunk(1) }
 }

@@ -82,6 +82,10 @@ pub struct Outside {
     strangers: Arc<Throttle>,
 }
 
+/// A keep-alive (RFC 5626 §3.5.1), and its answer.
+const PING: &[u8] = b"\r\n\r\n";
+const PONG: &[u8] = b"\r\n";
+
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
 impl Sip {
@@ -163,6 +167,15 @@ impl Sip {
                 }
             },
             Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => self.streams.send(transmit),
+        }
+    }
+
+    /// Two line breaks to a peer by UDP: nothing to anybody who speaks SIP, but routers between us keep the way open (RFC 5626 §4.4.1
+    /// has them on streams, and carriers take them on both).
+    pub fn keep_open(&self, hop: &Hop) {
+        self.vouch(hop.remote);
+        if let Some(socket) = self.socket(hop.local).filter(|_| hop.transport == Transport::Udp) {
+            socket.keep_open(hop.remote);
         }
     }
 

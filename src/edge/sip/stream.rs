@@ -6,7 +6,7 @@
 use super::guard::Passage;
 use super::table::{Full, NotWritten, Origin, Place, Table};
 use super::websocket::{self, Web};
-use super::{Listen, Outside, StreamSettings, tls};
+use super::{Listen, Outside, PING, PONG, StreamSettings, tls};
 use crate::edge::door::Refused;
 use crate::edge::metrics::SipFault;
 use crate::sip::stream::{Frame, Framer};
@@ -21,13 +21,13 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, ready};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_rustls::TlsStream;
 
@@ -60,6 +60,10 @@ pub struct StreamLimits {
     /// A peer whose machine is silent for so long is gone (TCP keep-alive), and one whose WebSocket is. Its phone is not rung
     /// any more.
     pub loss: Duration,
+    /// How often a connection that we opened is kept alive by a ping (RFC 5626 §4.4.1); `None`: never.
+    pub ping: Option<Duration>,
+    /// One whose pings were answered before, and that does not answer one within this, is lost.
+    pub pong: Duration,
     /// Messages that wait to be written to one connection; one more, and the connection is cut.
     pub queued: usize,
 }
@@ -78,6 +82,8 @@ impl Default for StreamLimits {
             handshakes: 256,
             handshakes_per_source: 64,
             loss: Duration::from_secs(4),
+            ping: Some(Duration::from_secs(120)),
+            pong: Duration::from_secs(10),
             queued: 256,
         }
     }
@@ -361,8 +367,8 @@ impl Streams {
         }
         let mut writes = place.writes;
         let end = match stream {
-            Opened::Plain(stream) => self.talk(stream, &mut writes, hop).await,
-            Opened::Secure(stream) => self.talk(stream, &mut writes, hop).await,
+            Opened::Plain(stream) => self.talk(stream, &mut writes, hop, wanted.is_some()).await,
+            Opened::Secure(stream) => self.talk(stream, &mut writes, hop, wanted.is_some()).await,
             Opened::Web(web) => self.chat(*web, &mut writes, hop).await,
             Opened::SecureWeb(web) => self.chat(*web, &mut writes, hop).await,
         };
@@ -381,11 +387,19 @@ impl Streams {
         }
     }
 
-    /// SIP as a stream of bytes, both ways at once.
-    async fn talk<S: AsyncRead + AsyncWrite>(&self, stream: S, writes: &mut mpsc::Receiver<Vec<u8>>, hop: Hop) -> End {
+    /// SIP as a stream of bytes, both ways at once. `is_ours`: we opened it, so we keep it alive.
+    async fn talk<S: AsyncRead + AsyncWrite>(
+        &self,
+        stream: S,
+        writes: &mut mpsc::Receiver<Vec<u8>>,
+        hop: Hop,
+        is_ours: bool,
+    ) -> End {
         let (mut read, mut write) = tokio::io::split(stream);
+        let pulse = Pulse::default();
         let end = tokio::select! {
-            end = self.read(&mut read, hop) => end,
+            end = self.read(&mut read, hop, &pulse) => end,
+            end = self.keep_alive(hop, &pulse), if is_ours => end,
             end = self.write(&mut write, writes) => end,
         };
         if matches!(end, End::Fault(SipFault::BadFraming | SipFault::SlowSender)) {
@@ -403,7 +417,7 @@ impl Streams {
         end
     }
 
-    async fn read<R: AsyncRead + Unpin>(&self, read: &mut R, hop: Hop) -> End {
+    async fn read<R: AsyncRead + Unpin>(&self, read: &mut R, hop: Hop, pulse: &Pulse) -> End {
         let mut framer = Framer::new();
         let mut deadline = Instant::now() + self.settings.limits.message;
         // Within a message, the deadline stays; between two it moves.
@@ -427,6 +441,10 @@ impl Streams {
                 Ok(Ok(0) | Err(_)) => return End::Fault(SipFault::ConnectionLost),
                 Ok(Ok(_)) => {}
             }
+            if pulse.awaited.load(Ordering::Relaxed) && framer.take_pong() {
+                pulse.awaited.store(false, Ordering::Relaxed);
+                pulse.heard.notify_one();
+            }
             let mut whole = false;
             while let Some(frame) = framer.next() {
                 whole = true;
@@ -435,7 +453,7 @@ impl Streams {
                     Frame::Message(message) => self.outside.receive(hop, 0, Ok(message)),
                     Frame::Bad(bad) => self.outside.receive(hop, 0, Err(bad)),
                     Frame::Ping => {
-                        self.write_now(hop, b"\r\n".to_vec());
+                        self.write_now(hop, PONG.to_vec());
                         continue;
                     }
                 };
@@ -452,6 +470,23 @@ impl Streams {
                 deadline = Instant::now() + self.settings.limits.message;
             }
             idle = framer.is_idle();
+        }
+    }
+
+    /// Pings a connection that we opened until it is lost: routers between keep it open, and a peer that is gone is noticed. Not
+    /// everybody answers; who did once and does not any more is gone.
+    async fn keep_alive(&self, hop: Hop, pulse: &Pulse) -> End {
+        let Some(every) = self.settings.limits.ping else { return std::future::pending().await };
+        let mut answers = false;
+        loop {
+            sleep(every).await;
+            pulse.awaited.store(true, Ordering::Relaxed);
+            self.write_now(hop, PING.to_vec());
+            match timeout(self.settings.limits.pong, pulse.heard.notified()).await {
+                Ok(()) => answers = true,
+                Err(_) if answers => return End::Fault(SipFault::ConnectionLost),
+                Err(_) => pulse.awaited.store(false, Ordering::Relaxed),
+            }
         }
     }
 
@@ -486,7 +521,7 @@ impl Streams {
                 write.flush().await
             };
             match timeout(self.settings.limits.write, whole).await {
-                Ok(Ok(())) if bytes == b"\r\n" => {}
+                Ok(Ok(())) if bytes == PONG || bytes == PING => {}
                 Ok(Ok(())) => self.outside.traffic.sent(&bytes),
                 Ok(Err(_)) => return End::Fault(SipFault::ConnectionLost),
                 Err(_) => return End::Fault(SipFault::SlowReader),
@@ -510,6 +545,15 @@ impl Streams {
     pub(super) fn table(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Of a connection that we keep alive.
+#[derive(Default)]
+struct Pulse {
+    /// A ping of ours waits for its answer.
+    awaited: AtomicBool,
+    /// It was answered.
+    heard: Notify,
 }
 
 /// One handshake among those of its source.

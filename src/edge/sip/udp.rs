@@ -2,7 +2,7 @@
 
 use super::guard::Passage;
 use super::local::Locals;
-use super::{Listen, Outside};
+use super::{Listen, Outside, PING};
 use crate::edge::door::{Guest, Refused};
 use crate::edge::metrics::SipFault;
 use crate::sip::{Hop, Message, Transmit, Transport};
@@ -183,6 +183,17 @@ impl Udp {
                 self.outside.traffic.fault(SipFault::Unreachable);
                 tracing::debug!(remote = %hop.remote, %error, "cannot send");
                 self.outside.hop_failed(hop);
+            }
+        }
+    }
+
+    pub fn keep_open(&self, remote: SocketAddr) {
+        match self.put(PING, remote) {
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => self.outside.traffic.fault(SipFault::SendBusy),
+            Err(error) => {
+                self.outside.traffic.fault(SipFault::Unreachable);
+                tracing::debug!(%remote, %error, "cannot keep the way open");
             }
         }
     }

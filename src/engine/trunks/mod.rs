@@ -8,7 +8,7 @@ pub(super) mod target;
 use super::settings::{self, Trunk};
 use crate::ids::LegId;
 use crate::sip::registration::{self, Registration};
-use crate::sip::{ClientId, Endpoint, Hop, Host, SipUri, Uri};
+use crate::sip::{ClientId, Endpoint, Hop, Host, SipUri, Transport, Uri};
 use crate::time::{Duration, Time};
 use bucket::Bucket;
 use std::collections::{BTreeMap, VecDeque};
@@ -24,6 +24,8 @@ pub(super) struct Trunks {
     legs: BTreeMap<LegId, usize>,
     /// Connections whose peers have proven to be a trunk, until they are over.
     certified: BTreeMap<u64, usize>,
+    /// How often ways by UDP are kept open; zero: never.
+    keep_alive: Duration,
 }
 
 /// What a request was about; the trunk by its place.
@@ -36,6 +38,8 @@ pub(super) enum Asked {
 pub(super) struct State {
     pub name: Arc<str>,
     pub registration: Option<Registration>,
+    /// Where it was last asked.
+    pub registers_by: Option<Hop>,
     pub targets: Vec<Target>,
     pub counts: Counts,
     bucket: Option<Bucket>,
@@ -77,17 +81,18 @@ pub struct Counts {
 }
 
 impl Trunks {
-    pub fn new(now: Time, trunks: &[Trunk], endpoint: &mut Endpoint) -> Trunks {
+    pub fn new(now: Time, trunks: &[Trunk], keep_alive: Duration, endpoint: &mut Endpoint) -> Trunks {
         let list = trunks.iter().map(|trunk| State {
             name: trunk.name.as_str().into(),
             registration: None,
+            registers_by: None,
             targets: Vec::new(),
             counts: Counts::default(),
             bucket: trunk.calls_per_second.map(|rate| Bucket::new(rate, now)),
             legs: 0,
         });
-        let mut all =
-            Trunks { list: list.collect(), asked: BTreeMap::new(), legs: BTreeMap::new(), certified: BTreeMap::new() };
+        let (asked, legs, certified) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let mut all = Trunks { list: list.collect(), asked, legs, certified, keep_alive };
         for (at, trunk) in trunks.iter().enumerate() {
             all.set_targets(now, at, trunk, &trunk.targets, endpoint);
         }
@@ -103,17 +108,37 @@ impl Trunks {
         targets: &[settings::Target],
         endpoint: &mut Endpoint,
     ) {
-        let state = &mut self.list[at];
+        let (state, keep_alive) = (&mut self.list[at], self.keep_alive);
         let mut before = std::mem::take(&mut state.targets);
         for new in targets {
             let known = before.iter().position(|old| old.hop == new.hop);
             state.targets.push(match known.map(|known| before.swap_remove(known)) {
                 Some(old) => old.ranked(new.priority, new.weight),
-                None => Target::new(*new, trunk.probe.map(|interval| now + spread(interval, endpoint.draw()))),
+                None => Target::new(*new, trunk.probe.map(|interval| now + spread(interval, endpoint.draw())))
+                    .kept_open(is_kept_open(trunk, &new.hop, keep_alive).then_some(now + keep_alive)),
             });
         }
-        if state.registration.is_none() {
-            state.registration = registration(now, trunk, state.targets.first().map(|target| target.hop), endpoint);
+        let is_there = |by: &Hop| state.targets.iter().any(|target| target.hop == *by);
+        match &mut state.registration {
+            None => {
+                let first = state.targets.first().map(|target| target.hop);
+                state.registration = registration(now, trunk, first, endpoint);
+            }
+            Some(registration) if state.registers_by.as_ref().is_some_and(|by| !is_there(by)) => {
+                registration.moved(now)
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// Nothing comes or goes this way any more; carriers that would have called us by it are to be asked anew.
+    pub fn way_lost(&mut self, now: Time, hop: &Hop) {
+        if let Some(connection) = hop.connection {
+            self.certified.remove(&connection);
+        }
+        let is_it = |by: &Hop| by.transport.is_reliable() && (by.transport, by.remote) == (hop.transport, hop.remote);
+        for state in self.list.iter_mut().filter(|state| state.registers_by.as_ref().is_some_and(is_it)) {
+            state.registration.iter_mut().for_each(|registration| registration.lost_way(now));
         }
     }
 
@@ -162,10 +187,6 @@ impl Trunks {
         if let Some(trunk) = trunks.iter().position(is_its) {
             self.certified.insert(connection, trunk);
         }
-    }
-
-    pub fn connection_closed(&mut self, connection: u64) {
-        self.certified.remove(&connection);
     }
 
     /// The trunk that whoever sends by this hop is one of.
@@ -249,7 +270,8 @@ impl Trunks {
     pub fn poll_timeout(&self) -> Option<Time> {
         let due = |state: &State| {
             let registration = state.registration.as_ref().and_then(Registration::poll_timeout);
-            state.targets.iter().filter_map(|target| target.probe_at).chain(registration).min()
+            let targets = state.targets.iter().flat_map(|target| [target.probe_at, target.keep_at]);
+            targets.flatten().chain(registration).min()
         };
         self.list.iter().filter_map(due).min()
     }
@@ -273,6 +295,13 @@ impl Trunks {
     }
 }
 
+/// Carriers that call us by a way that we opened, or that we ask whether they are there, need it open; what is sent more often than
+/// `every` keeps it open by itself.
+fn is_kept_open(trunk: &Trunk, hop: &Hop, every: Duration) -> bool {
+    let is_needed = trunk.register.is_some() || trunk.probe.is_some();
+    is_needed && hop.transport == Transport::Udp && !every.is_zero() && trunk.probe.is_none_or(|probe| probe > every)
+}
+
 /// A part of the interval, so that not all are probed in one moment.
 fn spread(interval: Duration, draw: u64) -> Duration {
     interval * (draw % 1000) as u32 / 1000
@@ -280,10 +309,16 @@ fn spread(interval: Duration, draw: u64) -> Duration {
 
 fn registration(now: Time, trunk: &Trunk, hop: Option<Hop>, endpoint: &mut Endpoint) -> Option<Registration> {
     let (expires, account, hop) = (trunk.register?, trunk.account.as_ref()?, hop?);
-    let Uri::Sip(domain) = trunk.uri(None, hop.remote) else { return None };
-    let Uri::Sip(contact) = Uri::sip(Some(&account.user), hop.local) else { return None };
-    let contact = Uri::Sip(SipUri { params: endpoint.contact_params(&hop), ..contact });
+    let (domain, contact) = registrar(trunk, &hop, endpoint)?;
     let settings = registration::Settings { account: (**account).clone(), domain, contact, expires };
     let seed = (endpoint.draw(), endpoint.draw());
     Some(Registration::new(now, settings, seed))
+}
+
+/// Where the carrier is if it is asked by this hop, and where it is to send calls for us: they come the way that it was asked.
+pub(super) fn registrar(trunk: &Trunk, hop: &Hop, endpoint: &Endpoint) -> Option<(SipUri, Uri)> {
+    let account = trunk.account.as_ref()?;
+    let Uri::Sip(domain) = trunk.uri(None, hop.remote) else { return None };
+    let Uri::Sip(contact) = Uri::sip(Some(&account.user), hop.local) else { return None };
+    Some((domain, Uri::Sip(SipUri { params: endpoint.contact_params(hop), ..contact })))
 }

@@ -48,13 +48,20 @@ pub struct Target {
     pub probe_at: Option<Time>,
     /// A probe waits for its answer.
     is_asked: bool,
+    /// When something is sent so that routers between us keep the way open; `None`: never.
+    pub keep_at: Option<Time>,
 }
 
 impl Target {
     /// `probe_at`: when it is to be probed first.
     pub fn new(settings: settings::Target, probe_at: Option<Time>) -> Target {
         let settings::Target { hop, priority, weight } = settings;
-        Target { hop, priority, weight, health: Health::Up, misses: 0, probe_at, is_asked: false }
+        Target { hop, priority, weight, health: Health::Up, misses: 0, probe_at, is_asked: false, keep_at: None }
+    }
+
+    /// The way there is to be kept open.
+    pub fn kept_open(self, keep_at: Option<Time>) -> Target {
+        Target { keep_at, ..self }
     }
 
     /// The same place with another rank.

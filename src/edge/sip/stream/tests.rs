@@ -291,3 +291,43 @@ fn a_peer_that_does_not_read_is_cut() {
     let text = metrics.text();
     assert!(!text.contains(r#"vaxel_sip_errors_total{reason="slow_reader"} 0"#), "{text}");
 }
+
+#[test]
+fn a_connection_of_ours_is_kept_alive_and_one_that_stops_answering_is_lost() {
+    let limits = StreamLimits {
+        ping: Some(Duration::from_millis(50)),
+        pong: Duration::from_millis(400),
+        ..StreamLimits::default()
+    };
+    let Bench { sip, entrance, metrics, _runtime, .. } =
+        bench_with(&[(Transport::Tcp, "127.0.0.1:0", None)], 10, limits).unwrap();
+    let opened = || {
+        let peer = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let hop = sip.towards(Transport::Tcp, peer.local_addr().unwrap(), None).unwrap();
+        sip.send(Transmit::new(hop, b"OPTIONS".to_vec()));
+        let (mut stream, _) = peer.accept().unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        stream.read_exact(&mut [0; 7]).unwrap();
+        stream
+    };
+    let pinged = |stream: &mut std::net::TcpStream| {
+        let mut ping = [0; 4];
+        stream.read_exact(&mut ping).unwrap();
+        assert_eq!(&ping, b"\r\n\r\n");
+    };
+    // One that never answers is only pinged.
+    let mut silent = opened();
+    (0..3).for_each(|_| pinged(&mut silent));
+    drop(silent);
+    assert!(matches!(entrance.input(), Input::HopFailed { .. }));
+    assert!(matches!(entrance.input(), Input::HopFailed { .. }));
+    let mut answers = opened();
+    for _ in 0..3 {
+        pinged(&mut answers);
+        answers.write_all(b"\r\n").unwrap();
+    }
+    pinged(&mut answers);
+    assert_eq!(answers.read(&mut [0; 10]).unwrap(), 0, "it is closed");
+    assert!(matches!(entrance.input(), Input::HopFailed { .. }));
+    metrics.wait_for(r#"vaxel_sip_errors_total{reason="connection_lost"} 1"#);
+}
