@@ -7,11 +7,13 @@ use super::Clock;
 use super::door::{Door, Refused};
 use super::metrics::Lookups;
 use super::sip::Sip;
+use super::store::{Keeper, Kept};
 use super::throttle::Throttle;
 use crate::config::{self, Config};
 use crate::engine::{Input, Target};
+use crate::sip::Transport;
 use crate::sip::locate::{Answer, Destination, Fault, Located, Locator, Lookup, Place, Question, Record, Turn};
-use crate::time::Duration;
+use crate::time::{Duration, Time};
 use futures_util::future::join_all;
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig};
@@ -27,6 +29,8 @@ const PATIENCE: Duration = Duration::from_secs(8);
 /// How long a server may take, and how often each is asked.
 const SERVER_PATIENCE: Duration = Duration::from_millis(1500);
 const ATTEMPTS: usize = 2;
+/// An answer that says what the last one said is written down this often.
+const KEEP: Duration = Duration::from_secs(600);
 /// While a trunk is not found, the log says so this often.
 const REMIND: Duration = Duration::from_secs(600);
 
@@ -37,6 +41,7 @@ pub(super) struct World {
     pub door: Door,
     pub clock: Clock,
     pub metrics: Lookups,
+    pub keeper: Keeper,
 }
 
 /// The trunks that DNS is asked for, with their places in the settings.
@@ -45,22 +50,34 @@ pub(super) fn named(config: &Config) -> impl Iterator<Item = (usize, &config::Tr
     trunks.filter_map(|(at, trunk)| Some((at, trunk, trunk.to.as_ref()?.named()?)))
 }
 
-/// Begins to ask, for as long as the runtime lives.
-pub(super) fn start(config: &Config, runtime: &Handle, world: &World) {
+/// Begins to ask, for as long as the runtime lives. `kept`: what was said in the last run; it holds until DNS says something.
+pub(super) fn start(config: &Config, runtime: &Handle, world: &World, kept: &[Kept]) {
     for (at, trunk, to) in named(config) {
+        let asked = name(to);
+        let before = kept.iter().find(|kept| kept.trunk == trunk.name && kept.to == asked).cloned();
         let follower = Follower {
             at,
             trunk: trunk.name.clone(),
             calls: trunk.from_dns,
             certificate: trunk.domain.as_ref().map_or_else(|| to.host.clone(), |domain| domain.0.to_string()),
             by: trunk.by.map(|by| by.address),
-            places: Vec::new(),
+            asked,
+            places: before.as_ref().map(|before| before.places.clone()).unwrap_or_default(),
+            before: before.map(|before| before.since),
+            kept: Throttle::new(KEEP),
             told: Vec::new(),
             reminder: Throttle::new(REMIND),
             world: world.clone(),
         };
         runtime.spawn(follower.follow(to.clone(), config.dns.servers.clone()));
     }
+}
+
+/// As it is written in settings.
+fn name(to: &Destination) -> String {
+    let scheme = if to.secure { "sips" } else { to.transport.map_or("sip", Transport::word) };
+    let port = to.port.map(|port| format!(":{port}")).unwrap_or_default();
+    format!("{scheme}:{}{port}", to.host)
 }
 
 /// One trunk.
@@ -73,6 +90,12 @@ struct Follower {
     certificate: String,
     /// The listener that the operator wants it to be reached by.
     by: Option<SocketAddr>,
+    /// What DNS is asked for.
+    asked: String,
+    /// Since when the places of the last run are known, until there is an answer.
+    before: Option<Time>,
+    /// Of what is written down.
+    kept: Throttle,
     /// What DNS says, and what of it the engine knows.
     places: Vec<Place>,
     told: Vec<Target>,
@@ -84,6 +107,8 @@ impl Follower {
     async fn follow(mut self, to: Destination, servers: Vec<SocketAddr>) {
         let mut locator = Locator::new(to, self.world.sip.reach());
         let mut answers = Vec::new();
+        // Somebody may call before the first answer is there.
+        self.tell(false);
         // New for each lookup: the system's servers may have changed.
         let mut asked = None;
         loop {
@@ -101,7 +126,8 @@ impl Follower {
         }
     }
 
-    fn heard(&mut self, lookup: Lookup) {
+    fn heard(&mut self, mut lookup: Lookup) {
+        lookup.since = lookup.since.or(self.before);
         let Follower { trunk, world, .. } = &*self;
         world.metrics.ended(trunk, &lookup);
         let result = lookup.result.name();
@@ -123,8 +149,17 @@ impl Follower {
                 }
             }
         }
+        let has_moved = lookup.moved.is_some();
         if let Some(places) = lookup.moved {
             self.places = places;
+        }
+        if is_good || has_moved {
+            self.before = None;
+            let is_due = self.kept.pass(self.world.clock.now()).is_some();
+            if let Some(since) = lookup.since.filter(|_| has_moved || is_due) {
+                let (trunk, to) = (self.trunk.clone(), self.asked.clone());
+                self.world.keeper.keep(Kept { trunk, to, places: self.places.clone(), since });
+            }
         }
         self.tell(is_good);
     }
@@ -148,7 +183,12 @@ impl Follower {
             return;
         }
         let at: Vec<String> = targets.iter().map(|t| format!("{}:{}", t.hop.transport.word(), t.hop.remote)).collect();
-        tracing::info!(trunk, at = at.join(", "), "DNS says where the trunk is");
+        match self.before {
+            Some(_) => {
+                tracing::info!(trunk, at = at.join(", "), "the trunk is taken to be where DNS last said that it is")
+            }
+            None => tracing::info!(trunk, at = at.join(", "), "DNS says where the trunk is"),
+        }
         let hops: Vec<_> = targets.iter().map(|target| target.hop).collect();
         // Before anything is sent there.
         world.sip.locate(self.at, &hops, self.calls, &self.certificate);

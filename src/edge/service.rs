@@ -159,8 +159,10 @@ impl Service {
             drained: drained_tx,
         };
         let engine = vital("engine", move || driver.run())?;
-        let world = lookups::World { sip: sip.clone(), door: door.clone(), clock, metrics: metrics.lookups.clone() };
-        lookups::start(config, runtime.handle(), &world);
+        let (sockets, door_) = (sip.clone(), door.clone());
+        let keeper = store.keeper();
+        let world = lookups::World { sip: sockets, door: door_, clock, metrics: metrics.lookups.clone(), keeper };
+        lookups::start(config, runtime.handle(), &world, &store.places());
         let recorder = {
             let metrics = metrics.clone();
             vital("recorder", move || recorder::run(&happened, &metrics, store))?

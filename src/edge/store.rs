@@ -8,9 +8,13 @@
 //! the next start, rows that are still there are of calls that were up when the service was killed or lost its power:
 //! they become contact records that say so. Which calls have a row is the recorder's business.
 //!
-//! `registrations` has who could be reached where, so that the next run need not wait for the phones.
+//! `registrations` has who could be reached where, so that the next run need not wait for the phones, and `places` where DNS
+//! last said that trunks are, in case it says nothing then.
 
+mod places;
 mod registrations;
+
+pub use places::{Keeper, Kept};
 
 use super::Clock;
 use super::metrics::{Store as Metrics, ender, exit_name};
@@ -47,7 +51,7 @@ const RETRY_MAX: Duration = Duration::from_secs(5);
 const LOSSES: Duration = Duration::from_secs(10);
 
 /// What brings a database from the version of its place in this list to the next. Only ever added to.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     "
     CREATE TABLE contacts (
         id INTEGER PRIMARY KEY,
@@ -81,6 +85,11 @@ const MIGRATIONS: [&str; 3] = [
         user TEXT NOT NULL, contact TEXT NOT NULL, binding TEXT NOT NULL, PRIMARY KEY (user, contact)
     ) STRICT;
 ",
+    "
+    CREATE TABLE places (
+        trunk TEXT PRIMARY KEY, destination TEXT NOT NULL, places TEXT NOT NULL, since INTEGER NOT NULL
+    ) STRICT;
+",
 ];
 
 /// The store as the recorder sees it.
@@ -92,6 +101,7 @@ pub struct Store {
     metrics: Metrics,
     /// As they were at the start.
     registrations: Vec<Binding>,
+    places: Vec<Kept>,
     clock: Clock,
     /// Of registrations, which phones can cause.
     losses: Throttle,
@@ -105,6 +115,8 @@ enum Row {
     Done(Box<Contact>),
     /// Of a phone that can be reached also after a restart; without a binding, of one that cannot.
     Registration(Box<(Name, Option<Saved>)>),
+    /// Where a trunk is.
+    Places(Box<Kept>),
     /// Nothing but the time, which is written with everything.
     Alive,
 }
@@ -113,7 +125,7 @@ impl Row {
     fn call(&self) -> Option<CallId> {
         match self {
             Row::Open(contact) | Row::Done(contact) => Some(contact.id),
-            Row::Registration(_) | Row::Alive => None,
+            Row::Registration(_) | Row::Places(_) | Row::Alive => None,
         }
     }
 }
@@ -136,11 +148,12 @@ impl Store {
         migrate(&mut database, clock).await.with_context(named)?;
         let interrupted = interrupted(&mut database).await.with_context(named)?;
         let registrations = registrations::read(&mut database, clock.now()).await.with_context(named)?;
+        let places = places::read(&mut database, clock.now()).await.with_context(named)?;
         let (rows, waiting) = mpsc::channel(waiting_max);
         let (closing, deadline) = watch::channel(None);
         let writer = Writer { file, database: Some(database), waiting, deadline, clock, metrics: metrics.clone() };
         let (writer, losses) = (tokio::spawn(writer.run()), Throttle::new(LOSSES));
-        let store = Store { rows, closing, writer, metrics, registrations, clock, losses };
+        let store = Store { rows, closing, writer, metrics, registrations, places, clock, losses };
         if !interrupted.is_empty() {
             tracing::warn!(calls = interrupted.len(), "calls were up when the service stopped; their records say so");
         }
@@ -158,6 +171,16 @@ impl Store {
     /// Who could be reached where when the service last stopped. Empty the second time.
     pub fn registrations(&mut self) -> Vec<Binding> {
         std::mem::take(&mut self.registrations)
+    }
+
+    /// Where DNS said that trunks are when the service last ran. Empty the second time.
+    pub fn places(&mut self) -> Vec<Kept> {
+        std::mem::take(&mut self.places)
+    }
+
+    /// For whoever asks DNS.
+    pub fn keeper(&self) -> Keeper {
+        Keeper(self.rows.downgrade())
     }
 
     /// Keeps who can be reached where. Never waits.
@@ -236,7 +259,7 @@ impl Writer {
                         self.metrics.registrations_lost.inc();
                         continue;
                     }
-                    Row::Registration(_) | Row::Open(_) | Row::Alive => continue,
+                    Row::Registration(_) | Row::Places(_) | Row::Open(_) | Row::Alive => continue,
                 };
                 self.metrics.waiting.dec();
                 if written {
@@ -286,6 +309,7 @@ impl Writer {
                 Row::Done(contact) => insert(&mut transaction, contact).await?,
                 Row::Open(contact) if last[&row.call()] == n => insert_open(&mut transaction, contact).await?,
                 Row::Registration(row) => registrations::insert(&mut transaction, &row.0, row.1.as_ref()).await?,
+                Row::Places(kept) => places::insert(&mut transaction, kept).await?,
                 Row::Open(_) | Row::Alive => {}
             }
         }

@@ -105,6 +105,34 @@ fn the_second_server_takes_over_from_a_silent_one_and_calls_go_out_when_dns_is_g
 }
 
 #[test]
+fn calls_go_out_after_a_restart_while_dns_is_gone() {
+    let folder = Folder::new("dns-restart");
+    let (port, takes) = (free_port(), SocketAddr::from(([127, 0, 0, 1], free_port())));
+    let dns = Dns::start(&folder, port, &zone(&[takes.port()]));
+    let mut server = house(&folder, port);
+    server.wait_for_metric(TARGETS, 1.0, SOON);
+    let located = "vaxel_trunk_located_timestamp_seconds{trunk=\"carrier\"}";
+    let since = server.metric(located).expect("an age");
+    server.terminate();
+    assert_eq!(server.exit_code(Duration::from_secs(20)), Some(0));
+    drop((server, dns));
+
+    let server = house(&folder, port);
+    server.wait_for_metric(TARGETS, 1.0, SOON);
+    wait_for("DNS to be missed", END, || (lookups(&server, &["timeout", "unreachable"]) >= 1.0).then_some(()));
+    assert_eq!((server.metric(located), server.metric(TARGETS)), (Some(since), Some(1.0)), "it is as old as it was");
+    let sound = Sound::new(CALLER);
+    let taking = answers(&folder, "takes", takes, server.sip, &sound);
+    let mut anna = agent(&folder, &server, "anna", "auto", "udp");
+    anna.dial("+4687000");
+    anna.wait_for("CALL_ESTABLISHED", SOON);
+    anna.command("hangup");
+    taking.finish(END);
+    let log = std::fs::read_to_string(folder.path().join("log")).expect("a log");
+    assert!(log.contains("the trunk is taken to be where DNS last said that it is"), "{log}");
+}
+
+#[test]
 fn a_server_that_refuses_is_left_at_once_and_a_carrier_that_moves_is_found_again() {
     let folder = Folder::new("moves");
     let local = |port| SocketAddr::from(([127, 0, 0, 1], port));
