@@ -35,10 +35,9 @@ pub const AMPLIFICATION_MAX: usize = 3;
 pub const SOURCES_MAX: usize = 16_384;
 /// Known peers that are remembered.
 pub const KNOWN_MAX: usize = 65_536;
-/// Accounts whose wrong passwords are counted for one source; at the bound no further account is listened to from there.
+/// Accounts whose wrong passwords are counted for one source; at the bound no further account is listened to from there,
+/// unless an operator named the source.
 pub const ACCOUNTS_MAX: usize = 32;
-/// Accounts that one peer proved to have and that are remembered: the lines of a desk phone.
-pub const LINES_MAX: usize = 8;
 const SECOND: Duration = Duration::from_secs(1);
 /// How long a peer stays known after it was last heard of rightly.
 pub const KNOWN_FOR: Duration = Duration::from_secs(4 * 3600);
@@ -89,20 +88,14 @@ pub struct Gate {
     settings: Settings,
     /// For challenges and for telling our nonces; which counts were used is the switchboard's business.
     auth: Authenticator,
-    known: Recent<SocketAddr, Peer>,
+    known: Recent<SocketAddr, Time>,
+    /// Until when each peer is known to have an account, which is a keyed hash. Credentials for others are guesses.
+    proved: Recent<(SocketAddr, u64), Time>,
     sources: Recent<IpAddr, Source>,
     /// As [`Source::paid_until`], for all strangers together.
     all_paid_until: Time,
-    /// For [`Guess`] and [`Peer`]: strangers choose those names, and how long they are.
+    /// For [`Guess`] and `proved`: strangers choose those names, and how long they are.
     keys: RandomState,
-}
-
-/// Somebody who is known.
-#[derive(Clone, Copy, Debug)]
-struct Peer {
-    until: Time,
-    /// Keyed hashes of the accounts that were proved from there, the last one first. Credentials of others are guesses.
-    lines: [Option<u64>; LINES_MAX],
 }
 
 #[derive(Clone, Debug)]
@@ -128,7 +121,7 @@ struct Guess {
     spared: bool,
 }
 
-/// Accounts of one source whose credentials may be with the switchboard at a time; of further ones nothing is remembered.
+/// Accounts of one source that are remembered; for a further one the oldest is forgotten.
 const PENDING_MAX: usize = 256;
 /// Credentials of which nothing was heard for so long were never judged: what brought them was a retransmission.
 const PENDING_FOR: Duration = Duration::from_secs(1);
@@ -136,6 +129,12 @@ const PENDING_FOR: Duration = Duration::from_secs(1);
 impl Source {
     fn new(now: Time) -> Source {
         Source { paid_until: now, guesses: Vec::new() }
+    }
+
+    fn forget_oldest(&mut self) {
+        if let Some((oldest, _)) = self.guesses.iter().enumerate().min_by_key(|(_, guess)| guess.last) {
+            self.guesses.swap_remove(oldest);
+        }
     }
 }
 
@@ -159,6 +158,7 @@ impl Gate {
             settings,
             auth,
             known: Recent::new(KNOWN_MAX),
+            proved: Recent::new(KNOWN_MAX),
             sources: Recent::new(SOURCES_MAX),
             all_paid_until: Time::EPOCH,
             keys: RandomState::new(),
@@ -182,7 +182,7 @@ impl Gate {
             Message::Response(_) => return self.passes(now, hop.remote),
         };
         if is_known {
-            return self.judge_known(now, hop.remote, request);
+            return self.judge_known(now, hop.remote, is_trusted, request);
         }
         let signs = request.headers.has("Authorization") || request.method == Method::Register;
         if is_trusted && !signs {
@@ -196,21 +196,21 @@ impl Gate {
         }
         match self.auth.credentials(request) {
             None => Ruling::Challenge { stale: false },
-            Some(credentials) => self.judge_credentials(now, hop.remote, &credentials),
+            Some(credentials) => self.judge_credentials(now, hop.remote, is_trusted, &credentials),
         }
     }
 
     /// Whoever is known may ask what it likes, but not guess what others have.
-    fn judge_known(&mut self, now: Time, remote: SocketAddr, request: &Request) -> Ruling {
+    fn judge_known(&mut self, now: Time, remote: SocketAddr, is_trusted: bool, request: &Request) -> Ruling {
         if !begins(request) {
             return Ruling::Known;
         }
         let Some(credentials) = self.auth.credentials(request) else { return Ruling::Known };
-        let account = Some(self.keys.hash_one(&*credentials.user));
-        if self.known.get(&remote).is_some_and(|peer| peer.lines.contains(&account)) {
+        let account = self.keys.hash_one(&*credentials.user);
+        if self.proved.get(&(remote, account)).is_some_and(|until| now < *until) {
             return Ruling::Known;
         }
-        match self.judge_credentials(now, remote, &credentials) {
+        match self.judge_credentials(now, remote, is_trusted, &credentials) {
             Ruling::Stranger => Ruling::Known,
             other => other,
         }
@@ -221,7 +221,13 @@ impl Gate {
         if is_trusted || self.is_known(now, remote) { Ruling::Known } else { self.passes(now, remote) }
     }
 
-    fn judge_credentials(&mut self, now: Time, remote: SocketAddr, credentials: &Credentials) -> Ruling {
+    fn judge_credentials(
+        &mut self,
+        now: Time,
+        remote: SocketAddr,
+        is_trusted: bool,
+        credentials: &Credentials,
+    ) -> Ruling {
         if !self.auth.is_fresh(now, &credentials.nonce) {
             // Without a password nobody here can tell whether it is right; who has the right one tries again.
             return Ruling::Challenge { stale: true };
@@ -246,9 +252,14 @@ impl Gate {
                     guess.last = now;
                 }
             }
-            None if wrong >= ACCOUNTS_MAX => return Ruling::Drop(Reason::Guessing),
-            None if is_full => {}
-            None => source.guesses.push(Guess { pending: 1, ..Guess::new(account, now, by) }),
+            // Behind what an operator named, a proxy of ours perhaps, are many.
+            None if wrong >= ACCOUNTS_MAX && !is_trusted => return Ruling::Drop(Reason::Guessing),
+            None => {
+                if is_full {
+                    source.forget_oldest();
+                }
+                source.guesses.push(Guess { pending: 1, ..Guess::new(account, now, by) });
+            }
         }
         Ruling::Stranger
     }
@@ -277,6 +288,7 @@ impl Gate {
                 (guess.last, guess.by) = (now, by);
                 if guess.wrong >= allowed {
                     self.known.remove(&remote);
+                    self.proved.remove(&(remote, account));
                 }
             }
             None if is_full => {}
@@ -287,20 +299,12 @@ impl Gate {
     /// It has the password of this account.
     fn prove(&mut self, now: Time, remote: SocketAddr, account: u64) {
         self.vouch(now, remote);
-        let Some(peer) = self.known.get(&remote) else { return };
-        let place = peer.lines.iter().position(|line| *line == Some(account)).unwrap_or(LINES_MAX - 1);
-        peer.lines[..=place].rotate_right(1);
-        peer.lines[0] = Some(account);
+        *self.proved.entry((remote, account), now) = now + KNOWN_FOR;
     }
 
     /// We have to do with this peer: it answered rightly, or we sent it a request.
     pub fn vouch(&mut self, now: Time, remote: SocketAddr) {
-        let new = Peer { until: now, lines: [None; LINES_MAX] };
-        let peer = self.known.entry(remote, new);
-        if now >= peer.until {
-            *peer = new;
-        }
-        peer.until = now + KNOWN_FOR;
+        *self.known.entry(remote, now) = now + KNOWN_FOR;
     }
 
     /// 401 to `request`, which was `size` bytes long, without any state kept of it (RFC 3261 §8.2.7). `None`: over UDP even the
@@ -351,7 +355,7 @@ impl Gate {
     }
 
     pub fn is_known(&mut self, now: Time, remote: SocketAddr) -> bool {
-        self.known.get(&remote).is_some_and(|peer| now < peer.until)
+        self.known.get(&remote).is_some_and(|until| now < *until)
     }
 }
 

@@ -244,28 +244,39 @@ fn a_known_peer_guesses_no_more_of_others_than_a_stranger_does() {
 }
 
 #[test]
-fn a_phone_with_many_lines_has_all_of_them() {
+fn a_peer_with_many_accounts_has_all_of_them_for_as_long_as_it_is_known() {
     let mut gate = gate(Settings { guesses: 1, ..small() });
     let line = |n: usize| format!("line{n}");
-    for n in 0..=LINES_MAX {
-        gate.judged(START, from(ANNA).remote, &line(n), true);
-        gate.judged(START, from(ANNA).remote, &line(1), true);
+    // Somebody beside it guesses them, and a third has used the one more guess.
+    let guess = |gate: &mut Gate, at, n| {
+        gate.judged(at, from("198.51.100.7:9").remote, &line(n), false);
+        gate.judge(at, &from("198.51.100.7:10"), false, &signed(gate, at, &line(n)));
+    };
+    (0..100).for_each(|n| gate.judged(START, from(ANNA).remote, &line(n), true));
+    for n in 0..100 {
+        guess(&mut gate, START, n);
+        assert_eq!(gate.judge(START, &from(ANNA), false, &signed(&gate, START, &line(n))), Ruling::Known, "{n}");
     }
-    for n in 0..=LINES_MAX {
-        // Somebody beside it guesses them.
-        gate.judged(START, from("198.51.100.7:9").remote, &line(n), false);
-        gate.judge(START, &from("198.51.100.7:10"), false, &signed(&gate, START, &line(n)));
-        let ruling = gate.judge(START, &from(ANNA), false, &signed(&gate, START, &line(n)));
-        let is_own = n != 0;
-        assert_eq!(ruling, if is_own { Ruling::Known } else { Ruling::Drop(Reason::Guessing) }, "{n}");
-    }
-    // What was proved is good for as long as the peer is known.
     let later = START + KNOWN_FOR;
     gate.vouch(later, from(ANNA).remote);
-    gate.judged(later, from("198.51.100.7:9").remote, "line5", false);
-    gate.judge(later, &from("198.51.100.7:10"), false, &signed(&gate, later, "line5"));
-    let ruling = gate.judge(later, &from(ANNA), false, &signed(&gate, later, "line5"));
+    guess(&mut gate, later, 5);
+    let ruling = gate.judge(later, &from(ANNA), false, &signed(&gate, later, &line(5)));
     assert_eq!(ruling, Ruling::Drop(Reason::Guessing));
+}
+
+#[test]
+fn a_scanner_behind_a_proxy_of_ours_keeps_no_account_out_but_those_it_guesses() {
+    let mut gate = gate(small());
+    let proxy = from(ANNA);
+    for n in 0..3 * PENDING_MAX {
+        gate.judge(START, &proxy, true, &signed(&gate, START, &format!("user{n}")));
+        gate.judged(START, proxy.remote, &format!("user{n}"), false);
+    }
+    assert!(gate.sources.get(&source(proxy.remote)).unwrap().guesses.len() <= PENDING_MAX);
+    assert_eq!(gate.judge(START, &proxy, true, &signed(&gate, START, "anna")), Ruling::Stranger);
+    gate.judged(START, proxy.remote, "anna", true);
+    assert_eq!(gate.judge(START, &proxy, true, &signed(&gate, START, "anna")), Ruling::Known);
+    assert_eq!(gate.judge(START, &proxy, true, &signed(&gate, START, "bjorn")), Ruling::Known);
 }
 
 #[test]
