@@ -168,7 +168,7 @@ impl Engine {
 
     /// The agent whose caps count: whose phone sends the call on, who transfers the caller, or who calls. `None`: a flow sends
     /// the caller on.
-    fn who_calls_out(&self, call: CallId) -> Option<AgentId> {
+    pub(super) fn who_calls_out(&self, call: CallId) -> Option<AgentId> {
         let redirects = self.calls.get(&call)?.redirected_by;
         redirects.or_else(|| self.transferring_agent(call)).or_else(|| self.calls.get(&call)?.caller_agent)
     }

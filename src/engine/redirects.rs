@@ -24,7 +24,7 @@ pub enum Redirects {
     /// To our own numbers: agents and flows.
     #[default]
     Inside,
-    /// Also to what the agent who sends it, or else the caller, may call outside; never to an emergency number.
+    /// Also to what the agent who sends it, or else who calls, may call outside; where there is no agent, nowhere outside. Never to an emergency number.
     Outside,
 }
 
@@ -41,7 +41,10 @@ impl Engine {
         let found = (legs.len() == 1 && call.redirects < REDIRECTS_MAX).then(|| {
             let known = to.iter().filter(|uri| self.is_place_of_ours(leg, callee, uri));
             let numbers = known.filter_map(Uri::user).map(|user| self.number(user, None));
-            numbers.filter_map(|number| self.redirect_to(id, &number).map(|plan| (number, plan))).next()
+            // Whose caps hold a call outside back.
+            let is_answered_for = callee.or_else(|| self.who_calls_out(id)).is_some();
+            let found = |number: String| self.redirect_to(id, &number, is_answered_for).map(|plan| (number, plan));
+            numbers.filter_map(found).next()
         });
         let found = found.flatten();
         if let Some(foreign) = to.iter().filter(|uri| !self.is_place_of_ours(leg, callee, uri)).find_map(Uri::as_sip) {
@@ -92,8 +95,9 @@ impl Engine {
         is_ours || is_phones() || self.trunks.is_at(host, &self.settings.trunks)
     }
 
-    /// `None`: nobody is called there because a phone wants it.
-    fn redirect_to(&self, id: CallId, number: &str) -> Option<Plan> {
+    /// `None`: nobody is called there because a phone wants it. `is_answered_for`: by an agent, who may call outside or not; a carrier to
+    /// which a flow sent its caller calls nobody at our cost.
+    fn redirect_to(&self, id: CallId, number: &str, is_answered_for: bool) -> Option<Plan> {
         let policy = self.settings.redirects;
         let caller = self.calls.get(&id)?.caller_agent;
         if policy == Redirects::None || self.is_emergency(number) {
@@ -102,7 +106,7 @@ impl Engine {
         self.plan_for(number, None).filter(|plan| match plan {
             Plan::Agent(agent) => Some(*agent) != caller,
             Plan::Flow(_) => true,
-            Plan::Outside { .. } => policy == Redirects::Outside,
+            Plan::Outside { .. } => policy == Redirects::Outside && is_answered_for,
             Plan::Ready | Plan::Pause(_) | Plan::EndWrapUp => false,
         })
     }

@@ -124,6 +124,22 @@ fn what_a_flow_calls_next_is_not_called_by_the_phone_that_sent_the_call_in_vain(
 }
 
 #[test]
+fn a_carrier_that_a_flow_called_sends_nobody_outside_at_our_cost() {
+    for (wish, connected) in [("+4590000000", false), ("100", true)] {
+        let mut house = house(Manner::Redirects(wish), Manner::Answers, Redirects::Outside, |settings| {
+            settings
+                .flows
+                .insert("to-agent".into(), compiled("to-agent", &TO_AGENT.replace("agent0", "'+4790000000'")));
+        });
+        house.calls(2, "302");
+        house.pass(3 * SECOND);
+        assert_eq!(redirects(&house), [("+4790000000", connected.then_some(wish))]);
+        assert_eq!((house.called(1), house.called(2)), (1, 0));
+        house.over();
+    }
+}
+
+#[test]
 fn a_call_that_is_sent_on_leaves_its_place_on_the_trunk_to_itself() {
     let mut house = house(Manner::Redirects("+4790000001"), Manner::Answers, Redirects::Outside, |settings| {
         settings.trunks[0].calls = Some(1);
