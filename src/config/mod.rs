@@ -262,8 +262,7 @@ pub struct Trunk {
     pub from: Vec<Network>,
     /// So are calls from the addresses that DNS has for the name in `to`.
     pub from_dns: bool,
-    /// Calls by TLS from whom one of our authorities calls so are this trunk's, if they come from `from` or that is empty. In
-    /// lower case; of no other trunk.
+    /// Calls by TLS from whom one of our authorities calls so are its, if `from` has them or is empty. Lower case; no other trunk's.
     pub certificate: Option<String>,
     /// Who shows this is this trunk as well; no agent has that name.
     pub login: Option<Login>,
@@ -287,8 +286,7 @@ pub struct Trunk {
     pub emergency: bool,
     /// From 5 s to 1 h; `None`: it is not probed.
     pub probe: Option<Duration>,
-    /// The carrier's name, where it wants to be called by one: the one in `to`, unless another is written. By TLS its certificate
-    /// must have it.
+    /// The carrier's name, if it wants one: that in `to`, unless another is written. By TLS its certificate must have it.
     pub domain: Option<Domain>,
     /// What its challenges are answered with.
     pub account: Option<Account>,
