@@ -437,7 +437,7 @@ mod tests {
         let passed = |kinds: &[Passed], trusted| {
             let mut headers = Headers::new();
             read.identity.pass_on(kinds, trusted, &mut headers);
-            headers.iter().map(|header| header.value.to_string()).collect::<Vec<_>>()
+            headers.iter().map(|header| header.value.to_owned()).collect::<Vec<_>>()
         };
         assert_eq!(passed(&[Passed::Diversion], true).len(), 3);
         assert!(passed(&[Passed::Diversion], false).iter().all(|value| !value.contains("400")));

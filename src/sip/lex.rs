@@ -1,15 +1,69 @@
 //! The smallest pieces of RFC 3261 §25.1: tokens, quoted strings, escapes, parameters, lists. No allocation where a
 //! slice will do.
 
+use memchr::{memchr, memchr2};
 use std::fmt;
 
+/// Kinds of bytes; [`kinds`] tells which of them a text holds.
+pub(crate) const NO_TOKEN: u16 = 1;
+pub(crate) const NO_HOST: u16 = 1 << 1;
+pub(crate) const SPACE: u16 = 1 << 2;
+pub(crate) const CONTROL: u16 = 1 << 3;
+/// A quote or an angle bracket.
+pub(crate) const QUOTE: u16 = 1 << 4;
+pub(crate) const PERCENT: u16 = 1 << 5;
+pub(crate) const COMMA: u16 = 1 << 6;
+pub(crate) const SEMICOLON: u16 = 1 << 7;
+pub(crate) const QUESTION: u16 = 1 << 8;
+pub(crate) const AT: u16 = 1 << 9;
+
+static KINDS: [u16; 256] = {
+    let mut kinds = [0; 256];
+    let mut b = 0;
+    while b < 256 {
+        kinds[b] = kinds_of(b as u8);
+        b += 1;
+    }
+    kinds
+};
+
+const fn kinds_of(b: u8) -> u16 {
+    // The underscore is no host name by RFC 1123, but occurs in the names of real machines.
+    let is_host = b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_');
+    let sign = match b {
+        b' ' | b'\t' => SPACE,
+        b'"' | b'<' | b'>' => QUOTE,
+        b'%' => PERCENT,
+        b',' => COMMA,
+        b';' => SEMICOLON,
+        b'?' => QUESTION,
+        b'@' => AT,
+        _ => 0,
+    };
+    sign | if is_token_byte(b) { 0 } else { NO_TOKEN }
+        | if is_host { 0 } else { NO_HOST }
+        | if b.is_ascii_control() { CONTROL } else { 0 }
+}
+
+/// The kinds of all bytes of `s` together: one look at each, whatever is asked afterwards.
+#[inline]
+pub(crate) fn kinds(s: &str) -> u16 {
+    s.bytes().fold(0, |seen, b| seen | KINDS[usize::from(b)])
+}
+
+/// How many bytes stand before the first one of these kinds.
+#[inline]
+pub(crate) fn len_without(s: &[u8], kinds: u16) -> usize {
+    s.iter().position(|b| KINDS[usize::from(*b)] & kinds != 0).unwrap_or(s.len())
+}
+
 /// RFC 3261 §25.1 `token`.
-pub(crate) const fn is_token_byte(b: u8) -> bool {
+const fn is_token_byte(b: u8) -> bool {
     b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~')
 }
 
 pub(crate) fn is_token(s: &str) -> bool {
-    !s.is_empty() && s.bytes().all(is_token_byte)
+    !s.is_empty() && kinds(s) & NO_TOKEN == 0
 }
 
 /// Space or tab: what is left of LWS once lines are unfolded.
@@ -17,16 +71,38 @@ pub(crate) const fn is_space(b: u8) -> bool {
     matches!(b, b' ' | b'\t')
 }
 
+#[inline]
 pub(crate) fn trim(s: &str) -> &str {
-    s.trim_matches([' ', '\t'])
+    let s = trim_start(s);
+    let mut bytes = s.as_bytes();
+    while let [rest @ .., b' ' | b'\t'] = bytes {
+        bytes = rest;
+    }
+    &s[..bytes.len()]
+}
+
+#[inline]
+pub(crate) fn trim_start(s: &str) -> &str {
+    let mut bytes = s.as_bytes();
+    while let [b' ' | b'\t', rest @ ..] = bytes {
+        bytes = rest;
+    }
+    &s[s.len() - bytes.len()..]
+}
+
+/// Where `sign` first is: for texts of a few dozen bytes.
+#[inline]
+pub(crate) fn find(s: &str, sign: u8) -> Option<usize> {
+    s.bytes().position(|b| b == sign)
 }
 
 /// A decimal number of digits only (`str::parse` would take a plus), at most `max`.
 pub(crate) fn number(s: &str, max: u64) -> Option<u64> {
-    if s.is_empty() || !s.bytes().all(|b| b.is_ascii_digit()) {
-        return None;
-    }
-    s.parse().ok().filter(|&n| n <= max)
+    let digits = |n: u64, b: u8| {
+        let digit = b.is_ascii_digit().then(|| u64::from(b - b'0'))?;
+        n.checked_mul(10)?.checked_add(digit).filter(|n| *n <= max)
+    };
+    if s.is_empty() { None } else { s.bytes().try_fold(0, digits) }
 }
 
 /// Position of the first byte that satisfies `stop` outside quoted strings and, with `angles`, outside `<…>`.
@@ -60,7 +136,9 @@ pub(crate) fn items(value: &str) -> impl Iterator<Item = &str> {
     let mut rest = (!trim(value).is_empty()).then_some(value);
     std::iter::from_fn(move || {
         let s = rest?;
-        let item = match find_outside(s, true, |b| b == b',') {
+        // Most values have no comma at all, and this is seen sooner.
+        let comma = memchr(b',', s.as_bytes()).and_then(|_| find_outside(s, true, |b| b == b','));
+        let item = match comma {
             Some(at) => {
                 rest = Some(&s[at + 1..]);
                 &s[..at]
@@ -76,16 +154,16 @@ pub(crate) fn items(value: &str) -> impl Iterator<Item = &str> {
 
 /// `s` begins with a quote: the length of the quoted string with both quotes, or `None` if it never ends.
 pub(crate) fn quoted_len(s: &str) -> Option<usize> {
-    let mut escaped = false;
-    for (at, b) in s.bytes().enumerate().skip(1) {
-        match b {
-            _ if escaped => escaped = false,
-            b'\\' => escaped = true,
-            b'"' => return Some(at + 1),
-            _ => {}
+    let bytes = s.as_bytes();
+    let mut at = 1;
+    loop {
+        at += memchr2(b'"', b'\\', bytes.get(at..)?)?;
+        if bytes[at] == b'"' {
+            return Some(at + 1);
         }
+        // What stands behind the backslash, whatever it is, does not end it.
+        at += 2;
     }
-    None
 }
 
 /// The text of a quoted string without its quotes, quoted pairs undone.
@@ -123,7 +201,7 @@ pub(crate) fn write_quoted(f: &mut impl fmt::Write, text: &str) -> fmt::Result {
 
 /// `%XX` undone (RFC 3986 §2.1). `None`: a broken escape, or bytes that are not UTF-8.
 pub(crate) fn unescape(s: &str) -> Option<String> {
-    if !s.contains('%') {
+    if kinds(s) & PERCENT == 0 {
         return Some(s.to_string());
     }
     let mut bytes = Vec::with_capacity(s.len());
@@ -152,11 +230,18 @@ const fn hex(b: u8) -> Option<u8> {
 
 /// Writes `s` with every byte escaped that is neither `unreserved` (RFC 3261 §25.1) nor in `also`.
 pub(crate) fn write_escaped(f: &mut impl fmt::Write, s: &str, also: &[u8]) -> fmt::Result {
-    for &b in s.as_bytes() {
-        if is_unreserved(b) || also.contains(&b) {
-            f.write_char(char::from(b))?;
-        } else {
+    let mut from = 0;
+    while from < s.len() {
+        let plain = |b: &u8| is_unreserved(*b) || also.contains(b);
+        let length = s.as_bytes()[from..].iter().position(|b| !plain(b)).unwrap_or(s.len() - from);
+        // What stands there is ASCII, so both ends are between characters; where nothing stands, they may not be.
+        if length > 0 {
+            f.write_str(&s[from..from + length])?;
+        }
+        from += length;
+        if let Some(b) = s.as_bytes().get(from) {
             write!(f, "%{b:02X}")?;
+            from += 1;
         }
     }
     Ok(())

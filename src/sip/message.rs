@@ -1,10 +1,13 @@
 //! The message model: start line, headers in their order, body. Typed headers are read on demand from [`Headers`].
 
 use super::endpoint::{Hop, note_source};
-use super::headers::Headers;
+use super::headers::{Headers, NameAddr};
 use super::method::Method;
 use super::transaction::table::answer_hop;
 use super::uri::Uri;
+
+/// What every answer has from its request (RFC 3261 §8.2.6.2).
+pub(super) const COPIED: [&str; 5] = ["Via", "From", "To", "Call-ID", "CSeq"];
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Message {
@@ -72,10 +75,7 @@ impl Response {
     /// `reason` is the standard phrase where it is `None`. The To tag is the caller's matter: see [`Response::set_to_tag`].
     pub fn to<'a>(request: &Request, code: u16, reason: impl Into<Option<&'a str>>) -> Response {
         let reason = reason.into().unwrap_or_else(|| reason_phrase(code)).to_string();
-        let mut response = Response { code, reason, headers: Headers::new(), body: Vec::new() };
-        for name in ["Via", "From", "To", "Call-ID", "CSeq"] {
-            request.headers.copy(name, &mut response.headers);
-        }
+        let mut response = Response { code, reason, headers: request.headers.only(&COPIED), body: Vec::new() };
         if code == 100 {
             request.headers.copy("Timestamp", &mut response.headers);
         }
@@ -89,9 +89,9 @@ impl Response {
 
     /// Adds our tag to To unless it has one or cannot be read.
     pub fn set_to_tag(&mut self, tag: &str) {
-        if let Ok(to) = self.headers.to()
-            && to.tag().is_none()
-            && let Some(value) = self.headers.get("To")
+        if let Some(value) = self.headers.get("To")
+            && NameAddr::check(value).is_ok()
+            && self.headers.to_tag().is_none()
         {
             let value = format!("{value};tag={tag}");
             self.headers.set("To", value);

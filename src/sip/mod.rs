@@ -47,7 +47,7 @@ pub use endpoint::{
     ClientId, Counters, EndCause, Endpoint, Event, Failure, Hop, Invitation, InviteId, Settings, Standing,
     TransactionId, Transmit, Transport,
 };
-pub use headers::{BadHeader, Header, Headers, NameAddr, Reason, Replaces, Via};
+pub use headers::{BadHeader, Header, Headers, NameAddr, Reason, Replaces, TopVia, Via};
 pub use message::{Message, Request, Response, reason_phrase};
 pub use method::Method;
 pub use params::Params;

@@ -28,8 +28,7 @@ pub(crate) fn name(name: &str) -> Cow<'static, str> {
 impl Params {
     /// The parameter's value without surrounding quotes; `None` if it is absent or has no value.
     pub fn get(&self, name: &str) -> Option<&str> {
-        let value = self.find(name)?.1.as_deref()?;
-        Some(value.strip_prefix('"').and_then(|v| v.strip_suffix('"')).unwrap_or(value))
+        self.find(name)?.1.as_deref().map(without_quotes)
     }
 
     pub fn has(&self, name: &str) -> bool {
@@ -63,50 +62,92 @@ impl Params {
 
     /// Reads `;name=value;name…` with white space round every sign; `s` is empty or begins with a semicolon.
     pub(crate) fn parse(s: &str) -> Result<Params, &'static str> {
-        let mut params = Vec::new();
-        Params::scan(s, |name, value| params.push((self::name(name), value.map(str::to_string))))?;
-        Ok(Params(params))
+        ParamsRef::parse(s).map(ParamsRef::to_params)
+    }
+}
+
+/// Parameters where they stand in a header value. They were checked, and are gone through when one is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ParamsRef<'a>(&'a str);
+
+impl<'a> ParamsRef<'a> {
+    /// As [`Params::parse`]; copies nothing.
+    pub fn parse(s: &'a str) -> Result<ParamsRef<'a>, &'static str> {
+        let mut rest = lex::trim(s);
+        let params = ParamsRef(rest);
+        while !rest.is_empty() {
+            (_, rest) = split_first(rest)?;
+        }
+        Ok(params)
     }
 
-    /// Gives each parameter to `each`, as it stands; refuses what [`Params::parse`] refuses and allocates nothing.
-    pub(crate) fn scan(s: &str, mut each: impl FnMut(&str, Option<&str>)) -> Result<(), &'static str> {
-        let mut rest = lex::trim(s);
-        while !rest.is_empty() {
-            rest = rest.strip_prefix(';').ok_or("expected ';' before a parameter")?;
-            let end = lex::find_outside(rest, false, |b| b == b';').unwrap_or(rest.len());
-            let (param, tail) = rest.split_at(end);
-            rest = tail;
-            let (name, value) = match param.split_once('=') {
-                Some((name, value)) => (lex::trim(name), Some(lex::trim(value))),
-                None => (lex::trim(param), None),
-            };
-            if !lex::is_token(name) {
-                return Err("expected the name of a parameter after ';'");
-            }
-            value.map_or(Ok(()), check_value)?;
-            each(name, value);
+    /// As [`Params::get`].
+    pub fn get(self, name: &str) -> Option<&'a str> {
+        self.find(name)?.1.map(without_quotes)
+    }
+
+    pub fn has(self, name: &str) -> bool {
+        self.find(name).is_some()
+    }
+
+    pub fn to_params(self) -> Params {
+        Params(self.iter().map(|(name, value)| (self::name(name), value.map(str::to_string))).collect())
+    }
+
+    fn find(self, name: &str) -> Option<ParamRef<'a>> {
+        self.iter().find(|(n, _)| n.eq_ignore_ascii_case(name))
+    }
+
+    fn iter(self) -> impl Iterator<Item = ParamRef<'a>> {
+        let mut rest = self.0;
+        std::iter::from_fn(move || {
+            let (param, behind) = split_first(rest).ok()?;
+            rest = behind;
+            Some(param)
+        })
+    }
+}
+
+type ParamRef<'a> = (&'a str, Option<&'a str>);
+
+/// The first parameter of `s`, which begins with its semicolon, and what follows it.
+fn split_first(s: &str) -> Result<(ParamRef<'_>, &str), &'static str> {
+    let s = lex::trim_start(s.strip_prefix(';').ok_or("expected ';' before a parameter")?);
+    let (name, s) = s.split_at(lex::len_without(s.as_bytes(), lex::NO_TOKEN));
+    let s = lex::trim_start(s);
+    match s.bytes().next() {
+        _ if name.is_empty() => Err("expected the name of a parameter after ';'"),
+        None | Some(b';') => Ok(((name, None), s)),
+        Some(b'=') => {
+            let s = lex::trim_start(&s[1..]);
+            let (value, rest) = s.split_at(value_len(s)?);
+            Ok(((name, Some(value)), lex::trim_start(rest)))
         }
-        Ok(())
+        Some(_) => Err("expected the name of a parameter after ';'"),
     }
 }
 
 /// A token, a host (colons and brackets of IPv6 included) or a quoted string; and, since peers write them, the signs
 /// that cannot be mistaken for an end.
-fn check_value(value: &str) -> Result<(), &'static str> {
-    if value.starts_with('"') {
-        return match lex::quoted_len(value) {
-            Some(len) if len == value.len() => Ok(()),
+fn value_len(s: &str) -> Result<usize, &'static str> {
+    if s.starts_with('"') {
+        let length = lex::quoted_len(s).ok_or("quoted string without its end")?;
+        return match lex::trim_start(&s[length..]).bytes().next() {
+            None | Some(b';') => Ok(length),
             Some(_) => Err("expected ';' after a quoted parameter value"),
-            None => Err("quoted string without its end"),
         };
     }
-    if value.is_empty() {
-        return Err("expected the value of a parameter after '='");
+    const END: u16 = lex::SPACE | lex::CONTROL | lex::QUOTE | lex::COMMA | lex::SEMICOLON;
+    let length = lex::len_without(s.as_bytes(), END);
+    match (length, lex::trim_start(&s[length..]).bytes().next()) {
+        (0, None | Some(b';')) => Err("expected the value of a parameter after '='"),
+        (_, None | Some(b';')) => Ok(length),
+        _ => Err("expected a token as value of a parameter"),
     }
-    if value.bytes().any(|b| lex::is_space(b) || matches!(b, b'"' | b',' | b'<' | b'>') || b.is_ascii_control()) {
-        return Err("expected a token as value of a parameter");
-    }
-    Ok(())
+}
+
+fn without_quotes(value: &str) -> &str {
+    value.strip_prefix('"').and_then(|v| v.strip_suffix('"')).unwrap_or(value)
 }
 
 impl fmt::Display for Params {

@@ -7,14 +7,15 @@
 //! ends, folded lines, header text in Latin-1 instead of UTF-8, unquoted display names. Everything else that breaks
 //! the grammar of the start line, of the framing, or of a header that decides where the message goes, is refused.
 
-use super::headers::{BadHeader, Header, Headers, NameAddr, Value, Via, name};
+use super::headers::name::Known;
+use super::headers::{BadHeader, Headers, NameAddr, TopVia};
 use super::lex;
-use super::message::{Message, Request, Response};
+use super::message::{COPIED, Message, Request, Response};
 use super::method::Method;
 use super::uri::Uri;
+use memchr::memchr;
 use std::borrow::Cow;
 use std::fmt;
-use std::sync::Arc;
 
 /// Bytes of a whole message, on every transport.
 pub const MAX_MESSAGE: usize = 64 * 1024;
@@ -122,10 +123,8 @@ impl BadMessage {
             return None;
         }
         let reason = bad.fault.to_string();
-        let mut response = Response { code: bad.fault.code(), reason, headers: Headers::new(), body: Vec::new() };
-        for name in ["Via", "From", "To", "Call-ID", "CSeq"] {
-            bad.headers.copy(name, &mut response.headers);
-        }
+        let headers = bad.headers.only(&COPIED);
+        let mut response = Response { code: bad.fault.code(), reason, headers, body: Vec::new() };
         response.set_stateless_tag();
         Some(response)
     }
@@ -167,9 +166,6 @@ pub(super) struct Head {
     is_request: bool,
     method: Option<Method>,
     headers: Headers,
-    /// The text that header values are pieces of, from `text_at` of the message on; `None`: it is no UTF-8.
-    text: Option<Arc<str>>,
-    text_at: usize,
     fault: Option<Fault>,
     pub(super) length: Length,
 }
@@ -224,6 +220,9 @@ impl Head {
     }
 }
 
+/// Bytes beside the head for which there is room from the start: we write the topmost Via again.
+const TEXT_MORE: usize = 128;
+
 /// Reads start line and headers; gives also how many bytes they are, with the empty line. Never more than `MAX_LINES`
 /// headers are kept.
 pub(super) fn read_head(bytes: &[u8]) -> (Head, usize) {
@@ -231,67 +230,124 @@ pub(super) fn read_head(bytes: &[u8]) -> (Head, usize) {
         start: None,
         is_request: false,
         method: None,
-        headers: Headers(Vec::with_capacity(16)),
-        text: None,
-        text_at: 0,
+        headers: Headers::new(),
         fault: None,
         length: Length::Missing,
     };
-    let mut at = bytes.iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
-    if bytes[at..].iter().all(|b| *b == 0) {
+    let begin = bytes.iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
+    if bytes[begin..].iter().all(|b| *b == 0) {
         head.note(Fault::Empty);
         return (head, bytes.len());
     }
-    let (line, next) = next_line(bytes, at);
-    at = next;
+    let (line, begin) = next_line(bytes, begin);
     read_start(&mut head, &text(line));
     if head.fault == Some(Fault::NotSip) {
         return (head, bytes.len());
     }
-    head.text_at = at;
-    head.text = std::str::from_utf8(&bytes[at..at + lines_length(&bytes[at..])]).ok().map(Arc::from);
-    let mut number = 0;
-    loop {
-        if at >= bytes.len() {
-            head.note(Fault::NoEnd);
-            break;
+    let bytes = &bytes[begin..];
+    let mut lines = Lines::new();
+    let mut used = lines.read(bytes);
+    match std::str::from_utf8(&bytes[..used]) {
+        Ok(text) if !lines.is_folded => lines.headers.push_text(text, TEXT_MORE),
+        _ => {
+            let (text, end) = straightened(bytes);
+            lines = Lines::new();
+            used = end;
+            lines.read(text.as_bytes());
+            lines.headers.push_text(&text, TEXT_MORE);
         }
-        let (line, next) = next_line(bytes, at);
-        at = next;
-        if line.is_empty() {
-            break;
-        }
-        number += 1;
-        if number > MAX_LINES {
-            head.note(Fault::TooManyLines);
-            continue;
-        }
-        if !bytes.get(at).is_some_and(|b| lex::is_space(*b)) {
-            let place = at_of(bytes, line);
-            read_header(&mut head, line, Some(place), number);
-            continue;
-        }
-        let mut unfolded = line.to_vec();
-        while bytes.get(at).is_some_and(|b| lex::is_space(*b)) {
-            let (line, next) = next_line(bytes, at);
-            at = next;
-            unfolded.push(b' ');
-            unfolded.extend_from_slice(line.trim_ascii());
-        }
-        read_header(&mut head, &unfolded, None, number);
+    }
+    head.headers = lines.headers;
+    head.length = lines.length;
+    if let Some(fault) = lines.fault {
+        head.note(fault);
     }
     if head.fault.is_none()
         && let Err(fault) = check(&head)
     {
         head.note(fault);
     }
-    (head, at)
+    (head, begin + used)
+}
+
+/// The header lines of a head.
+struct Lines {
+    /// Places in the bytes that were read; the text is put behind them later, when it is known to be one.
+    headers: Headers,
+    length: Length,
+    fault: Option<Fault>,
+    /// A line is continued, and nothing of this may be used.
+    is_folded: bool,
+}
+
+impl Lines {
+    fn new() -> Lines {
+        Lines { headers: Headers::with_capacity(16, 0), length: Length::Missing, fault: None, is_folded: false }
+    }
+
+    /// Reads up to the empty line; says how many bytes that is, with the empty line.
+    fn read(&mut self, bytes: &[u8]) -> usize {
+        let (mut at, mut number) = (0, 0);
+        while at < bytes.len() {
+            let place = at;
+            let (line, next) = next_line(bytes, at);
+            at = next;
+            if line.is_empty() {
+                return at;
+            }
+            number += 1;
+            self.is_folded |= number > 1 && lex::is_space(line[0]);
+            let result = if number > MAX_LINES { Err(Fault::TooManyLines) } else { self.take(place, line, number) };
+            if let Err(fault) = result {
+                self.fault.get_or_insert(fault);
+            }
+        }
+        self.fault.get_or_insert(Fault::NoEnd);
+        at
+    }
+
+    /// `place`: where the line stands in the bytes.
+    fn take(&mut self, place: usize, line: &[u8], number: usize) -> Result<(), Fault> {
+        let (name, rest) = line.split_at(lex::len_without(line, lex::NO_TOKEN));
+        // White space between name and colon is meant well.
+        let Some(value) = rest.trim_ascii_start().strip_prefix(b":").filter(|_| !name.is_empty()) else {
+            return Err(Fault::HeaderLine(number));
+        };
+        let value = value.trim_ascii();
+        if value.len() > MAX_VALUE {
+            return Err(Fault::LineTooLong(number));
+        }
+        if has_stray_control(value) {
+            return Err(Fault::Control(number));
+        }
+        let known = Known::find(name);
+        if known == Some(Known::CONTENT_LENGTH) {
+            return self.take_length(value);
+        }
+        let start = place + (value.as_ptr() as usize - line.as_ptr() as usize);
+        self.headers.push_part(known, place..place + name.len(), start..start + value.len());
+        Ok(())
+    }
+
+    fn take_length(&mut self, value: &[u8]) -> Result<(), Fault> {
+        let length = std::str::from_utf8(value).ok().and_then(|value| lex::number(value, u32::MAX.into()));
+        match (self.length, length) {
+            (Length::Missing, Some(length)) => {
+                self.length = Length::Is(length as usize);
+                Ok(())
+            }
+            _ => {
+                self.length = Length::Bad;
+                Err(Fault::ContentLength)
+            }
+        }
+    }
 }
 
 /// The line at `at` without its end, and where the next one begins.
 fn next_line(bytes: &[u8], at: usize) -> (&[u8], usize) {
     let rest = &bytes[at..];
-    match rest.iter().position(|b| *b == b'\n') {
+    match memchr(b'\n', rest) {
         Some(end) => {
             let line = &rest[..end];
             (line.strip_suffix(b"\r").unwrap_or(line), at + end + 1)
@@ -300,22 +356,29 @@ fn next_line(bytes: &[u8], at: usize) -> (&[u8], usize) {
     }
 }
 
-/// How far it is to the end of the header lines.
-fn lines_length(bytes: &[u8]) -> usize {
-    let mut at = 0;
+/// Header lines as they should have been written: none continued, and all in UTF-8. Ends where they end, and says where
+/// that is in `bytes`.
+fn straightened(bytes: &[u8]) -> (String, usize) {
+    let (mut straight, mut at) = (String::new(), 0);
     while at < bytes.len() {
         let (line, next) = next_line(bytes, at);
-        if line.is_empty() {
-            return at;
-        }
         at = next;
+        if line.is_empty() {
+            straight.push_str("\r\n");
+            break;
+        }
+        let mut whole = Cow::Borrowed(line);
+        while bytes.get(at).is_some_and(|b| lex::is_space(*b)) {
+            let (more, next) = next_line(bytes, at);
+            at = next;
+            let whole = whole.to_mut();
+            whole.push(b' ');
+            whole.extend_from_slice(more.trim_ascii());
+        }
+        straight.push_str(&text(&whole));
+        straight.push_str("\r\n");
     }
-    bytes.len()
-}
-
-/// Where a part of `whole` begins in it.
-fn at_of(whole: &[u8], part: &[u8]) -> usize {
-    part.as_ptr() as usize - whole.as_ptr() as usize
+    (straight, at)
 }
 
 /// UTF-8 as RFC 3261 §7 asks, or else Latin-1 as some exchanges still write names.
@@ -373,46 +436,10 @@ fn read_request_line(head: &mut Head, line: &str) -> Result<Start, Fault> {
     Ok(Start::Request(method, uri))
 }
 
-/// `place`: where the line stands in the message; `None`: nowhere as it is.
-fn read_header(head: &mut Head, line: &[u8], place: Option<usize>, number: usize) {
-    let Some(colon) = line.iter().position(|b| *b == b':') else {
-        return head.note(Fault::HeaderLine(number));
-    };
-    let name = line[..colon].trim_ascii_end();
-    let name = match std::str::from_utf8(name) {
-        Ok(name) if lex::is_token(name) => name::canonical(name),
-        _ => return head.note(Fault::HeaderLine(number)),
-    };
-    let value = line[colon + 1..].trim_ascii();
-    if value.len() > MAX_VALUE {
-        return head.note(Fault::LineTooLong(number));
-    }
-    if has_stray_control(value) {
-        return head.note(Fault::Control(number));
-    }
-    if name == "Content-Length" {
-        head.length = match (head.length, std::str::from_utf8(value).ok().and_then(|v| lex::number(v, u32::MAX.into())))
-        {
-            (Length::Missing, Some(length)) => Length::Is(length as usize),
-            _ => {
-                head.note(Fault::ContentLength);
-                Length::Bad
-            }
-        };
-        return;
-    }
-    let shared = place.zip(head.text.as_ref()).and_then(|(place, text)| {
-        let start = (place + at_of(line, value)).checked_sub(head.text_at)?;
-        Value::piece(text, start..start + value.len())
-    });
-    let value = shared.unwrap_or_else(|| text(value).into_owned().into());
-    head.headers.0.push(Header { name, value });
-}
-
 /// A control character other than a tab; behind a backslash it is a quoted pair (RFC 3261 §25.1), but never a CR.
 fn has_stray_control(value: &[u8]) -> bool {
     // Nearly always there is none at all, and this is quickly seen.
-    if !value.iter().fold(false, |seen, b| seen | b.is_ascii_control()) {
+    if !any_control(value) {
         return false;
     }
     let mut previous = 0;
@@ -425,32 +452,42 @@ fn has_stray_control(value: &[u8]) -> bool {
     false
 }
 
+/// Sixteen bytes at a time, the last ones twice if need be.
+fn any_control(bytes: &[u8]) -> bool {
+    let any = |bytes: &[u8]| bytes.iter().fold(false, |seen, b| seen | b.is_ascii_control());
+    match bytes.last_chunk::<16>() {
+        Some(last) => bytes.as_chunks::<16>().0.iter().fold(any(last), |seen, chunk| seen | any(chunk)),
+        None => any(bytes),
+    }
+}
+
 /// The rules for single headers and between them (RFC 3261 §8.1.1, §8.2, §20).
 fn check(head: &Head) -> Result<(), Fault> {
     let headers = &head.headers;
-    for name in ["From", "To", "Call-ID", "CSeq", "Max-Forwards", "Expires"] {
-        if headers.get_all(name).nth(1).is_some() {
-            return Err(Fault::Twice(name));
+    let found = Found::in_(headers);
+    for name in [Known::FROM, Known::TO, Known::CALL_ID, Known::CSEQ, Known::MAX_FORWARDS, Known::EXPIRES] {
+        if found.count(name) > 1 {
+            return Err(Fault::Twice(name.as_str()));
         }
     }
-    if headers.items("Via").next().is_none() {
+    if headers.all(Known::VIA).all(|value| lex::trim(value).is_empty()) {
         return Err(BadHeader::missing("Via").into());
     }
-    for via in headers.items("Via") {
-        Via::check(via)?;
+    for value in headers.all(Known::VIA) {
+        lex::items(value).try_for_each(|via| TopVia::parse(via).map(drop))?;
     }
-    for name in ["From", "To"] {
-        let value = headers.get(name).ok_or(BadHeader::missing(name))?;
-        NameAddr::check(value).map_err(|fault| BadHeader { name, fault })?;
+    for name in [Known::FROM, Known::TO] {
+        let value = headers.all(name).next().ok_or(BadHeader::missing(name.as_str()))?;
+        check_address(name, value)?;
     }
-    if headers.call_id()?.contains([' ', '\t']) {
+    if lex::kinds(headers.call_id()?) & lex::SPACE != 0 {
         return Err(BadHeader { name: "Call-ID", fault: "white space" }.into());
     }
     let (_, method) = headers.cseq()?;
-    if headers.has("Max-Forwards") && headers.max_forwards().is_none() {
+    if found.count(Known::MAX_FORWARDS) > 0 && headers.max_forwards().is_none() {
         return Err(BadHeader { name: "Max-Forwards", fault: "expected a number from 0 to 255" }.into());
     }
-    if headers.has("Expires") && headers.expires().is_none() {
+    if found.count(Known::EXPIRES) > 0 && headers.expires().is_none() {
         return Err(BadHeader { name: "Expires", fault: "expected a number below 2^32" }.into());
     }
     let Some(Start::Request(of_start_line, _)) = &head.start else { return Ok(()) };
@@ -458,15 +495,39 @@ fn check(head: &Head) -> Result<(), Fault> {
         return Err(Fault::CSeqMethod);
     }
     // A request with a wrong Contact or Route would make a dialog that nobody can reach.
-    for name in ["Contact", "Route", "Record-Route"] {
-        if name == "Contact" && headers.contact_star() {
+    for name in [Known::CONTACT, Known::ROUTE, Known::RECORD_ROUTE] {
+        if found.count(name) == 0 || name == Known::CONTACT && headers.contact_star() {
             continue;
         }
-        for item in headers.items(name) {
-            NameAddr::check(item).map_err(|fault| BadHeader { name, fault })?;
+        for value in headers.all(name) {
+            lex::items(value).try_for_each(|item| check_address(name, item))?;
         }
     }
     Ok(())
+}
+
+/// How often the names that have rules are there, counted at one go.
+struct Found([u8; Known::RULED]);
+
+impl Found {
+    fn in_(headers: &Headers) -> Found {
+        let mut counts = [0; Known::RULED];
+        for name in headers.known_names() {
+            if let Some(count) = counts.get_mut(name.index()) {
+                // There are no more than `MAX_LINES`.
+                *count += 1;
+            }
+        }
+        Found(counts)
+    }
+
+    fn count(&self, name: Known) -> u8 {
+        self.0[name.index()]
+    }
+}
+
+fn check_address(name: Known, address: &str) -> Result<(), Fault> {
+    NameAddr::check(address).map_err(|fault| BadHeader { name: name.as_str(), fault }.into())
 }
 
 #[cfg(test)]

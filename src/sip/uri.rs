@@ -154,13 +154,13 @@ impl Uri {
     /// Refuses what reading a [`Uri`] from text refuses, and builds nothing.
     pub(crate) fn check(s: &str) -> Result<(), BadUri> {
         match split_scheme(s)? {
-            (Scheme::Sip | Scheme::Sips, rest) => {
-                let parts = split_sip(rest)?;
+            (Scheme::Sip | Scheme::Sips, rest, kinds) => {
+                let parts = split_sip(rest, kinds)?;
                 parts.each_param(|_, _| Ok(()))?;
                 parts.each_header(|_, _| Ok(()))
             }
-            (Scheme::Tel, _) => s.parse::<Uri>().map(drop),
-            (Scheme::Other, _) => Ok(()),
+            (Scheme::Tel, ..) => s.parse::<Uri>().map(drop),
+            (Scheme::Other, ..) => Ok(()),
         }
     }
 }
@@ -170,10 +170,10 @@ impl FromStr for Uri {
 
     fn from_str(s: &str) -> Result<Uri, BadUri> {
         match split_scheme(s)? {
-            (Scheme::Sip, rest) => split_sip(rest)?.build(false).map(Uri::Sip),
-            (Scheme::Sips, rest) => split_sip(rest)?.build(true).map(Uri::Sip),
-            (Scheme::Tel, rest) => parse_tel(rest),
-            (Scheme::Other, _) => Ok(Uri::Other(s.to_string())),
+            (Scheme::Sip, rest, kinds) => split_sip(rest, kinds)?.build(false).map(Uri::Sip),
+            (Scheme::Sips, rest, kinds) => split_sip(rest, kinds)?.build(true).map(Uri::Sip),
+            (Scheme::Tel, rest, _) => parse_tel(rest),
+            (Scheme::Other, ..) => Ok(Uri::Other(s.to_string())),
         }
     }
 }
@@ -185,14 +185,17 @@ enum Scheme {
     Other,
 }
 
-fn split_scheme(s: &str) -> Result<(Scheme, &str), BadUri> {
-    if s.bytes().any(|b| lex::is_space(b) || b.is_ascii_control()) {
+/// Gives also the kinds of bytes that the URI holds.
+fn split_scheme(s: &str) -> Result<(Scheme, &str, u16), BadUri> {
+    let kinds = lex::kinds(s);
+    if kinds & (lex::SPACE | lex::CONTROL) != 0 {
         return Err(BadUri("white space in a URI"));
     }
-    let (scheme, rest) = s.split_once(':').ok_or(BadUri("expected a scheme such as sip:"))?;
+    let (scheme, rest) = split_at_first(s, b':');
+    let rest = rest.ok_or(BadUri("expected a scheme such as sip:"))?;
     for (name, known) in [("sip", Scheme::Sip), ("sips", Scheme::Sips), ("tel", Scheme::Tel)] {
         if scheme.eq_ignore_ascii_case(name) {
-            return Ok((known, rest));
+            return Ok((known, rest, kinds));
         }
     }
     let scheme_ok = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
@@ -203,7 +206,7 @@ fn split_scheme(s: &str) -> Result<(Scheme, &str), BadUri> {
     if rest.is_empty() || rest.bytes().any(|b| matches!(b, b'<' | b'>' | b'"')) {
         return Err(BadUri("expected a URI after its scheme"));
     }
-    Ok((Scheme::Other, rest))
+    Ok((Scheme::Other, rest, kinds))
 }
 
 /// The pieces of a SIP URI as they stand. User, password and host are checked, the rest when it is gone through.
@@ -216,35 +219,35 @@ struct SipParts<'a> {
     headers: Option<&'a str>,
 }
 
-fn split_sip(s: &str) -> Result<SipParts<'_>, BadUri> {
-    if s.bytes().any(|b| matches!(b, b'<' | b'>' | b'"')) {
+/// `kinds`: those of bytes that it may hold.
+fn split_sip(s: &str, kinds: u16) -> Result<SipParts<'_>, BadUri> {
+    if kinds & lex::QUOTE != 0 {
         return Err(BadUri("quote or angle bracket in a URI"));
     }
     // The user part may hold ';' and '?', and phones forget to escape '@' behind '?': so the first '@' ends it.
-    let (userinfo, rest) = match s.split_once('@') {
-        Some((userinfo, rest)) => (Some(userinfo), rest),
-        None => (None, s),
-    };
-    let (user, password) = match userinfo.map(|userinfo| userinfo.split_once(':').ok_or(userinfo)) {
-        None => (None, None),
-        Some(Ok((user, password))) => (Some(user), Some(password)),
-        Some(Err(user)) => (Some(user), None),
+    let split = |s, kind, sign| if kinds & kind == 0 { (s, None) } else { split_at_first(s, sign) };
+    let (user, password, rest) = match split(s, lex::AT, b'@') {
+        (userinfo, Some(rest)) => {
+            let (user, password) = split_at_first(userinfo, b':');
+            (Some(user), password, rest)
+        }
+        (rest, None) => (None, None, rest),
     };
     if user == Some("") {
         return Err(BadUri("expected a user before '@'"));
     }
-    for text in user.iter().chain(&password) {
-        check_escapes(text)?;
+    if kinds & lex::PERCENT != 0 {
+        user.iter().chain(&password).try_for_each(|text| check_escapes(text))?;
     }
-    let (rest, headers) = split_at_first(rest, '?');
-    let (hostport, params) = split_at_first(rest, ';');
+    let (rest, headers) = split(rest, lex::QUESTION, b'?');
+    let (hostport, params) = split(rest, lex::SEMICOLON, b';');
     let (host, port) = split_host_port(hostport)?;
     Ok(SipParts { user, password, host, port, params, headers })
 }
 
-fn split_at_first(s: &str, sign: char) -> (&str, Option<&str>) {
-    match s.split_once(sign) {
-        Some((before, after)) => (before, Some(after)),
+fn split_at_first(s: &str, sign: u8) -> (&str, Option<&str>) {
+    match lex::find(s, sign) {
+        Some(at) => (&s[..at], Some(&s[at + 1..])),
         None => (s, None),
     }
 }
@@ -273,7 +276,7 @@ impl<'a> SipParts<'a> {
 
     fn each_param(&self, mut each: impl FnMut(&'a str, Option<&'a str>) -> Result<(), BadUri>) -> Result<(), BadUri> {
         for param in self.params.into_iter().flat_map(|params| params.split(';')) {
-            let (name, value) = split_at_first(param, '=');
+            let (name, value) = split_at_first(param, b'=');
             if name.is_empty() {
                 return Err(BadUri("expected the name of a URI parameter after ';'"));
             }
@@ -285,7 +288,7 @@ impl<'a> SipParts<'a> {
 
     fn each_header(&self, mut each: impl FnMut(&'a str, &'a str) -> Result<(), BadUri>) -> Result<(), BadUri> {
         for header in self.headers.into_iter().flat_map(|headers| headers.split('&')) {
-            let (name, value) = split_at_first(header, '=');
+            let (name, value) = split_at_first(header, b'=');
             let value = value.filter(|_| !name.is_empty());
             let value = value.ok_or(BadUri("expected name=value after '?' in a URI"))?;
             check_escapes(name)?;
@@ -303,7 +306,7 @@ fn unescaped(s: &str) -> Result<String, BadUri> {
 }
 
 fn check_escapes(s: &str) -> Result<(), BadUri> {
-    if !s.contains('%') || lex::unescape(s).is_some() { Ok(()) } else { Err(BAD_ESCAPE) }
+    if lex::kinds(s) & lex::PERCENT == 0 || lex::unescape(s).is_some() { Ok(()) } else { Err(BAD_ESCAPE) }
 }
 
 fn parse_tel(s: &str) -> Result<Uri, BadUri> {
@@ -320,7 +323,7 @@ fn parse_tel(s: &str) -> Result<Uri, BadUri> {
 }
 
 /// A host that is not copied yet.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum HostRef<'a> {
     Name(&'a str),
     Ip(IpAddr),
@@ -340,20 +343,20 @@ pub(crate) fn split_host_port(s: &str) -> Result<(HostRef<'_>, Option<u16>), Bad
     let s = lex::trim(s);
     let (host, rest) = match s.strip_prefix('[') {
         Some(tail) => {
-            let end = tail.find(']').ok_or(BadUri("expected ']' after an IPv6 address"))?;
+            let end = lex::find(tail, b']').ok_or(BadUri("expected ']' after an IPv6 address"))?;
             (HostRef::Ip(IpAddr::V6(parse_ipv6(&tail[..end])?)), &tail[end + 1..])
         }
         None => {
-            let end = s.find(':').unwrap_or(s.len());
-            (split_name(lex::trim(&s[..end]))?, &s[end..])
+            let (name, rest) = s.split_at(lex::find(s, b':').unwrap_or(s.len()));
+            (split_name(lex::trim(name))?, rest)
         }
     };
-    let rest = lex::trim(rest);
+    let rest = lex::trim_start(rest);
     if rest.is_empty() {
         return Ok((host, None));
     }
     let port = rest.strip_prefix(':').ok_or(BadUri("expected ':' and a port after the host"))?;
-    match lex::number(lex::trim(port), 65_535) {
+    match lex::number(lex::trim_start(port), 65_535) {
         Some(port) => Ok((host, Some(port as u16))),
         None => Err(BadUri("expected a port number from 0 to 65535 after the host")),
     }
@@ -368,8 +371,7 @@ fn split_name(s: &str) -> Result<HostRef<'_>, BadUri> {
     {
         return Ok(HostRef::Ip(IpAddr::V4(ip)));
     }
-    // The underscore is no host name by RFC 1123, but occurs in the names of real machines.
-    if s.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_')) {
+    if lex::kinds(s) & lex::NO_HOST == 0 {
         Ok(HostRef::Name(s))
     } else {
         Err(BadUri("expected a host name or address"))

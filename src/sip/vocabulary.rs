@@ -23,7 +23,7 @@
 //! - rsip keeps no reason phrase for the codes that it names. The named code stands for the standard phrase; another
 //!   phrase goes as `StatusCode::Other`. When rsip reads bytes itself, the phrase of such a code is lost.
 
-use super::headers::{Headers, name::known};
+use super::headers::{Headers, name::Known};
 use super::message::{Message, Request, Response, reason_phrase};
 use super::method::Method;
 use super::uri::{Host, SipUri, Uri};
@@ -321,8 +321,7 @@ fn text((name, value): &(String, Option<String>)) -> String {
 
 fn headers_for_rsip(headers: &Headers, body: &[u8]) -> Result<::rsip::Headers, Untranslatable> {
     let length = body.len().to_string();
-    let lines =
-        headers.iter().map(|header| (&*header.name, header.value.as_str())).chain([("Content-Length", &*length)]);
+    let lines = headers.iter().map(|header| (header.name, header.value)).chain([("Content-Length", &*length)]);
     let headers: Result<Vec<::rsip::Header>, Untranslatable> = lines
         .map(|(name, value)| {
             let line = Tokenizer { name: name.as_bytes(), value: value.as_bytes() };
@@ -339,7 +338,7 @@ fn headers_of_rsip(message: &impl HasHeaders, body: &[u8]) -> Result<Headers, Un
         let no_line = || Untranslatable::Header(line.clone());
         let (name, value) = line.split_once(':').ok_or_else(no_line)?;
         let value = value.trim_matches([' ', '\t']);
-        if known(name) == Some("Content-Length") {
+        if Known::find(name.as_bytes()) == Some(Known::CONTENT_LENGTH) {
             if value.parse() != Ok(body.len()) {
                 return Err(Untranslatable::Length { said: value.to_string(), has: body.len() });
             }

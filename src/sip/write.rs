@@ -2,7 +2,7 @@
 
 use super::headers::Headers;
 use super::message::{Message, Request, Response};
-use std::io::Write;
+use std::fmt::Write;
 
 impl Message {
     pub fn to_bytes(&self) -> Vec<u8> {
@@ -16,16 +16,17 @@ impl Message {
 /// Of a start line and of `Content-Length`, if they are of the usual length.
 const REST: usize = 160;
 
-/// What will be written, or a little more.
-fn room(headers: &Headers, body: &[u8]) -> Vec<u8> {
-    let lines = headers.iter().map(|header| header.name.len() + header.value.len() + 4).sum::<usize>();
-    Vec::with_capacity(REST + lines + body.len())
+/// Room for all that will be written, or a little more.
+fn room(headers: &Headers, body: &[u8]) -> String {
+    String::with_capacity(REST + headers.written_len() + body.len())
 }
 
 impl Request {
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut out = room(&self.headers, &self.body);
-        put(&mut out, format_args!("{} {} SIP/2.0\r\n", self.method, self.uri));
+        out.push_str(self.method.as_str());
+        put(&mut out, format_args!(" {}", self.uri));
+        out.push_str(" SIP/2.0\r\n");
         finish(out, &self.headers, &self.body)
     }
 }
@@ -35,39 +36,43 @@ impl Response {
         let mut out = room(&self.headers, &self.body);
         put(&mut out, format_args!("SIP/2.0 {} ", self.code));
         // A reason phrase comes from many places, so it must not be able to end the line.
-        out.extend(self.reason.bytes().map(|b| if b.is_ascii_control() && b != b'\t' { b' ' } else { b }));
-        out.extend_from_slice(b"\r\n");
+        out.extend(self.reason.chars().map(|c| if c.is_ascii_control() && c != '\t' { ' ' } else { c }));
+        out.push_str("\r\n");
         finish(out, &self.headers, &self.body)
     }
 
     /// As short as can be: without reason phrase, with the short names of headers (RFC 3261 §7.3.3).
     pub fn to_compact_bytes(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(512 + self.body.len());
+        let mut out = String::with_capacity(512 + self.body.len());
         put(&mut out, format_args!("SIP/2.0 {} \r\n", self.code));
         for header in self.headers.iter() {
-            let name = COMPACT.iter().find(|(long, _)| *long == header.name).map_or(&*header.name, |(_, short)| short);
+            let name = COMPACT.iter().find(|(long, _)| *long == header.name).map_or(header.name, |(_, short)| short);
             put(&mut out, format_args!("{name}:{}\r\n", header.value));
         }
         put(&mut out, format_args!("l:{}\r\n\r\n", self.body.len()));
-        out.extend_from_slice(&self.body);
-        out
+        with_body(out, &self.body)
     }
 }
 
 const COMPACT: [(&str, &str); 5] = [("Via", "v"), ("From", "f"), ("To", "t"), ("Call-ID", "i"), ("Content-Type", "c")];
 
-fn finish(mut out: Vec<u8>, headers: &Headers, body: &[u8]) -> Vec<u8> {
+fn finish(mut out: String, headers: &Headers, body: &[u8]) -> Vec<u8> {
     for header in headers.iter() {
-        out.extend_from_slice(header.name.as_bytes());
-        out.extend_from_slice(b": ");
-        out.extend_from_slice(header.value.as_bytes());
-        out.extend_from_slice(b"\r\n");
+        out.push_str(header.name);
+        out.push_str(": ");
+        out.push_str(header.value);
+        out.push_str("\r\n");
     }
     put(&mut out, format_args!("Content-Length: {}\r\n\r\n", body.len()));
+    with_body(out, body)
+}
+
+fn with_body(head: String, body: &[u8]) -> Vec<u8> {
+    let mut out = head.into_bytes();
     out.extend_from_slice(body);
     out
 }
 
-fn put(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
-    out.write_fmt(text).expect("writing into a vector cannot fail");
+fn put(out: &mut String, text: std::fmt::Arguments<'_>) {
+    out.write_fmt(text).expect("writing into a string cannot fail");
 }

@@ -18,7 +18,7 @@ fn tells_nothing(response: &Response) {
         assert!(!response.headers.has(name), "{name} in {}", String::from_utf8_lossy(&response.to_bytes()));
     }
     // The tests write `vaxel` into To and From themselves.
-    let said = response.headers.iter().filter(|header| !matches!(&*header.name, "To" | "From"));
+    let said = response.headers.iter().filter(|header| !matches!(header.name, "To" | "From"));
     for header in said {
         assert!(!header.value.to_lowercase().contains("vaxel"), "{}: {}", header.name, header.value);
     }
@@ -172,7 +172,7 @@ fn known_and_unknown_accounts_get_the_same_answer() {
     let mut refusal = |user: &str| {
         let response = stranger.sign(&Ask::new("REGISTER", "sip:vaxel", "x"), user, "guess");
         tells_nothing(&response);
-        let names: Vec<_> = response.headers.iter().map(|header| header.name.to_string()).collect();
+        let names: Vec<_> = response.headers.iter().map(|header| header.name.to_owned()).collect();
         (response.code, response.reason, names)
     };
     assert_eq!(refusal("anna"), refusal("nobody"));

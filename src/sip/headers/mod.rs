@@ -1,34 +1,73 @@
 //! Header lines in their order, and typed readings of them on demand. One typed header per file.
 
-pub mod name;
+pub(crate) mod name;
 pub mod name_addr;
 pub mod reason;
 pub mod replaces;
-pub mod value;
 pub mod via;
 
 pub use name_addr::NameAddr;
 pub use reason::Reason;
 pub use replaces::Replaces;
-pub use value::Value;
-pub use via::Via;
+pub use via::{TopVia, Via};
 
 use super::lex;
 use super::method::Method;
-use std::borrow::Cow;
+use name::Known;
+use std::fmt;
+use std::ops::Range;
 
 /// One header line: name in its long form as known from the RFCs (`v:` is read as `Via`), value unfolded and trimmed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Header {
-    pub name: Cow<'static, str>,
-    pub value: Value,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header<'a> {
+    pub name: &'a str,
+    pub value: &'a str,
 }
 
-/// All headers in the order they came. Names are found in any case, by their long form.
+/// All headers in the order they came. Names are found in any case.
 ///
 /// There is never a `Content-Length` among them: it is the length of the body, read with it and written with it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Headers(pub(super) Vec<Header>);
+///
+/// The lines are places in one text, which for a message that was read is its head: two allocations hold them all. What was
+/// replaced or removed stays in the text and is left out by `clone`, which takes as much memory as its lines need.
+#[derive(Default)]
+pub struct Headers {
+    text: String,
+    lines: Vec<Line>,
+}
+
+#[derive(Clone, Copy)]
+struct Line {
+    name: Name,
+    value: Span,
+}
+
+#[derive(Clone, Copy)]
+enum Name {
+    Known(Known),
+    Other(Span),
+}
+
+/// A part of the text.
+#[derive(Clone, Copy)]
+struct Span {
+    at: u32,
+    length: u32,
+}
+
+impl Span {
+    fn of(self, text: &str) -> &str {
+        // The conversions widen.
+        &text[self.at as usize..self.at as usize + self.length as usize]
+    }
+}
+
+impl From<Range<usize>> for Span {
+    fn from(range: Range<usize>) -> Span {
+        let short = |n: usize| u32::try_from(n).expect("a message is no more than 64 KiB, and we add little to it");
+        Span { at: short(range.start), length: short(range.len()) }
+    }
+}
 
 /// A header that is missing or cannot be understood. Shown as, for example, `Bad Via header: expected a host`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -55,6 +94,24 @@ impl Headers {
         Headers::default()
     }
 
+    /// No line yet, and memory for some: `bytes` of them altogether.
+    pub(crate) fn with_capacity(lines: usize, bytes: usize) -> Headers {
+        Headers { text: String::with_capacity(bytes), lines: Vec::with_capacity(lines) }
+    }
+
+    /// Adds a line whose text is brought by [`Headers::push_text`], in which name and value are at these places. Its name is
+    /// a token, and its value has no line break.
+    pub(super) fn push_part(&mut self, known: Option<Known>, name: Range<usize>, value: Range<usize>) {
+        let name = known.map_or_else(|| Name::Other(name.into()), Name::Known);
+        self.lines.push(Line { name, value: value.into() });
+    }
+
+    /// The text of all lines so far, with room for `more` bytes.
+    pub(super) fn push_text(&mut self, text: &str, more: usize) {
+        self.text.reserve_exact(text.len() + more);
+        self.text.push_str(text);
+    }
+
     /// The first header with this name.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.get_all(name).next()
@@ -62,7 +119,7 @@ impl Headers {
 
     /// The values of all header lines with this name, in their order; lists are not split (see [`Headers::items`]).
     pub fn get_all(&self, name: &str) -> impl Iterator<Item = &str> {
-        self.0.iter().filter(move |h| h.name.eq_ignore_ascii_case(name)).map(|h| h.value.as_str())
+        self.lines_named(name).map(|line| line.value.of(&self.text))
     }
 
     /// The items of a comma list spread over any number of lines (RFC 3261 §7.3.1).
@@ -74,73 +131,193 @@ impl Headers {
         self.get(name).is_some()
     }
 
+    fn lines_named(&self, name: &str) -> impl Iterator<Item = &Line> {
+        let known = Known::find(name.as_bytes());
+        self.lines.iter().filter(move |line| self.is_named(line, known, name))
+    }
+
+    fn is_named(&self, line: &Line, known: Option<Known>, name: &str) -> bool {
+        match (line.name, known) {
+            (Name::Known(of_line), Some(known)) => of_line == known,
+            (Name::Other(of_line), None) => of_line.of(&self.text).eq_ignore_ascii_case(name),
+            _ => false,
+        }
+    }
+
+    /// As [`Headers::get_all`].
+    pub(crate) fn all(&self, name: Known) -> impl Iterator<Item = &str> {
+        let named = move |line: &&Line| matches!(line.name, Name::Known(known) if known == name);
+        self.lines.iter().filter(named).map(|line| line.value.of(&self.text))
+    }
+
+    pub(super) fn known_names(&self) -> impl Iterator<Item = Known> {
+        self.lines.iter().filter_map(|line| if let Name::Known(name) = line.name { Some(name) } else { None })
+    }
+
+    fn first(&self, name: Known) -> Option<&str> {
+        self.all(name).next()
+    }
+
     /// Adds a line at the end. Line breaks in `value` become spaces, so no value can forge another header.
-    pub fn push(&mut self, name: impl AsRef<str>, value: impl Into<Value>) {
-        self.0.extend(header(name.as_ref(), value.into()));
+    pub fn push(&mut self, name: impl AsRef<str>, value: impl AsRef<str>) {
+        let line = self.keep(name.as_ref(), value.as_ref());
+        self.lines.extend(line);
     }
 
     /// Adds a line before all others: the place of our Via and Route.
-    pub fn insert_first(&mut self, name: impl AsRef<str>, value: impl Into<Value>) {
-        if let Some(header) = header(name.as_ref(), value.into()) {
-            self.0.insert(0, header);
+    pub fn insert_first(&mut self, name: impl AsRef<str>, value: impl AsRef<str>) {
+        if let Some(line) = self.keep(name.as_ref(), value.as_ref()) {
+            self.lines.insert(0, line);
         }
     }
 
     /// Replaces the first line with this name and removes the others; adds one at the end if there is none.
-    pub fn set(&mut self, name: impl AsRef<str>, value: impl Into<Value>) {
+    pub fn set(&mut self, name: impl AsRef<str>, value: impl AsRef<str>) {
         let name = name.as_ref();
-        let Some(new) = header(name, value.into()) else { return };
-        match self.0.iter().position(|h| h.name == new.name) {
+        let Some(line) = self.keep(name, value.as_ref()) else { return };
+        match self.position(name) {
             Some(at) => {
-                let mut index = 0;
-                self.0.retain(|h| {
-                    index += 1;
-                    index <= at + 1 || h.name != new.name
-                });
-                self.0[at] = new;
+                self.lines[at] = line;
+                self.remove_from(at + 1, name);
             }
-            None => self.0.push(new),
+            None => self.lines.push(line),
         }
     }
 
     pub fn remove(&mut self, name: &str) {
-        self.0.retain(|h| !h.name.eq_ignore_ascii_case(name));
+        self.remove_from(0, name);
+    }
+
+    fn remove_from(&mut self, mut at: usize, name: &str) {
+        let known = Known::find(name.as_bytes());
+        while let Some(line) = self.lines.get(at) {
+            if self.is_named(line, known, name) {
+                self.lines.remove(at);
+            } else {
+                at += 1;
+            }
+        }
     }
 
     /// Removes the topmost Via value, also when it shares its line with others (RFC 3261 §16.7 step 3).
     pub fn remove_first_item(&mut self, name: &str) {
-        let Some(at) = self.0.iter().position(|h| h.name.eq_ignore_ascii_case(name)) else { return };
-        match lex::find_outside(&self.0[at].value, true, |b| b == b',') {
-            Some(comma) => self.0[at].value = lex::trim(&self.0[at].value[comma + 1..]).into(),
-            None => drop(self.0.remove(at)),
+        let Some(at) = self.position(name) else { return };
+        let value = self.lines[at].value.of(&self.text);
+        match lex::find_outside(value, true, |b| b == b',') {
+            Some(comma) => {
+                let rest = lex::trim(&value[comma + 1..]);
+                let begin = self.lines[at].value.at as usize + (rest.as_ptr() as usize - value.as_ptr() as usize);
+                self.lines[at].value = Span::from(begin..begin + rest.len());
+            }
+            None => drop(self.lines.remove(at)),
         }
     }
 
-    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Header> {
-        self.0.iter()
+    fn position(&self, name: &str) -> Option<usize> {
+        let known = Known::find(name.as_bytes());
+        self.lines.iter().position(|line| self.is_named(line, known, name))
+    }
+
+    /// Adds to the text; `None`: it cannot be a header line, or is the Content-Length.
+    fn keep(&mut self, name: &str, value: &str) -> Option<Line> {
+        let name = match Known::find(name.as_bytes()) {
+            Some(Known::CONTENT_LENGTH) => return None,
+            Some(known) => Name::Known(known),
+            None if lex::is_token(name) => Name::Other(self.keep_text(name)),
+            None => return None,
+        };
+        let is_break = |c: char| matches!(c, '\r' | '\n');
+        let value = match value.contains(is_break) {
+            true => self.keep_text(&value.replace(is_break, " ")),
+            false => self.keep_text(value),
+        };
+        Some(Line { name, value })
+    }
+
+    fn keep_text(&mut self, text: &str) -> Span {
+        let at = self.text.len();
+        self.text.push_str(text);
+        Span::from(at..self.text.len())
+    }
+
+    /// Bytes of all lines, with a colon, a space and a line end each.
+    pub(super) fn written_len(&self) -> usize {
+        let name_len = |name| match name {
+            Name::Known(known) => known.as_str().len(),
+            Name::Other(span) => span.length as usize,
+        };
+        self.lines.iter().map(|line| name_len(line.name) + line.value.length as usize + 4).sum()
+    }
+
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = Header<'_>> + ExactSizeIterator {
+        self.lines.iter().map(|line| self.header(line))
+    }
+
+    fn header(&self, line: &Line) -> Header<'_> {
+        let name = match line.name {
+            Name::Known(known) => known.as_str(),
+            Name::Other(span) => span.of(&self.text),
+        };
+        Header { name, value: line.value.of(&self.text) }
     }
 
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.lines.len()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.lines.is_empty()
     }
 
     /// Copies all lines with this name to the end of `to`.
     pub fn copy(&self, name: &str, to: &mut Headers) {
-        to.0.extend(self.0.iter().filter(|h| h.name.eq_ignore_ascii_case(name)).cloned());
+        self.lines_named(name).for_each(|line| to.copy_line(self, line));
+    }
+
+    /// The lines with these names, name by name, in as much memory as they need.
+    pub(crate) fn only(&self, names: &[&str]) -> Headers {
+        let lines = || names.iter().flat_map(|name| self.lines_named(name));
+        self.compact(lines)
+    }
+
+    fn compact<'a, L: Iterator<Item = &'a Line>>(&self, lines: impl Fn() -> L) -> Headers {
+        let (mut count, mut bytes) = (0, 0);
+        for line in lines() {
+            let name = if let Name::Other(span) = line.name { span.length } else { 0 };
+            count += 1;
+            bytes += name as usize + line.value.length as usize;
+        }
+        let mut copy = Headers::with_capacity(count, bytes);
+        lines().for_each(|line| copy.copy_line(self, line));
+        copy
+    }
+
+    fn copy_line(&mut self, of: &Headers, line: &Line) {
+        let name = match line.name {
+            Name::Known(known) => Name::Known(known),
+            Name::Other(span) => Name::Other(self.keep_text(span.of(&of.text))),
+        };
+        let value = self.keep_text(line.value.of(&of.text));
+        self.lines.push(Line { name, value });
     }
 
     /// The topmost Via.
     pub fn via(&self) -> Result<Via, BadHeader> {
-        Via::parse(self.items("Via").next().ok_or(BadHeader::missing("Via"))?)
+        Via::parse(self.top_via_text()?)
+    }
+
+    /// The topmost Via as it stands: as [`Headers::via`], and copies nothing.
+    pub fn top_via(&self) -> Result<TopVia<'_>, BadHeader> {
+        TopVia::parse(self.top_via_text()?)
+    }
+
+    fn top_via_text(&self) -> Result<&str, BadHeader> {
+        self.all(Known::VIA).flat_map(lex::items).next().ok_or(BadHeader::missing("Via"))
     }
 
     /// All Vias, topmost first.
     pub fn vias(&self) -> Result<Vec<Via>, BadHeader> {
-        self.items("Via").map(Via::parse).collect()
+        self.all(Known::VIA).flat_map(lex::items).map(Via::parse).collect()
     }
 
     pub fn from_(&self) -> Result<NameAddr, BadHeader> {
@@ -149,6 +326,16 @@ impl Headers {
 
     pub fn to(&self) -> Result<NameAddr, BadHeader> {
         self.address("To")
+    }
+
+    /// The tag in From; `None`: it has none, or cannot be read. Copies nothing.
+    pub fn from_tag(&self) -> Option<&str> {
+        name_addr::tag(self.first(Known::FROM)?)
+    }
+
+    /// The tag in To, as [`Headers::from_tag`].
+    pub fn to_tag(&self) -> Option<&str> {
+        name_addr::tag(self.first(Known::TO)?)
     }
 
     /// A header that holds exactly one address, for example `Refer-To`, `Referred-By`.
@@ -162,13 +349,13 @@ impl Headers {
     }
 
     pub fn call_id(&self) -> Result<&str, BadHeader> {
-        self.get("Call-ID").filter(|id| !id.is_empty()).ok_or(BadHeader::missing("Call-ID"))
+        self.first(Known::CALL_ID).filter(|id| !id.is_empty()).ok_or(BadHeader::missing("Call-ID"))
     }
 
     /// Number (at most 2^31 - 1, RFC 3261 §8.1.1.5) and method.
     pub fn cseq(&self) -> Result<(u32, Method), BadHeader> {
         let bad = |fault| BadHeader { name: "CSeq", fault };
-        let value = self.get("CSeq").ok_or(BadHeader::missing("CSeq"))?;
+        let value = self.first(Known::CSEQ).ok_or(BadHeader::missing("CSeq"))?;
         let (number, method) = value.split_once([' ', '\t']).ok_or(bad("expected a number and a method"))?;
         let number = lex::number(number, (1 << 31) - 1).ok_or(bad("expected a number below 2^31"))?;
         let method = Method::parse(lex::trim(method)).ok_or(bad("expected a method after the number"))?;
@@ -182,18 +369,18 @@ impl Headers {
 
     /// `Contact: *` and nothing beside it (RFC 3261 §10.2.2).
     pub fn contact_star(&self) -> bool {
-        let mut contacts = self.items("Contact");
+        let mut contacts = self.all(Known::CONTACT).flat_map(lex::items);
         contacts.next() == Some("*") && contacts.next().is_none()
     }
 
     /// `None`: missing, or not a number from 0 to 255.
     pub fn max_forwards(&self) -> Option<u8> {
-        lex::number(self.get("Max-Forwards")?, 255).map(|n| n as u8)
+        lex::number(self.first(Known::MAX_FORWARDS)?, 255).map(|n| n as u8)
     }
 
     /// The Expires header in seconds; `None`: missing, or not a number below 2^32.
     pub fn expires(&self) -> Option<u32> {
-        lex::number(self.get("Expires")?, u32::MAX.into()).map(|n| n as u32)
+        lex::number(self.first(Known::EXPIRES)?, u32::MAX.into()).map(|n| n as u32)
     }
 
     /// Retry-After as a length of time; `None`: missing, or no number of seconds (RFC 3261 §20.33).
@@ -254,12 +441,24 @@ impl Headers {
     }
 }
 
-fn header(name: &str, mut value: Value) -> Option<Header> {
-    if value.contains(['\r', '\n']) {
-        value = value.replace(['\r', '\n'], " ").into();
+impl Clone for Headers {
+    fn clone(&self) -> Headers {
+        self.compact(|| self.lines.iter())
     }
-    let name = name::canonical(name);
-    (name != "Content-Length" && lex::is_token(&name)).then_some(Header { name, value })
+}
+
+impl PartialEq for Headers {
+    fn eq(&self, other: &Headers) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Headers {}
+
+impl fmt::Debug for Headers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter().map(|header| (header.name, header.value))).finish()
+    }
 }
 
 #[cfg(test)]
@@ -278,12 +477,28 @@ mod tests {
     fn set_replaces_the_first_and_removes_the_others() {
         let mut h = headers(&[("Subject", "a"), ("X-One", "1"), ("subject", "b"), ("X-Two", "2"), ("s", "c")]);
         h.set("SUBJECT", "new");
-        let lines: Vec<_> = h.iter().map(|h| (&*h.name, &*h.value)).collect();
+        let lines: Vec<_> = h.iter().map(|h| (h.name, h.value)).collect();
         assert_eq!(lines, [("Subject", "new"), ("X-One", "1"), ("X-Two", "2")]);
         h.set("Expires", "60");
         assert_eq!(h.expires(), Some(60));
         h.remove("x-one");
         assert_eq!(h.len(), 3);
+    }
+
+    #[test]
+    fn a_clone_and_a_choice_hold_their_lines_and_no_more() {
+        let mut h = headers(&[("Via", "a, b"), ("x-One", "1"), ("Subject", "old and long"), ("v", "c")]);
+        h.set("Subject", "new");
+        h.set("X-ONE", "2");
+        h.remove_first_item("Via");
+        assert_eq!(h.clone(), h);
+        assert_eq!(h.clone().text, "bX-ONE2newc");
+        let chosen = h.only(&["Subject", "Via", "To"]);
+        assert_eq!(chosen, headers(&[("Subject", "new"), ("Via", "b"), ("Via", "c")]));
+        assert_eq!((chosen.text.as_str(), chosen.lines.capacity(), chosen.text.capacity()), ("newbc", 3, 5));
+        let mut copied = headers(&[("To", "x")]);
+        h.copy("x-one", &mut copied);
+        assert_eq!(copied, headers(&[("To", "x"), ("X-ONE", "2")]));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `name-addr` / `addr-spec` with parameters: From, To, Contact, Route, Refer-To, … (RFC 3261 §20.10, §25.1).
 
 use crate::sip::lex;
-use crate::sip::params::Params;
+use crate::sip::params::{Params, ParamsRef};
 use crate::sip::uri::{BadUri, Uri};
 use std::fmt;
 
@@ -53,8 +53,13 @@ impl NameAddr {
     pub(crate) fn check(s: &str) -> Result<(), &'static str> {
         let parts = split(s)?;
         Uri::check(parts.uri).map_err(|bad| bad.0)?;
-        Params::scan(parts.params, |_, _| {})
+        ParamsRef::parse(parts.params).map(drop)
     }
+}
+
+/// The tag of the address in `s`; `None`: it has none, or cannot be read.
+pub(super) fn tag(s: &str) -> Option<&str> {
+    ParamsRef::parse(split(s).ok()?.params).ok()?.get("tag")
 }
 
 struct Parts<'a> {
@@ -80,20 +85,22 @@ fn split(s: &str) -> Result<Parts<'_>, &'static str> {
         (Display::Quoted(&s[1..len - 1]), rest)
     } else {
         // Display names that should have been quoted are common and harm nobody (RFC 4475 §3.1.2.15).
-        match s.find('<') {
-            Some(at) if s[..at].contains(['"', ',', ';']) => return Err("expected a display name or '<'"),
+        match lex::find(s, b'<') {
+            Some(at) if s[..at].bytes().any(|b| matches!(b, b'"' | b',' | b';')) => {
+                return Err("expected a display name or '<'");
+            }
             Some(at) => (Display::Plain(lex::trim(&s[..at])), &s[at..]),
             None => return split_bare(s),
         }
     };
-    let (uri, params) = rest[1..].split_once('>').ok_or("expected '>' after the URI")?;
-    Ok(Parts { display, uri, params })
+    let end = lex::find(rest, b'>').ok_or("expected '>' after the URI")?;
+    Ok(Parts { display, uri: &rest[1..end], params: &rest[end + 1..] })
 }
 
 /// An address without `<>`: parameters belong to the header, and what could be mistaken for a part of the URI is not
 /// allowed (RFC 3261 §20.10).
 fn split_bare(s: &str) -> Result<Parts<'_>, &'static str> {
-    let (uri, params) = s.split_at(s.find(';').unwrap_or(s.len()));
+    let (uri, params) = s.split_at(lex::find(s, b';').unwrap_or(s.len()));
     if uri.contains(['?', ',']) {
         return Err("expected '<' and '>' round a URI with '?' or ','");
     }

@@ -3,7 +3,7 @@
 use super::BadHeader;
 use crate::sip::endpoint::Transport;
 use crate::sip::lex;
-use crate::sip::params::Params;
+use crate::sip::params::{Params, ParamsRef};
 use crate::sip::uri::{Host, HostRef, split_host_port};
 use std::borrow::Cow;
 use std::fmt;
@@ -24,18 +24,7 @@ pub const MAGIC_COOKIE: &str = "z9hG4bK";
 
 impl Via {
     pub fn parse(s: &str) -> Result<Via, BadHeader> {
-        let via = |Parts { transport, host, port, params }: Parts<'_>| {
-            let known = Transport::ALL.iter().map(|known| known.name()).find(|known| *known == transport);
-            let transport = known.map_or_else(|| transport.to_owned().into(), Cow::Borrowed);
-            Ok(Via { transport, host: host.to_host(), port, params: Params::parse(params)? })
-        };
-        split(s).and_then(via).map_err(|fault| BadHeader { name: "Via", fault })
-    }
-
-    /// Refuses what [`Via::parse`] refuses, and builds nothing.
-    pub(crate) fn check(s: &str) -> Result<(), BadHeader> {
-        let params = |parts: Parts<'_>| Params::scan(parts.params, |_, _| {});
-        split(s).and_then(params).map_err(|fault| BadHeader { name: "Via", fault })
+        TopVia::parse(s)?.to_via()
     }
 
     pub fn branch(&self) -> Option<&str> {
@@ -44,9 +33,7 @@ impl Via {
 
     /// The branch, if it is unique in space and time as RFC 3261 §17.2.3 asks.
     pub fn magic_branch(&self) -> Option<&str> {
-        let branch = self.branch()?;
-        let cookie = branch.get(..MAGIC_COOKIE.len())?;
-        (cookie.eq_ignore_ascii_case(MAGIC_COOKIE) && branch.len() > MAGIC_COOKIE.len()).then_some(branch)
+        magic(self.branch()?)
     }
 
     /// Where the request really came from, as its receiver noted (RFC 3261 §18.2.1).
@@ -68,27 +55,74 @@ impl Via {
     }
 }
 
-struct Parts<'a> {
+fn magic(branch: &str) -> Option<&str> {
+    let cookie = branch.get(..MAGIC_COOKIE.len())?;
+    (cookie.eq_ignore_ascii_case(MAGIC_COOKIE) && branch.len() > MAGIC_COOKIE.len()).then_some(branch)
+}
+
+/// A Via where it stands in its message: what decides where requests and answers go, without a copy of anything.
+#[derive(Clone, Copy, Debug)]
+pub struct TopVia<'a> {
     transport: &'a str,
     host: HostRef<'a>,
     port: Option<u16>,
-    params: &'a str,
+    params: ParamsRef<'a>,
 }
 
-fn split(s: &str) -> Result<Parts<'_>, &'static str> {
-    let mut parts = s.splitn(3, '/');
-    let mut part = || parts.next().map(lex::trim).ok_or("expected SIP/2.0/transport");
-    let (name, version, rest) = (part()?, part()?, part()?);
-    if !name.eq_ignore_ascii_case("SIP") || version != "2.0" {
-        return Err("expected SIP/2.0/transport");
+impl<'a> TopVia<'a> {
+    /// Refuses what [`Via::parse`] refuses.
+    pub fn parse(s: &'a str) -> Result<TopVia<'a>, BadHeader> {
+        split(s).map_err(|fault| BadHeader { name: "Via", fault })
     }
-    let (transport, rest) = rest.split_once([' ', '\t']).ok_or("expected a host after the transport")?;
+
+    fn to_via(self) -> Result<Via, BadHeader> {
+        let known = Transport::ALL.iter().map(|known| known.name()).find(|known| *known == self.transport);
+        let transport = known.map_or_else(|| self.transport.to_owned().into(), Cow::Borrowed);
+        Ok(Via { transport, host: self.host.to_host(), port: self.port, params: self.params.to_params() })
+    }
+
+    /// The host of `sent-by`, its name in lower case.
+    pub fn host(&self) -> Host {
+        self.host.to_host()
+    }
+
+    /// The port of `sent-by`.
+    pub fn port(&self) -> Option<u16> {
+        self.port
+    }
+
+    pub fn branch(&self) -> Option<&'a str> {
+        self.params.get("branch")
+    }
+
+    /// As [`Via::magic_branch`].
+    pub fn magic_branch(&self) -> Option<&'a str> {
+        magic(self.branch()?)
+    }
+
+    /// As [`Via::has_rport`].
+    pub fn has_rport(&self) -> bool {
+        self.params.has("rport")
+    }
+}
+
+fn split(s: &str) -> Result<TopVia<'_>, &'static str> {
+    const PROTOCOL: &str = "expected SIP/2.0/transport";
+    let (name, rest) = s.split_at(lex::find(s, b'/').ok_or(PROTOCOL)?);
+    let rest = &rest[1..];
+    let (version, rest) = rest.split_at(lex::find(rest, b'/').ok_or(PROTOCOL)?);
+    if !lex::trim(name).eq_ignore_ascii_case("SIP") || lex::trim(version) != "2.0" {
+        return Err(PROTOCOL);
+    }
+    let rest = lex::trim(&rest[1..]);
+    let length = rest.bytes().position(lex::is_space).ok_or("expected a host after the transport")?;
+    let (transport, rest) = (&rest[..length], &rest[length + 1..]);
     if !lex::is_token(transport) {
         return Err("expected a transport");
     }
-    let (sent_by, params) = rest.split_at(rest.find(';').unwrap_or(rest.len()));
+    let (sent_by, params) = rest.split_at(lex::find(rest, b';').unwrap_or(rest.len()));
     let (host, port) = split_host_port(sent_by).map_err(|bad| bad.0)?;
-    Ok(Parts { transport, host, port, params })
+    Ok(TopVia { transport, host, port, params: ParamsRef::parse(params)? })
 }
 
 impl fmt::Display for Via {
