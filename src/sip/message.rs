@@ -3,7 +3,6 @@
 use super::endpoint::{Hop, note_source};
 use super::headers::{Headers, NameAddr};
 use super::method::Method;
-use super::transaction::table::answer_hop;
 use super::uri::Uri;
 
 /// What every answer has from its request (RFC 3261 §8.2.6.2).
@@ -110,8 +109,7 @@ impl Response {
 
     /// Notes in the topmost Via where the request came from, and gives the way back; `None`: there is no readable Via.
     pub(super) fn go_back(&mut self, hop: &Hop) -> Option<Hop> {
-        let via = self.headers.via().ok()?;
-        Some(answer_hop(hop, &note_source(&mut self.headers, via, hop)))
+        note_source(&mut self.headers, hop)
     }
 
     /// Sets the body with its Content-Type.

@@ -61,7 +61,7 @@ impl Overload {
         hop: &Hop,
         request: &Request,
     ) -> Option<Transmit> {
-        if request.method != Method::Invite || request.headers.to().is_ok_and(|to| to.tag().is_some()) {
+        if request.method != Method::Invite || request.headers.to_tag().is_some() {
             return None;
         }
         let key = self.key(request);

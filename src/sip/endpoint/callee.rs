@@ -42,10 +42,7 @@ impl Endpoint {
         self.answer(arrival.now, arrival.key, Response::to(&request, 100, None));
         let id = InviteId(self.new_id());
         let number = request.headers.cseq().map_or(0, |(number, _)| number);
-        let mut asked = Headers::new();
-        for name in ["Supported", "Require", "Session-Expires", "Min-SE"] {
-            request.headers.copy(name, &mut asked);
-        }
+        let asked = request.headers.only(&["Supported", "Require", "Session-Expires", "Min-SE"]);
         let until = arrival.now + self.settings.unanswered_max;
         let state = State::Incoming { server: arrival.key, number, ringing: None, asked, until };
         let mut usage = Usage::new(state, Some(dialog.clone()), None);

@@ -50,7 +50,7 @@ impl Endpoint {
         }
         let ours = ["Via", "Max-Forwards", "From", "To", "Call-ID", "CSeq", "Contact", "Content-Type"];
         for header in further.iter().filter(|h| !ours.iter().any(|name| h.name.eq_ignore_ascii_case(name))) {
-            headers.push(&header.name, header.value.clone());
+            headers.push(header.name, header.value);
         }
         invite.set_body(SDP, offer);
         invite
@@ -176,7 +176,7 @@ impl Endpoint {
         let cancelled = calling.cancel != Cancel::No;
         if response.code > 100
             && let Some((call_id, local)) = name
-            && let Some(remote) = response.headers.to().ok().and_then(|to| to.tag().map(str::to_string))
+            && let Some(remote) = response.headers.to_tag().map(str::to_string)
             && self.usages.get(&id).is_some_and(|usage| usage.dialog_keys.len() < FORKS_MAX)
         {
             self.know_dialog(id, (&call_id, &local, &remote));
@@ -199,7 +199,7 @@ impl Endpoint {
 
     fn invite_accepted(&mut self, now: Time, hop: &Hop, key: ClientKey, id: InviteId, mut response: Response) {
         let Some(invite) = self.table.invite(key) else { return };
-        let tag = response.headers.to().ok().and_then(|to| to.tag().map(str::to_string)).unwrap_or_default();
+        let tag = response.headers.to_tag().map(str::to_string).unwrap_or_default();
         let number = invite.headers.cseq().map_or(0, |(number, _)| number);
         let contact = invite.headers.get("Contact").unwrap_or_default().to_string();
         let dialog = Dialog::of_caller(invite, &response, contact, *hop);

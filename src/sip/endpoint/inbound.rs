@@ -3,7 +3,7 @@
 use super::offers::peer_tag;
 use super::writing::response;
 use super::{EndCause, Endpoint, Event, Failure, Hop, InviteId, TransactionId};
-use crate::sip::headers::{Headers, Via};
+use crate::sip::headers::Headers;
 use crate::sip::message::{Request, Response};
 use crate::sip::method::Method;
 use crate::sip::transaction::table::{Known, ServerKey, answer_hop};
@@ -15,46 +15,50 @@ use crate::time::Time;
 pub(super) struct Arrival<'a> {
     pub now: Time,
     pub hop: &'a Hop,
-    pub via: &'a Via,
+    /// Where its answers go.
+    pub back: Hop,
     pub key: ServerKey,
 }
 
-/// Writes where the request really came from into its topmost Via (RFC 3261 §18.2.1, RFC 3581 §4).
-pub(in crate::sip) fn note_source(headers: &mut Headers, mut via: Via, hop: &Hop) -> Via {
+/// Writes where the request really came from into its topmost Via (RFC 3261 §18.2.1, RFC 3581 §4), and gives the way back;
+/// `None`: there is no readable Via.
+pub(in crate::sip) fn note_source(headers: &mut Headers, hop: &Hop) -> Option<Hop> {
     let source = hop.remote.ip();
-    if via.host == Host::Ip(source) && !via.has_rport() {
-        return via;
+    let via = headers.top_via().ok()?;
+    let back = answer_hop(hop, via);
+    if via.host() == Host::Ip(source) && !via.has_rport() {
+        return Some(back);
     }
+    let mut via = headers.via().ok()?;
     via.params.set("received", Some(&source.to_string()));
     if via.has_rport() {
         via.params.set("rport", Some(&hop.remote.port().to_string()));
     }
     headers.remove_first_item("Via");
     headers.insert_first("Via", via.to_string());
-    via
+    Some(back)
 }
 
 impl Endpoint {
     pub(super) fn is_beginning(&self, request: &Request) -> bool {
-        let Ok(via) = request.headers.via() else { return false };
-        let within = request.headers.to().is_ok_and(|to| to.tag().is_some());
-        !within && !matches!(request.method, Method::Ack | Method::Cancel) && !self.table.has_server(request, &via)
+        let headers = &request.headers;
+        let outside = headers.top_via().is_ok() && headers.to_tag().is_none();
+        outside && !matches!(request.method, Method::Ack | Method::Cancel) && !self.table.has_server(request)
     }
 
     pub(super) fn receive_request(&mut self, now: Time, hop: &Hop, mut request: Request) {
-        let Ok(via) = request.headers.via() else {
+        let Some(back) = note_source(&mut request.headers, hop) else {
             self.table.counters.malformed += 1;
             return;
         };
-        let via = &note_source(&mut request.headers, via, hop);
         self.table.counters.requests_received[super::Counters::method_index(&request.method)] += 1;
         if request.method == Method::Ack {
-            return self.receive_ack(now, hop, via, request);
+            return self.receive_ack(now, hop, request);
         }
-        let known = self.table.receive_request(&request, via);
+        let known = self.table.receive_request(&request);
         let (Known::New(key) | Known::Merged(key)) = known else { return };
-        let arrival = Arrival { now, hop, via, key };
-        let within = request.method == Method::Cancel || request.headers.to().is_ok_and(|to| to.tag().is_some());
+        let arrival = Arrival { now, hop, back, key };
+        let within = request.method == Method::Cancel || request.headers.to_tag().is_some();
         if self.is_full(within) {
             self.refuse_full(&arrival, &request);
         } else if matches!(known, Known::Merged(_)) {
@@ -176,19 +180,19 @@ impl Endpoint {
 
     /// RFC 3261 §9.2.
     fn receive_cancel(&mut self, arrival: &Arrival, request: Request) {
-        let Some(invite) = self.table.invite_of(&request, arrival.via) else {
+        let Some(invite) = self.table.invite_of(&request) else {
             return self.refuse_unknown(arrival, &request);
         };
         let tag = self.table.tag(invite).unwrap_or_default().to_string();
-        self.table.start_server(arrival.now, arrival.key, arrival.hop, arrival.via, &request, &tag);
+        self.table.start_server(arrival.now, arrival.key, arrival.back, &request, &tag);
         self.answer(arrival.now, arrival.key, response(200));
         if let Some(id) = self.table.usage(invite) {
             self.invite_cancelled(arrival.now, id, invite);
         }
     }
 
-    fn receive_ack(&mut self, now: Time, hop: &Hop, via: &Via, request: Request) {
-        if let Some(invite) = self.table.invite_of(&request, via)
+    fn receive_ack(&mut self, now: Time, hop: &Hop, request: Request) {
+        if let Some(invite) = self.table.invite_of(&request)
             && !self.table.receive_ack(now, invite)
         {
             return;
@@ -201,18 +205,18 @@ impl Endpoint {
 
     /// The usage whose dialog the request is in.
     fn usage_of(&self, request: &Request) -> Option<InviteId> {
-        let (to, from) = (request.headers.to().ok()?, request.headers.from_().ok()?);
-        let name = (request.headers.call_id().ok()?, to.tag()?, from.tag().unwrap_or_default());
+        let headers = &request.headers;
+        let name = (headers.call_id().ok()?, headers.to_tag()?, headers.from_tag().unwrap_or_default());
         self.dialogs.get(&self.table.secrets.key(name)).copied()
     }
 
     /// Makes the server transaction, with a To tag of ours where the request has none.
     pub(super) fn start_server(&mut self, arrival: &Arrival, request: &Request) -> String {
-        let tag = match request.headers.to().ok().and_then(|to| to.tag().map(str::to_string)) {
+        let tag = match request.headers.to_tag().map(str::to_string) {
             Some(tag) => tag,
             None => self.table.secrets.tag(),
         };
-        self.table.start_server(arrival.now, arrival.key, arrival.hop, arrival.via, request, &tag);
+        self.table.start_server(arrival.now, arrival.key, arrival.back, request, &tag);
         tag
     }
 
@@ -227,7 +231,7 @@ impl Endpoint {
     fn refuse_unknown(&mut self, arrival: &Arrival, request: &Request) {
         let mut refusal = Response::to(request, 481, None);
         refusal.set_to_tag(&format!("{:016x}", arrival.key.0 as u64));
-        self.send_stateless(answer_hop(arrival.hop, arrival.via), refusal);
+        self.send_stateless(arrival.back, refusal);
     }
 
     fn refuse_method(&mut self, arrival: &Arrival, request: &Request) {
@@ -247,6 +251,6 @@ impl Endpoint {
         let mut refusal = Response::to(request, 503, None);
         refusal.set_to_tag(&format!("{:016x}", arrival.key.0 as u64));
         refusal.headers.push("Retry-After", self.retry_after());
-        self.send_stateless(answer_hop(arrival.hop, arrival.via), refusal);
+        self.send_stateless(arrival.back, refusal);
     }
 }

@@ -197,7 +197,7 @@ impl Endpoint {
     }
 
     fn acknowledge_reinvite(&mut self, hop: &Hop, key: ClientKey, id: InviteId, response: &Response) {
-        let tag = response.headers.to().ok().and_then(|to| to.tag().map(str::to_string)).unwrap_or_default();
+        let tag = response.headers.to_tag().map(str::to_string).unwrap_or_default();
         if self.table.acknowledge_again(key, &tag, hop) {
             return;
         }
@@ -230,5 +230,5 @@ impl Endpoint {
 
 /// Of who sent this request; empty without one.
 pub(super) fn peer_tag(request: &Request) -> String {
-    request.headers.from_().ok().and_then(|from| from.tag().map(str::to_string)).unwrap_or_default()
+    request.headers.from_tag().unwrap_or_default().to_string()
 }

@@ -116,7 +116,7 @@ impl Endpoint {
         if !reliable::is_required(&progress.headers) {
             return true;
         }
-        let tag = progress.headers.to().ok().and_then(|to| to.tag().map(str::to_string)).unwrap_or_default();
+        let tag = progress.headers.to_tag().map(str::to_string).unwrap_or_default();
         let (Some(rseq), Ok((number, _))) = (reliable::rseq(&progress.headers), invite.headers.cseq()) else {
             return false;
         };

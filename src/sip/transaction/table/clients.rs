@@ -117,7 +117,7 @@ impl Table {
         copy_for_ack(&client.request, &mut cancel, Method::Cancel);
         client.request.headers.copy("To", &mut cancel.headers);
         for header in further.iter() {
-            cancel.headers.push(&header.name, header.value.clone());
+            cancel.headers.push(header.name, header.value);
         }
         let hop = client.hop;
         self.arm_client(key);
@@ -143,18 +143,20 @@ impl Table {
             wire = request.to_bytes();
         }
         self.counters.requests_sent[Counters::method_index(&request.method)] += 1;
-        self.transmits.push_back(Transmit { hop, bytes: wire.clone(), is_trial: datagram.is_some() });
         let reliable = hop.transport.is_reliable();
+        // Copies take no more memory than they need, and they are what stays.
+        let kept = if reliable { Vec::new() } else { wire.clone() };
+        self.transmits.push_back(Transmit { hop, bytes: wire, is_trial: datagram.is_some() });
         let machine = if request.method == Method::Invite {
+            request.headers = request.headers.clone();
             ClientMachine::Invite(ClientInvite::new(now, self.timings, reliable))
         } else {
             request.headers = Headers::new();
             ClientMachine::NonInvite(ClientNonInvite::new(now, self.timings, reliable))
         };
         request.body = Vec::new();
-        let wire = if reliable { Vec::new() } else { wire };
         let (acks, abandoned, armed) = (Vec::new(), false, None);
-        let client = Client { machine, hop, request, wire, owner, datagram, abandoned, acks, armed };
+        let client = Client { machine, hop, request, wire: kept, owner, datagram, abandoned, acks, armed };
         self.clients.insert(key, client);
         self.by_remote.entry((hop.transport, hop.remote)).or_default().insert(key);
         self.arm_client(key);
@@ -361,8 +363,7 @@ pub fn reinvite_ack(invite: &Request, response: &Response) -> Request {
 }
 
 fn client_key(response: &Response) -> Option<ClientKey> {
-    let via = response.headers.via().ok()?;
-    let branch = via.branch()?.strip_prefix(BRANCH)?;
+    let branch = response.headers.top_via().ok()?.branch()?.strip_prefix(BRANCH)?;
     let branch = u64::from_str_radix(branch, 16).ok().filter(|_| branch.len() == 16)?;
     let (_, method) = response.headers.cseq().ok()?;
     Some(ClientKey { branch, cancel: method == Method::Cancel })

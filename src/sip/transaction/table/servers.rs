@@ -2,8 +2,8 @@
 
 use super::{Alarm, Table};
 use crate::sip::endpoint::{Counters, Hop, InviteId, Transmit, Transport};
-use crate::sip::headers::{Headers, Via};
-use crate::sip::message::{Request, Response, reason_phrase};
+use crate::sip::headers::{Headers, TopVia};
+use crate::sip::message::{COPIED, Request, Response, reason_phrase};
 use crate::sip::method::Method;
 use crate::sip::transaction::{Expiry, ServerInvite, ServerNonInvite};
 use crate::sip::transaction::{server_invite, server_non_invite};
@@ -61,8 +61,8 @@ impl Table {
     }
 
     /// Looks a request other than ACK up; answers a retransmission.
-    pub fn receive_request(&mut self, request: &Request, via: &Via) -> Known {
-        let key = self.server_key(request, via, &request.method);
+    pub fn receive_request(&mut self, request: &Request) -> Known {
+        let key = self.server_key(request, &request.method);
         if let Some(server) = self.servers.get(&key) {
             self.counters.retransmissions_received += 1;
             let again = match &server.machine {
@@ -81,13 +81,13 @@ impl Table {
     }
 
     /// Whether the request is a retransmission.
-    pub fn has_server(&self, request: &Request, via: &Via) -> bool {
-        self.servers.contains_key(&self.server_key(request, via, &request.method))
+    pub fn has_server(&self, request: &Request) -> bool {
+        self.servers.contains_key(&self.server_key(request, &request.method))
     }
 
     /// The server transaction of the INVITE that this CANCEL or ACK belongs to.
-    pub fn invite_of(&self, request: &Request, via: &Via) -> Option<ServerKey> {
-        let key = self.server_key(request, via, &Method::Invite);
+    pub fn invite_of(&self, request: &Request) -> Option<ServerKey> {
+        let key = self.server_key(request, &Method::Invite);
         self.servers.contains_key(&key).then_some(key)
     }
 
@@ -101,28 +101,24 @@ impl Table {
         for_user
     }
 
-    /// `tag`: our To tag, if the request has none.
-    pub fn start_server(&mut self, now: Time, key: ServerKey, hop: &Hop, via: &Via, request: &Request, tag: &str) {
+    /// `hop`: where answers go (see [`answer_hop`]). `tag`: our To tag, if the request has none.
+    pub fn start_server(&mut self, now: Time, key: ServerKey, hop: Hop, request: &Request, tag: &str) {
         let reliable = hop.transport.is_reliable();
         let machine = if request.method == Method::Invite {
             ServerMachine::Invite(ServerInvite::new(self.timings, reliable))
         } else {
             ServerMachine::NonInvite(ServerNonInvite::new(now, self.timings, reliable))
         };
-        let base = Response::to(request, 199, None);
-        let mut record_route = Headers::new();
-        if request.method == Method::Invite {
-            request.headers.copy("Record-Route", &mut record_route);
-        }
-        let mut base = base.headers;
-        base.remove("Record-Route");
+        let base = request.headers.only(&COPIED);
+        let is_invite = request.method == Method::Invite;
+        let record_route = if is_invite { request.headers.only(&["Record-Route"]) } else { Headers::new() };
         let merged = self.merge_key(request);
         if let Some(merge) = merged {
             self.merged.entry(merge).or_insert(key);
         }
         let server = Server {
             machine,
-            hop: answer_hop(hop, via),
+            hop,
             base,
             record_route,
             tag: tag.to_string(),
@@ -154,13 +150,15 @@ impl Table {
             server.record_route.copy("Record-Route", &mut answer.headers);
         }
         for header in response.headers.iter().filter(|h| !is_base(&h.name)) {
-            answer.headers.push(&header.name, header.value.clone());
+            answer.headers.push(header.name, header.value);
         }
         if answer.code > 100 {
             answer.set_to_tag(&server.tag);
         }
-        server.last = answer.to_bytes();
-        self.transmits.push_back(Transmit::new(server.hop, server.last.clone()));
+        let bytes = answer.to_bytes();
+        // The copy takes no more memory than it needs, and it is what stays.
+        server.last = bytes.clone();
+        self.transmits.push_back(Transmit::new(server.hop, bytes));
         self.counters.responses_sent[Counters::class_index(answer.code)] += 1;
         self.arm_server(key);
         true
@@ -231,28 +229,28 @@ impl Table {
         }
     }
 
-    fn server_key(&self, request: &Request, via: &Via, method: &Method) -> ServerKey {
-        let sent_by = (&via.host, via.port);
-        ServerKey(match via.magic_branch() {
+    fn server_key(&self, request: &Request, method: &Method) -> ServerKey {
+        let headers = &request.headers;
+        let via = headers.top_via().ok();
+        let sent_by = via.map(|via| (via.host(), via.port()));
+        ServerKey(match via.and_then(|via| via.magic_branch()) {
             Some(branch) => self.secrets.key((branch, sent_by, method)),
             // An element older than RFC 3261: the request itself must tell (§17.2.3, second list).
             None => {
-                let headers = &request.headers;
-                let from = headers.from_().ok();
-                let tag = from.as_ref().and_then(|from| from.tag());
                 let number = headers.cseq().map_or(0, |(number, _)| number);
-                self.secrets.key((headers.call_id().ok(), number, tag, via.branch(), sent_by, &request.uri, method))
+                let branch = via.and_then(|via| via.branch());
+                let dialog = (headers.call_id().ok(), headers.from_tag());
+                self.secrets.key((dialog, number, branch, sent_by, &request.uri, method))
             }
         })
     }
 
     fn merge_key(&self, request: &Request) -> Option<u128> {
         let headers = &request.headers;
-        if request.method == Method::Cancel || headers.to().is_ok_and(|to| to.tag().is_some()) {
+        if request.method == Method::Cancel || headers.to_tag().is_some() {
             return None;
         }
-        let from = headers.from_().ok()?;
-        Some(self.secrets.key((from.tag(), headers.call_id().ok()?, headers.cseq().ok()?)))
+        Some(self.secrets.key((headers.from_tag(), headers.call_id().ok()?, headers.cseq().ok()?)))
     }
 }
 
@@ -262,10 +260,10 @@ fn is_base(name: &str) -> bool {
 
 /// Where the answer to a request goes: by the connection it came by, or for UDP to its source; without `rport`, to the
 /// port of its sent-by (RFC 3261 §18.2.2, RFC 3581 §4).
-pub fn answer_hop(hop: &Hop, via: &Via) -> Hop {
+pub fn answer_hop(hop: &Hop, via: TopVia<'_>) -> Hop {
     let mut answer = *hop;
     if hop.transport == Transport::Udp && !via.has_rport() {
-        answer.remote.set_port(via.port.unwrap_or(5060));
+        answer.remote.set_port(via.port().unwrap_or(5060));
     }
     answer
 }
