@@ -1,4 +1,4 @@
-//! The paths that run for each packet ask for no memory, and those for each SIP message for little.
+//! The paths that run for each packet ask for no memory, those for each SIP message for little, and what stays is small.
 //!
 //! Counting needs an allocator of our own, and its trait is unsafe: the one place in the package that is.
 #![allow(unsafe_code)]
@@ -11,30 +11,42 @@ use vaxel::ids::LegId;
 use vaxel::media::{
     Codec, Command, Deck, Direction, Event, Library, PlayId, Port, Settings, Sink, Slot, Sound, Stream,
 };
+use vaxel::sip::{self, Endpoint, Message, Transport};
 use vaxel::time::{Duration, Time};
+
+#[path = "bench/peer.rs"]
+mod peer;
 
 struct Counting;
 
 thread_local! {
     /// Requests of this thread; other tests run on others.
     static REQUESTS: Cell<u64> = const { Cell::new(0) };
+    /// Bytes that this thread holds, or fewer than none where it gave back what others asked for.
+    static HELD: Cell<i64> = const { Cell::new(0) };
 }
 
-// SAFETY: everything is left to the system's allocator; the counter is a plain cell without destructor.
+fn note(requests: u64, bytes: i64) {
+    REQUESTS.set(REQUESTS.get() + requests);
+    HELD.set(HELD.get() + bytes);
+}
+
+// SAFETY: everything is left to the system's allocator; the counters are plain cells without destructors.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        REQUESTS.set(REQUESTS.get() + 1);
+        note(1, layout.size() as i64);
         // SAFETY: as our caller promises.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        note(0, -(layout.size() as i64));
         // SAFETY: as our caller promises.
         unsafe { System.dealloc(memory, layout) }
     }
 
     unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        REQUESTS.set(REQUESTS.get() + 1);
+        note(1, size as i64 - layout.size() as i64);
         // SAFETY: as our caller promises.
         unsafe { System.realloc(memory, layout, size) }
     }
@@ -162,19 +174,68 @@ fn the_count_counts() {
     assert_eq!(REQUESTS.get() - before, 1);
 }
 
-/// An INVITE as phones send it: 14 header lines and a session description.
-const INVITE: &[u8] = include_bytes!("data/invite.sip");
-
 #[test]
-fn an_invite_is_read_routed_and_written_with_ten_requests_for_memory() {
+fn an_invite_is_read_routed_and_written_with_six_requests_for_memory() {
     let before = REQUESTS.get();
-    let message = vaxel::sip::Message::parse(INVITE).expect("a good INVITE");
+    let message = Message::parse(peer::INVITE.as_bytes()).expect("a good INVITE");
     let read = REQUESTS.get() - before;
-    let branch = message.headers().via().expect("a Via").branch().map(str::len);
-    let in_dialog = message.headers().to().expect("a To").tag().is_some();
+    let branch = message.headers().top_via().expect("a Via").branch().map(str::len);
+    let in_dialog = message.headers().to_tag().is_some();
     let routed = REQUESTS.get() - before;
     let written = message.to_bytes();
     let all = REQUESTS.get() - before;
-    assert_eq!((branch, in_dialog, written.len()), (Some(25), false, INVITE.len()));
-    assert!(all <= 10, "{read} to read, {} to route, {} to write", routed - read, all - routed);
+    assert_eq!((branch, in_dialog, written.len()), (Some(25), false, peer::INVITE.len()));
+    assert!(all <= 6, "{read} to read, {} to route, {} to write", routed - read, all - routed);
+}
+
+/// The `n`th caller calls, is answered and acknowledges it.
+fn open_dialog(endpoint: &mut Endpoint, n: usize) {
+    let hop = peer::hop(Transport::Udp);
+    endpoint.handle_message(peer::NOW, &hop, peer::request("INVITE", n, None));
+    let Some(sip::Event::Invite { id, request: invite, .. }) = endpoint.poll_event() else { panic!("a new INVITE") };
+    endpoint.accept(peer::NOW, id, invite.body);
+    let answer = Message::parse(&peer::drain(endpoint)).expect("our own answer");
+    let tag = answer.headers().to_tag().expect("a tag of ours").to_owned();
+    endpoint.handle_message(peer::NOW, &hop, peer::request("ACK", n, Some(&tag)));
+    assert!(matches!(endpoint.poll_event(), Some(sip::Event::Confirmed { .. })), "acknowledged");
+}
+
+#[test]
+fn an_open_dialog_costs_less_than_eight_kilobytes() {
+    const DIALOGS: usize = 10_000;
+    let mut endpoint = peer::endpoint();
+    let before = HELD.get();
+    for n in 0..DIALOGS {
+        open_dialog(&mut endpoint, n);
+    }
+    let each = |held: i64| (held - before) / DIALOGS as i64;
+    let young = each(HELD.get());
+    let transactions = endpoint.transactions();
+    endpoint.handle_timeout(peer::NOW + Duration::from_secs(40));
+    let old = each(HELD.get());
+    assert_eq!((transactions, endpoint.transactions(), endpoint.usages()), (DIALOGS, 0, DIALOGS));
+    println!("a dialog holds {young} bytes while its INVITE is remembered, {old} later");
+    assert!(young < 8_000 && old < 8_000 && old > 100, "{young} bytes, {old} later");
+}
+
+/// A table that looked at its entries, or moved them, would show it here.
+#[test]
+fn a_large_table_asks_for_as_much_memory_for_a_message_as_a_small_one() {
+    let mut endpoint = peer::endpoint();
+    let mut entries = 0;
+    let mut cost = |until: usize| {
+        while entries < until {
+            peer::ask(&mut endpoint, Transport::Udp, peer::request("OPTIONS", entries, None));
+            entries += 1;
+        }
+        let messages: Vec<Message> = (0..1000).map(|n| peer::request("OPTIONS", 1_000_000 + n, None)).collect();
+        let before = REQUESTS.get();
+        for options in messages {
+            peer::ask(&mut endpoint, Transport::Tcp, options);
+        }
+        assert_eq!(endpoint.transactions(), until);
+        REQUESTS.get() - before
+    };
+    let (small, large) = (cost(100), cost(20_000));
+    assert!(large.abs_diff(small) <= small / 20, "{small} requests for 1000 messages, {large} at 20,000 entries");
 }
