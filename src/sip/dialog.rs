@@ -155,7 +155,7 @@ impl Dialog {
         let refreshes = matches!(method, Method::Invite | Method::Update);
         let mut request = self.numbered(method, self.local_seq);
         if refreshes {
-            request.headers.push("Contact", self.contact.clone());
+            request.headers.push("Contact", &self.contact);
         }
         request
     }
@@ -207,11 +207,11 @@ impl Dialog {
         let headers = &mut request.headers;
         headers.push("Max-Forwards", "70");
         for route in &self.routes {
-            headers.push("Route", route.clone());
+            headers.push("Route", route);
         }
-        headers.push("From", self.local.clone());
-        headers.push("To", self.remote.clone());
-        headers.push("Call-ID", self.call_id.clone());
+        headers.push("From", &self.local);
+        headers.push("To", &self.remote);
+        headers.push("Call-ID", &self.call_id);
         headers.push("CSeq", cseq);
         request
     }

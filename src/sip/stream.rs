@@ -5,6 +5,8 @@ use super::parse::{BadMessage, Fault, Head, Length, MAX_MESSAGE, read_head};
 
 /// What [`Framer::next`] found.
 #[derive(Clone, Debug, PartialEq, Eq)]
+// It is handed on at once; a box would cost each message an allocation.
+#[expect(clippy::large_enum_variant)]
 pub enum Frame {
     Message(Message),
     /// Answer it with [`BadMessage::response`], then look at [`Framer::is_broken`].

@@ -76,7 +76,7 @@ impl Endpoint {
 
     pub(super) fn sign(&self, headers: &mut Headers, name: &str) {
         if !self.settings.product.is_empty() && !headers.has(name) {
-            headers.push(name, self.settings.product.clone());
+            headers.push(name, &self.settings.product);
         }
     }
 

@@ -33,8 +33,8 @@ fn answers(peer: &mut Peer, ours: &str) -> Response {
 fn asks(invite: &Request, method: &str, number: u32, tag: &str) -> Request {
     let mut request = by_hand(method, number, &format!("{tag}{number}"));
     request.headers.set("From", format!("<sip:100@192.0.2.1>;tag={tag}"));
-    request.headers.set("To", invite.headers.get("From").unwrap().to_string());
-    request.headers.set("Call-ID", invite.headers.get("Call-ID").unwrap().to_string());
+    request.headers.set("To", invite.headers.get("From").unwrap());
+    request.headers.set("Call-ID", invite.headers.get("Call-ID").unwrap());
     request.headers.set("Contact", format!("<sip:{tag}-{number}@10.0.0.9>"));
     request
 }
@@ -93,14 +93,14 @@ fn early() -> (Peer, InviteId, Request) {
     peer.drain();
     let progress = peer.responses().remove(0);
     let mut prack = by_hand("PRACK", 2, "2");
-    prack.headers.set("To", progress.headers.get("To").unwrap().to_string());
+    prack.headers.set("To", progress.headers.get("To").unwrap());
     prack.headers.push("RAck", format!("{} 1 INVITE", progress.headers.get("RSeq").unwrap()));
     (peer, id, prack)
 }
 
 fn update(prack: &Request, number: u32, offer: &str) -> Request {
     let mut update = described(by_hand("UPDATE", number, &number.to_string()), offer);
-    update.headers.set("To", prack.headers.get("To").unwrap().to_string());
+    update.headers.set("To", prack.headers.get("To").unwrap());
     update
 }
 

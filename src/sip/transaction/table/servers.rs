@@ -149,7 +149,7 @@ impl Table {
         if is_invite && (101..300).contains(&answer.code) {
             server.record_route.copy("Record-Route", &mut answer.headers);
         }
-        for header in response.headers.iter().filter(|h| !is_base(&h.name)) {
+        for header in response.headers.iter().filter(|h| !is_base(h.name)) {
             answer.headers.push(header.name, header.value);
         }
         if answer.code > 100 {
