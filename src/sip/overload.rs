@@ -103,13 +103,14 @@ impl Overload {
         matches!(request.headers.replaces(), Some(Ok(_))) && self.moved.takes(now)
     }
 
-    /// However it is written: `1-1-2` is 112.
+    /// However it is written: `1-1-2` is 112, and so is `urn:service:sos`.
     fn is_emergency(&self, request: &Request) -> bool {
         let separates = |c: char| matches!(c, '-' | '.' | '(' | ')' | ' ' | '\u{a0}');
-        request.uri.user().is_some_and(|dialled| {
+        let is_number = |dialled: &str| {
             let keys = dialled.split(';').next().unwrap_or_default().chars().filter(|c| !separates(*c));
             self.emergency.iter().any(|number| number.chars().eq(keys.clone()))
-        })
+        };
+        request.uri.is_emergency_service() || request.uri.user().is_some_and(is_number)
     }
 }
 
@@ -234,6 +235,9 @@ mod tests {
             |number: &str| overload.refuses(NOW, true, true, &hop, &dials(number, "INVITE", number, "")).is_none();
         assert!(gets_in("1-1-2") && gets_in("(11)2;phone-context=se") && gets_in("11%202"));
         assert!(!gets_in("+112") && !gets_in("1-1-2-0") && !gets_in("-"));
+        let mut service = dials("service", "INVITE", "112", "");
+        service.uri = "urn:service:sos.police".parse().unwrap();
+        assert!(overload.refuses(NOW, true, true, &hop, &service).is_none());
     }
 
     #[test]
