@@ -244,8 +244,9 @@ impl Engine {
             agents.password(user).or_else(of_trunk)
         };
         let verdict = self.auth.check(now, request, password);
-        // Credentials for another address may have been overheard: they say nothing about who sends them.
-        if let Verdict::Accepted { user } | Verdict::Wrong { user, .. } = &verdict {
+        // Credentials for another address, or with a nonce that is none of ours any more, may have been overheard or made up by
+        // anybody: they say nothing about who sends them.
+        if let Verdict::Accepted { user } | Verdict::Wrong { user, old_nonce: false } = &verdict {
             let is_right = matches!(verdict, Verdict::Accepted { .. });
             self.out.push_back(Output::Judged { from: hop.remote, account: user.clone(), is_right });
         }

@@ -131,8 +131,11 @@ impl Source {
         Source { paid_until: now, guesses: Vec::new() }
     }
 
+    /// Makes room: what says least about guessing goes first.
     fn forget_oldest(&mut self) {
-        if let Some((oldest, _)) = self.guesses.iter().enumerate().min_by_key(|(_, guess)| guess.last) {
+        if let Some((oldest, _)) =
+            self.guesses.iter().enumerate().min_by_key(|(_, guess)| (guess.wrong, guess.pending, guess.last))
+        {
             self.guesses.swap_remove(oldest);
         }
     }
@@ -206,10 +209,6 @@ impl Gate {
             return Ruling::Known;
         }
         let Some(credentials) = self.auth.credentials(request) else { return Ruling::Known };
-        let account = self.keys.hash_one(&*credentials.user);
-        if self.proved.get(&(remote, account)).is_some_and(|until| now < *until) {
-            return Ruling::Known;
-        }
         match self.judge_credentials(now, remote, is_trusted, &credentials) {
             Ruling::Stranger => Ruling::Known,
             other => other,
@@ -234,6 +233,9 @@ impl Gate {
         }
         let (allowed, pause) = (self.settings.guesses, self.settings.pause);
         let (account, by) = (self.keys.hash_one(&*credentials.user), self.keys.hash_one(remote));
+        if self.has_proved(now, remote, account) {
+            return Ruling::Stranger;
+        }
         let source = self.sources.entry(source(remote), Source::new(now));
         source.guesses.retain_mut(|guess| !guess.is_over(now, pause));
         let wrong = source.guesses.iter().filter(|guess| guess.wrong > 0).count();
@@ -286,14 +288,23 @@ impl Gate {
                 guess.wrong += 1;
                 guess.pending = guess.pending.saturating_sub(1);
                 (guess.last, guess.by) = (now, by);
-                if guess.wrong >= allowed {
+                // Who has proved this very account need not guess it: over UDP anybody can write that sender.
+                if guess.wrong >= allowed && !self.has_proved(now, remote, account) {
                     self.known.remove(&remote);
-                    self.proved.remove(&(remote, account));
                 }
             }
-            None if is_full => {}
-            None => source.guesses.push(Guess { wrong: 1, ..Guess::new(account, now, by) }),
+            None => {
+                if is_full {
+                    source.forget_oldest();
+                }
+                source.guesses.push(Guess { wrong: 1, ..Guess::new(account, now, by) });
+            }
         }
+    }
+
+    /// Whether it showed the password of this account from this very address and port.
+    fn has_proved(&mut self, now: Time, remote: SocketAddr, account: u64) -> bool {
+        self.proved.get(&(remote, account)).is_some_and(|until| now < *until)
     }
 
     /// It has the password of this account.
