@@ -147,8 +147,10 @@ impl Engine {
         }
         if let Some(trunk) = by_trunk {
             self.trunks.leg_began(leg, trunk);
-            let mut known = self.trunks.state(trunk).targets.iter().map(|target| target.hop);
-            let known = known.find(|known| known.transport == hop.transport);
+            // The place that called, if it is one that we call; else the first that is called the same way.
+            let known = self.trunks.state(trunk).targets.iter().map(|target| target.hop);
+            let known = known.filter(|known| known.transport == hop.transport);
+            let known = known.min_by_key(|known| known.remote.ip() != hop.remote.ip());
             self.endpoint.follow(id, known);
         }
         self.legs.incoming(group, leg, id, request, hop);

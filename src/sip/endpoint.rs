@@ -245,7 +245,7 @@ impl Endpoint {
             match owner {
                 Owner::Invite(id) => self.invite_lost(id, Failure::Timeout),
                 Owner::Reinvite(id) | Owner::Info(id) | Owner::Refresh(id) | Owner::Refer(id) => {
-                    self.peer_gone(now, id)
+                    self.unanswered(now, owner, id);
                 }
                 Owner::Bye(id) => self.bye_unanswered(now, id),
                 Owner::Request(id) => {
@@ -521,6 +521,20 @@ impl Endpoint {
         }
         self.start_request(now, hop, bye, Owner::Bye(id));
         self.arm(id);
+    }
+
+    /// Nobody answered a request inside the dialog. Where it went to where the peer says that it is, the call goes on, and from here
+    /// on to where the peer is seen; an INFO or REFER is lost by that.
+    fn unanswered(&mut self, now: Time, owner: Owner, id: InviteId) {
+        let is_up = self.usages.get(&id).is_some_and(|usage| matches!(usage.state, State::Answered));
+        if !(is_up && self.turn_back(id)) {
+            return self.peer_gone(now, id);
+        }
+        match owner {
+            Owner::Reinvite(_) => self.reinvite_lost(now, id, true),
+            Owner::Refresh(_) => self.refresh_lost(now, id),
+            _ => {}
+        }
     }
 
     fn bye_unanswered(&mut self, now: Time, id: InviteId) {

@@ -216,6 +216,11 @@ impl Endpoint {
 
     pub(super) fn reinvite_unreachable(&mut self, now: Time, id: InviteId, failed: &Hop) {
         let other_way = self.has_other_way(id, failed);
+        self.reinvite_lost(now, id, other_way);
+    }
+
+    /// Our re-INVITE reached nobody.
+    pub(super) fn reinvite_lost(&mut self, now: Time, id: InviteId, other_way: bool) {
         let Some(usage) = self.usages.get_mut(&id) else { return };
         let Some(Sent { offer, tries, .. }) = usage.take_sent() else { return };
         if other_way {

@@ -121,9 +121,14 @@ impl Endpoint {
     /// The refresh could not be sent by `failed`.
     pub(super) fn refresh_unreachable(&mut self, now: Time, id: InviteId, failed: &Hop) {
         if self.has_other_way(id, failed) {
-            self.refresh_again(now, id);
-            self.arm(id);
+            self.refresh_lost(now, id);
         }
+    }
+
+    /// Our UPDATE reached nobody, and there is another way.
+    pub(super) fn refresh_lost(&mut self, now: Time, id: InviteId) {
+        self.refresh_again(now, id);
+        self.arm(id);
     }
 
     fn refresh_again(&mut self, now: Time, id: InviteId) {

@@ -1,6 +1,7 @@
 //! The whole endpoint: each race, each refusal, and random calls.
 
 mod early;
+mod follows;
 mod pracks;
 mod races;
 mod refers;
