@@ -184,18 +184,22 @@ impl Locator {
     fn rest(&mut self, now: Time, found: Found) -> Turn {
         self.began = None;
         let is_found = !found.places.is_empty();
-        // Addresses of one kind that nobody could tell, and that there never were, are no loss while there are others: some
+        // A host's addresses of one kind that nobody could tell, and that there never were, are no loss while it has others: some
         // servers never answer for AAAA.
         let mut faults = std::mem::take(&mut self.faults);
-        if is_found {
-            faults.retain(|question, _| {
-                let is_no_loss = matches!(question, Question::A(_) | Question::Aaaa(_))
-                    && self.known.get(question).is_none_or(|known| known.records.is_empty());
-                if is_no_loss {
-                    self.known.remove(question);
-                }
-                !is_no_loss
-            });
+        let has = |question: &Question| self.known.get(question).is_some_and(|known| !known.records.is_empty());
+        let is_no_loss = |question: &Question| {
+            let other = match question {
+                Question::A(host) => Question::Aaaa(host.clone()),
+                Question::Aaaa(host) => Question::A(host.clone()),
+                _ => return false,
+            };
+            !has(question) && has(&other)
+        };
+        let no_loss: Vec<Question> = faults.keys().filter(|question| is_no_loss(question)).cloned().collect();
+        for question in no_loss {
+            faults.remove(&question);
+            self.known.remove(&question);
         }
         let fault = faults.into_values().next();
         let result = match fault {
