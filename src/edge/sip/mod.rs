@@ -216,7 +216,7 @@ impl Sip {
     /// The way to a peer that has not spoken first, from the listener that fits best (see [`faces::choose`]); `None`: nothing listens
     /// from where it could be reached. `by`: the listener that the operator wants, as the settings name it.
     pub fn towards(&self, transport: Transport, remote: SocketAddr, by: Option<SocketAddr>) -> Option<Hop> {
-        let routed = local::Locals::default().towards(self.outside.clock.now(), remote).ok();
+        let routed = local::routed(remote).ok();
         let face = faces::choose(&self.faces, transport, remote, by, routed)?;
         let local = match face.told.ip().is_unspecified() {
             true => SocketAddr::new(routed?, face.told.port()),

@@ -441,6 +441,7 @@ impl Streams {
                 Ok(Ok(0) | Err(_)) => return End::Fault(SipFault::ConnectionLost),
                 Ok(Ok(_)) => {}
             }
+            pulse.spoke.store(true, Ordering::Relaxed);
             if pulse.awaited.load(Ordering::Relaxed) && framer.take_pong() {
                 pulse.awaited.store(false, Ordering::Relaxed);
                 pulse.heard.notify_one();
@@ -474,17 +475,20 @@ impl Streams {
     }
 
     /// Pings a connection that we opened until it is lost: routers between keep it open, and a peer that is gone is noticed. Not
-    /// everybody answers; who did once and does not any more is gone.
+    /// everybody answers; who did once, and now says nothing at all, is gone. (An answer in the middle of messages is not looked for.)
     async fn keep_alive(&self, hop: Hop, pulse: &Pulse) -> End {
         let Some(every) = self.settings.limits.ping else { return std::future::pending().await };
         let mut answers = false;
         loop {
             sleep(every).await;
+            pulse.spoke.store(false, Ordering::Relaxed);
             pulse.awaited.store(true, Ordering::Relaxed);
             self.write_now(hop, PING.to_vec());
             match timeout(self.settings.limits.pong, pulse.heard.notified()).await {
                 Ok(()) => answers = true,
-                Err(_) if answers => return End::Fault(SipFault::ConnectionLost),
+                Err(_) if answers && !pulse.spoke.load(Ordering::Relaxed) => {
+                    return End::Fault(SipFault::ConnectionLost);
+                }
                 Err(_) => pulse.awaited.store(false, Ordering::Relaxed),
             }
         }
@@ -552,6 +556,8 @@ impl Streams {
 struct Pulse {
     /// A ping of ours waits for its answer.
     awaited: AtomicBool,
+    /// Something came since then, whatever it was.
+    spoke: AtomicBool,
     /// It was answered.
     heard: Notify,
 }

@@ -226,9 +226,9 @@ impl Udp {
     }
 }
 
-/// Of ours: we ask nobody by STUN.
+/// Of ours: we ask nobody by STUN, and what keeps a way open asks nothing.
 fn is_request(quoted: &[u8]) -> bool {
-    !quoted.starts_with(b"SIP/2.0 ") && !stun::is_stun(quoted)
+    !quoted.starts_with(b"SIP/2.0 ") && !stun::is_stun(quoted) && quoted != PING
 }
 
 /// To whom the oldest undeliverable datagram went, and how it began; `None`: the report was about something else.
@@ -417,10 +417,11 @@ mod tests {
             let here: IpAddr = if bind.starts_with('[') { "::1".parse().unwrap() } else { [127, 0, 0, 1].into() };
             let gone = UdpSocket::bind((here, 0)).unwrap().local_addr().unwrap();
             let hop = sip.towards(Transport::Udp, gone, None).unwrap();
-            // An answer that finds nobody is nobody's business, be it SIP's or STUN's; the request is.
+            // An answer that finds nobody is nobody's business, be it SIP's or STUN's, nor is a keep-alive; the request is.
             sip.send(Transmit::new(hop, b"SIP/2.0 200 OK\r\n\r\n".to_vec()));
             let stun = [&[1, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42][..], b"twelve bytes"].concat();
             sip.udp[0].put(&stun, gone).unwrap();
+            sip.udp[0].put(PING, gone).unwrap();
             sip.send(Transmit::new(hop, OPTIONS.to_vec()));
             let Input::HopFailed { hop: failed } = entrance.input() else { panic!("nothing was said") };
             assert_eq!(failed, hop);
@@ -429,6 +430,11 @@ mod tests {
             let hop = Hop { remote: phone.local_addr().unwrap(), ..hop };
             sip.send(Transmit::new(hop, OPTIONS.to_vec()));
             assert_eq!(phone.recv_from(&mut [0; 1000]).unwrap().1, hop.local);
+            // What keeps its way open comes from where everything comes from.
+            let mut ping = [0; 1000];
+            sip.keep_open(&hop);
+            let (length, from) = phone.recv_from(&mut ping).unwrap();
+            assert_eq!((&ping[..length], from), (PING, hop.local));
             assert!(entrance.quiet());
         }
     }

@@ -30,7 +30,7 @@ pub struct Kept {
 pub struct Keeper(pub(super) mpsc::WeakSender<Row>);
 
 impl Keeper {
-    /// Never waits: what the disk is too slow for is said again after the next lookup.
+    /// Never waits: what the disk is too slow for is said again with a later lookup, ten minutes on at the earliest.
     pub fn keep(&self, kept: Kept) {
         let told = self.0.upgrade().map(|rows| rows.try_send(Row::Places(Box::new(kept))));
         if !matches!(told, Some(Ok(()))) {
