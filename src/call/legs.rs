@@ -555,7 +555,10 @@ impl Legs {
                 match state {
                     State::Arrived { body: ours, stream: theirs, early } => {
                         *held = is_held(stream.direction);
-                        ours.clone_from(&body);
+                        // Empty: our late offer was made and answered, so the final answer says nothing more.
+                        if !ours.is_empty() {
+                            ours.clone_from(&body);
+                        }
                         if *early {
                             let stream = media::Stream { direction: Direction::SendOnly, ..stream.clone() };
                             self.media.push_back(Command::Configure { leg, stream });

@@ -90,11 +90,7 @@ impl Engine {
         };
         let Some(call) = self.calls.get_mut(&id) else { return };
         let facts = Facts { is_answered: self.legs.is_up(call.caller), ..call.facts() };
-        let mut run = Run::new(flow, facts, now);
-        if call.is_overdue {
-            run.handle(now, FlowInput::AnswerDue);
-        }
-        call.run = Some(run);
+        call.run = Some(Run::new(flow, facts, now));
         call.served = None;
         call.queued = None;
         call.stage = Stage::Flow;

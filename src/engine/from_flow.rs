@@ -45,6 +45,8 @@ impl Engine {
                     run.handle(now, FlowInput::Played);
                 }
             }
+            // Who is rung is heard instead.
+            Action::Play { repeat: true, .. } if call.heard.is_some() => {}
             Action::Play { prompts, repeat } => {
                 let play = self.legs.play(caller, prompts.into_iter().map(sound).collect(), repeat);
                 call.play = (!repeat).then_some(play);
@@ -92,6 +94,8 @@ impl Engine {
         let Some(call) = self.calls.get_mut(&id) else { return };
         call.stage = Stage::Waiting { entry };
         call.queued = Some(Queued { request: request.clone(), since });
+        // That of another queue says nothing.
+        call.place = None;
         self.entries.insert(entry, id);
         let name = self.queues[queue.0 as usize].name.clone();
         self.say(now, What::Queued { call: id, entry, queue: name, priority: request.priority });

@@ -9,7 +9,7 @@ use crate::sip::{BadHeader, Headers, Hop, InviteId, Replaces, Request, Standing}
 use crate::time::Time;
 
 /// Legs of one call, those included that are about to end, beyond which nobody takes another's place in it.
-pub const LEGS_MAX: usize = 12;
+const LEGS_MAX: usize = 12;
 
 impl Engine {
     /// `agent`: whose phone this is; `None`: it came by a trunk.

@@ -75,6 +75,8 @@ pub struct House {
     pub told: Vec<What>,
     /// How often the sound of two was joined.
     pub bridges: usize,
+    /// How often music or a tone began that does not end by itself.
+    pub repeats: usize,
     /// Ways that were kept open, and when.
     pub kept_open: Vec<(Time, Hop)>,
     agenda: BTreeMap<(Time, u64), Item>,
@@ -137,6 +139,7 @@ impl House {
             engine,
             media: FakeMedia::default(),
             bridges: 0,
+            repeats: 0,
             kept_open: Vec::new(),
             peers,
             told: Vec::new(),
@@ -339,6 +342,7 @@ impl House {
                 Output::Sip(transmit) => self.at(now + DELAY, Item::Packet(transmit)),
                 Output::Media(command) => {
                     self.bridges += usize::from(matches!(command, media::Command::Bridge { .. }));
+                    self.repeats += usize::from(matches!(command, media::Command::Play { repeat: true, .. }));
                     if let Some((at, event)) = self.media.command(now, command) {
                         self.at(at, Item::Media(event));
                     }

@@ -210,3 +210,33 @@ fn what_the_far_end_of_a_transfer_says_before_its_answer_is_heard() {
     let house = transferred(music, Manner::EarlyThen(486));
     assert_eq!((house.bridges, house.early(0)), (0, vec![183, 181]), "music that the flow names is better");
 }
+
+#[test]
+fn who_is_answered_while_the_far_end_is_heard_goes_on_hearing_it() {
+    let carrier = Trunk { takes: vec!["+".into()], ..trunk(1) };
+    let step = "{ transfer: { to: '+4790000000', answer: false, failed: late } }";
+    let mut house = House::with(vec![carrier], &[Manner::EarlyThen(486)], |settings| {
+        with_flow(settings, step);
+        settings.limits.answer_within = SECOND;
+    });
+    house.calls(0, "303");
+    house.pass(SECOND / 2);
+    let tones = house.repeats;
+    house.pass(SECOND);
+    assert_eq!((house.heard(0), house.bridges, house.repeats), (Some(200), 1, tones), "no ringing tone over it");
+    house.over();
+}
+
+#[test]
+fn the_place_in_another_line_is_told_though_it_is_the_same() {
+    let step = "{ queue: { name: sales, answer: false, max_wait: 15s, timed_out: again, failed: again } }";
+    let text =
+        flow(step).replace("  late:", "  again: { queue: { name: support, answer: false, failed: late } }\n  late:");
+    let mut story = dialled(RINGS, |settings| {
+        settings.flows.insert("line".into(), compiled("line", &text));
+    });
+    story.pass(20 * SECOND);
+    let places = told(&story, CALLER).iter().filter(|(code, ..)| *code == 182).count();
+    assert_eq!(places, 2);
+    over(story);
+}

@@ -127,6 +127,9 @@ fn a_late_offer_is_in_the_first_acknowledged_answer_and_nowhere_else() {
             // What rings on does not make another offer.
             phone.legs.ring(phone.now, LEG, &mut phone.endpoint);
             assert_eq!(phone.hears().headers().content_type(), None);
+            let to = rings.headers().get("To").unwrap();
+            phone.says("UPDATE", 3, &format!("To: {to}\r\nContent-Type: application/sdp"), &sdp("a=sendrecv"));
+            assert_eq!(phone.hears().headers().content_type(), Some("application/sdp"));
             assert!(phone.legs.answer(phone.now, LEG, &mut phone.endpoint));
             let Message::Response(ok) = phone.hears() else { panic!("no answer") };
             assert_eq!((ok.code, ok.body.len()), (200, 0));

@@ -136,7 +136,10 @@ impl Trunks {
         if let Some(connection) = hop.connection {
             self.certified.remove(&connection);
         }
-        let is_it = |by: &Hop| by.transport.is_reliable() && (by.transport, by.remote) == (hop.transport, hop.remote);
+        if !hop.transport.is_reliable() {
+            return;
+        }
+        let is_it = |by: &Hop| (by.transport, by.remote) == (hop.transport, hop.remote);
         for state in self.list.iter_mut().filter(|state| state.registers_by.as_ref().is_some_and(is_it)) {
             state.registration.iter_mut().for_each(|registration| registration.lost_way(now));
         }
