@@ -178,6 +178,18 @@ fn wrong_settings_are_shown_with_their_place_and_stop_the_start() {
 }
 
 #[test]
+fn a_check_says_from_where_each_carrier_is_called() {
+    let listen = "listen = [\"udp:127.0.0.1:5060\", \"udp:127.0.0.2:5060\"]";
+    let trunk = |by: &str| format!("[[trunks]]\nname = \"carrier\"\nto = \"udp:127.0.0.9:5060\"\n{by}\n");
+    for (by, from) in [("", "127.0.0.1:5060"), ("by = \"udp:127.0.0.2:5060\"", "127.0.0.2:5060")] {
+        let folder = scratch("ways");
+        std::fs::write(folder.join("vaxel.toml"), format!("[sip]\n{listen}\n{}", trunk(by))).expect("a file");
+        let (_, out, err) = run(&folder, &["check"]);
+        assert!(out.contains(&format!("trunk carrier: udp:127.0.0.9:5060 is called from {from}")), "{out}{err}");
+    }
+}
+
+#[test]
 fn a_log_filter_that_says_nothing_is_shown_with_its_place() {
     for (wrong, told) in
         [("inof", "`inof` is none of error, warn, info"), ("info,vaxel::sip=loud", "`vaxel::sip=loud`: ")]

@@ -220,9 +220,9 @@ fn every_metric_is_documented() {
 }
 
 #[test]
-fn every_reason_why_nothing_was_answered_is_explained() {
+fn every_reason_why_something_was_not_served_is_explained() {
     let page = text("TRUNKS.md");
-    let section = page.split("\n## ").find(|section| section.starts_with("What is not answered")).expect("the section");
+    let section = page.split("\n## ").find(|section| section.starts_with("What is not served")).expect("the section");
     let rows = section.lines().filter_map(|line| line.strip_prefix("| `")?.split(" | ").next());
     let explained: BTreeSet<&str> =
         rows.flat_map(|reasons| reasons.split(", ")).map(|reason| reason.trim_matches('`')).collect();

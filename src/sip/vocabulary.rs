@@ -13,7 +13,7 @@
 //!
 //! let nobody = Message::Request(Request::new(Method::Options, "tel:+46850000000".parse().unwrap()));
 //! let why = rsip::SipMessage::try_from(&nobody).unwrap_err();
-//! assert_eq!(why.to_string(), "rsip has no place for the URI tel:+46850000000: it has no URIs but sip and sips");
+//! assert_eq!(why.to_string(), "rsip has no place for the URI tel:+46850000000: it has no URIs but sip, sips, and others with two slashes");
 //! ```
 //!
 //! Two things differ in form and mean the same:

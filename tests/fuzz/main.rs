@@ -98,7 +98,7 @@ fn uri() {
 
 #[test]
 fn headers() {
-    const NAMES: [&str; 24] = [
+    const NAMES: [&str; 28] = [
         "Via",
         "From",
         "To",
@@ -123,6 +123,10 @@ fn headers() {
         "RAck",
         "RSeq",
         "Retry-After",
+        "Path",
+        "Event",
+        "Accept",
+        "Min-Expires",
     ];
     run("headers", |bytes| {
         let text = String::from_utf8_lossy(bytes);
@@ -192,6 +196,7 @@ fn identity() {
     let now = Time::from_secs(1_800_000_000);
     let hop = hop("192.0.2.7:5060".parse().expect("an address"));
     let sdp = "v=0\r\no=- 1 1 IN IP4 192.0.2.7\r\ns=-\r\nc=IN IP4 192.0.2.7\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n";
+    let mut told = 0;
     run("identity", |bytes| {
         let lines = String::from_utf8_lossy(bytes);
         let text = format!(
@@ -206,6 +211,7 @@ fn identity() {
         while let Some(output) = engine.poll_output() {
             let Output::Event(event) = output else { continue };
             let What::CallerKnown { caller, .. } = event.what else { continue };
+            told += 1;
             let Caller { name, number, diversions, history, user_to_user, .. } = *caller;
             let short = |word: &str| assert!(word.len() <= WORD_MAX, "{word}");
             short(&name);
@@ -216,6 +222,7 @@ fn identity() {
             assert!([diversions.len(), history.len(), user_to_user.len()].into_iter().all(|n| n <= ENTRIES_MAX));
         }
     });
+    assert!(told > 0, "no caller became known");
 }
 
 fn engine_settings() -> engine::Settings {

@@ -2,6 +2,7 @@
 
 use crate::house::{Folder, House, PATIENCE, carrier};
 use crate::large::FLOW;
+use crate::oracle::rsip_agrees;
 use crate::person::{Person, until};
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
@@ -23,6 +24,7 @@ pub fn next_request(socket: &UdpSocket, method: &str, caller: &mut Person) -> (S
         if let Ok((length, from)) = socket.recv_from(&mut buffer)
             && buffer.starts_with(method.as_bytes())
         {
+            rsip_agrees(&buffer[..length]);
             return (String::from_utf8_lossy(&buffer[..length]).into_owned(), from);
         }
     }

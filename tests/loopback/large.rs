@@ -1,6 +1,7 @@
 //! Requests that are too large for a datagram, towards carriers whose firewall drops TCP without a word (RFC 3261 §18.1.1).
 
 use crate::house::{Folder, House, PATIENCE};
+use crate::oracle::rsip_agrees;
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 use vaxel::sip::Transport::Udp;
@@ -48,6 +49,7 @@ impl Carrier {
         self.udp.set_read_timeout(Some(patience)).expect("a time-out can be set");
         let mut buffer = [0; 8192];
         let (length, from) = self.udp.recv_from(&mut buffer).ok()?;
+        rsip_agrees(&buffer[..length]);
         let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
         assert!(text.starts_with("INVITE "), "{text}");
         Some((text, from))
