@@ -2,7 +2,7 @@
 //!
 //! Requests of ours go to where the peer is *seen*: the hop that its last valid message in the dialog came by. Behind NAT no
 //! other way leads back. A carrier that may send from one machine and take from another ([`Dialog::follow`]) is sent to where it
-//! *says* it is: the first Route, else its Contact (§12.2.1.1), as far as [`whereabouts`](super::whereabouts) believes it. Strict
+//! *says* it is: the first Route, else its Contact (§12.2.1.1), as far as `whereabouts` believes it. Strict
 //! routers (RFC 2543) are not supported.
 
 use super::endpoint::Hop;

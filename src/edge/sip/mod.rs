@@ -213,7 +213,7 @@ impl Sip {
         Reach { ipv4: of(true), ipv6: of(false) }
     }
 
-    /// The way to a peer that has not spoken first, from the listener that fits best (see [`faces::choose`]); `None`: nothing listens
+    /// The way to a peer that has not spoken first, from the listener that fits best (see `faces::choose`); `None`: nothing listens
     /// from where it could be reached. `by`: the listener that the operator wants, as the settings name it.
     pub fn towards(&self, transport: Transport, remote: SocketAddr, by: Option<SocketAddr>) -> Option<Hop> {
         let routed = local::routed(remote).ok();
