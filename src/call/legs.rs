@@ -446,10 +446,11 @@ impl Legs {
                 let Dial { target, hop, from, to, headers, follows, account } = *dial;
                 let offer = sdp.offer(Direction::SendRecv);
                 let contact_user = account.as_ref().map(|account| account.user.clone());
-                let answers_challenges = account.is_some();
+                let (answers_challenges, shown) = (account.is_some(), account.clone());
                 let invitation =
                     Invitation { target, hop, from, to, contact_user, headers, offer, follows, answers_challenges };
                 let id = endpoint.invite(now, invitation);
+                shown.into_iter().for_each(|account| endpoint.show(id, account));
                 l.invite = Some(id);
                 l.state = State::Inviting { rings: false, account };
                 self.by_invite.insert(id, leg);

@@ -152,6 +152,9 @@ impl Engine {
             let known = known.filter(|known| known.transport == hop.transport);
             let known = known.min_by_key(|known| known.remote.ip() != hop.remote.ip());
             self.endpoint.follow(id, known);
+            if let Some(account) = &self.settings.trunks[trunk].account {
+                self.endpoint.show(id, account.clone());
+            }
         }
         self.legs.incoming(group, leg, id, request, hop);
         self.schedule(call);

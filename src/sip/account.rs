@@ -48,31 +48,39 @@ impl Account {
         answered: u32,
         cnonce: u64,
     ) -> Result<(&'static str, String), Unanswered> {
+        let (name, challenge) = self.challenge(response)?;
+        if answered >= CHALLENGES_MAX || (self.has_shown(&request.headers, name) && !challenge.stale) {
+            return Err(Unanswered::Rejected);
+        }
+        Ok((name, self.response(&challenge, request, 1, cnonce)))
+    }
+
+    /// The challenge of `response` that is in our realm, and the header that answers it.
+    ///
+    /// # Errors
+    ///
+    /// There is none.
+    pub fn challenge(&self, response: &Response) -> Result<(&'static str, Challenge), Unanswered> {
         let (asks, name) = match response.code {
             401 => ("WWW-Authenticate", "Authorization"),
             407 => ("Proxy-Authenticate", "Proxy-Authorization"),
             _ => return Err(Unanswered::Unreadable),
         };
-        let challenges: Vec<Challenge> = response.headers.get_all(asks).filter_map(Challenge::parse).collect();
-        let Some(challenge) = challenges.iter().find(|challenge| challenge.realm == self.realm) else {
-            return Err(match challenges.into_iter().next() {
+        let mut challenges: Vec<Challenge> = response.headers.get_all(asks).filter_map(Challenge::parse).collect();
+        match challenges.iter().position(|challenge| challenge.realm == self.realm) {
+            Some(ours) => Ok((name, challenges.swap_remove(ours))),
+            None => Err(match challenges.into_iter().next() {
                 Some(other) => Unanswered::OtherRealm(other.realm),
                 None => Unanswered::Unreadable,
-            });
-        };
-        if answered >= CHALLENGES_MAX || (self.has_shown(&request.headers, name) && !challenge.stale) {
-            return Err(Unanswered::Rejected);
+            }),
         }
+    }
+
+    /// The value of the header that answers `challenge` for `request`. `nc`: how often its nonce was used, this time included.
+    pub fn response(&self, challenge: &Challenge, request: &Request, nc: u32, cnonce: u64) -> String {
         let (uri, cnonce) = (request.uri.to_string(), format!("{cnonce:016x}"));
-        let login = Login {
-            user: &self.user,
-            password: &self.password,
-            method: &request.method,
-            uri: &uri,
-            cnonce: &cnonce,
-            nc: 1,
-        };
-        Ok((name, digest::answer(challenge, &login)))
+        let Account { user, password, .. } = self;
+        digest::answer(challenge, &Login { user, password, method: &request.method, uri: &uri, cnonce: &cnonce, nc })
     }
 
     fn has_shown(&self, headers: &Headers, name: &str) -> bool {

@@ -458,7 +458,10 @@ impl Endpoint {
             Owner::Info(id) if matches!(response.code, 408 | 481) => self.peer_gone(now, id),
             Owner::Refresh(id) if response.is_final() => self.refresh_answered(now, hop, id, &response),
             Owner::Refer(id) if response.is_final() => self.refer_answered(now, id, &response),
-            Owner::Bye(id) if response.is_final() => self.forget_ending(id),
+            Owner::Bye(id) if response.is_final() => match self.is_challenged(id, &response) {
+                true => self.send_bye(now, id, None),
+                false => self.forget_ending(id),
+            },
             Owner::Request(id) if response.is_final() => {
                 self.events.push_back(Event::Response { id, result: Ok(Box::new(response)) });
             }

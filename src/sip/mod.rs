@@ -29,6 +29,7 @@ pub mod reliable;
 mod schedule;
 mod secrets;
 pub mod session_timer;
+mod showing;
 pub mod stream;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -15,6 +15,7 @@ use super::headers::Headers;
 use super::message::{Request, Response};
 use super::reliable::Reliable;
 use super::session_timer::SessionTimer;
+use super::showing::Showing;
 use super::transaction::table::{ClientKey, ServerKey};
 use super::transaction::{Expiry, Timings};
 use crate::time::{Duration, Time};
@@ -58,6 +59,8 @@ pub struct Usage {
     pub refers: bool,
     /// The peer is a carrier, and its dialogs are sent to where it says it is ([`Dialog::follow`]); where it is known to be.
     pub follows: Option<Option<Hop>>,
+    /// What challenges inside the dialog are answered with; `None`: none is.
+    pub showing: Option<Box<Showing>>,
     pub armed: Option<Time>,
 }
 
@@ -211,6 +214,7 @@ impl Usage {
             peer_updates: false,
             refers: false,
             follows: None,
+            showing: None,
             armed: None,
         }
     }

@@ -7,7 +7,7 @@ use crate::sip::headers::{Headers, NameAddr};
 use crate::sip::message::{Request, Response};
 use crate::sip::method::Method;
 use crate::sip::session_timer;
-use crate::sip::transaction::table::{ClientKey, Owner, Passed};
+use crate::sip::transaction::table::{ClientKey, Owner, Passed, copy_credentials};
 use crate::sip::usage::{Calling, Cancel, Challenged, FORKS_MAX, State, Usage};
 use crate::time::{Duration, Time};
 
@@ -215,6 +215,9 @@ impl Endpoint {
             return;
         };
         let mut ack = dialog.ack(number);
+        if let Some(invite) = self.table.invite(key) {
+            copy_credentials(invite, &mut ack);
+        }
         self.sign(&mut ack.headers, "User-Agent");
         self.table.acknowledge(key, &tag, dialog.hop(), ack);
         if let Some(calling) = self.calling(id, key)

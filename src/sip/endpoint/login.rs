@@ -3,8 +3,10 @@
 use super::{Endpoint, InviteId};
 use crate::sip::account::{Account, Unanswered};
 use crate::sip::message::{Request, Response};
+use crate::sip::showing::Showing;
 use crate::sip::usage::State;
 use crate::time::Time;
+use std::sync::Arc;
 
 impl Endpoint {
     /// Answers the challenge of an INVITE: it is sent again to where it was sent before, and nowhere else.
@@ -20,6 +22,31 @@ impl Endpoint {
         let (name, value) = account.answer(&challenged.invite, &challenged.response, challenged.challenges, cnonce)?;
         self.authorize(now, id, name, value);
         Ok(())
+    }
+
+    /// Challenges to what we ask inside this dialog are answered with `account`: a re-INVITE, an UPDATE or a BYE is sent again.
+    pub fn show(&mut self, id: InviteId, account: Arc<Account>) {
+        if let Some(usage) = self.usages.get_mut(&id) {
+            usage.showing = Some(Box::new(Showing::new(account)));
+        }
+    }
+
+    /// Writes credentials into a request inside the dialog, if the peer has asked for them before.
+    pub(super) fn show_in(&mut self, id: InviteId, request: &mut Request) {
+        let cnonce = self.draw();
+        if let Some(showing) = self.usages.get_mut(&id).and_then(|usage| usage.showing.as_mut()) {
+            showing.show(request, cnonce);
+        }
+    }
+
+    /// Whether this, which came for a request inside the dialog, is a challenge that the next one will answer.
+    pub(super) fn is_challenged(&mut self, id: InviteId, response: &Response) -> bool {
+        let Some(showing) = self.usages.get_mut(&id).and_then(|usage| usage.showing.as_mut()) else { return false };
+        if !matches!(response.code, 401 | 407) {
+            showing.accepted();
+            return false;
+        }
+        showing.challenged(response).is_ok()
     }
 
     /// The header that answers the challenge `response` of a request that was sent by [`Endpoint::request`]; `answered`: as in

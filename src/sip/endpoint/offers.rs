@@ -137,6 +137,7 @@ impl Endpoint {
         self.describe(&mut invite.headers);
         self.sign(&mut invite.headers, "User-Agent");
         self.ask_session(id, &mut invite.headers);
+        self.show_in(id, &mut invite);
         invite.set_body(SDP, wanted.offer.clone());
         let client = self.table.start_client(now, hop, invite, Owner::Reinvite(id));
         if let Some(usage) = self.usages.get_mut(&id) {
@@ -159,7 +160,11 @@ impl Endpoint {
             let until = until.unwrap_or(now + self.table.timings().patience());
             return self.table.give_up_at(passed.key, until);
         }
-        let Some(usage) = self.usages.get_mut(&id).filter(|_| until.is_some()) else { return };
+        if until.is_none() {
+            return;
+        }
+        let is_challenged = self.is_challenged(id, &response);
+        let Some(usage) = self.usages.get_mut(&id) else { return };
         let Some(Sent { offer, tries, .. }) = usage.take_sent() else { return };
         let superseded = usage.wanted.is_some();
         match response.code {
@@ -174,6 +179,11 @@ impl Endpoint {
                 }
             }
             422 if tries < GLARE_TRIES && self.lengthen_session(id, &response) => {
+                if let Some(usage) = self.usages.get_mut(&id) {
+                    usage.wanted.get_or_insert(Wanted { offer, not_before: now, tries });
+                }
+            }
+            _ if is_challenged => {
                 if let Some(usage) = self.usages.get_mut(&id) {
                     usage.wanted.get_or_insert(Wanted { offer, not_before: now, tries });
                 }

@@ -7,4 +7,5 @@ mod races;
 mod refers;
 mod refusals;
 mod sessions;
+mod shows;
 mod stories;

@@ -64,6 +64,9 @@ impl Endpoint {
     /// Sends a request inside a dialog.
     pub(super) fn start_request(&mut self, now: Time, hop: Hop, mut request: Request, owner: Owner) {
         self.sign(&mut request.headers, "User-Agent");
+        if let Owner::Bye(id) | Owner::Refresh(id) | Owner::Info(id) | Owner::Refer(id) = owner {
+            self.show_in(id, &mut request);
+        }
         self.table.start_client(now, hop, request, owner);
     }
 

@@ -358,8 +358,16 @@ pub fn reinvite_ack(invite: &Request, response: &Response) -> Request {
     let contact = response.headers.contacts().ok().and_then(|contacts| contacts.into_iter().next());
     let mut ack = Request::new(Method::Ack, contact.map_or_else(|| invite.uri.clone(), |contact| contact.uri));
     copy_for_ack(invite, &mut ack, Method::Ack);
+    copy_credentials(invite, &mut ack);
     response.headers.copy("To", &mut ack.headers);
     ack
+}
+
+/// An ACK is never challenged; it shows what its INVITE showed (RFC 3261 §13.2.2.4, §22.1).
+pub fn copy_credentials(invite: &Request, ack: &mut Request) {
+    for name in ["Authorization", "Proxy-Authorization"] {
+        invite.headers.copy(name, &mut ack.headers);
+    }
 }
 
 fn client_key(response: &Response) -> Option<ClientKey> {
