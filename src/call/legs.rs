@@ -17,6 +17,7 @@
 //! Contract: after each `handle_*` or verb drain [`Legs::poll_media`] and [`Legs::poll_event`]. Every leg ends with
 //! exactly one [`Event::Closed`].
 
+use super::described::is_held;
 use super::digits;
 use super::redirect::elsewhere;
 use super::refer::Referral;
@@ -183,8 +184,8 @@ pub(super) struct Leg {
     pub(super) invite: Option<InviteId>,
     pub(super) state: State,
     /// From the moment its port is known.
-    sdp: Option<Negotiator>,
-    held: bool,
+    pub(super) sdp: Option<Negotiator>,
+    pub(super) held: bool,
     /// Our address, as the peer knows it.
     local: IpAddr,
 }
@@ -408,7 +409,7 @@ impl Legs {
         self.events.pop_front()
     }
 
-    fn of(&mut self, id: InviteId) -> Option<(LegId, &mut Leg)> {
+    pub(super) fn of(&mut self, id: InviteId) -> Option<(LegId, &mut Leg)> {
         let leg = *self.by_invite.get(&id)?;
         self.legs.get_mut(&leg).map(|l| (leg, l))
     }
@@ -477,117 +478,6 @@ impl Legs {
         self.closed(leg, Quality::default());
     }
 
-    fn confirmed(&mut self, now: Time, id: InviteId, body: &[u8], endpoint: &mut Endpoint) {
-        let Some((leg, Leg { sdp: Some(sdp), state, held, .. })) = self.of(id) else { return };
-        if !sdp.is_offering() {
-            return;
-        }
-        match (sdp.accept(body), state) {
-            // Nobody has taken the call yet.
-            (Ok(agreed), State::Arrived { stream, .. }) => {
-                *held = is_held(agreed.direction);
-                *stream = Some(agreed);
-            }
-            (Ok(stream), _) => self.agreed(leg, stream),
-            (Err(refusal), _) => {
-                self.events.push_back(Event::Ended { leg, end: LegEnd::BadOffer(refusal) });
-                self.hang_up(now, leg, 488, Some("SIP;cause=488;text=\"Not Acceptable Here\""), endpoint);
-            }
-        }
-    }
-
-    fn answered(&mut self, now: Time, id: InviteId, answer: &[u8], endpoint: &mut Endpoint) {
-        let Some((leg, l)) = self.of(id) else { return };
-        l.state = State::Up;
-        let accepted = match &mut l.sdp {
-            Some(sdp) => sdp.accept(answer),
-            None => Err(Refusal::Mismatch),
-        };
-        match accepted {
-            Ok(stream) => {
-                l.held = is_held(stream.direction);
-                self.media.push_back(Command::Configure { leg, stream });
-                self.events.push_back(Event::Answered { leg });
-            }
-            Err(refusal) => {
-                endpoint.bye(now, id, Some("SIP;cause=488;text=\"Not Acceptable Here\""));
-                self.fail(leg, LegFailure::BadAnswer(refusal));
-            }
-        }
-    }
-
-    fn progressed(&mut self, id: InviteId, answer: &[u8]) {
-        let Some((leg, l)) = self.of(id) else { return };
-        let State::Inviting { rings, .. } = &mut l.state else { return };
-        let first = !std::mem::replace(rings, true);
-        let stream = l.sdp.as_ref().filter(|_| !answer.is_empty()).and_then(|sdp| sdp.preview(answer).ok());
-        if !stream.is_some_and(|stream| self.heard_early(leg, stream)) && first {
-            self.events.push_back(Event::Ringing { leg });
-        }
-    }
-
-    /// Whom we dialled is heard before the answer, and told nothing: until somebody answers there is nobody to talk with. False:
-    /// there is nothing to hear by this description.
-    fn heard_early(&mut self, leg: LegId, stream: media::Stream) -> bool {
-        let is_heard = matches!(stream.direction, Direction::SendRecv | Direction::RecvOnly);
-        if is_heard {
-            let stream = media::Stream { direction: Direction::RecvOnly, ..stream };
-            self.media.push_back(Command::Configure { leg, stream });
-            self.events.push_back(Event::Early { leg });
-        }
-        is_heard
-    }
-
-    /// A re-INVITE: hold, resume, new address or codec; or the wish that we offer. Before the answer an UPDATE, or a PRACK.
-    fn offered(&mut self, now: Time, id: InviteId, offer: &[u8], endpoint: &mut Endpoint) {
-        let leg = self.by_invite.get(&id).copied();
-        let found = leg.and_then(|leg| Some((leg, self.legs.get_mut(&leg)?)));
-        let Some((leg, Leg { sdp: Some(sdp), state, held, .. })) = found else {
-            endpoint.refuse_offer(now, id, 481);
-            return;
-        };
-        if offer.is_empty() {
-            let body = sdp.offer(Direction::SendRecv);
-            endpoint.answer_offer(now, id, body);
-            return;
-        }
-        match sdp.answer(offer, Direction::SendRecv) {
-            Ok(Answer { body, stream }) => {
-                match state {
-                    State::Arrived { body: ours, stream: theirs, early } => {
-                        *held = is_held(stream.direction);
-                        // Empty: our late offer was made and answered, so the final answer says nothing more.
-                        if !ours.is_empty() {
-                            ours.clone_from(&body);
-                        }
-                        if *early {
-                            let stream = media::Stream { direction: Direction::SendOnly, ..stream.clone() };
-                            self.media.push_back(Command::Configure { leg, stream });
-                        }
-                        *theirs = Some(stream);
-                    }
-                    State::Inviting { .. } => drop(self.heard_early(leg, stream)),
-                    _ => self.agreed(leg, stream),
-                }
-                endpoint.answer_offer(now, id, body);
-            }
-            Err(refusal) => endpoint.refuse_offer(now, id, refusal.code()),
-        }
-    }
-
-    /// A stream was agreed on: media uses it, and who is on hold by it, or not any more, is told.
-    fn agreed(&mut self, leg: LegId, stream: media::Stream) {
-        let Some(l) = self.legs.get_mut(&leg) else { return };
-        let held = is_held(stream.direction);
-        let was_held = std::mem::replace(&mut l.held, held);
-        self.media.push_back(Command::Configure { leg, stream });
-        match (was_held, held) {
-            (false, true) => self.events.push_back(Event::Held { leg }),
-            (true, false) => self.events.push_back(Event::Resumed { leg }),
-            _ => {}
-        }
-    }
-
     /// The one we dialled asks for a password.
     fn challenged(&mut self, now: Time, id: InviteId, code: u16, endpoint: &mut Endpoint) {
         let Some((leg, Leg { state: State::Inviting { account: Some(account), .. }, .. })) = self.of(id) else {
@@ -617,7 +507,7 @@ impl Legs {
         }
     }
 
-    fn fail(&mut self, leg: LegId, failure: LegFailure) {
+    pub(super) fn fail(&mut self, leg: LegId, failure: LegFailure) {
         self.events.push_back(Event::Failed { leg, failure });
         self.close(leg);
     }
@@ -642,11 +532,6 @@ impl Legs {
             self.events.push_back(Event::Closed { leg, quality });
         }
     }
-}
-
-/// The peer does not want to hear us.
-fn is_held(direction: Direction) -> bool {
-    matches!(direction, Direction::RecvOnly | Direction::Inactive)
 }
 
 #[cfg(test)]

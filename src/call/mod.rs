@@ -2,6 +2,7 @@
 //!
 //! Knows `sip`, `sdp` and `media`; knows neither flows nor queues, nor who talks with whom and why.
 
+mod described;
 mod digits;
 mod early;
 mod legs;
