@@ -138,20 +138,7 @@ fn a_phone_that_described_itself_before_it_was_picked_up_need_not_do_so_again() 
         .accepts_kept_as_described()
         .gets_request("ACK")
         .waits_for_bye();
-    let mut callee = Sipp::play(&folder, &Play { name: "describes", ..desk }, &callee);
-    let sound = Sound::new(CALLER);
-    let caller = Script::new("+46701234567", "101").talks(Offer::at(sound.port()));
-    let mut caller = Sipp::play(&folder, &Play::new("calls", server.sip), &caller);
-    callee.wait_until("rings", SOON);
-    // Neither speaks before it has heard something.
-    sound.wait_for_music_since(0, 200, &[BJORN]);
-    callee.go_on();
-    caller.wait_until("talk", SOON);
-    sound.wait_for_tone(BJORN, 1000);
-    phone.wait_for_tone(CALLER, 1000);
-    caller.go_on();
-    caller.finish(END);
-    callee.finish(END);
+    is_picked_up(&folder, &server, &callee, &Play { name: "describes", ..desk }, &phone);
     let record = &server.contacts(1)[0];
     assert_eq!((&record["ended_by"], list(record, "talks").len()), (&"caller".into(), 1), "{record}");
 }
@@ -172,11 +159,18 @@ fn a_phone_that_moves_before_it_is_picked_up_is_talked_with_where_it_is() {
         .accepts_kept_as_described()
         .gets_request("ACK")
         .waits_for_bye();
-    let mut callee = Sipp::play(&folder, &Play { name: "moves", ..desk }, &callee);
+    is_picked_up(&folder, &server, &callee, &Play { name: "moves", ..desk }, &phone);
+    assert_eq!(list(&server.contacts(1)[0], "talks").len(), 1);
+}
+
+/// The `callee` is called, picks up once the caller hears music, and the two talk; its sound is that of `phone`.
+fn is_picked_up(folder: &Folder, server: &Server, callee: &Script, play: &Play, phone: &Sound) {
+    let mut callee = Sipp::play(folder, play, callee);
     let sound = Sound::new(CALLER);
     let caller = Script::new("+46701234567", "101").talks(Offer::at(sound.port()));
-    let mut caller = Sipp::play(&folder, &Play::new("calls", server.sip), &caller);
+    let mut caller = Sipp::play(folder, &Play::new("calls", server.sip), &caller);
     callee.wait_until("rings", SOON);
+    // Neither speaks before it has heard something.
     sound.wait_for_music_since(0, 200, &[BJORN]);
     callee.go_on();
     caller.wait_until("talk", SOON);
@@ -185,5 +179,4 @@ fn a_phone_that_moves_before_it_is_picked_up_is_talked_with_where_it_is() {
     caller.go_on();
     caller.finish(END);
     callee.finish(END);
-    assert_eq!(list(&server.contacts(1)[0], "talks").len(), 1);
 }
