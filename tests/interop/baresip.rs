@@ -13,6 +13,8 @@ pub struct Baresip {
     child: Child,
     folder: PathBuf,
     control: TcpStream,
+    /// What the control port said that no wait has come past yet.
+    said: String,
     /// Where it is called by TLS.
     pub tls: u16,
 }
@@ -69,11 +71,11 @@ impl Baresip {
             rtp + 19
         );
         std::fs::write(folder.join("config"), config).expect("settings can be written");
+        std::fs::write(folder.join("accounts"), "").expect("the accounts can be written");
         let account = format!(
             "<sip:{user}@{server};transport={transport}>;auth_user={user};auth_pass={password};answermode={answers};\
-             regint={regint};audio_codecs=PCMU/8000/1,PCMA/8000/1\n"
+             regint={regint};audio_codecs=PCMU/8000/1,PCMA/8000/1"
         );
-        std::fs::write(folder.join("accounts"), account).expect("the account can be written");
         let log = std::fs::File::create(folder.join("log")).expect("the log can be written");
         let child = Command::new("baresip")
             .arg("-f")
@@ -86,7 +88,10 @@ impl Baresip {
         let control = SocketAddr::from(([127, 0, 0, 1], control));
         let control = wait_for("baresip's control port", Duration::from_secs(10), || TcpStream::connect(control).ok());
         control.set_read_timeout(Some(Duration::from_millis(50))).expect("a socket option");
-        Baresip { child, folder, control, tls: sip + 1 }
+        let mut phone = Baresip { child, folder, control, said: String::new(), tls: sip + 1 };
+        // Not from the file: it would register, and could be called, before anybody hears what the control port says.
+        phone.command_with("uanew", &account);
+        phone
     }
 
     /// Gives a command of baresip's menu: `hangup` hangs up or refuses, `accept` answers.
@@ -127,16 +132,18 @@ impl Baresip {
         write!(self.control, "{}:{json},", json.len()).expect("baresip listens");
     }
 
-    /// Waits until baresip says that this happened: `CALL_INCOMING`, `CALL_ESTABLISHED`, `CALL_CLOSED`.
+    /// Waits until baresip says that this happened, later than what was waited for before: `CALL_INCOMING`,
+    /// `CALL_ESTABLISHED`, `CALL_CLOSED`.
     pub fn wait_for(&mut self, event: &str, limit: Duration) {
         let wanted = format!("\"type\":\"{event}\"");
-        let mut said = String::new();
         wait_for(&format!("{event} of baresip"), limit, || {
             let mut piece = [0; 4096];
             if let Ok(n) = self.control.read(&mut piece) {
-                said.push_str(&String::from_utf8_lossy(&piece[..n]));
+                self.said.push_str(&String::from_utf8_lossy(&piece[..n]));
             }
-            said.contains(&wanted).then_some(())
+            let at = self.said.find(&wanted)?;
+            self.said.drain(..at + wanted.len());
+            Some(())
         });
     }
 
