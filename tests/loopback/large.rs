@@ -105,11 +105,14 @@ fn where_tcp_is_dropped_in_silence_a_large_invite_comes_by_udp_in_time_and_to_no
     first.rings(&invite, from);
     let after = began.elapsed();
     assert!((Duration::from_millis(900)..Duration::from_secs(3)).contains(&after), "{after:?}");
-    // From here on it is known.
-    let again = Instant::now();
-    let _other = caller(house.sip(Udp, true), "again");
-    let (invite, from) = first.invited(PATIENCE).expect("it comes by UDP");
-    first.rings(&invite, from);
-    assert!(again.elapsed() < Duration::from_millis(700), "{:?}", again.elapsed());
+    // From here on it is known; each time it were not would take that second. Three times, as a machine may stand still once.
+    let at_once = ["again", "anew", "once-more"].iter().any(|call| {
+        let again = Instant::now();
+        let _other = caller(house.sip(Udp, true), call);
+        let (invite, from) = first.invited(PATIENCE).expect("it comes by UDP");
+        first.rings(&invite, from);
+        again.elapsed() < Duration::from_millis(700)
+    });
+    assert!(at_once, "TCP is tried again each time");
     assert_eq!(second.invited(Duration::from_secs(5)), None, "the first one rings");
 }
