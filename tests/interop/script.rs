@@ -110,6 +110,11 @@ impl Script {
         self.waits
     }
 
+    /// Whether it begins by being called.
+    pub fn is_called(&self) -> bool {
+        self.xml.starts_with("<recv request=")
+    }
+
     /// Tells the test that it came to here, and waits until it is told to go on.
     pub fn reaches(mut self, place: &str) -> Script {
         self.waits = true;

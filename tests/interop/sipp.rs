@@ -39,6 +39,25 @@ impl Play<'_> {
     }
 }
 
+/// Whether a socket has this address, as the kernel tells: to bind one would keep SIPp from it.
+fn is_bound(address: SocketAddr) -> bool {
+    let wanted = match address.ip() {
+        IpAddr::V4(ip) => format!("{:08X}:{:04X}", u32::from_ne_bytes(ip.octets()), address.port()),
+        IpAddr::V6(ip) => {
+            let words: String = ip
+                .octets()
+                .chunks_exact(4)
+                .map(|w| format!("{:08X}", u32::from_ne_bytes([w[0], w[1], w[2], w[3]])))
+                .collect();
+            format!("{words}:{:04X}", address.port())
+        }
+    };
+    let table = |name| std::fs::read_to_string(format!("/proc/net/{name}")).unwrap_or_default();
+    ["udp", "tcp", "udp6", "tcp6"]
+        .iter()
+        .any(|name| table(name).lines().any(|line| line.split_whitespace().nth(1).is_some_and(|local| local == wanted)))
+}
+
 impl Sipp {
     pub fn start(folder: &Folder, server: SocketAddr, scenario: &str, number: &str, sound: &Sound) -> Sipp {
         Sipp::start_for(folder, server, scenario, number, sound, Duration::ZERO)
@@ -70,6 +89,13 @@ impl Sipp {
             listener.set_nonblocking(true).expect("a socket option");
             let stream = wait_for("SIPp to connect", Duration::from_secs(10), || listener.accept().ok()).0;
             sipp.steps = Some(Steps::new(stream));
+        }
+        if script.is_called() {
+            wait_for(&format!("SIPp {} to listen", play.name), Duration::from_secs(30), || {
+                let ended = sipp.child.try_wait().expect("a process of ours");
+                assert!(ended.is_none(), "SIPp ended before it was called: {ended:?}\n{}", sipp.errors());
+                is_bound(play.home).then_some(())
+            });
         }
         sipp
     }
