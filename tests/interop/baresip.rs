@@ -1,6 +1,7 @@
 //! baresip, a real softphone, as an agent: registers with digest, answers by itself or when told, plays a tone and
 //! keeps what it heard.
 
+use crate::SOON;
 use crate::server::{Folder, free_port, free_ports, wait_for};
 use crate::sound::Ear;
 use std::io::{Read, Write};
@@ -86,7 +87,7 @@ impl Baresip {
             .spawn()
             .expect("baresip is not installed: tests/run installs it (Debian: baresip-core)");
         let control = SocketAddr::from(([127, 0, 0, 1], control));
-        let control = wait_for("baresip's control port", Duration::from_secs(10), || TcpStream::connect(control).ok());
+        let control = wait_for("baresip's control port", SOON, || TcpStream::connect(control).ok());
         control.set_read_timeout(Some(Duration::from_millis(50))).expect("a socket option");
         let mut phone = Baresip { child, folder, control, said: String::new(), tls: sip + 1 };
         // Not from the file: it would register, and could be called, before anybody hears what the control port says.
@@ -153,7 +154,7 @@ impl Baresip {
     }
 
     fn wait_for_said(&self, text: &str) {
-        wait_for(&format!("{text} in baresip's log"), Duration::from_secs(10), || {
+        wait_for(&format!("{text} in baresip's log"), SOON, || {
             std::fs::read_to_string(self.folder.join("log")).ok()?.contains(text).then_some(())
         });
     }

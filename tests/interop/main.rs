@@ -51,7 +51,7 @@ const ANNA: f64 = 660.0;
 const BJORN: f64 = 880.0;
 /// Where agents call from; from the trunk's address they would be taken for callers.
 const DESK: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
-const SOON: Duration = Duration::from_secs(10);
+const SOON: Duration = Duration::from_secs(20);
 
 fn agent(folder: &Folder, server: &Server, user: &str, answers: &str, transport: &str) -> Baresip {
     let password = format!("{user}-secret");

@@ -1,12 +1,12 @@
 //! pjsua2 as an agent: what most softphones and desk phones are built on. Can transfer to its own other call.
 
+use crate::SOON;
 use crate::baresip::write_tone;
 use crate::server::{Folder, wait_for};
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc;
-use std::time::Duration;
 
 pub struct Pjsua {
     child: Child,
@@ -60,7 +60,7 @@ impl Pjsua {
 
     /// Waits until it says a line that begins so.
     pub fn wait_for(&mut self, beginning: &str) {
-        wait_for(&format!("{beginning} of pjsua2"), Duration::from_secs(10), || {
+        wait_for(&format!("{beginning} of pjsua2"), SOON, || {
             self.all.extend(self.said.try_iter());
             self.all.iter().any(|line| line.starts_with(beginning)).then_some(())
         });

@@ -1,5 +1,6 @@
 //! The real program as a process of its own, with its own folder and free ports.
 
+use crate::SOON;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
@@ -202,7 +203,7 @@ impl Server {
 
     /// The contact records, oldest first, once there are `n`.
     pub fn contacts(&self, n: usize) -> Vec<serde_json::Value> {
-        wait_for(&format!("{n} contact records"), Duration::from_secs(10), || {
+        wait_for(&format!("{n} contact records"), SOON, || {
             let found = self.records("select record from contacts order by started, id");
             (found.len() >= n).then_some(found)
         })

@@ -1,5 +1,6 @@
 //! SIPp as a phone: a scenario of ours does the SIP; the sound is that of a [`Sound`].
 
+use crate::SOON;
 use crate::script::Script;
 use crate::server::{Folder, free_port, wait_for};
 use crate::sound::Sound;
@@ -87,7 +88,7 @@ impl Sipp {
         let mut sipp = Sipp::run(folder, play, &file.to_string_lossy(), more);
         if script.waits() {
             listener.set_nonblocking(true).expect("a socket option");
-            let stream = wait_for("SIPp to connect", Duration::from_secs(10), || listener.accept().ok()).0;
+            let stream = wait_for("SIPp to connect", SOON, || listener.accept().ok()).0;
             sipp.steps = Some(Steps::new(stream));
         }
         if script.is_called() {

@@ -1,5 +1,6 @@
 //! What a phone of the tests says and hears: a socket that speaks a tone and keeps what comes.
 
+use crate::SOON;
 use crate::server::wait_for;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -212,12 +213,12 @@ impl Sound {
 
     /// Waits until somebody spoke to it: from now on it speaks, too.
     pub fn wait_for_sound(&self) {
-        wait_for("any sound", Duration::from_secs(10), || *self.peer.lock().unwrap());
+        wait_for("any sound", SOON, || *self.peer.lock().unwrap());
     }
 
     /// Waits until something was heard at all: the menu speaks.
     pub fn wait_for_voice(&self) {
-        wait_for("the menu to speak", Duration::from_secs(10), || {
+        wait_for("the menu to speak", SOON, || {
             let heard = self.heard();
             (measure::loudness(heard.get(heard.len().saturating_sub(4000)..)?) > -40.0).then_some(())
         });
