@@ -2,6 +2,7 @@
 
 use super::Engine;
 use super::identity::Identity;
+use super::outbound::Attempt;
 use super::transfers::{Departing, TookBack, Transfer};
 use super::trunks::Way;
 use crate::acd::{Change, Exit, Outcome};
@@ -209,33 +210,36 @@ impl Engine {
     /// Rings every phone of an agent on behalf of a call; the legs are part of the call. Empty: no phone is registered.
     pub(super) fn ring_agent(
         &mut self,
-        call_id: CallId,
+        now: Time,
+        call: CallId,
         agent: AgentId,
         display: String,
         headers: Headers,
     ) -> Vec<LegId> {
-        let name = self.agents.seat(agent).name.clone();
-        let phones: Vec<_> = self.registrar.phones(&name).map(|b| (b.uri.clone(), b.hop, b.path.clone())).collect();
+        let name = &self.agents.seat(agent).name;
+        let phones: Vec<_> = self.registrar.phones(name).cloned().collect();
         let mut legs = Vec::with_capacity(phones.len());
-        for (target, hop, path) in phones {
-            let leg = LegId(self.ids.next());
-            let mut headers = headers.clone();
-            path.into_iter().for_each(|proxy| headers.push("Route", proxy));
-            let Some(call) = self.calls.get(&call_id) else { break };
-            let from = self.shown_to_agent(call, display.clone(), &hop, &mut headers);
-            let dial = Dial {
-                target,
-                hop,
-                from,
-                to: Uri::sip(Some(&name), hop.local),
-                headers,
-                follows: false,
-                account: None,
-            };
-            self.dial(call_id, leg, dial);
-            legs.push(leg);
+        for phone in phones {
+            let (display, headers) = (display.clone(), headers.clone());
+            legs.extend(self.ring_phone(now, call, Attempt { phone, display, headers }));
         }
         legs
+    }
+
+    /// Rings one phone of an agent; the leg is part of the call.
+    pub(super) fn ring_phone(&mut self, now: Time, call_id: CallId, attempt: Attempt) -> Option<LegId> {
+        let call = self.calls.get(&call_id)?;
+        let Attempt { phone, display, headers, .. } = &attempt;
+        let (mut headers, hop) = (headers.clone(), phone.hop);
+        phone.path.iter().for_each(|proxy| headers.push("Route", proxy));
+        let from = self.shown_to_agent(call, display.clone(), &hop, &mut headers);
+        let (target, to) = (phone.uri.clone(), Uri::sip(Some(&phone.user), hop.local));
+        let leg = LegId(self.ids.next());
+        if phone.is_flow() {
+            self.attempts.began(now, leg, attempt);
+        }
+        self.dial(call_id, leg, Dial { target, hop, from, to, headers, follows: false, account: None });
+        Some(leg)
     }
 
     /// Rings a number outside by this way.

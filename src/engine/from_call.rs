@@ -47,6 +47,7 @@ impl Engine {
                 self.leg_offers.remove(&leg);
                 self.trunks.leg_closed(leg);
                 self.hunts.remove(leg);
+                self.attempts.remove(leg);
                 self.tolls.ended(now, leg);
                 self.say(now, What::LegClosed { call: id, leg, quality });
                 if let Some(call) = self.calls.get_mut(&id) {
@@ -112,6 +113,7 @@ impl Engine {
 
     fn on_ringing(&mut self, now: Time, leg: LegId) {
         self.hunts.rings(leg);
+        self.attempts.remove(leg);
         // Who hears something better already is not told.
         if let Some((id, false)) = self.call_of(leg)
             && let Some(call) = self.calls.get(&id)
@@ -142,6 +144,7 @@ impl Engine {
 
     pub(super) fn on_answered(&mut self, now: Time, leg: LegId) {
         self.hunt_answered(now, leg);
+        self.attempts.remove(leg);
         let Some((id, _)) = self.call_of(leg) else {
             return self.legs.hang_up(now, leg, 487, None, &mut self.endpoint);
         };
@@ -179,6 +182,9 @@ impl Engine {
 
     fn on_failed(&mut self, now: Time, leg: LegId, failure: LegFailure) {
         let Some((id, _)) = self.call_of(leg) else { return };
+        if self.flow_failed(now, id, leg, &failure) {
+            return;
+        }
         if let Some(offer_id) = self.leg_offers.get(&leg).copied()
             && let Some(offer) = self.offers.get_mut(&offer_id)
         {
@@ -312,6 +318,8 @@ fn outcome_of(failure: &LegFailure) -> Outcome {
 /// What the caller of a direct call is told.
 fn code_of(failure: &LegFailure) -> u16 {
     match failure {
+        // Between us and the phone's edge proxy; to who called, the phone cannot be reached.
+        LegFailure::Refused(430) => 480,
         LegFailure::Refused(code) if (400..700).contains(code) => *code,
         LegFailure::Refused(_) | LegFailure::Redirected(_) | LegFailure::Unreachable => 480,
         LegFailure::Timeout => 408,

@@ -152,7 +152,7 @@ impl Engine {
                     return self.ringing_failed(now, id, code);
                 }
                 self.own_call_began(now, agent, id);
-                self.ring_agent(id, agent, name, self.referred_by(id))
+                self.ring_agent(now, id, agent, name, self.referred_by(id))
             }
             Plan::Outside { number } => match self.hunt(now, id, number) {
                 Ok(leg) => vec![leg],

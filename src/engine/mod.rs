@@ -18,6 +18,7 @@ mod from_trunks;
 mod hunt;
 pub mod identity;
 pub mod numbering;
+mod outbound;
 mod phones;
 pub mod redirects;
 mod replaces;
@@ -42,6 +43,7 @@ use agents::Agents;
 use calls::{Call, Offer};
 use dialling::Numbers;
 use hunt::Hunts;
+use outbound::Attempts;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -122,6 +124,7 @@ pub struct Engine {
     agents: Agents,
     trunks: Trunks,
     hunts: Hunts,
+    attempts: Attempts,
     tolls: Tolls,
     numbers: Numbers,
     queues: Vec<Queue>,
@@ -159,6 +162,7 @@ impl Engine {
         let mut engine = Engine {
             trunks: Trunks::new(now, &settings.trunks, settings.registrar.keep_alive, &mut endpoint),
             hunts: Hunts::default(),
+            attempts: Attempts::default(),
             tolls: Tolls::default(),
             endpoint,
             registrar: Registrar::new(settings.registrar),
@@ -242,6 +246,7 @@ impl Engine {
         self.endpoint.handle_timeout(now);
         self.trunks_due(now);
         self.hunts_due(now);
+        self.attempts_due(now);
         let gone = self.registrar.handle_timeout(now);
         self.phones_gone(now, gone);
         self.ping_phones(now);
@@ -278,6 +283,7 @@ impl Engine {
             self.acd.poll_timeout(),
             self.trunks.poll_timeout(),
             self.hunts.poll_timeout(),
+            self.attempts.poll_timeout(),
             self.wakes.first().map(|&(due, _)| due),
             drain,
         ]
@@ -330,6 +336,7 @@ impl Engine {
             ("wakes", self.wakes.len()),
             ("pings", self.pings.len()),
             ("hunts", self.hunts.len()),
+            ("attempts", self.attempts.len()),
             ("tolls", self.tolls.len()),
             ("INVITE usages", self.endpoint.usages()),
             ("transactions", self.endpoint.transactions()),

@@ -172,9 +172,23 @@ impl Registrar {
     pub fn phones(&self, user: &str) -> impl Iterator<Item = &Binding> {
         let mut seen = BTreeSet::new();
         self.lookup(user).filter(move |binding| match binding.instance() {
-            Some(instance) if binding.contact.params.has("reg-id") => seen.insert(instance.to_ascii_lowercase()),
+            Some(instance) if binding.is_flow() => seen.insert(instance.to_ascii_lowercase()),
             _ => true,
         })
+    }
+
+    /// The flow of the same phone that was refreshed last, other than this one.
+    pub fn next_flow(&self, flow: &Binding) -> Option<&Binding> {
+        self.lookup(&flow.user).find(|other| other.is_beside(flow) && other.name() != flow.name())
+    }
+
+    /// A request found nobody by this flow. Where the phone has another, this one is removed and given back, unless it was
+    /// refreshed since: who has only one is not unregistered by one lost call.
+    pub fn flow_failed(&mut self, now: Time, flow: &Binding) -> Vec<Binding> {
+        match self.next_flow(flow).is_some() {
+            true => self.remove_where(now, &flow.user, |binding| binding == flow),
+            false => Vec::new(),
+        }
     }
 
     pub fn is_registered(&self, user: &str) -> bool {

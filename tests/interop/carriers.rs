@@ -5,7 +5,9 @@ use crate::server::{Folder, Server, free_port};
 use crate::sipp::{Play, Sipp};
 use crate::sound::{Ear, Sound};
 use crate::{ANNA, CALLER, SOON, agent, list};
+use rustix::process::Signal;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -102,6 +104,8 @@ impl Kamailio {
             .args(["-w", &folder.path().to_string_lossy()])
             .args(["-Y", &folder.path().to_string_lossy()])
             .args(["-P", &folder.path().join("kamailio.pid").to_string_lossy()])
+            // With its children.
+            .process_group(0)
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("the log can be shared"))
             .stderr(log)
@@ -111,11 +115,20 @@ impl Kamailio {
     }
 }
 
+impl Kamailio {
+    /// From now on it does nothing at all, as a machine that lost its power.
+    pub fn freeze(&self) {
+        let pid = rustix::process::Pid::from_child(&self.0);
+        rustix::process::kill_process_group(pid, Signal::STOP).expect("it runs");
+    }
+}
+
 impl Drop for Kamailio {
     fn drop(&mut self) {
-        // It ends its own children, if it is asked.
+        // It ends its own children, if it is asked and can hear.
         let pid = rustix::process::Pid::from_child(&self.0);
-        if rustix::process::kill_process(pid, rustix::process::Signal::TERM).is_err() {
+        let asked = rustix::process::kill_process(pid, Signal::TERM);
+        if asked.and(rustix::process::kill_process_group(pid, Signal::CONT)).is_err() {
             eprintln!("Kamailio had ended before");
         }
         drop(self.0.wait());

@@ -10,6 +10,7 @@ mod carriers;
 mod certificates;
 mod chromium;
 mod dns;
+mod edges;
 mod elsewhere;
 mod front;
 mod identity;

@@ -25,6 +25,14 @@ impl Pjsua {
         Pjsua::run(folder, server, user, password, tone, &["strict"])
     }
 
+    /// One that keeps a flow to each of these edge proxies.
+    pub fn start_by(folder: &Folder, server: SocketAddr, user: &str, edges: &[SocketAddr], tone: f64) -> Pjsua {
+        let manners: Vec<String> =
+            ["by".to_owned()].into_iter().chain(edges.iter().map(SocketAddr::to_string)).collect();
+        let manners: Vec<&str> = manners.iter().map(String::as_str).collect();
+        Pjsua::run(folder, server, user, &format!("{user}-secret"), tone, &manners)
+    }
+
     fn run(folder: &Folder, server: SocketAddr, user: &str, password: &str, tone: f64, manners: &[&str]) -> Pjsua {
         let root = env!("CARGO_MANIFEST_DIR");
         let wav = folder.path().join(format!("{user}.wav"));
@@ -60,10 +68,20 @@ impl Pjsua {
 
     /// Waits until it says a line that begins so.
     pub fn wait_for(&mut self, beginning: &str) {
-        wait_for(&format!("{beginning} of pjsua2"), SOON, || {
-            self.all.extend(self.said.try_iter());
-            self.all.iter().any(|line| line.starts_with(beginning)).then_some(())
+        self.wait_for_times(beginning, 1);
+    }
+
+    /// Waits until it has said so many lines that begin so.
+    pub fn wait_for_times(&mut self, beginning: &str, times: usize) {
+        wait_for(&format!("{beginning} of pjsua2, {times} times"), SOON, || {
+            (self.times(beginning) >= times).then_some(())
         });
+    }
+
+    /// How many lines that begin so it has said.
+    pub fn times(&mut self, beginning: &str) -> usize {
+        self.all.extend(self.said.try_iter());
+        self.all.iter().filter(|line| line.starts_with(beginning)).count()
     }
 }
 

@@ -43,6 +43,17 @@ impl Binding {
         self.contact.params.get("+sip.instance")
     }
 
+    /// One of several ways by which one phone may be reached (RFC 5626).
+    pub fn is_flow(&self) -> bool {
+        self.instance().is_some() && self.contact.params.has("reg-id")
+    }
+
+    /// Both are flows of one phone.
+    pub(super) fn is_beside(&self, other: &Binding) -> bool {
+        let instances = self.instance().zip(other.instance());
+        self.is_flow() && other.is_flow() && instances.is_some_and(|(a, b)| a.eq_ignore_ascii_case(b))
+    }
+
     /// Preference in thousandths, 1000 if not given (RFC 3261 §20.10).
     pub fn q(&self) -> u16 {
         self.contact

@@ -276,6 +276,32 @@ fn flows_need_an_edge_that_keeps_them() {
 }
 
 #[test]
+fn a_flow_that_failed_leaves_the_phone_its_others() {
+    let mut desk = Desk::new(quiet());
+    let contact = |user: &str, instance: u8, flow: u8| {
+        format!("Supported: outbound\r\nContact: <sip:{user}@h>;+sip.instance=\"<urn:uuid:{instance}>\";reg-id={flow}")
+    };
+    for (second, (user, instance, flow)) in (0..).zip([("a", 1, 1), ("b", 1, 2), ("c", 1, 3), ("d", 2, 1)]) {
+        desk.send_as(after(second), &format!("{user}'s"), 1, &contact(user, instance, flow));
+    }
+    let find = |desk: &Desk, user: &str| {
+        desk.registrar.lookup("anna").find(|binding| binding.uri.user() == Some(user)).unwrap().clone()
+    };
+    let (a, b, c) = (find(&desk, "a"), find(&desk, "b"), find(&desk, "c"));
+    assert_eq!(desk.registrar.next_flow(&c), Some(&b), "refreshed last, and of the same phone");
+    assert_eq!(desk.registrar.flow_failed(after(9), &c), std::slice::from_ref(&c));
+    assert_eq!(desk.registrar.flow_failed(after(9), &c), [], "it is gone");
+    // It came back while it was being asked for.
+    desk.send_as(after(10), "b's", 2, &contact("b", 1, 2));
+    assert_eq!(desk.registrar.flow_failed(after(11), &b), []);
+    let b = find(&desk, "b");
+    assert_eq!(desk.registrar.flow_failed(after(12), &b), [b]);
+    assert_eq!(desk.registrar.flow_failed(after(13), &a), [], "its last");
+    assert_eq!(desk.registrar.next_flow(&a), None);
+    assert_eq!(desk.registrar.phones("anna").count(), 2);
+}
+
+#[test]
 fn phones_behind_nat_are_asked_and_others_are_not() {
     let mut desk = Desk::new(Settings::default());
     desk.send(NOW, "Contact: <sip:there@198.51.100.7:5060>;expires=600");
