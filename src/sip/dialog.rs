@@ -93,9 +93,10 @@ impl Dialog {
         })
     }
 
-    /// This is the confirmed dialog of that early one: the count of our requests goes on.
+    /// This is the confirmed dialog of that early one: the count of our requests goes on, and where nobody answered nobody is asked.
     pub fn follows(&mut self, early: &Dialog) {
         self.local_seq = self.local_seq.max(early.local_seq);
+        self.follows &= early.follows;
     }
 
     /// Call-ID, local tag, remote tag (§12).
@@ -185,6 +186,12 @@ impl Dialog {
         self.seen.remote = remote;
         self.seen.connection = None;
         Some(self.seen)
+    }
+
+    /// Whether it has, or is given by this, another way than the one that failed.
+    pub fn has_other_way(&mut self, failed: &Hop) -> bool {
+        let went_on = self.hop().transport.is_reliable() && self.hop() != *failed;
+        went_on || self.fallback(failed).is_some()
     }
 
     /// Where the peer says that it is, if it is believed and that is another place than where it is seen.

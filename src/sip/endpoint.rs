@@ -6,6 +6,7 @@
 //! Verbs and events cross: a verb that comes too late (the usage is gone, the offer was withdrawn, the transaction is
 //! answered) does nothing.
 
+mod asides;
 mod callee;
 mod caller;
 mod counters;
@@ -225,7 +226,7 @@ impl Endpoint {
     /// The transport cannot reach `hop`, or has lost its connection. What was sent there in vain fails as
     /// [`Failure::Unreachable`]; a BYE or re-INVITE that went by a lost connection is tried once more at the peer's own address.
     pub fn handle_hop_failed(&mut self, now: Time, hop: &Hop) {
-        for owner in self.table.fail_hop(now, hop) {
+        for (owner, request) in self.table.fail_hop(now, hop) {
             match owner {
                 Owner::Invite(id) => self.invite_lost(id, Failure::Unreachable),
                 Owner::Reinvite(id) => self.reinvite_unreachable(now, id, hop),
@@ -234,19 +235,21 @@ impl Endpoint {
                 Owner::Request(id) => {
                     self.events.push_back(Event::Response { id, result: Err(Failure::Unreachable) });
                 }
-                Owner::Info(_) | Owner::Refer(_) | Owner::Nobody => {}
+                Owner::Info(_) | Owner::Prack(_) => self.aside_unreachable(now, owner, hop, &request),
+                Owner::Refer(_) | Owner::Nobody => {}
             }
         }
     }
 
     /// Acts on every deadline up to `now`.
     pub fn handle_timeout(&mut self, now: Time) {
-        while let Some(owner) = self.table.handle_timeout(now) {
+        while let Some((owner, request)) = self.table.handle_timeout(now) {
             match owner {
                 Owner::Invite(id) => self.invite_lost(id, Failure::Timeout),
                 Owner::Reinvite(id) | Owner::Info(id) | Owner::Refresh(id) | Owner::Refer(id) => {
-                    self.unanswered(now, owner, id);
+                    self.unanswered(now, owner, id, &request);
                 }
+                Owner::Prack(_) => self.prack_unanswered(now, owner, &request),
                 Owner::Bye(id) => self.bye_unanswered(now, id),
                 Owner::Request(id) => {
                     self.events.push_back(Event::Response { id, result: Err(Failure::Timeout) });
@@ -383,7 +386,7 @@ impl Endpoint {
             Some(State::Answered) => self.leave(now, id, reason),
             Some(State::Calling(_) | State::Challenged(_)) => self.cancel(now, id, reason),
             Some(State::Incoming { .. }) => self.reject(now, id, 480, Headers::new()),
-            Some(State::Leaving { .. } | State::Ending) | None => {}
+            Some(State::Leaving { .. } | State::Ending { .. }) | None => {}
         }
     }
 
@@ -455,11 +458,11 @@ impl Endpoint {
         match passed.owner {
             Owner::Invite(id) => self.invite_answered(now, hop, passed, id, response),
             Owner::Reinvite(id) => self.reinvite_answered(now, hop, passed, id, response),
-            Owner::Info(id) if matches!(response.code, 408 | 481) => self.peer_gone(now, id),
+            Owner::Info(_) | Owner::Prack(_) if response.is_final() => self.aside_answered(now, passed, &response),
             Owner::Refresh(id) if response.is_final() => self.refresh_answered(now, hop, id, &response),
             Owner::Refer(id) if response.is_final() => self.refer_answered(now, id, &response),
             Owner::Bye(id) if response.is_final() => match self.is_challenged(id, &response) {
-                true => self.send_bye(now, id, None),
+                true => self.send_bye_again(now, id),
                 false => self.forget_ending(id),
             },
             Owner::Request(id) if response.is_final() => {
@@ -513,9 +516,18 @@ impl Endpoint {
     fn send_bye(&mut self, now: Time, id: InviteId, reason: Option<&str>) {
         self.terminate_offer(now, id);
         let Some(usage) = self.usages.get_mut(&id) else { return };
-        usage.state = State::Ending;
+        usage.state = State::Ending { reason: reason.map(str::to_string) };
         usage.unacknowledged = None;
         usage.wanted = None;
+        // Whatever else was being asked for, this has its own tries.
+        usage.showing.iter_mut().for_each(|showing| showing.settled());
+        self.send_bye_again(now, id);
+    }
+
+    /// The BYE as it was, by the way and with the credentials that are good now.
+    fn send_bye_again(&mut self, now: Time, id: InviteId) {
+        let Some(usage) = self.usages.get_mut(&id) else { return };
+        let State::Ending { reason } = &usage.state else { return };
         let Some(dialog) = &mut usage.dialog else { return self.forget(now, id) };
         let mut bye = dialog.request(Method::Bye);
         let hop = dialog.hop();
@@ -527,8 +539,8 @@ impl Endpoint {
     }
 
     /// Nobody answered a request inside the dialog. Where it went to where the peer says that it is, the call goes on, and from here
-    /// on to where the peer is seen; an INFO or REFER is lost by that.
-    fn unanswered(&mut self, now: Time, owner: Owner, id: InviteId) {
+    /// on to where the peer is seen; a REFER is lost by that.
+    fn unanswered(&mut self, now: Time, owner: Owner, id: InviteId, request: &Request) {
         let is_up = self.usages.get(&id).is_some_and(|usage| matches!(usage.state, State::Answered));
         if !(is_up && self.turn_back(id)) {
             return self.peer_gone(now, id);
@@ -536,13 +548,14 @@ impl Endpoint {
         match owner {
             Owner::Reinvite(_) => self.reinvite_lost(now, id, true),
             Owner::Refresh(_) => self.refresh_lost(now, id),
+            Owner::Info(_) => self.send_aside_again(now, owner, request),
             _ => {}
         }
     }
 
     fn bye_unanswered(&mut self, now: Time, id: InviteId) {
         if self.turn_back(id) {
-            self.send_bye(now, id, None);
+            self.send_bye_again(now, id);
         } else {
             self.forget_ending(id);
         }
@@ -556,7 +569,7 @@ impl Endpoint {
 
     fn bye_unreachable(&mut self, now: Time, id: InviteId, failed: &Hop) {
         if self.has_other_way(id, failed) {
-            self.send_bye(now, id, None);
+            self.send_bye_again(now, id);
         } else {
             self.forget_ending(id);
         }
@@ -564,27 +577,29 @@ impl Endpoint {
 
     /// Whether the dialog has, or can be given, another hop than the one that failed.
     fn has_other_way(&mut self, id: InviteId, failed: &Hop) -> bool {
-        let Some(dialog) = self.usages.get_mut(&id).and_then(|usage| usage.dialog.as_mut()) else { return false };
-        let went_on = dialog.hop().transport.is_reliable() && dialog.hop() != *failed;
-        went_on || dialog.fallback(failed).is_some()
+        let dialog = self.usages.get_mut(&id).and_then(|usage| usage.dialog.as_mut());
+        dialog.is_some_and(|dialog| dialog.has_other_way(failed))
     }
 
     /// The peer no longer knows the dialog, or no longer answers (RFC 3261 §12.2.1.2).
     fn peer_gone(&mut self, now: Time, id: InviteId) {
         // What was not answered may have gone where nobody is; the BYE goes where somebody was.
         self.turn_back(id);
-        match self.usages.get(&id).map(|usage| &usage.state) {
+        match self.usages.get_mut(&id).map(|usage| &mut usage.state) {
             Some(State::Answered) => {
                 self.events.push_back(Event::Ended { id, cause: EndCause::PeerGone });
                 self.send_bye(now, id, None);
             }
-            Some(State::Leaving { .. }) => self.send_bye(now, id, None),
+            Some(State::Leaving { reason }) => {
+                let reason = reason.take();
+                self.send_bye(now, id, reason.as_deref());
+            }
             _ => {}
         }
     }
 
     fn forget_ending(&mut self, id: InviteId) {
-        if self.usages.get(&id).is_some_and(|usage| matches!(usage.state, State::Ending)) {
+        if self.usages.get(&id).is_some_and(|usage| matches!(usage.state, State::Ending { .. })) {
             self.remove(id);
         }
     }

@@ -10,8 +10,15 @@ use std::sync::Arc;
 #[derive(Clone, Debug)]
 pub struct Showing {
     account: Arc<Account>,
-    /// The header that answers, and the challenge that holds.
-    challenge: Option<(&'static str, Challenge)>,
+    /// By the header that answers: one of a proxy and one of who is behind it, at most.
+    held: Vec<Held>,
+}
+
+/// The challenge that holds for one of them.
+#[derive(Clone, Debug)]
+struct Held {
+    header: &'static str,
+    challenge: Challenge,
     /// Times that its nonce was used.
     uses: u32,
     /// Challenges that came since something was accepted.
@@ -20,7 +27,7 @@ pub struct Showing {
 
 impl Showing {
     pub fn new(account: Arc<Account>) -> Showing {
-        Showing { account, challenge: None, uses: 0, asked: 0 }
+        Showing { account, held: Vec::new() }
     }
 
     /// The peer wants the password for a request that it got. Once that is answered whatever was shown with the request, for many
@@ -31,29 +38,34 @@ impl Showing {
     /// It gets no answer; the request stays refused.
     pub fn challenged(&mut self, response: &Response) -> Result<(), Unanswered> {
         let (header, challenge) = self.account.challenge(response)?;
-        if self.asked >= CHALLENGES_MAX || (self.asked > 0 && !challenge.stale) {
-            self.asked = 0;
+        let Some(held) = self.held.iter_mut().find(|held| held.header == header) else {
+            self.held.push(Held { header, challenge, uses: 0, asked: 1 });
+            return Ok(());
+        };
+        if held.asked >= CHALLENGES_MAX || (held.asked > 0 && !challenge.stale) {
+            self.settled();
             return Err(Unanswered::Rejected);
         }
-        self.asked += 1;
-        if self.challenge.as_ref().is_none_or(|(_, held)| held.nonce != challenge.nonce) {
-            self.uses = 0;
+        held.asked += 1;
+        if held.challenge.nonce != challenge.nonce {
+            held.uses = 0;
         }
-        self.challenge = Some((header, challenge));
+        held.challenge = challenge;
         Ok(())
     }
 
-    /// A request was answered with something else than a challenge.
-    pub fn accepted(&mut self) {
-        self.asked = 0;
+    /// A request was answered with something else than a challenge, or nobody cares any more whether it is.
+    pub fn settled(&mut self) {
+        self.held.iter_mut().for_each(|held| held.asked = 0);
     }
 
-    /// Shows the password with `request`, if it was ever asked for. `cnonce`: unpredictable.
-    pub fn show(&mut self, request: &mut Request, cnonce: u64) {
-        let Some((header, challenge)) = &self.challenge else { return };
-        self.uses += 1;
-        let value = self.account.response(challenge, request, self.uses, cnonce);
-        request.headers.set(header, value);
+    /// Shows the password with `request` to whoever asked for it before. `cnonce` gives what cannot be predicted.
+    pub fn show(&mut self, request: &mut Request, mut cnonce: impl FnMut() -> u64) {
+        for held in &mut self.held {
+            held.uses += 1;
+            let value = self.account.response(&held.challenge, request, held.uses, cnonce());
+            request.headers.set(held.header, value);
+        }
     }
 }
 
@@ -68,18 +80,22 @@ mod tests {
     }
 
     fn asks(realm: &str, nonce: &str, stale: bool) -> Response {
+        asks_in(407, "Proxy-Authenticate", realm, nonce, stale)
+    }
+
+    fn asks_in(code: u16, header: &str, realm: &str, nonce: &str, stale: bool) -> Response {
         let bye = Request::new(Method::Bye, "sip:1@192.0.2.9".parse().unwrap());
-        let mut response = Response::to(&bye, 407, None);
+        let mut response = Response::to(&bye, code, None);
         let (realm, nonce) = (realm.to_owned(), nonce.to_owned());
         let challenge = Challenge { realm, nonce, opaque: None, algorithm: Algorithm::Md5, stale, qop: true };
-        response.headers.push("Proxy-Authenticate", challenge.to_string());
+        response.headers.push(header, challenge.to_string());
         response
     }
 
     /// Nonce and count that the next request shows.
     fn shown(showing: &mut Showing) -> Option<(String, u32)> {
         let mut bye = Request::new(Method::Bye, "sip:1@192.0.2.9".parse().unwrap());
-        showing.show(&mut bye, 7);
+        showing.show(&mut bye, || 7);
         let credentials = Credentials::parse(bye.headers.get("Proxy-Authorization")?).unwrap();
         assert!(credentials.verify("secret", &Method::Bye) && credentials.uri == "sip:1@192.0.2.9");
         Some((credentials.nonce.to_string(), credentials.qop?.nc))
@@ -91,7 +107,7 @@ mod tests {
         assert_eq!(shown(&mut showing), None, "nobody asked");
         showing.challenged(&asks("carrier", "a", false)).unwrap();
         assert_eq!(shown(&mut showing), Some(("a".into(), 1)));
-        showing.accepted();
+        showing.settled();
         assert_eq!(shown(&mut showing), Some(("a".into(), 2)));
         showing.challenged(&asks("carrier", "b", false)).expect("a nonce may be good once only");
         assert_eq!(shown(&mut showing), Some(("b".into(), 1)));
@@ -105,5 +121,18 @@ mod tests {
         assert_eq!(showing.challenged(&asks("carrier", "b", false)), Err(Unanswered::Rejected));
         let answered = (0..10).take_while(|_| showing.challenged(&asks("carrier", "c", true)).is_ok()).count();
         assert_eq!(answered, CHALLENGES_MAX as usize, "whatever it says of its nonces");
+    }
+
+    #[test]
+    fn a_proxy_and_who_is_behind_it_are_each_shown_the_password_for_their_own_nonce() {
+        let mut showing = showing();
+        showing.challenged(&asks("carrier", "proxy", false)).unwrap();
+        let behind = asks_in(401, "WWW-Authenticate", "carrier", "behind", false);
+        showing.challenged(&behind).expect("it has not been shown anything yet");
+        let mut bye = Request::new(Method::Bye, "sip:1@192.0.2.9".parse().unwrap());
+        showing.show(&mut bye, || 7);
+        let nonce = |name: &str| Credentials::parse(bye.headers.get(name).unwrap()).unwrap().nonce.to_string();
+        assert_eq!((nonce("Proxy-Authorization"), nonce("Authorization")), ("proxy".into(), "behind".into()));
+        assert_eq!(showing.challenged(&behind), Err(Unanswered::Rejected));
     }
 }

@@ -81,7 +81,10 @@ pub enum State {
     Leaving {
         reason: Option<String>,
     },
-    Ending,
+    /// `reason`: what its BYE says, however often it is sent.
+    Ending {
+        reason: Option<String>,
+    },
 }
 
 #[derive(Debug)]
@@ -119,6 +122,8 @@ pub struct Early {
     pub dialog: Dialog,
     /// The description that came last, in an acknowledged answer or in an offer that we answered: the peer need not repeat it in its 2xx (RFC 3262 §5).
     pub described: Vec<u8>,
+    /// Our PRACK that was sent last.
+    pub prack: Option<ClientKey>,
 }
 
 impl Calling {

@@ -62,7 +62,9 @@ impl Endpoint {
             return;
         }
         // The next state is known only when the request is sent; nothing sees the one between.
-        let State::Challenged(challenged) = std::mem::replace(&mut usage.state, State::Ending) else { return };
+        let State::Challenged(challenged) = std::mem::replace(&mut usage.state, State::Ending { reason: None }) else {
+            return;
+        };
         let Challenged { mut invite, offer, hop, challenges, lengthened, .. } = *challenged;
         invite.headers.set(name, value);
         invite.body = offer.clone();
@@ -90,7 +92,9 @@ impl Endpoint {
     fn invite_too_short(&mut self, now: Time, id: InviteId, mut invite: Request, response: &Response) {
         self.forget_early(id);
         let Some(usage) = self.usages.get_mut(&id) else { return };
-        let State::Calling(calling) = std::mem::replace(&mut usage.state, State::Ending) else { return };
+        let State::Calling(calling) = std::mem::replace(&mut usage.state, State::Ending { reason: None }) else {
+            return;
+        };
         usage.shortest = session_timer::min_se(&response.headers);
         if let Some(wish) = self.settings.session {
             session_timer::ask(wish, usage.shortest, &mut invite.headers);
@@ -214,12 +218,6 @@ impl Endpoint {
             self.table.counters.dropped += 1;
             return;
         };
-        let mut ack = dialog.ack(number);
-        if let Some(invite) = self.table.invite(key) {
-            copy_credentials(invite, &mut ack);
-        }
-        self.sign(&mut ack.headers, "User-Agent");
-        self.table.acknowledge(key, &tag, dialog.hop(), ack);
         if let Some(calling) = self.calling(id, key)
             && let Some(early) = calling.early.iter().find(|early| early.tag == tag)
         {
@@ -228,6 +226,12 @@ impl Endpoint {
                 response.set_body(SDP, early.described.clone());
             }
         }
+        let mut ack = dialog.ack(number);
+        if let Some(invite) = self.table.invite(key) {
+            copy_credentials(invite, &mut ack);
+        }
+        self.sign(&mut ack.headers, "User-Agent");
+        self.table.acknowledge(key, &tag, dialog.hop(), ack);
         match self.calling(id, key).map(|calling| calling.cancel == Cancel::No) {
             Some(true) => {
                 self.forget_early(id);
@@ -242,8 +246,16 @@ impl Endpoint {
                 self.events.push_back(Event::Answered { id, response: Box::new(response) });
                 return;
             }
-            // The 2xx crossed our CANCEL.
-            Some(false) => self.invite_failed(id, Failure::Cancelled),
+            // The 2xx crossed our CANCEL: to its user it is over, and what is left is to end it.
+            Some(false) => {
+                self.events.push_back(Event::Failed { id, failure: Failure::Cancelled });
+                self.forget_early(id);
+                self.know_dialog(id, dialog.id());
+                if let Some(usage) = self.usages.get_mut(&id) {
+                    usage.dialog = Some(dialog);
+                }
+                return self.send_bye(now, id, None);
+            }
             // Another fork was first, or the usage is over.
             None => {}
         }
@@ -255,7 +267,9 @@ impl Endpoint {
         let (patience, event) = (self.table.timings().patience(), Box::new(response.clone()));
         self.forget_early(id);
         let Some(usage) = self.usages.get_mut(&id) else { return };
-        let State::Calling(calling) = std::mem::replace(&mut usage.state, State::Ending) else { return };
+        let State::Calling(calling) = std::mem::replace(&mut usage.state, State::Ending { reason: None }) else {
+            return;
+        };
         // To where it was sent, by the connection that was opened for it.
         let hop = Hop { connection: hop.connection, ..calling.hop };
         let Calling { offer, challenges, lengthened, .. } = calling;

@@ -112,7 +112,7 @@ impl Endpoint {
         if request.method == Method::Bye {
             return self.receive_bye(arrival, id, &request);
         }
-        if matches!(usage.state, State::Ending) {
+        if matches!(usage.state, State::Ending { .. }) {
             return self.refuse(arrival, &request, response(481));
         }
         let leaving = matches!(usage.state, State::Leaving { .. });
@@ -173,7 +173,7 @@ impl Endpoint {
                 }
                 self.events.push_back(Event::Failed { id, failure });
             }
-            State::Challenged(_) | State::Leaving { .. } | State::Ending => {}
+            State::Challenged(_) | State::Leaving { .. } | State::Ending { .. } => {}
         }
         self.forget(arrival.now, id);
     }

@@ -33,9 +33,8 @@ impl Endpoint {
 
     /// Writes credentials into a request inside the dialog, if the peer has asked for them before.
     pub(super) fn show_in(&mut self, id: InviteId, request: &mut Request) {
-        let cnonce = self.draw();
         if let Some(showing) = self.usages.get_mut(&id).and_then(|usage| usage.showing.as_mut()) {
-            showing.show(request, cnonce);
+            showing.show(request, || self.table.secrets.next());
         }
     }
 
@@ -43,7 +42,7 @@ impl Endpoint {
     pub(super) fn is_challenged(&mut self, id: InviteId, response: &Response) -> bool {
         let Some(showing) = self.usages.get_mut(&id).and_then(|usage| usage.showing.as_mut()) else { return false };
         if !matches!(response.code, 401 | 407) {
-            showing.accepted();
+            showing.settled();
             return false;
         }
         showing.challenged(response).is_ok()

@@ -92,10 +92,9 @@ impl Endpoint {
 
     /// The final answer to an UPDATE of ours.
     pub(super) fn refresh_answered(&mut self, now: Time, hop: &Hop, id: InviteId, answer: &Response) {
-        if self.is_challenged(id, answer) {
-            return self.refresh_session(now, id);
-        }
+        let is_challenged = self.is_challenged(id, answer);
         match answer.code {
+            _ if is_challenged => self.refresh_session(now, id),
             200..300 => {
                 if let Some(dialog) = self.usages.get_mut(&id).and_then(|usage| usage.dialog.as_mut()) {
                     dialog.refresh(&answer.headers);

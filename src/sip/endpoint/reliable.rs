@@ -8,8 +8,8 @@ use crate::sip::message::{Request, Response};
 use crate::sip::method::Method;
 use crate::sip::reliable::{self, Next, RAck, RELIABLE};
 use crate::sip::transaction::Expiry;
-use crate::sip::transaction::table::{Owner, ServerKey};
-use crate::sip::usage::{Early, FORKS_MAX, State};
+use crate::sip::transaction::table::{ClientKey, Owner, ServerKey};
+use crate::sip::usage::{Early, FORKS_MAX, State, Usage};
 use crate::time::Time;
 
 impl Endpoint {
@@ -125,13 +125,18 @@ impl Endpoint {
         let State::Calling(calling) = &mut usage.state else { return false };
         let at = match calling.early.iter().position(|early| early.tag == tag) {
             Some(at) if calling.early[at].rseq.wrapping_add(1) == rseq => at,
-            Some(_) => return false,
+            Some(at) => {
+                // Again: our PRACK may have found nobody where the peer says that it is.
+                let prack = calling.early[at].prack.filter(|_| calling.early[at].rseq == rseq);
+                prack.into_iter().for_each(|prack| self.table.send_also(prack, hop));
+                return false;
+            }
             None if calling.early.len() >= FORKS_MAX => return false,
             None => {
                 let contact = invite.headers.get("Contact").unwrap_or_default().to_string();
                 let Some(mut dialog) = Dialog::of_caller(invite, progress, contact, *hop) else { return false };
                 follows.into_iter().for_each(|known| dialog.follow(known));
-                calling.early.push(Early { tag, rseq, dialog, described: Vec::new() });
+                calling.early.push(Early { tag: tag.clone(), rseq, dialog, described: Vec::new(), prack: None });
                 calling.early.len() - 1
             }
         };
@@ -144,7 +149,16 @@ impl Endpoint {
         let mut prack = early.dialog.request(Method::Prack);
         prack.headers.push("RAck", format!("{rseq} {number} INVITE"));
         let hop = early.dialog.hop();
-        self.start_request(now, hop, prack, Owner::Nobody);
+        let key = self.start_request(now, hop, prack, Owner::Prack(id));
+        self.note_prack(id, &tag, key);
         true
+    }
+
+    pub(super) fn note_prack(&mut self, id: InviteId, tag: &str, prack: ClientKey) {
+        if let Some(Usage { state: State::Calling(calling), .. }) = self.usages.get_mut(&id)
+            && let Some(early) = calling.early_with(tag)
+        {
+            early.prack = Some(prack);
+        }
     }
 }

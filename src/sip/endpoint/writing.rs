@@ -6,7 +6,7 @@ use crate::sip::message::{Request, Response, reason_phrase};
 use crate::sip::method::Method;
 use crate::sip::params::Params;
 use crate::sip::registrar;
-use crate::sip::transaction::table::{Owner, ServerKey};
+use crate::sip::transaction::table::{ClientKey, Owner, ServerKey};
 use crate::sip::uri::{Host, SipUri, Uri};
 use crate::time::Time;
 
@@ -62,12 +62,12 @@ impl Endpoint {
     }
 
     /// Sends a request inside a dialog.
-    pub(super) fn start_request(&mut self, now: Time, hop: Hop, mut request: Request, owner: Owner) {
+    pub(super) fn start_request(&mut self, now: Time, hop: Hop, mut request: Request, owner: Owner) -> ClientKey {
         self.sign(&mut request.headers, "User-Agent");
-        if let Owner::Bye(id) | Owner::Refresh(id) | Owner::Info(id) | Owner::Refer(id) = owner {
+        if let Owner::Bye(id) | Owner::Refresh(id) | Owner::Info(id) | Owner::Prack(id) | Owner::Refer(id) = owner {
             self.show_in(id, &mut request);
         }
-        self.table.start_client(now, hop, request, owner);
+        self.table.start_client(now, hop, request, owner)
     }
 
     /// What we are is nobody's business whom we refuse.

@@ -10,6 +10,7 @@ pub use servers::{Known, ServerKey, answer_hop};
 
 use super::Timings;
 use crate::sip::endpoint::{Counters, Transmit, Transport};
+use crate::sip::message::Request;
 use crate::sip::schedule::Schedule;
 use crate::sip::secrets::Secrets;
 use crate::time::Time;
@@ -73,15 +74,16 @@ impl Table {
         self.schedule.next()
     }
 
-    /// Acts on every deadline up to `now` until a client transaction has timed out; says whose it was.
-    pub fn handle_timeout(&mut self, now: Time) -> Option<Owner> {
+    /// Acts on every deadline up to `now` until a client transaction has timed out; says whose it was, with what was kept of its
+    /// request.
+    pub fn handle_timeout(&mut self, now: Time) -> Option<(Owner, Request)> {
         while let Some(alarm) = self.schedule.due(now) {
             match alarm {
                 Alarm::Server(key) => self.server_timeout(now, key),
                 Alarm::Client(key) => {
-                    if let Some(owner) = self.client_timeout(now, key) {
+                    if let Some(lost) = self.client_timeout(now, key) {
                         self.counters.timeouts += 1;
-                        return Some(owner);
+                        return Some(lost);
                     }
                 }
             }

@@ -38,8 +38,8 @@ fn shows(request: &Request) -> Option<(String, u32)> {
     Some((credentials.nonce.to_string(), credentials.qop?.nc))
 }
 
-/// An answered call of ours to a carrier that gave us an account.
-fn called() -> (Peer, InviteId) {
+/// A call of ours to a carrier that gave us an account.
+fn calling() -> (Peer, InviteId, Request) {
     let mut peer = Peer::new(Settings::default());
     let mut invitation = World::new(1, Transport::Udp, Weather::CALM).invitation(0);
     invitation.hop = peer.hop;
@@ -47,6 +47,12 @@ fn called() -> (Peer, InviteId) {
     let account = Account { user: "vaxel".into(), password: "secret".into(), realm: "carrier".into() };
     peer.endpoint.show(id, Arc::new(account));
     let invite = peer.requests().remove(0);
+    (peer, id, invite)
+}
+
+/// One that is answered.
+fn called() -> (Peer, InviteId) {
+    let (mut peer, id, invite) = calling();
     answer(&mut peer, &invite, 200, "", "");
     peer.requests();
     peer.events.clear();
@@ -71,12 +77,13 @@ fn a_challenge_inside_the_call_is_answered_and_then_the_password_is_shown_unaske
     assert_eq!(shows(&peer.requests()[0]), Some(("a".into(), 1)), "as its INVITE");
     assert!(matches!(peer.events[..], [Event::OfferAnswered { result: Ok(_), .. }]), "{:?}", peer.events);
 
-    peer.endpoint.bye(peer.now, id, None);
+    peer.endpoint.bye(peer.now, id, Some("Q.850;cause=16"));
     let bye = peer.requests().remove(0);
     assert_eq!(shows(&bye), Some(("a".into(), 2)));
     answer(&mut peer, &bye, 407, "b", "carrier");
     let again = peer.requests().remove(0);
     assert_eq!((&again.method, shows(&again)), (&Method::Bye, Some(("b".into(), 1))));
+    assert_eq!(again.headers.get("Reason"), Some("Q.850;cause=16"));
     answer(&mut peer, &again, 200, "", "");
     assert_eq!(peer.endpoint.usages(), 0);
 }
@@ -97,4 +104,65 @@ fn another_realm_gets_no_password_and_a_refused_one_is_not_shown_for_ever() {
         answer(&mut peer, &bye, 407, &format!("nonce{byes}"), "carrier");
     }
     assert_eq!((byes, peer.endpoint.usages()), (2, 0));
+}
+
+fn progress(peer: &mut Peer, invite: &Request) {
+    let mut rings = Response::to(invite, 183, None);
+    rings.set_to_tag("carrier");
+    rings.headers.push("Contact", "<sip:carrier@198.51.100.7:40000>");
+    rings.headers.push("Require", "100rel");
+    rings.headers.push("RSeq", "7");
+    peer.endpoint.handle_message(peer.now, &peer.hop, Message::Response(rings));
+}
+
+#[test]
+fn what_asks_for_nothing_new_is_shown_the_password_for_as_well() {
+    let (mut peer, id, invite) = calling();
+    progress(&mut peer, &invite);
+    let prack = peer.requests().remove(0);
+    answer(&mut peer, &prack, 407, "a", "carrier");
+    let again = peer.requests().remove(0);
+    assert_eq!((&again.method, shows(&again)), (&Method::Prack, Some(("a".into(), 1))));
+    assert_eq!(again.headers.get("RAck"), prack.headers.get("RAck"));
+    answer(&mut peer, &again, 200, "", "");
+    answer(&mut peer, &invite, 200, "", "");
+    peer.requests();
+
+    peer.endpoint.info(peer.now, id, "application/dtmf-relay", b"Signal=5".to_vec());
+    let info = peer.requests().remove(0);
+    answer(&mut peer, &info, 407, "b", "carrier");
+    let again = peer.requests().remove(0);
+    assert_eq!((&again.method, shows(&again), &again.body), (&Method::Info, Some(("b".into(), 1)), &info.body));
+    answer(&mut peer, &again, 407, "c", "carrier");
+    assert_eq!(peer.requests().len(), 0, "the password was wrong");
+}
+
+#[test]
+fn a_carrier_whose_answer_crossed_our_cancel_is_hung_up_on_with_the_password() {
+    let (mut peer, id, invite) = calling();
+    progress(&mut peer, &invite);
+    peer.endpoint.cancel(peer.now, id, None);
+    peer.requests();
+    answer(&mut peer, &invite, 200, "", "");
+    let bye = peer.requests().into_iter().find(|request| request.method == Method::Bye).expect("it is hung up");
+    answer(&mut peer, &bye, 407, "a", "carrier");
+    let again = peer.requests().remove(0);
+    assert_eq!((&again.method, shows(&again)), (&Method::Bye, Some(("a".into(), 1))));
+    answer(&mut peer, &again, 200, "", "");
+    assert_eq!(peer.endpoint.usages(), 0);
+    assert!(matches!(peer.events[..], [Event::Progress { .. }, Event::Failed { .. }]), "{:?}", peer.events);
+}
+
+#[test]
+fn a_bye_has_its_own_tries() {
+    let (mut peer, id) = called();
+    peer.endpoint.reinvite(peer.now, id, b"hold".to_vec());
+    let first = peer.requests().remove(0);
+    answer(&mut peer, &first, 407, "a", "carrier");
+    peer.requests();
+    // Before the carrier has said anything more.
+    peer.endpoint.bye(peer.now, id, None);
+    let bye = peer.requests().remove(0);
+    answer(&mut peer, &bye, 407, "b", "carrier");
+    assert_eq!(shows(&peer.requests().remove(0)), Some(("b".into(), 1)));
 }

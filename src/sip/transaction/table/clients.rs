@@ -23,6 +23,8 @@ pub enum Owner {
     Invite(InviteId),
     Reinvite(InviteId),
     Info(InviteId),
+    /// The acknowledgement of a provisional answer.
+    Prack(InviteId),
     /// An UPDATE that keeps the session alive.
     Refresh(InviteId),
     /// A REFER of ours.
@@ -31,6 +33,13 @@ pub enum Owner {
     Request(ClientId),
     /// Nobody waits for the answer: CANCEL, BYE of a fork.
     Nobody,
+}
+
+impl Owner {
+    /// Its request may have to be written once more: it is kept whole.
+    fn keeps(self) -> bool {
+        matches!(self, Owner::Info(_) | Owner::Prack(_))
+    }
 }
 
 #[derive(Debug)]
@@ -43,7 +52,7 @@ enum ClientMachine {
 pub(super) struct Client {
     machine: ClientMachine,
     hop: Hop,
-    /// Kept of an INVITE, for its ACK and CANCEL; of others only what matching needs.
+    /// Kept of an INVITE, for its ACK and CANCEL; whole where its owner [keeps](Owner::keeps) it; of others only what matching needs.
     request: Request,
     wire: Vec<u8>,
     owner: Owner,
@@ -61,18 +70,17 @@ pub(super) struct Client {
 pub struct Passed {
     pub key: ClientKey,
     pub owner: Owner,
-    /// The INVITE, if this refuses it.
+    /// The INVITE, or the request that was kept whole, if this refuses it.
     pub refused: Option<Request>,
 }
 
 impl Table {
-    pub(super) fn client_timeout(&mut self, now: Time, key: ClientKey) -> Option<Owner> {
+    pub(super) fn client_timeout(&mut self, now: Time, key: ClientKey) -> Option<(Owner, Request)> {
         let client = self.clients.get_mut(&key).expect("the schedule names live transactions only");
         let expiry = match &mut client.machine {
             ClientMachine::Invite(machine) => machine.handle_timeout(now),
             ClientMachine::NonInvite(machine) => machine.handle_timeout(now),
         };
-        let owner = client.owner;
         match expiry {
             Some(Expiry::Resend) => {
                 self.counters.retransmissions_sent += 1;
@@ -84,10 +92,7 @@ impl Table {
                 self.drop_client(key);
                 None
             }
-            Some(Expiry::TimedOut) => {
-                self.drop_client(key);
-                Some(owner)
-            }
+            Some(Expiry::TimedOut) => self.drop_client(key).map(|client| (client.owner, client.request)),
             None => {
                 self.arm_client(key);
                 None
@@ -151,10 +156,14 @@ impl Table {
             request.headers = request.headers.clone();
             ClientMachine::Invite(ClientInvite::new(now, self.timings, reliable))
         } else {
-            request.headers = Headers::new();
+            if !owner.keeps() {
+                request.headers = Headers::new();
+            }
             ClientMachine::NonInvite(ClientNonInvite::new(now, self.timings, reliable))
         };
-        request.body = Vec::new();
+        if !owner.keeps() {
+            request.body = Vec::new();
+        }
         let (acks, abandoned, armed) = (Vec::new(), false, None);
         let client = Client { machine, hop, request, wire: kept, owner, datagram, abandoned, acks, armed };
         self.clients.insert(key, client);
@@ -186,7 +195,10 @@ impl Table {
         }
         let owner = client.owner;
         let (pass, refused) = match &mut client.machine {
-            ClientMachine::NonInvite(machine) => (machine.handle_response(now, response.code), None),
+            ClientMachine::NonInvite(machine) => {
+                let is_refused = owner.keeps() && response.is_final() && !response.is_success();
+                (machine.handle_response(now, response.code), is_refused.then(|| client.request.clone()))
+            }
             ClientMachine::Invite(machine) => {
                 let reaction = machine.handle_response(now, response.code);
                 if matches!(reaction, Reaction::Ack | Reaction::PassAndAck) {
@@ -225,6 +237,16 @@ impl Table {
         true
     }
 
+    /// Sends a request that waits for its answer also to where its peer was heard again, if it went elsewhere by UDP and may have found
+    /// nobody.
+    pub fn send_also(&mut self, key: ClientKey, hop: &Hop) {
+        let Some(client) = self.clients.get(&key).filter(|client| client.is_pending()) else { return };
+        if !client.wire.is_empty() && client.hop.transport == hop.transport && client.hop.remote != hop.remote {
+            self.transmits.push_back(Transmit::new(*hop, client.wire.clone()));
+            self.counters.retransmissions_sent += 1;
+        }
+    }
+
     /// Sends the ACK of a 2xx, which is no transaction and has a branch of its own (RFC 3261 §13.2.2.4), and keeps it for
     /// when the 2xx comes again.
     pub fn acknowledge(&mut self, key: ClientKey, tag: &str, hop: Hop, mut ack: Request) {
@@ -250,9 +272,9 @@ impl Table {
         }
     }
 
-    /// Ends every client transaction that waits for something from `hop` and returns whose they were, but for those that
-    /// can still go by UDP and do. Server transactions run out by themselves.
-    pub fn fail_hop(&mut self, now: Time, hop: &Hop) -> Vec<Owner> {
+    /// Ends every client transaction that waits for something from `hop` and returns whose they were, with what was kept of their
+    /// requests, but for those that can still go by UDP and do. Server transactions run out by themselves.
+    pub fn fail_hop(&mut self, now: Time, hop: &Hop) -> Vec<(Owner, Request)> {
         let Some(keys) = self.by_remote.get(&(hop.transport, hop.remote)) else { return Vec::new() };
         let waits = |client: &Client| {
             let same = client.hop.connection.is_none() || client.hop.connection == hop.connection;
@@ -260,11 +282,8 @@ impl Table {
         };
         let failed: Vec<ClientKey> = keys.iter().copied().filter(|key| waits(&self.clients[key])).collect();
         let failed: Vec<ClientKey> = failed.into_iter().filter(|key| !self.send_as_datagram(now, *key)).collect();
-        let owners = failed.iter().map(|key| self.clients[key].owner).collect();
-        for key in failed {
-            self.drop_client(key);
-        }
-        owners
+        let failed = failed.into_iter().filter_map(|key| self.drop_client(key));
+        failed.map(|client| (client.owner, client.request)).collect()
     }
 
     /// RFC 3261 §18.1.1: a large request whose connection was refused goes by UDP after all. False: this one cannot, or is to
@@ -307,13 +326,14 @@ impl Table {
             ClientMachine::NonInvite(machine) => machine.next_timeout(),
         };
         if next.is_none() && client.is_terminated() {
-            return self.drop_client(key);
+            self.drop_client(key);
+            return;
         }
         self.schedule.move_to(Alarm::Client(key), &mut client.armed, next);
     }
 
-    fn drop_client(&mut self, key: ClientKey) {
-        let Some(mut client) = self.clients.remove(&key) else { return };
+    fn drop_client(&mut self, key: ClientKey) -> Option<Client> {
+        let mut client = self.clients.remove(&key)?;
         self.schedule.move_to(Alarm::Client(key), &mut client.armed, None);
         let remote = (client.hop.transport, client.hop.remote);
         if let Some(keys) = self.by_remote.get_mut(&remote) {
@@ -322,6 +342,7 @@ impl Table {
                 self.by_remote.remove(&remote);
             }
         }
+        Some(client)
     }
 }
 
