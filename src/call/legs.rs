@@ -25,6 +25,7 @@ use crate::ids::{CallId, LegId};
 use crate::media::{self, Codec, Command, Direction, OpenFailure, PlayId, Quality, Sound};
 use crate::sdp::{Answer, Capabilities, Negotiator, Refusal};
 use crate::sip::account::{Account, Unanswered};
+use crate::sip::body::Enclosed;
 use crate::sip::endpoint::{EndCause, Failure, Invitation};
 use crate::sip::{self, Endpoint, Headers, Hop, InviteId, Request, Uri};
 use crate::time::{Duration, Time};
@@ -46,6 +47,8 @@ pub struct Dial {
     pub from: (Option<String>, Uri),
     pub to: Uri,
     pub headers: Headers,
+    /// What goes with the offer, as in [`Invitation`].
+    pub enclosed: Vec<Enclosed>,
     /// It is a carrier, and in the talk it is where it says it is.
     pub follows: bool,
     /// What a challenge is answered with; `None`: none is answered.
@@ -208,7 +211,7 @@ impl Legs {
             leg,
             Leg {
                 invite: Some(invite),
-                state: State::Incoming { offer: request.body.clone() },
+                state: State::Incoming { offer: request.description().to_vec() },
                 sdp: None,
                 held: false,
                 local: hop.local.ip(),
@@ -444,12 +447,22 @@ impl Legs {
                 }
             },
             State::Opening(dial) => {
-                let Dial { target, hop, from, to, headers, follows, account } = *dial;
+                let Dial { target, hop, from, to, headers, enclosed, follows, account } = *dial;
                 let offer = sdp.offer(Direction::SendRecv);
                 let contact_user = account.as_ref().map(|account| account.user.clone());
                 let (answers_challenges, shown) = (account.is_some(), account.clone());
-                let invitation =
-                    Invitation { target, hop, from, to, contact_user, headers, offer, follows, answers_challenges };
+                let invitation = Invitation {
+                    target,
+                    hop,
+                    from,
+                    to,
+                    contact_user,
+                    headers,
+                    offer,
+                    enclosed,
+                    follows,
+                    answers_challenges,
+                };
                 let id = endpoint.invite(now, invitation);
                 shown.into_iter().for_each(|account| endpoint.show(id, account));
                 l.invite = Some(id);

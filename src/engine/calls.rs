@@ -2,6 +2,7 @@
 
 use super::Engine;
 use super::identity::Identity;
+use super::location::Location;
 use super::outbound::Attempt;
 use super::transfers::{Departing, TookBack, Transfer};
 use super::trunks::Way;
@@ -34,6 +35,8 @@ pub(super) struct Call {
     /// The display name the caller sent.
     pub name: String,
     pub identity: Identity,
+    /// Where an emergency is.
+    pub location: Option<Box<Location>>,
     /// How often it was sent elsewhere by who was called, and the last agent whose phone did so.
     pub redirects: u8,
     pub redirected_by: Option<AgentId>,
@@ -238,7 +241,7 @@ impl Engine {
         if phone.is_flow() {
             self.attempts.began(now, leg, attempt);
         }
-        self.dial(call_id, leg, Dial { target, hop, from, to, headers, follows: false, account: None });
+        self.dial(call_id, leg, Dial { target, hop, from, to, headers, enclosed: Vec::new(), follows: false, account: None });
         Some(leg)
     }
 
@@ -257,7 +260,12 @@ impl Engine {
         let target = trunk.uri(Some(&dialled), hop.remote);
         let from = self.shown_outside(call, trunk, &hop, emergency, &mut headers);
         let account = trunk.account.clone();
-        let dial = Dial { target: target.clone(), hop, from, to: target, headers, follows: true, account };
+        let mut enclosed = Vec::new();
+        if let Some(location) = call.location.as_ref().filter(|_| emergency) {
+            location.headers.iter().for_each(|header| headers.push(header.name, header.value));
+            enclosed.clone_from(&location.enclosed);
+        }
+        let dial = Dial { target: target.clone(), hop, from, to: target, headers, enclosed, follows: true, account };
         let leg = LegId(self.ids.next());
         self.trunks.leg_began(leg, way.trunk);
         self.trunks.state_mut(way.trunk).counts.calls_out += 1;

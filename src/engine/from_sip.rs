@@ -2,10 +2,12 @@
 
 use super::calls::{Call, HOPS, Plan, Stage};
 use super::identity::{Identity, Read, Reading};
+use super::location::Location;
 use super::{Engine, Output};
 use crate::ids::{AgentId, CallId, LegId};
 use crate::record::{Caller, What};
 use crate::sip::auth::Verdict;
+use crate::sip::body::ACCEPT;
 use crate::sip::{self, Headers, Hop, InviteId, Message, Method, Request, Response, TransactionId, Uri};
 use crate::time::Time;
 use std::collections::BTreeSet;
@@ -103,7 +105,8 @@ impl Engine {
         if caller != Caller::default() {
             self.say(now, What::CallerKnown { call, caller: Box::new(caller) });
         }
-        for (header, reason) in ignored {
+        let (location, unheeded) = if emergency { Location::of(request) } else { Default::default() };
+        for (header, reason) in ignored.into_iter().chain(unheeded) {
             self.say(now, What::CallerHeaderIgnored { call, header: header.into(), reason: reason.name().into() });
         }
         self.leg_calls.insert(leg, call);
@@ -117,6 +120,7 @@ impl Engine {
                 from,
                 name,
                 identity,
+                location: Some(location).filter(|location| !location.is_empty()).map(Box::new),
                 redirects: 0,
                 redirected_by: None,
                 heard: None,
@@ -293,5 +297,6 @@ impl Engine {
 fn capable(request: &Request) -> Response {
     let mut response = Response::to(request, 200, None);
     response.headers.push("Allow", ALLOW);
+    response.headers.push("Accept", ACCEPT);
     response
 }

@@ -17,6 +17,7 @@ mod from_sip;
 mod from_trunks;
 mod hunt;
 pub mod identity;
+mod location;
 pub mod numbering;
 mod outbound;
 mod phones;

@@ -6,6 +6,7 @@
 use super::chance::Chance;
 use crate::media::{Codec, Direction, Stream};
 use crate::sdp::{Answer, Capabilities, Negotiator};
+use crate::sip::body::Enclosed;
 use crate::sip::digest::{self, Login};
 use crate::sip::endpoint::{EndCause, Failure, Invitation, Settings};
 use crate::sip::{
@@ -160,22 +161,26 @@ impl Phone {
 
     /// The same, with a Request-URI of any kind.
     pub fn call_to(&mut self, now: Time, target: Uri) {
+        self.call_saying(now, target, Headers::default(), Vec::new());
+    }
+
+    /// The same, with more headers and something beside the offer.
+    pub fn call_saying(&mut self, now: Time, target: Uri, mut headers: Headers, enclosed: Vec<Enclosed>) {
         if !self.is_idle() {
             return;
         }
         self.calls += 1;
         self.sdp = negotiator(&self.settings, self.calls);
+        self.replaces.iter().for_each(|replaces| headers.push("Replaces", replaces.to_string()));
         let invitation = Invitation {
             target: target.clone(),
             hop: self.hop(),
             from: (None, self.server_uri(Some(&self.settings.user))),
             to: target,
             contact_user: Some(self.settings.user.clone()),
-            headers: self.replaces.iter().fold(Headers::default(), |mut headers, replaces| {
-                headers.push("Replaces", replaces.to_string());
-                headers
-            }),
+            headers,
             offer: self.sdp.offer(Direction::SendRecv),
+            enclosed,
             follows: false,
             answers_challenges: self.settings.password.is_some(),
         };
@@ -367,7 +372,7 @@ impl Phone {
                 let from = request.headers.from_().ok();
                 let from = from.map(|f| f.display.unwrap_or_else(|| f.uri.user().unwrap_or_default().to_owned()));
                 self.endpoint.ring(now, id, 180, Vec::new());
-                self.state = State::Rung { invite: id, offer: request.body };
+                self.state = State::Rung { invite: id, offer: request.description().to_vec() };
                 self.events.push_back(PhoneEvent::Rings { from: from.unwrap_or_default() });
             }
             sip::Event::Cancelled { id } => self.over(id, PhoneEvent::StoppedRinging),

@@ -25,6 +25,7 @@ pub(super) use inbound::note_source;
 pub use settings::Settings;
 pub use transport::{Hop, Transmit, Transport};
 
+use super::body::Enclosed;
 use super::dialog::Dialog;
 use super::headers::{Headers, Replaces};
 use super::message::{Message, Request, Response};
@@ -78,6 +79,8 @@ pub struct Invitation {
     pub headers: Headers,
     /// The SDP offer; never empty (an INVITE without offer would need the answer in its ACK).
     pub offer: Vec<u8>,
+    /// What its body carries beside the offer; nobody needs to understand it.
+    pub enclosed: Vec<Enclosed>,
     /// The peer is a carrier: requests inside the dialog go to where it says it is (RFC 3261 §12.2.1.1), not to where it is seen.
     pub follows: bool,
     /// A 401 or 407 is said as [`Event::Challenged`] and waits for [`Endpoint::authorize`], instead of being a failure.

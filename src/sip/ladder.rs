@@ -104,7 +104,7 @@ impl Ladder {
 
 /// `INVITE 100` and ` +SDP`; `200 OK` and ` BYE`. An answer that does not say to what is one to an INVITE.
 fn label(message: &Message) -> (String, String) {
-    let sdp = if message.body().is_empty() || !message.headers().has_content("application/sdp") { "" } else { " +SDP" };
+    let sdp = if message.description().is_empty() { "" } else { " +SDP" };
     // A peer wrote it: nothing in it may move the cursor, or take the room of all else.
     let clean = |text: String| text.replace(|c: char| c.is_control(), "?");
     match message {

@@ -6,6 +6,7 @@
 
 pub mod account;
 pub mod auth;
+pub mod body;
 pub mod capture;
 pub mod dialog;
 pub mod digest;
@@ -44,6 +45,7 @@ mod write;
 
 pub use account::Account;
 pub use auth::{Authenticator, Verdict};
+pub use body::Body;
 pub use endpoint::{
     ClientId, Counters, EndCause, Endpoint, Event, Failure, Hop, Invitation, InviteId, Settings, Standing,
     TransactionId, Transmit, Transport,

@@ -87,6 +87,7 @@ impl World {
             contact_user: Some("a".into()),
             headers: Headers::new(),
             offer: b"offer".to_vec(),
+            enclosed: Vec::new(),
             follows: false,
             answers_challenges: false,
         }

@@ -97,7 +97,7 @@ pub struct Ringing {
 pub struct Calling {
     pub client: ClientKey,
     pub hop: Hop,
-    /// Needed again after a challenge or a 422.
+    /// With what stands beside it in the body; needed again after a challenge or a 422.
     pub offer: Vec<u8>,
     pub answers_challenges: bool,
     /// Challenges to it that were answered.

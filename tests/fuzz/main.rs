@@ -28,6 +28,7 @@ use vaxel::record::{Caller, What};
 use vaxel::rtp::event::{DigitReader, Event};
 use vaxel::rtp::{packet, rtcp};
 use vaxel::sdp::{Capabilities, Negotiator, Session};
+use vaxel::sip::body::{Body, DEPTH_MAX, Enclosed, PARTS_MAX, Part, compose};
 use vaxel::sip::digest::{Algorithm, Challenge, Credentials};
 use vaxel::sip::gate::{self, Gate};
 use vaxel::sip::headers::Headers;
@@ -94,6 +95,34 @@ fn uri() {
         assert_eq!(again.to_string(), text);
         assert!(uri.equivalent(&uri) && uri.user() == again.user());
     });
+}
+
+/// The first line is the Content-Type. What is found stands in the body as it is, and is found again in one that we make of it.
+#[test]
+fn body() {
+    const { assert!(DEPTH_MAX < PARTS_MAX) };
+    let mut found = 0;
+    run("body", |bytes| {
+        let line = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len());
+        let content = bytes.get(line + 1..).unwrap_or_default();
+        let mut headers = Headers::new();
+        headers.push("Content-Type", String::from_utf8_lossy(&bytes[..line]).trim_end());
+        let body = Body::of(&headers, content);
+        let locations: Vec<Enclosed> = body.locations.iter().map(Part::enclosed).collect();
+        found += usize::from(!body.description.is_empty() && !locations.is_empty());
+        assert!(locations.len() <= PARTS_MAX && locations.iter().all(|one| one.bytes.len() <= content.len()));
+        assert!(!content.is_empty() || body == Body::default());
+        // As many as we would read again, and without what cannot stand in a header line.
+        let can_be_read = |one: &&Enclosed| !one.content_type.contains(['\r', '\n']) && !one.id.contains(['\r', '\n']);
+        let locations: Vec<Enclosed> = locations.iter().filter(can_be_read).take(PARTS_MAX - 1).cloned().collect();
+        let (kind, written) = compose(body.description, &locations);
+        let mut headers = Headers::new();
+        headers.push("Content-Type", &kind);
+        let again = Body::of(&headers, &written);
+        assert_eq!(again.description, body.description);
+        assert_eq!(again.locations.iter().map(Part::enclosed).collect::<Vec<_>>(), locations);
+    });
+    assert!(found > 0, "no location was found beside a description");
 }
 
 #[test]

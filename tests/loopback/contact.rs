@@ -53,6 +53,21 @@ fn accept(socket: &UdpSocket, request: &str, to: SocketAddr, contact: SocketAddr
     socket.send_to(answer.as_bytes(), to).expect("loopback takes it");
 }
 
+/// 486 to an INVITE.
+pub fn refuse(socket: &UdpSocket, invite: &str, to: SocketAddr) {
+    let kept = ["Via:", "From:", "Call-ID:", "CSeq:"];
+    let mut answer = String::from("SIP/2.0 486 Busy Here\r\n");
+    for line in invite.lines() {
+        if kept.iter().any(|name| line.starts_with(name)) {
+            answer += &format!("{line}\r\n");
+        } else if line.starts_with("To:") {
+            answer += &format!("{line};tag=far\r\n");
+        }
+    }
+    answer += "Content-Length: 0\r\n\r\n";
+    socket.send_to(answer.as_bytes(), to).expect("loopback takes it");
+}
+
 /// Whether one comes, in the time that a retransmission takes.
 fn gets(socket: &UdpSocket, method: &str) -> bool {
     let began = Instant::now();

@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_methods)]
 
 mod asker;
+mod bodies;
 mod contact;
 mod emergency;
 mod flood;

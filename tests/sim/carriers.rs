@@ -201,6 +201,7 @@ impl House {
             contact_user: None,
             headers,
             offer: sdp(from),
+            enclosed: Vec::new(),
             follows: false,
             answers_challenges: true,
         };

@@ -1,8 +1,9 @@
 //! INVITEs we receive, to their end or to their ACK (RFC 3261 §13.3).
 
 use super::inbound::Arrival;
-use super::writing::{SDP, response, wants_secure};
+use super::writing::{response, wants_secure};
 use super::{EndCause, Endpoint, Event, Hop, InviteId};
+use crate::sip::body::SDP;
 use crate::sip::dialog::Dialog;
 use crate::sip::headers::Headers;
 use crate::sip::message::{Request, Response};
@@ -48,7 +49,7 @@ impl Endpoint {
         let mut usage = Usage::new(state, Some(dialog.clone()), None);
         usage.peer_updates = super::refresh::allows_update(&request.headers);
         if reliable::is_required(&request.headers) {
-            usage.reliable = Some(Box::new(Reliable::new(self.table.secrets.next(), request.body.is_empty())));
+            usage.reliable = Some(Box::new(Reliable::new(self.table.secrets.next(), request.description().is_empty())));
         }
         self.usages.insert(id, usage);
         self.know_dialog(id, dialog.id());
@@ -182,8 +183,9 @@ impl Endpoint {
             return self.send_bye(now, id, reason.as_deref());
         }
         let infos = std::mem::take(&mut usage.infos);
-        if waiting.first || !ack.body.is_empty() {
-            self.events.push_back(Event::Confirmed { id, body: ack.body });
+        let body = ack.description();
+        if waiting.first || !body.is_empty() {
+            self.events.push_back(Event::Confirmed { id, body: body.to_vec() });
         }
         for (content_type, body) in infos {
             self.send_info(now, id, content_type, body);

@@ -1,7 +1,8 @@
 //! INVITEs we send, to their end or to our ACK (RFC 3261 §13.2, §9.1).
 
-use super::writing::{SDP, is_secure};
+use super::writing::is_secure;
 use super::{Endpoint, Event, Failure, Hop, Invitation, InviteId};
+use crate::sip::body::{SDP, compose};
 use crate::sip::dialog::Dialog;
 use crate::sip::headers::{Headers, NameAddr};
 use crate::sip::message::{Request, Response};
@@ -20,8 +21,8 @@ impl Endpoint {
         }
         let (hop, answers_challenges) = (invitation.hop, invitation.answers_challenges);
         let follows = invitation.follows.then_some(Some(hop));
-        let offer = invitation.offer.clone();
         let invite = self.write_invite(invitation);
+        let offer = invite.body.clone();
         let call_id = invite.headers.call_id().ok().map(Into::into);
         let client = self.table.start_client(now, hop, invite, Owner::Invite(id));
         let calling = Calling::new(client, hop, offer, answers_challenges);
@@ -31,8 +32,9 @@ impl Endpoint {
     }
 
     fn write_invite(&mut self, invitation: Invitation) -> Request {
-        let Invitation { target, hop, from: (display, from), to, contact_user, headers: further, offer, .. } =
-            invitation;
+        let Invitation {
+            target, hop, from: (display, from), to, contact_user, headers: further, offer, enclosed, ..
+        } = invitation;
         let contact = self.contact(&hop, contact_user.as_deref(), is_secure(&target));
         let from = NameAddr::new(display.as_deref(), from).with_tag(&self.table.secrets.tag());
         let mut invite = Request::new(Method::Invite, target);
@@ -52,7 +54,8 @@ impl Endpoint {
         for header in further.iter().filter(|h| !ours.iter().any(|name| h.name.eq_ignore_ascii_case(name))) {
             headers.push(header.name, header.value);
         }
-        invite.set_body(SDP, offer);
+        let (content_type, body) = compose(&offer, &enclosed);
+        invite.set_body(&content_type, body);
         invite
     }
 
@@ -192,16 +195,13 @@ impl Endpoint {
         if cancelled {
             self.send_cancel(now, id);
         } else if is_new {
-            self.events.push_back(Event::Progress {
-                id,
-                code: response.code,
-                reason: response.reason,
-                body: response.body,
-            });
+            let body = response.description().to_vec();
+            self.events.push_back(Event::Progress { id, code: response.code, reason: response.reason, body });
         }
     }
 
     fn invite_accepted(&mut self, now: Time, hop: &Hop, key: ClientKey, id: InviteId, mut response: Response) {
+        response.keep_description();
         let Some(invite) = self.table.invite(key) else { return };
         let tag = response.headers.to_tag().map(str::to_string).unwrap_or_default();
         let number = invite.headers.cseq().map_or(0, |(number, _)| number);

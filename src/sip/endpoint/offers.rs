@@ -2,8 +2,9 @@
 //! before the INVITE is answered.
 
 use super::inbound::Arrival;
-use super::writing::{SDP, response};
+use super::writing::response;
 use super::{Endpoint, Event, Hop, InviteId};
+use crate::sip::body::SDP;
 use crate::sip::message::{Request, Response};
 use crate::sip::method::Method;
 use crate::sip::transaction::table::{ClientKey, Owner, Passed, reinvite_ack};
@@ -15,9 +16,9 @@ impl Endpoint {
     pub(super) fn receive_offer(&mut self, arrival: &Arrival, id: InviteId, request: Request) {
         let Some(usage) = self.usages.get_mut(&id) else { return };
         let (peer, is_reinvite) = (peer_tag(&request), request.method == Method::Invite);
-        if !is_reinvite && request.body.is_empty() {
+        if !is_reinvite && request.description().is_empty() {
             // Only a target refresh; who sends it is alive.
-            if let Some(refusal) = self.too_short_session(&request) {
+            if let Some(refusal) = self.unsupported_body(&request).or_else(|| self.too_short_session(&request)) {
                 return self.refuse(arrival, &request, refusal);
             }
             let ok = self.agree(arrival.now, id, &request, Vec::new());
@@ -44,7 +45,7 @@ impl Endpoint {
         if is_reinvite {
             self.answer(arrival.now, arrival.key, Response::to(&request, 100, None));
         }
-        let offer = request.body.clone();
+        let offer = request.description().to_vec();
         if let Some(usage) = self.usages.get_mut(&id) {
             usage.exchange = Exchange::Received { server: arrival.key, request: Box::new(request) };
         }
@@ -62,7 +63,7 @@ impl Endpoint {
     pub(super) fn accept_offer(&mut self, now: Time, id: InviteId, body: Vec<u8>) {
         let Some(usage) = self.usages.get_mut(&id) else { return };
         let Some((server, request)) = usage.take_received() else { return };
-        usage.described_early(&peer_tag(&request), &request.body, &body);
+        usage.described_early(&peer_tag(&request), request.description(), &body);
         let ok = self.agree(now, id, &request, body);
         let sent = self.answer(now, server, ok);
         let timings = self.table.timings();
@@ -175,7 +176,7 @@ impl Endpoint {
                 }
                 self.session_settled(now, id, &response);
                 if !superseded {
-                    self.events.push_back(Event::OfferAnswered { id, result: Ok(response.body) });
+                    self.events.push_back(Event::OfferAnswered { id, result: Ok(response.description().to_vec()) });
                 }
             }
             422 if tries < GLARE_TRIES && self.lengthen_session(id, &response) => {

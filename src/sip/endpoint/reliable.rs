@@ -1,7 +1,7 @@
 //! Provisional answers and their PRACKs (RFC 3262), both ways.
 
 use super::inbound::Arrival;
-use super::writing::{SDP, response};
+use super::writing::response;
 use super::{EndCause, Endpoint, Event, Hop, InviteId};
 use crate::sip::dialog::Dialog;
 use crate::sip::message::{Request, Response};
@@ -60,14 +60,14 @@ impl Endpoint {
                     && reliable.acknowledge(ack.rseq)
             })
         });
-        if known && !offering && !request.body.is_empty() {
+        if known && !offering && !request.description().is_empty() {
             // The next offer, which the answer to the PRACK answers (§5).
             return self.receive_offer(arrival, id, request);
         }
         self.refuse(arrival, &request, response(if known { 200 } else { 481 }));
         if known {
             if offering {
-                self.events.push_back(Event::Confirmed { id, body: request.body.clone() });
+                self.events.push_back(Event::Confirmed { id, body: request.description().to_vec() });
             }
             self.go_on(arrival.now, id);
         }
@@ -143,8 +143,9 @@ impl Endpoint {
         let early = &mut calling.early[at];
         early.rseq = rseq;
         early.dialog.heard_by(hop);
-        if !progress.body.is_empty() && progress.headers.has_content(SDP) {
-            early.described = progress.body.clone();
+        let description = progress.description();
+        if !description.is_empty() {
+            early.described = description.to_vec();
         }
         let mut prack = early.dialog.request(Method::Prack);
         prack.headers.push("RAck", format!("{rseq} {number} INVITE"));

@@ -1,5 +1,6 @@
 //! The whole endpoint: each race, each refusal, and random calls.
 
+mod bodies;
 mod early;
 mod follows;
 mod pracks;

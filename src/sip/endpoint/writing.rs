@@ -1,6 +1,7 @@
 //! What an endpoint writes into its own messages.
 
 use super::{Counters, Endpoint, Hop, Transmit, Transport};
+use crate::sip::body::{ACCEPT, Body};
 use crate::sip::headers::{Headers, NameAddr};
 use crate::sip::message::{Request, Response, reason_phrase};
 use crate::sip::method::Method;
@@ -9,9 +10,6 @@ use crate::sip::registrar;
 use crate::sip::transaction::table::{ClientKey, Owner, ServerKey};
 use crate::sip::uri::{Host, SipUri, Uri};
 use crate::time::Time;
-
-/// The only media type of session descriptions.
-pub const SDP: &str = "application/sdp";
 
 /// What is answered inside dialogs, whatever the settings serve outside of them.
 const IN_DIALOG: [Method; 10] = [
@@ -135,15 +133,13 @@ impl Endpoint {
         request
     }
 
-    /// 415 with what we take instead, if the body is no session description (RFC 3261 §8.2.3).
+    /// 415 with what we take instead, if something in the body must be understood and is not (RFC 3261 §8.2.3).
     pub(super) fn unsupported_body(&self, request: &Request) -> Option<Response> {
-        let encoding = request.headers.get("Content-Encoding").filter(|e| !e.eq_ignore_ascii_case("identity"));
-        let other = request.headers.content_type().is_some() && !request.headers.has_content(SDP);
-        if request.body.is_empty() || (encoding.is_none() && !other) {
+        if !Body::of(&request.headers, &request.body).is_strange {
             return None;
         }
         let mut response = response(415);
-        response.headers.push("Accept", SDP);
+        response.headers.push("Accept", ACCEPT);
         response.headers.push("Accept-Encoding", "identity");
         Some(response)
     }

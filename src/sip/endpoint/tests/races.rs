@@ -320,6 +320,7 @@ fn sized(target: crate::sip::Uri, hop: Hop, length: usize) -> crate::sip::Invita
         contact_user: None,
         headers: Headers::new(),
         offer: vec![b'x'; length],
+        enclosed: Vec::new(),
         follows: false,
         answers_challenges: false,
     }

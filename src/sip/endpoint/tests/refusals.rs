@@ -82,12 +82,12 @@ pub(super) fn by_hand(method: &str, number: u32, branch: &str) -> Request {
     request
 }
 
-fn with(mut request: Request, name: &str, value: &str) -> Request {
+pub(super) fn with(mut request: Request, name: &str, value: &str) -> Request {
     request.headers.set(name, value);
     request
 }
 
-fn codes(responses: &[Response]) -> Vec<u16> {
+pub(super) fn codes(responses: &[Response]) -> Vec<u16> {
     responses.iter().map(|response| response.code).collect()
 }
 
@@ -111,7 +111,7 @@ fn each_fault_has_its_answer_with_what_would_have_been_right() {
         (with(by_hand("OPTIONS", 1, "1"), "Require", "x"), 420, Some(("Unsupported", "x"))),
         (with(invite(), "Max-Forwards", "0"), 483, None),
         (http, 416, None),
-        (text, 415, Some(("Accept", "application/sdp"))),
+        (text, 415, Some(("Accept", crate::sip::body::ACCEPT))),
         (zipped, 415, Some(("Accept-Encoding", "identity"))),
         (silent, 400, None),
         (with(invite(), "To", "<sip:100@192.0.2.1>;tag=gone"), 481, None),
@@ -311,7 +311,7 @@ fn what_cannot_be_read_is_answered_with_its_fault_and_keep_alives_are_not_counte
 }
 
 /// A call from the peer that we accepted and the peer acknowledged.
-fn in_call() -> (Peer, InviteId, String) {
+pub(super) fn in_call() -> (Peer, InviteId, String) {
     let mut peer = Peer::new(Settings::default());
     peer.receive(&by_hand("INVITE", 10, "1"));
     let Some(Event::Invite { id, .. }) = peer.events.pop() else { panic!("no INVITE") };
