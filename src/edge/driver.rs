@@ -34,6 +34,15 @@ pub(super) struct Driver {
     pub drained: watch::Sender<bool>,
 }
 
+/// A wait that took so much longer than it should: the process, or the whole machine, stood still.
+const OVERSLEPT: Duration = Duration::from_millis(50);
+/// The same of a round of work, of which a hundredth is much.
+const OVERWORKED: Duration = Duration::from_secs(1);
+/// When nothing has come for so long after that, the sockets are empty.
+const QUIET: Duration = Duration::from_millis(100);
+/// So long only what came meanwhile counts, and no deadline.
+const HEARING_MAX: Duration = Duration::from_secs(1);
+
 /// Inputs taken before timers are looked at again.
 const BATCH: usize = 256;
 
@@ -45,11 +54,20 @@ impl Driver {
     pub fn run(mut self) {
         let mut measured = Time::EPOCH;
         self.carry_out();
+        let mut worked_since = self.clock.now();
         loop {
             let due = self.engine.poll_timeout();
             let wait = due.map_or(TURN, |due| self.clock.until(due).min(TURN));
-            let Ok(first) = self.entrance.wait(wait) else { return };
+            let rested_since = self.clock.now();
+            let Ok(mut first) = self.entrance.wait(wait) else { return };
             let now = self.clock.now();
+            let overslept = now.since(rested_since) > wait + OVERSLEPT;
+            if overslept || rested_since.since(worked_since) > OVERWORKED {
+                let Some(heard) = self.hear_first(first) else { return };
+                first = heard;
+            }
+            worked_since = self.clock.now();
+            let now = worked_since;
             if let Some(due) = due
                 && due <= now
             {
@@ -77,6 +95,25 @@ impl Driver {
                 self.metrics.trunks.update(self.engine.trunk_figures(now));
                 self.teller.make_good();
                 measured = now;
+            }
+        }
+    }
+
+    /// What peers sent while we stood still waits in the sockets, and is older than the deadlines that passed meanwhile: their answers
+    /// come first, or they would be called silent because we did not listen. Gives what comes next; `None`: stop.
+    fn hear_first(&mut self, first: Option<Knock>) -> Option<Option<Knock>> {
+        let until = self.clock.now() + HEARING_MAX;
+        let mut next = first;
+        loop {
+            if let Some(knock) = next
+                && !self.take(knock)
+            {
+                return None;
+            }
+            let left = self.clock.until(until).min(QUIET);
+            next = self.entrance.wait(left).ok()?;
+            if next.is_none() || left < QUIET {
+                return Some(next);
             }
         }
     }
