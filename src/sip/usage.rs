@@ -74,6 +74,8 @@ pub enum State {
         asked: Headers,
         /// When it is given up.
         until: Time,
+        /// The caller has said so itself (RFC 3261 §13.3.1), and it is not for longer than we would wait.
+        expires: bool,
     },
     Calling(Calling),
     Challenged(Box<Challenged>),

@@ -11,7 +11,7 @@ use crate::sip::reliable::{self, Reliable};
 use crate::sip::transaction::Expiry;
 use crate::sip::transaction::table::ServerKey;
 use crate::sip::usage::{Exchange, RING_AGAIN, Ringing, State, Unacknowledged, Usage};
-use crate::time::Time;
+use crate::time::{Duration, Time};
 
 impl Endpoint {
     /// An INVITE without To tag that its transaction did not know.
@@ -45,7 +45,10 @@ impl Endpoint {
         let number = request.headers.cseq().map_or(0, |(number, _)| number);
         let asked = request.headers.only(&["Supported", "Require", "Session-Expires", "Min-SE"]);
         let until = arrival.now + self.settings.unanswered_max;
-        let state = State::Incoming { server: arrival.key, number, ringing: None, asked, until };
+        let expiry = request.headers.expires().map(|seconds| arrival.now + Duration::from_secs(seconds.into()));
+        let expiry = expiry.filter(|expiry| *expiry <= until);
+        let (until, expires) = (expiry.unwrap_or(until), expiry.is_some());
+        let state = State::Incoming { server: arrival.key, number, ringing: None, asked, until, expires };
         let mut usage = Usage::new(state, Some(dialog.clone()), None);
         usage.peer_updates = super::refresh::allows_update(&request.headers);
         if reliable::is_required(&request.headers) {
@@ -96,11 +99,16 @@ impl Endpoint {
         }
     }
 
-    /// Our user has forgotten it: its caller does not wait for ever.
+    /// Its caller wants to wait no longer, or our user has forgotten it: nobody waits for ever.
     pub(super) fn give_up_incoming(&mut self, now: Time, id: InviteId) {
         match self.usages.get(&id).map(|usage| &usage.state) {
-            Some(State::Incoming { server, until, .. }) if *until <= now => {
+            Some(State::Incoming { server, until, expires, .. }) if *until <= now => {
                 let server = *server;
+                if *expires {
+                    self.answer(now, server, response(487));
+                    self.events.push_back(Event::Cancelled { id });
+                    return self.forget(now, id);
+                }
                 self.table.counters.unanswered += 1;
                 self.answer(now, server, response(480));
                 self.events.push_back(Event::Ended { id, cause: EndCause::Unanswered });

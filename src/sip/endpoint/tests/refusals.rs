@@ -358,7 +358,7 @@ fn a_reinvite_refreshes_the_target_only_when_accepted_and_a_second_one_must_wait
     assert_eq!(codes(&second), [500]);
     let wait: u32 = second[0].headers.get("Retry-After").unwrap().parse().unwrap();
     assert!(wait <= 10);
-    peer.endpoint.refuse_offer(peer.now, id, 488);
+    peer.endpoint.refuse_offer(peer.now, id, 488, crate::sip::Headers::new());
     peer.drain();
     assert_eq!(codes(&peer.responses()), [488]);
     peer.receive(&with(by_hand("ACK", 11, "r11"), "To", &to));
@@ -436,6 +436,34 @@ fn an_invite_without_offer_is_answered_with_ours_and_its_ack_brings_the_answer()
     ack.set_body("application/sdp", b"answer".to_vec());
     peer.receive(&ack);
     assert!(matches!(&peer.events[..], [Event::Confirmed { body, .. }] if body == b"answer"));
+}
+
+#[test]
+fn a_caller_waits_as_long_as_its_invite_says_and_no_longer_than_we_let_it() {
+    let longest = Settings::default().unanswered_max.as_secs();
+    for (expires, gone_after, code) in [("5", 5, 487), ("0", 0, 487), ("4294967295", longest, 480)] {
+        let mut peer = Peer::new(Settings::default());
+        peer.receive(&with(by_hand("INVITE", 1, "1"), "Expires", expires));
+        let Some(Event::Invite { id, .. }) = peer.events.pop() else { panic!("no INVITE") };
+        peer.endpoint.ring(peer.now, id, 180, Vec::new());
+        peer.drain();
+        peer.responses();
+        peer.now += ms(1_000 * gone_after).saturating_sub(ms(1));
+        let early = peer.now;
+        peer.endpoint.handle_timeout(early);
+        peer.drain();
+        let is_gone = |responses: &[Response]| responses.iter().any(|response| response.code == code);
+        assert_eq!(is_gone(&peer.responses()), gone_after == 0, "{expires}");
+        peer.now += ms(1);
+        peer.endpoint.handle_timeout(peer.now);
+        peer.drain();
+        assert!(gone_after == 0 || is_gone(&peer.responses()), "{expires}");
+        match code {
+            487 => assert!(matches!(peer.events[..], [Event::Cancelled { .. }]), "{:?}", peer.events),
+            _ => assert!(matches!(peer.events[..], [Event::Ended { .. }]), "{:?}", peer.events),
+        }
+        assert_eq!(peer.endpoint.usages(), 0);
+    }
 }
 
 #[test]
