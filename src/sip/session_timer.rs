@@ -191,7 +191,8 @@ pub fn settle(now: Time, wish: Wish, request: &Headers, ok: &mut Headers) -> Opt
     // We refresh unless told otherwise: it costs little, and we know that we do it.
     let by_sender = knows && asked.and_then(|asked| asked.by_sender) == Some(true);
     ok.set("Session-Expires", SessionExpires { interval, by_sender: Some(by_sender) }.value());
-    if by_sender {
+    // Also who is not to refresh has to end the call when we do not.
+    if knows {
         ok.push("Require", TIMER);
     }
     Some(SessionTimer::new(now, interval, !by_sender))
@@ -268,7 +269,7 @@ mod tests {
     fn an_answer_settles_what_table_2_says() {
         let wish = Wish::default();
         for (request, session, require, we_refresh) in [
-            (&[("Supported", "timer"), ("Session-Expires", "600")][..], Some("600;refresher=uas"), None, true),
+            (&[("Supported", "timer"), ("Session-Expires", "600")][..], Some("600;refresher=uas"), Some("timer"), true),
             (
                 &[("Supported", "timer"), ("Session-Expires", "600;refresher=uac")],
                 Some("600;refresher=uac"),
@@ -278,15 +279,15 @@ mod tests {
             (
                 &[("Supported", "timer"), ("Session-Expires", "600;refresher=uas")],
                 Some("600;refresher=uas"),
-                None,
+                Some("timer"),
                 true,
             ),
             // A proxy asked for a phone that does not know timers.
             (&[("Session-Expires", "600;refresher=uac")], Some("600;refresher=uas"), None, true),
             // It knows them and leaves it to us.
-            (&[("Supported", "timer")], Some("1800;refresher=uas"), None, true),
-            (&[("Supported", "timer"), ("Min-SE", "3600")], Some("3600;refresher=uas"), None, true),
-            (&[("Supported", "timer"), ("Session-Expires", "7200")], Some("1800;refresher=uas"), None, true),
+            (&[("Supported", "timer")], Some("1800;refresher=uas"), Some("timer"), true),
+            (&[("Supported", "timer"), ("Min-SE", "3600")], Some("3600;refresher=uas"), Some("timer"), true),
+            (&[("Supported", "timer"), ("Session-Expires", "7200")], Some("1800;refresher=uas"), Some("timer"), true),
         ] {
             let mut ok = Headers::new();
             let timer = settle(NOW, wish, &headers(request), &mut ok).expect("a timer");
