@@ -79,7 +79,7 @@ impl Binding {
         };
         match (name(&self.contact), name(contact)) {
             (Some(a), Some(b)) => a == b,
-            _ => self.uri.equivalent(&contact.uri),
+            _ => self.uri.equivalent(&request_uri(&contact.uri)),
         }
     }
 
@@ -109,6 +109,16 @@ impl Binding {
             cseq: self.cseq,
         })
     }
+}
+
+/// A Contact as it stands in the Request-URI of what is sent to it: without what must not stand there (RFC 3261 §19.1.1, table 1).
+pub(super) fn request_uri(contact: &Uri) -> Uri {
+    let mut uri = contact.clone();
+    if let Uri::Sip(sip) = &mut uri {
+        sip.headers.clear();
+        sip.params.remove("method");
+    }
+    uri
 }
 
 /// A binding as it is kept from one run to the next.
@@ -145,7 +155,7 @@ impl TryFrom<Saved> for Binding {
         let contact = NameAddr::parse(&saved.contact).map_err(|_| bad("the Contact", &saved.contact))?;
         let transport = Transport::named(&saved.transport).ok_or_else(|| bad("the transport", &saved.transport))?;
         Ok(Binding {
-            uri: contact.uri.clone(),
+            uri: request_uri(&contact.uri),
             contact,
             hop: Hop { transport, local: saved.local, remote: saved.remote, connection: None },
             path: saved.path,

@@ -1,5 +1,6 @@
 //! What a REGISTER would leave of one user's bindings, or why it is refused: nothing is changed here.
 
+use super::binding::request_uri;
 use super::{Binding, Change, PATH_MAX, Settings};
 use crate::sip::endpoint::{Hop, Transport};
 use crate::sip::headers::{BadHeader, NameAddr};
@@ -93,6 +94,14 @@ pub(super) fn plan(
         return Err(Refusal::NoOutbound);
     }
     let hop = way_back(hop, &path);
+    // We could not call it, or not as safely as it wants to be called (RFC 5630 §5.3). Through proxies the last way may be another.
+    if contacts.iter().any(|contact| contact.uri.as_sip().is_none()) {
+        return Err(Refusal::Bad("Contact must be a SIP URI"));
+    }
+    let is_secure = hop.transport.is_secure() || !is_direct;
+    if contacts.iter().any(|contact| contact.uri.as_sip().is_some_and(|uri| uri.secure)) && !is_secure {
+        return Err(Refusal::Bad("a sips: Contact needs TLS"));
+    }
     let mut plan = Plan { after: before.to_vec(), changes: Vec::new(), is_outbound };
     for mut contact in contacts {
         let wish = contact.expires().or(headers.expires());
@@ -113,7 +122,7 @@ pub(super) fn plan(
         }
         let binding = Binding {
             user: user.to_string(),
-            uri: contact.uri.clone(),
+            uri: request_uri(&contact.uri),
             contact,
             hop,
             path: path.clone(),

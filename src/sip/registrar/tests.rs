@@ -104,6 +104,42 @@ fn new_address_of_the_same_instance_replaces_the_old_one() {
 }
 
 #[test]
+fn what_must_not_stand_in_a_request_uri_is_left_out_of_it_and_the_contact_is_listed_as_it_came() {
+    let mut desk = Desk::new(quiet());
+    let contact = "<sip:anna@h;method=BYE;ob?Route=%3Csip:evil%3E&Subject=x>";
+    let register = |cseq: u32, expires: u32| request("phone", cseq, &format!("Contact: {contact};expires={expires}"));
+    let (response, changes) = desk.registrar.register(NOW, "anna", &register(1, 60), &hop(5060));
+    assert!(response.headers.get("Contact").is_some_and(|listed| listed.starts_with(contact)), "{response:?}");
+    let [Change::Added(binding)] = &changes[..] else { panic!("{changes:?}") };
+    assert_eq!(binding.uri.to_string(), "sip:anna@h;ob");
+    let kept = Binding::try_from(binding.save().expect("it came by UDP")).expect("ours");
+    assert_eq!(kept.uri, binding.uri);
+    // It is the same one again.
+    let (_, changes) = desk.registrar.register(NOW, "anna", &register(2, 60), &hop(5060));
+    assert!(matches!(changes[..], [Change::Refreshed(_)]), "{changes:?}");
+    let (_, changes) = desk.registrar.register(NOW, "anna", &register(3, 0), &hop(5060));
+    assert!(matches!(changes[..], [Change::Removed(_)]), "{changes:?}");
+}
+
+#[test]
+fn who_could_not_be_called_as_it_wants_is_refused() {
+    let tls = Hop { transport: Transport::Tls, connection: Some(1), ..hop(5061) };
+    for (contact, by, code) in [
+        ("<mailto:anna@h>", hop(5060), 400),
+        ("<tel:+46701>", hop(5060), 400),
+        ("<sips:anna@h>", hop(5060), 400),
+        ("<sips:anna@h>", tcp(5060), 400),
+        ("<sips:anna@h>", tls, 200),
+        ("<sip:anna@h>", tls, 200),
+    ] {
+        let mut desk = Desk::new(quiet());
+        let register = request("phone", 1, &format!("Contact: {contact}"));
+        let (response, changes) = desk.registrar.register(NOW, "anna", &register, &by);
+        assert_eq!((response.code, changes.len()), (code, usize::from(code == 200)), "{contact}");
+    }
+}
+
+#[test]
 fn older_request_of_the_same_call_id_changes_nothing() {
     let mut desk = Desk::new(quiet());
     desk.send_as(NOW, "one", 5, "Contact: <sip:a@h>, <sip:b@h>");
