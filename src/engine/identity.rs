@@ -80,6 +80,8 @@ impl Ignored {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Identity {
     pub withheld: bool,
+    /// What else is to be private (RFC 3323 §4.2, RFC 7044 §10.1), for trusted trunks; in the order in which it was asked for.
+    privacy: Vec<&'static str>,
     /// The number of one who stays unknown, for trusted trunks.
     pub number: Option<String>,
     pub diverted_from: String,
@@ -119,6 +121,7 @@ pub(super) struct Reading<'a> {
 impl Reading<'_> {
     pub fn read(&self) -> Read {
         let mut read = Read::default();
+        read.identity.privacy = asked_privacy(self.headers);
         let from = self.headers.from_().ok();
         let asserted = self.asserted(&mut read);
         read.caller.asserted = asserted.is_some();
@@ -268,8 +271,23 @@ fn wants_privacy(headers: &Headers, wanted: &[&str]) -> bool {
 }
 
 fn has_token(value: &str, wanted: &[&str]) -> bool {
-    let mut tokens = value.split([';', ',']).map(str::trim);
-    tokens.any(|token| wanted.iter().any(|wanted| token.eq_ignore_ascii_case(wanted)))
+    tokens(value).any(|token| wanted.iter().any(|wanted| token.eq_ignore_ascii_case(wanted)))
+}
+
+fn tokens(value: &str) -> impl Iterator<Item = &str> {
+    value.split([';', ',']).map(str::trim)
+}
+
+/// What a carrier that is trusted has to know of the caller's wishes. `user` is not among it: that is what we do ourselves.
+fn asked_privacy(headers: &Headers) -> Vec<&'static str> {
+    const PASSED: [&str; 5] = ["id", "header", "session", "history", "critical"];
+    let mut asked = Vec::new();
+    for token in headers.get_all("Privacy").flat_map(tokens) {
+        let known = PASSED.iter().find(|known| token.eq_ignore_ascii_case(known));
+        asked.extend(known.filter(|known| !asked.contains(*known)));
+    }
+    // Alone it asks for nothing.
+    if asked == ["critical"] { Vec::new() } else { asked }
 }
 
 /// RFC 3323 §4.1.1.3.
@@ -300,7 +318,18 @@ impl Identity {
     /// The identity of an agent, whose request may ask for privacy towards those outside.
     pub fn of_agent(number: &str, headers: &Headers) -> Identity {
         let hides = headers.from_().is_ok_and(|from| is_anonymous(&from)) || wants_privacy(headers, &["id", "user"]);
-        Identity { withheld: hides, number: Some(number.to_owned()).filter(|_| hides), ..Identity::default() }
+        Identity {
+            withheld: hides,
+            privacy: asked_privacy(headers),
+            number: Some(number.to_owned()).filter(|_| hides),
+            ..Identity::default()
+        }
+    }
+
+    /// What a trusted trunk is asked to keep private; empty: nothing.
+    fn wishes(&self) -> String {
+        let id = (self.withheld && !self.privacy.contains(&"id")).then_some("id");
+        id.into_iter().chain(self.privacy.iter().copied()).collect::<Vec<_>>().join(";")
     }
 
     /// Adds what of these may be passed on to `headers`.
@@ -357,8 +386,9 @@ impl Engine {
             let asserted = NameAddr::new(name.as_deref().filter(|_| !withheld), uri(number));
             headers.push("P-Asserted-Identity", asserted.to_string());
         }
-        if withheld && trunk.trusted {
-            headers.push("Privacy", "id");
+        let wishes = call.identity.wishes();
+        if trunk.trusted && !emergency && !wishes.is_empty() {
+            headers.push("Privacy", wishes);
         }
         if !is_agent && trunk.passes.contains(&Passed::Diversion) {
             // It is we who send the caller on.
@@ -405,6 +435,25 @@ mod tests {
         assert_eq!((read.from.as_str(), read.name.as_str(), read.caller.asserted), ("+4670", "Karin", false));
         let read = read_as(&[FROM, ("P-Asserted-Identity", "\"Kåre\" <sip:kare@a>")], true, false);
         assert_eq!((read.from.as_str(), read.name.as_str()), ("kare", "Kåre"));
+    }
+
+    #[test]
+    fn what_is_to_be_private_a_trusted_carrier_is_told_as_it_was_asked_for() {
+        for (asked, told) in [
+            (vec!["id"], "id"),
+            (vec!["user"], "id"),
+            (vec!["history"], "history"),
+            (vec!["header;id", "Session"], "header;id;session"),
+            (vec!["user;history;critical"], "id;history;critical"),
+            (vec!["critical"], ""),
+            (vec!["none"], ""),
+            (vec!["id;id,x"], "id"),
+        ] {
+            let lines: Vec<_> = asked.iter().map(|asked| ("Privacy", *asked)).chain([FROM]).collect();
+            assert_eq!(read_as(&lines, true, false).identity.wishes(), told, "{asked:?}");
+            assert_eq!(Identity::of_agent("201", &headers(&lines)).wishes(), told, "{asked:?}");
+        }
+        assert_eq!(read_as(&[HIDDEN, ("Privacy", "history")], true, false).identity.wishes(), "id;history");
     }
 
     #[test]
