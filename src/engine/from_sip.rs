@@ -3,6 +3,7 @@
 use super::calls::{Call, HOPS, Plan, Stage};
 use super::identity::{Identity, Read, Reading};
 use super::location::Location;
+use super::numbering::keys;
 use super::{Engine, Output};
 use crate::ids::{AgentId, CallId, LegId};
 use crate::record::{Caller, What};
@@ -195,12 +196,13 @@ impl Engine {
 
     fn on_request(&mut self, now: Time, id: TransactionId, request: &Request, hop: &Hop) {
         if self.is_at_home(request, hop) {
-            return self.endpoint.respond(now, id, capable(request));
+            let response = self.capable(request);
+            return self.endpoint.respond(now, id, response);
         }
         let response = match (&request.method, self.sender(now, request, hop)) {
             (_, Sender::Stranger(response)) => *response,
             (Method::Register, Sender::Agent(agent)) => return self.on_register(now, id, agent, request, hop),
-            (Method::Options, _) => capable(request),
+            (Method::Options, sender) => self.as_for_a_call(request, sender),
             (Method::Register, Sender::Trunk(_)) => Response::to(request, 403, None),
             _ => {
                 let mut response = Response::to(request, 405, None);
@@ -227,6 +229,42 @@ impl Engine {
         let (response, changes) = self.registrar.register(now, &name, request, hop);
         self.endpoint.respond(now, id, response);
         self.phones_changed(now, changes);
+    }
+
+    /// The answer to OPTIONS is as a call there would be answered (RFC 3261 §11.2): who asks before it sends calls is not sent into a wall.
+    fn as_for_a_call(&self, request: &Request, sender: Sender) -> Response {
+        let by_trunk = match sender {
+            Sender::Trunk(trunk) => Some(trunk),
+            Sender::Agent(_) | Sender::Stranger(_) => None,
+        };
+        let is_full = by_trunk.is_some_and(|at| self.trunks.is_full(at, &self.settings.trunks[at]));
+        if is_full || self.drain.is_some() || self.calls.len() >= self.settings.limits.calls {
+            let mut response = Response::to(request, 503, None);
+            response.headers.push("Retry-After", self.settings.sip.retry_after.as_secs().max(1).to_string());
+            return response;
+        }
+        // A name means the house: carriers ask for `ping` or what we write into Contact, and are to learn that we are there.
+        let user = request.uri.user().unwrap_or_default();
+        let account = by_trunk.and_then(|at| self.settings.trunks[at].account.as_ref());
+        let is_house = keys(user).is_none() || account.is_some_and(|account| account.user == user);
+        let is_known = || match self.plan_for(&self.dialled(by_trunk, request), by_trunk) {
+            Some(Plan::Flow(_)) => true,
+            Some(_) => by_trunk.is_none(),
+            None => false,
+        };
+        if is_house || is_known() { self.capable(request) } else { Response::to(request, 404, None) }
+    }
+
+    /// What we can do.
+    fn capable(&self, request: &Request) -> Response {
+        let mut response = Response::to(request, 200, None);
+        response.headers.push("Allow", ALLOW);
+        response.headers.push("Accept", ACCEPT);
+        response.headers.push("Accept-Encoding", "identity");
+        if !self.settings.sip.supported.is_empty() {
+            response.headers.push("Supported", self.settings.sip.supported.join(", "));
+        }
+        response
     }
 
     /// A registered phone asks whether we are there. What it may hear it knows, and a challenge would be asked for anew by
@@ -291,12 +329,4 @@ impl Engine {
             user == &*seat.name || self.number(user, None) == seat.number || user.eq_ignore_ascii_case("anonymous")
         })
     }
-}
-
-/// The answer to OPTIONS (RFC 3261 §11.2).
-fn capable(request: &Request) -> Response {
-    let mut response = Response::to(request, 200, None);
-    response.headers.push("Allow", ALLOW);
-    response.headers.push("Accept", ACCEPT);
-    response
 }
