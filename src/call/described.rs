@@ -5,8 +5,9 @@ use super::legs::{Event, Leg, LegEnd, LegFailure, Legs, State};
 use crate::ids::LegId;
 use crate::media::{self, Command, Direction};
 use crate::sdp::{Answer, Refusal};
-use crate::sip::{Endpoint, InviteId};
+use crate::sip::{Endpoint, Headers, Host, InviteId};
 use crate::time::Time;
+use std::net::IpAddr;
 
 impl Legs {
     pub(super) fn confirmed(&mut self, now: Time, id: InviteId, body: &[u8], endpoint: &mut Endpoint) {
@@ -74,8 +75,8 @@ impl Legs {
     pub(super) fn offered(&mut self, now: Time, id: InviteId, offer: &[u8], endpoint: &mut Endpoint) {
         let leg = self.by_invite.get(&id).copied();
         let found = leg.and_then(|leg| Some((leg, self.legs.get_mut(&leg)?)));
-        let Some((leg, Leg { sdp: Some(sdp), state, held, .. })) = found else {
-            endpoint.refuse_offer(now, id, 481);
+        let Some((leg, Leg { sdp: Some(sdp), state, held, local, .. })) = found else {
+            endpoint.refuse_offer(now, id, 481, Headers::new());
             return;
         };
         if offer.is_empty() {
@@ -103,7 +104,7 @@ impl Legs {
                 }
                 endpoint.answer_offer(now, id, body);
             }
-            Err(refusal) => endpoint.refuse_offer(now, id, refusal.code()),
+            Err(refusal) => endpoint.refuse_offer(now, id, refusal.code(), warning(&refusal, *local)),
         }
     }
 
@@ -124,4 +125,11 @@ impl Legs {
 /// The peer does not want to hear us.
 pub(super) fn is_held(direction: Direction) -> bool {
     matches!(direction, Direction::RecvOnly | Direction::Inactive)
+}
+
+/// Why an offer is refused, for who reads it (RFC 3261 §20.43). `by`: our address.
+pub(super) fn warning(refusal: &Refusal, by: IpAddr) -> Headers {
+    let mut headers = Headers::new();
+    headers.push("Warning", format!("{} {} \"{refusal}\"", refusal.warning(), Host::Ip(by)));
+    headers
 }

@@ -17,7 +17,7 @@
 //! Contract: after each `handle_*` or verb drain [`Legs::poll_media`] and [`Legs::poll_event`]. Every leg ends with
 //! exactly one [`Event::Closed`].
 
-use super::described::is_held;
+use super::described::{is_held, warning};
 use super::digits;
 use super::redirect::elsewhere;
 use super::refer::Referral;
@@ -75,7 +75,7 @@ pub enum LegEnd {
 /// Why a leg that we dialled was not answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LegFailure {
-    /// The final answer's code, other than 3xx and 5xx.
+    /// The final answer's code, if it is about who was called: no 3xx, no 5xx, nothing between us and the next machine.
     Refused(u16),
     /// It is to be tried at these places instead, the best first; 10 at most.
     Redirected(Vec<Uri>),
@@ -190,7 +190,7 @@ pub(super) struct Leg {
     pub(super) sdp: Option<Negotiator>,
     pub(super) held: bool,
     /// Our address, as the peer knows it.
-    local: IpAddr,
+    pub(super) local: IpAddr,
 }
 
 /// See the module's documentation.
@@ -337,7 +337,7 @@ impl Legs {
             sip::Event::Answered { id, response } => self.answered(now, id, &response.body, endpoint),
             sip::Event::Failed { id, failure } => {
                 let failure = match failure {
-                    Failure::Response(response) if response.code / 100 == 5 => {
+                    Failure::Response(response) if response.code / 100 == 5 || is_of_the_link(response.code) => {
                         let retry_after = response.headers.retry_after().filter(|_| response.code == 503);
                         LegFailure::Unavailable { code: response.code, retry_after }
                     }
@@ -442,8 +442,11 @@ impl Legs {
                 }
                 Err(refusal) => {
                     l.state = State::Incoming { offer };
+                    if let Some(invite) = l.invite {
+                        endpoint.reject(now, invite, refusal.code(), warning(&refusal, l.local));
+                    }
                     self.events.push_back(Event::Ended { leg, end: LegEnd::BadOffer(refusal) });
-                    self.hang_up(now, leg, refusal.code(), None, endpoint);
+                    self.close(leg);
                 }
             },
             State::Opening(dial) => {
@@ -501,7 +504,7 @@ impl Legs {
             if let Unanswered::OtherRealm(realm) = why {
                 self.events.push_back(Event::OtherRealm { leg, realm });
             }
-            self.fail(leg, LegFailure::Refused(code));
+            self.fail(leg, LegFailure::Unavailable { code, retry_after: None });
             endpoint.cancel(now, id, None);
         }
     }
@@ -545,6 +548,13 @@ impl Legs {
             self.events.push_back(Event::Closed { leg, quality });
         }
     }
+}
+
+/// Whether an answer is about us and the next machine (a password, an extension, a form of writing), and not about who was called.
+/// Who called has nothing to do with that, and some of these must not be said without a header that only that machine could write
+/// (RFC 3261 table 2: WWW-Authenticate, Unsupported, Min-SE …).
+fn is_of_the_link(code: u16) -> bool {
+    matches!(code, 401 | 402 | 405..=407 | 413..=417 | 420..=424 | 428..=430 | 436..=440 | 469 | 470 | 481 | 489 | 491 | 493 | 494)
 }
 
 #[cfg(test)]

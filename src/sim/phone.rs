@@ -428,7 +428,7 @@ impl Phone {
                     self.endpoint.answer_offer(now, id, body);
                     self.events.push_back(PhoneEvent::Changed { stream });
                 }
-                Err(_) => self.endpoint.refuse_offer(now, id, 488),
+                Err(_) => self.endpoint.refuse_offer(now, id, 488, Headers::default()),
             },
             sip::Event::OfferAnswered { result, .. } => {
                 if let Ok(body) = result

@@ -123,7 +123,8 @@ pub enum Event {
     /// A new INVITE outside a dialog; 100 is already sent. Answer with `ring` (as often as wanted) and then `accept`, `reject` or
     /// `challenge`.
     Invite { id: InviteId, request: Box<Request>, hop: Hop },
-    /// The caller cancelled (or ended the early dialog by BYE) before an answer; 487 is already sent and the usage is gone.
+    /// The caller cancelled (or ended the early dialog by BYE, or its INVITE expired) before an answer; 487 is already sent and
+    /// the usage is gone.
     Cancelled { id: InviteId },
     /// The ACK for our 2xx, or the PRACK for the provisional answer that made our late offer; `body` is the answer to that offer.
     /// For the 2xx of a re-INVITE it is said only when `body` is not empty.
@@ -404,9 +405,9 @@ impl Endpoint {
         self.accept_offer(now, id, body);
     }
 
-    /// Refuses `Offered` with `code` (300–699; anything else becomes 488); the session stays as it was.
-    pub fn refuse_offer(&mut self, now: Time, id: InviteId, code: u16) {
-        self.reject_offer(now, id, code);
+    /// Refuses `Offered` with `code` (300–699; anything else becomes 488) and these headers more; the session stays as it was.
+    pub fn refuse_offer(&mut self, now: Time, id: InviteId, code: u16, headers: Headers) {
+        self.reject_offer(now, id, code, headers);
     }
 
     /// Sends an INFO inside the dialog; its answer is not said, except that 408, 481 and silence end the usage. Before the

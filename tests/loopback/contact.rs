@@ -32,7 +32,7 @@ pub fn next_request(socket: &UdpSocket, method: &str, caller: &mut Person) -> (S
 }
 
 /// 200 to a request, with this Contact.
-fn accept(socket: &UdpSocket, request: &str, to: SocketAddr, contact: SocketAddr) {
+pub fn accept(socket: &UdpSocket, request: &str, to: SocketAddr, contact: SocketAddr) {
     let kept = ["Via:", "From:", "Call-ID:", "CSeq:"];
     let mut answer = String::from("SIP/2.0 200 OK\r\n");
     for line in request.lines() {
@@ -53,10 +53,10 @@ fn accept(socket: &UdpSocket, request: &str, to: SocketAddr, contact: SocketAddr
     socket.send_to(answer.as_bytes(), to).expect("loopback takes it");
 }
 
-/// 486 to an INVITE.
-pub fn refuse(socket: &UdpSocket, invite: &str, to: SocketAddr) {
+/// Refuses an INVITE, for example with `486 Busy Here`.
+pub fn refuse(socket: &UdpSocket, invite: &str, to: SocketAddr, with: &str) {
     let kept = ["Via:", "From:", "Call-ID:", "CSeq:"];
-    let mut answer = String::from("SIP/2.0 486 Busy Here\r\n");
+    let mut answer = format!("SIP/2.0 {with}\r\n");
     for line in invite.lines() {
         if kept.iter().any(|name| line.starts_with(name)) {
             answer += &format!("{line}\r\n");
@@ -69,7 +69,7 @@ pub fn refuse(socket: &UdpSocket, invite: &str, to: SocketAddr) {
 }
 
 /// Whether one comes, in the time that a retransmission takes.
-fn gets(socket: &UdpSocket, method: &str) -> bool {
+pub fn gets(socket: &UdpSocket, method: &str) -> bool {
     let began = Instant::now();
     let mut buffer = [0; 8192];
     let mut found = false;

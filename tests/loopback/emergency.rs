@@ -65,7 +65,7 @@ fn where_an_agent_is_goes_on_with_the_emergency_call_and_with_no_other() {
         for part in told {
             assert_eq!(invite.contains(part), is_told, "{part} in {invite}");
         }
-        refuse(&help, &invite, from);
+        refuse(&help, &invite, from, "486 Busy Here");
         until(&mut [&mut anna], 0, |event| matches!(event, PhoneEvent::Failed { .. }));
     }
 }

@@ -5,6 +5,7 @@
 
 mod asker;
 mod bodies;
+mod carriers;
 mod contact;
 mod emergency;
 mod flood;
@@ -14,6 +15,7 @@ mod log;
 mod mutation;
 mod nat;
 mod oracle;
+mod paused;
 mod person;
 mod program;
 mod ringing;

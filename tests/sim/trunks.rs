@@ -37,7 +37,7 @@ fn a_carrier_that_asks_for_the_password_gets_it_and_takes_the_call() {
 #[test]
 fn another_realm_or_a_refused_password_gets_no_second_answer() {
     for (account, code) in [
-        (Account { realm: "elsewhere".into(), ..account() }, 401),
+        (Account { realm: "elsewhere".into(), ..account() }, 503),
         (Account { password: "wrong".into(), ..account() }, 403),
     ] {
         let trunk = Trunk { account: Some(account.into()), ..trunk(1) };
@@ -47,7 +47,7 @@ fn another_realm_or_a_refused_password_gets_no_second_answer() {
         house.pass(SECOND);
         assert_eq!((house.called(1), house.heard(0)), (0, Some(code)));
         let foreign = news(&house).contains(&&TrunkNews::OtherRealm { realm: REALM.into() });
-        assert_eq!(foreign, code == 401, "an operator is told of a realm that the account is not for");
+        assert_eq!(foreign, code == 503, "an operator is told of a realm that the account is not for");
         house.over();
     }
 }
@@ -58,7 +58,7 @@ fn a_trunk_without_an_account_answers_no_challenge() {
     house.asks_for_password(1);
     house.calls(0, "+4687000");
     house.pass(SECOND);
-    assert_eq!((house.called(1), house.heard(0)), (0, Some(401)));
+    assert_eq!((house.called(1), house.heard(0)), (0, Some(503)), "it is none of the caller's business");
     house.over();
 }
 

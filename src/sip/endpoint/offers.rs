@@ -5,6 +5,7 @@ use super::inbound::Arrival;
 use super::writing::response;
 use super::{Endpoint, Event, Hop, InviteId};
 use crate::sip::body::SDP;
+use crate::sip::headers::Headers;
 use crate::sip::message::{Request, Response};
 use crate::sip::method::Method;
 use crate::sip::transaction::table::{ClientKey, Owner, Passed, reinvite_ack};
@@ -106,11 +107,11 @@ impl Endpoint {
         }
     }
 
-    pub(super) fn reject_offer(&mut self, now: Time, id: InviteId, code: u16) {
+    pub(super) fn reject_offer(&mut self, now: Time, id: InviteId, code: u16, headers: Headers) {
         let Some(usage) = self.usages.get_mut(&id) else { return };
         if let Some((server, request)) = usage.take_received() {
             let code = if (300..700).contains(&code) { code } else { 488 };
-            self.answer(now, server, response(code));
+            self.answer(now, server, Response { headers, ..response(code) });
             self.after_prack(now, id, &request.method);
             self.offer_next(now, id);
             self.arm(id);

@@ -139,7 +139,7 @@ fn a_prack_whose_offer_is_refused_is_a_prack_all_the_same() {
     peer.endpoint.accept(peer.now, id, b"early".to_vec());
     peer.receive(&described(prack, "nonsense"));
     offered(&mut peer);
-    peer.endpoint.refuse_offer(peer.now, id, 488);
+    peer.endpoint.refuse_offer(peer.now, id, 488, crate::sip::Headers::new());
     peer.drain();
     assert_eq!(codes(&peer.responses()), [488, 200]);
 }

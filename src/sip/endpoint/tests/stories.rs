@@ -137,7 +137,7 @@ impl Call {
             }
             Act::Info => |e, now, id| e.info(now, id, "application/dtmf-relay", b"Signal=5".to_vec()),
             Act::AnswerOffer => |e, now, id| e.answer_offer(now, id, b"new answer".to_vec()),
-            Act::RefuseOffer => |e, now, id| e.refuse_offer(now, id, 488),
+            Act::RefuseOffer => |e, now, id| e.refuse_offer(now, id, 488, crate::sip::Headers::new()),
             _ => return,
         };
         self.world.act(node, |endpoint, now| verb(endpoint, now, id));
