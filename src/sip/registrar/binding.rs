@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Name {
     pub user: String,
-    /// Instance and flow (RFC 5626), else the Contact URI.
+    /// Instance and flow (RFC 5626 §6), else the Contact URI.
     pub contact: String,
 }
 
@@ -65,22 +65,20 @@ impl Binding {
 
     /// What tells it from the user's other bindings.
     pub fn name(&self) -> Name {
-        let instance = self.instance().map(|instance| {
-            let flow = self.contact.params.get("reg-id").unwrap_or_default();
-            format!("{} {flow}", instance.to_ascii_lowercase())
-        });
-        Name { user: self.user.clone(), contact: instance.unwrap_or_else(|| self.uri.to_string()) }
+        let flow = flow(&self.contact).map(|(instance, id)| format!("{instance} {id}"));
+        Name { user: self.user.clone(), contact: flow.unwrap_or_else(|| self.uri.to_string()) }
     }
 
+    /// By its flow; without one, by its URI (RFC 3261 §10.3 step 7).
     pub(super) fn is_named_by(&self, contact: &NameAddr) -> bool {
-        let name = |c: &NameAddr| {
-            let instance = c.params.get("+sip.instance")?.to_ascii_lowercase();
-            Some((instance, c.params.get("reg-id").map(str::to_string)))
-        };
-        match (name(&self.contact), name(contact)) {
+        match (flow(&self.contact), flow(contact)) {
             (Some(a), Some(b)) => a == b,
-            _ => self.uri.equivalent(&request_uri(&contact.uri)),
+            _ => self.has_uri(&contact.uri),
         }
+    }
+
+    pub(super) fn has_uri(&self, contact: &Uri) -> bool {
+        self.uri.equivalent(&request_uri(contact))
     }
 
     /// Between the phone and us something changes addresses: its datagrams do not come from where it says it is.
@@ -109,6 +107,11 @@ impl Binding {
             cseq: self.cseq,
         })
     }
+}
+
+/// Instance and number of the flow that a Contact is (RFC 5626 §4.1); `None`: it is none. A phone with several lines has one instance.
+fn flow(contact: &NameAddr) -> Option<(String, &str)> {
+    Some((contact.params.get("+sip.instance")?.to_ascii_lowercase(), contact.params.get("reg-id")?))
 }
 
 /// A Contact as it stands in the Request-URI of what is sent to it: without what must not stand there (RFC 3261 §19.1.1, table 1).

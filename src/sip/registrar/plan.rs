@@ -111,7 +111,9 @@ pub(super) fn plan(
             return Err(Refusal::TooBrief);
         }
         contact.params.remove("expires");
-        let known = plan.after.iter().position(|binding| binding.is_named_by(&contact));
+        // Who takes the old address back after it has named the new one means the old one.
+        let is_meant = |binding: &Binding| !wish.is_zero() || binding.has_uri(&contact.uri);
+        let known = plan.after.iter().position(|binding| binding.is_named_by(&contact) && is_meant(binding));
         if known.is_some_and(|at| is_older(&plan.after[at]) && before.contains(&plan.after[at])) {
             return Err(Refusal::OutOfOrder);
         }

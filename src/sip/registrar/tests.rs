@@ -95,12 +95,38 @@ fn new_address_of_the_same_instance_replaces_the_old_one() {
     let contact = |user: &str, instance: &str, reg_id: &str| {
         format!("Contact: <sip:{user}@10.0.0.1>;+sip.instance=\"<urn:uuid:{instance}>\"{reg_id}")
     };
-    assert_eq!(desk.send(NOW, &contact("a", "AA", "")).1, "+a");
-    assert_eq!(desk.send(NOW, &contact("b", "aa", "")).1, "=b");
-    assert_eq!(desk.send(NOW, &contact("c", "bb", "")).1, "+c");
-    assert_eq!(desk.send(NOW, &contact("c", "cc", ";reg-id=1")).1, "+c");
-    assert_eq!(desk.send(NOW, &contact("d", "cc", ";reg-id=2")).1, "+d");
+    assert_eq!(desk.send(NOW, &contact("a", "AA", ";reg-id=1")).1, "+a");
+    assert_eq!(desk.send(NOW, &contact("b", "aa", ";reg-id=1")).1, "=b");
+    assert_eq!(desk.send(NOW, &contact("c", "aa", ";reg-id=2")).1, "+c");
+    assert_eq!(desk.send(NOW, &contact("c", "bb", ";reg-id=1")).1, "+c");
+    // Two lines of one phone.
+    assert_eq!(desk.send(NOW, &contact("d", "bb", "")).1, "+d");
+    assert_eq!(desk.send(NOW, &contact("e", "bb", "")).1, "+e");
+    assert_eq!(desk.send(NOW, &contact("d", "bb", ";expires=0")).1, "-d");
     assert_eq!(desk.registrar.len(), 4);
+}
+
+#[test]
+fn who_takes_an_old_address_back_keeps_the_new_one() {
+    for flow in ["", ";reg-id=1"] {
+        let contact = |user: &str, expires: u32| {
+            format!("<sip:{user}@10.0.0.1>;+sip.instance=\"<urn:uuid:aa>\"{flow};expires={expires}")
+        };
+        for both in [[("new", 60), ("old", 0)], [("old", 0), ("new", 60)]] {
+            for at_once in [true, false] {
+                let mut desk = Desk::new(quiet());
+                desk.send(NOW, &format!("Contact: {}", contact("old", 60)));
+                let both = both.map(|(user, expires)| contact(user, expires));
+                if at_once {
+                    assert_eq!(desk.send(NOW, &format!("Contact: {}", both.join(", "))).0, 200);
+                } else {
+                    both.iter().for_each(|one| assert_eq!(desk.send(NOW, &format!("Contact: {one}")).0, 200));
+                }
+                let users: Vec<_> = desk.registrar.phones("anna").map(|binding| binding.uri.user().unwrap()).collect();
+                assert_eq!(users, ["new"], "{both:?} {at_once}");
+            }
+        }
+    }
 }
 
 #[test]
