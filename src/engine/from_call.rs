@@ -215,8 +215,10 @@ impl Engine {
         if let Stage::Ringing { legs, code, .. } = &mut call.stage {
             legs.retain(|l| *l != leg);
             *code = (*code).max(code_of(&failure));
-            let (empty, code) = (legs.is_empty(), *code);
-            if empty {
+            // Said for the person and not for the phone (RFC 3261 §21.6): the others need not ring on.
+            let is_over = legs.is_empty() || matches!(failure, LegFailure::Refused(600..700));
+            let code = *code;
+            if is_over {
                 self.ringing_failed(now, id, code);
                 self.schedule(id);
             }
