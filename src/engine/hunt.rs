@@ -185,24 +185,34 @@ impl Engine {
         let retry_after = match failure {
             LegFailure::Unavailable { retry_after, .. } => *retry_after,
             LegFailure::Timeout | LegFailure::Unreachable => None,
+            // Who is in need is not refused by anybody: a carrier that does so has nobody for it.
+            LegFailure::Refused(_) if self.is_emergency(&hunt.number) && !hunt.rings => {
+                self.go_elsewhere(now, id, leg, hunt);
+                return true;
+            }
             _ => return false,
         };
         if hunt.rings {
             return false;
         }
-        self.go_elsewhere(now, id, leg, hunt, retry_after);
+        self.is_of_no_use(now, hunt.way, retry_after);
+        self.go_elsewhere(now, id, leg, hunt);
         true
     }
 
-    fn go_elsewhere(&mut self, now: Time, id: CallId, leg: LegId, hunt: Hunt, retry_after: Option<Duration>) {
+    /// Other calls better go another way for now.
+    fn is_of_no_use(&mut self, now: Time, way: Way, retry_after: Option<Duration>) {
+        if let Some(target) = self.trunks.target_mut(way) {
+            target.failed(now, retry_after);
+        }
+    }
+
+    fn go_elsewhere(&mut self, now: Time, id: CallId, leg: LegId, hunt: Hunt) {
         let Hunt { number, way, left, counted, .. } = hunt;
         // Its place is free for the next way, which may be one of the same trunk; its media is closed a moment later.
         self.trunks.leg_closed(leg);
         self.tolls.ended(now, leg);
         self.trunks.state_mut(way.trunk).counts.failed += 1;
-        if let Some(target) = self.trunks.target_mut(way) {
-            target.failed(now, retry_after);
-        }
         let is_ringing = |stage: &Stage| matches!(stage, Stage::Ringing { legs, .. } if legs.contains(&leg));
         if !self.calls.get(&id).is_some_and(|call| is_ringing(&call.stage)) {
             return;
@@ -231,7 +241,8 @@ impl Engine {
                 && let Some(hunt) = self.hunts.by_leg.remove(&leg)
             {
                 self.legs.hang_up(now, leg, 487, None, &mut self.endpoint);
-                self.go_elsewhere(now, id, leg, hunt, None);
+                self.is_of_no_use(now, hunt.way, None);
+                self.go_elsewhere(now, id, leg, hunt);
             }
         }
     }

@@ -98,6 +98,33 @@ fn what_the_callee_says_is_the_answer_whichever_code() {
 }
 
 #[test]
+fn what_a_carrier_wants_of_us_is_nothing_for_the_caller_and_another_is_tried() {
+    for code in [401, 407, 405, 415, 420, 421, 422, 481, 491, 494] {
+        let mut first = house(Manner::Refuses(code, None));
+        assert!(took(&mut first) < SECOND, "{code}");
+        first.over();
+        let mut only = House::new(vec![trunk(1)], &[Manner::Refuses(code, None)]);
+        only.calls(0, NUMBER);
+        only.pass(SECOND);
+        assert_eq!(only.heard(0), Some(503), "{code}");
+        only.over();
+    }
+}
+
+#[test]
+fn a_carrier_that_refuses_an_emergency_is_left_for_the_next_and_goes_on_getting_other_calls() {
+    for code in [403, 404, 480, 486, 600] {
+        let trunks = two().into_iter().map(|trunk| Trunk { emergency: true, ..trunk }).collect();
+        let mut house = House::new(trunks, &[Manner::Refuses(code, None), Manner::Answers]);
+        house.calls(0, "112");
+        house.pass(SECOND);
+        assert_eq!((house.called(1), house.called(2), house.heard(0)), (1, 1, Some(200)), "{code}");
+        assert_eq!(figures(&house, 0).targets_usable, 1, "{code}");
+        house.over();
+    }
+}
+
+#[test]
 fn retry_after_is_honoured_to_the_second() {
     let mut house = House::new(vec![trunk(1)], &[Manner::Refuses(503, Some(20))]);
     for (wait, called, reason) in [(0, 1, 1), (18, 1, 2), (2, 2, 3)] {
