@@ -390,6 +390,11 @@ impl Engine {
         if trunk.trusted && !emergency && !wishes.is_empty() {
             headers.push("Privacy", wishes);
         }
+        if let Some(agent) = call.redirected_by.filter(|_| trunk.passes.contains(&Passed::Diversion)) {
+            // A phone that sends its calls elsewhere does not say why.
+            let by = NameAddr::new(None, uri(&self.agents.seat(agent).number));
+            headers.push("Diversion", format!("{by};reason=unknown;counter=1"));
+        }
         if !is_agent && trunk.passes.contains(&Passed::Diversion) {
             // It is we who send the caller on.
             let by = NameAddr::new(None, uri(&call.to));

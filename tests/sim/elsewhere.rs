@@ -3,6 +3,7 @@
 use crate::carriers::{House, Manner, address, trunk};
 use crate::compiled;
 use crate::identity::TO_AGENT;
+use vaxel::engine::identity::Passed;
 use vaxel::engine::redirects::Redirects;
 use vaxel::engine::{Caps, Network, Number, Settings, Trunk};
 use vaxel::record::What;
@@ -85,6 +86,7 @@ fn whose_phone_sends_a_call_outside_must_be_allowed_to_call_there() {
     for (denied, code) in [("+45", None), ("+46", Some(200))] {
         let mut house = house(Manner::Answers, Manner::Answers, Redirects::Outside, |settings| {
             settings.agents[0].out = Caps { denied: vec![denied.into()], ..Caps::default() };
+            settings.trunks[1].passes = vec![Passed::Diversion];
         });
         house.is_registered(0);
         house.peers[0].manner = Manner::Redirects("+4590000000");
@@ -92,6 +94,13 @@ fn whose_phone_sends_a_call_outside_must_be_allowed_to_call_there() {
         house.pass(3 * SECOND);
         assert_eq!(redirects(&house), [("agent0", Some("+4590000000"))]);
         assert_eq!(house.called(2) > 0, code.is_some(), "{denied}");
+        if let Some((_, invite)) = house.peers[2].invites.first() {
+            // Who sent it on last stands first.
+            let diversions: Vec<_> = invite.headers.items("Diversion").collect();
+            let [phone, flow] = diversions[..] else { panic!("{diversions:?}") };
+            assert!(phone.starts_with("<sip:2000@") && phone.contains(";reason=unknown"), "{phone}");
+            assert!(flow.starts_with("<sip:302@") && flow.contains(";reason=unconditional"), "{flow}");
+        }
         let refused =
             house.told.iter().any(|what| matches!(what, What::NoWayOut { reason, .. } if **reason == *"destination"));
         assert_eq!(refused, code.is_none());
