@@ -6,6 +6,7 @@ use super::directory::Directory;
 use super::numbering::keys;
 use super::settings::Settings;
 use crate::sip::Request;
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 /// The flows of all numbers.
@@ -52,10 +53,10 @@ impl Engine {
 
     /// Whom a request names as it is written: a number or a name. Who calls for help by the name of the service calls the first
     /// number for emergencies.
-    pub(super) fn called<'a>(&'a self, request: &'a Request) -> &'a str {
+    pub(super) fn called<'a>(&'a self, request: &'a Request) -> Cow<'a, str> {
         match request.uri.is_emergency_service() {
-            true => self.settings.emergency.first().map_or("", String::as_str),
-            false => request.uri.user().unwrap_or_default(),
+            true => self.settings.emergency.first().map_or("", String::as_str).into(),
+            false => request.uri.number().unwrap_or_default(),
         }
     }
 
@@ -64,8 +65,8 @@ impl Engine {
         let dialled = self.called(request);
         let account = by_trunk.and_then(|trunk| self.settings.trunks[trunk].account.as_ref());
         let to = request.headers.to().ok().filter(|_| account.is_some_and(|account| account.user == dialled));
-        let to = to.as_ref().and_then(|to| to.uri.user());
-        self.number(to.unwrap_or(dialled), by_trunk)
+        let to = to.as_ref().and_then(|to| to.uri.number());
+        self.number(&to.unwrap_or(dialled), by_trunk)
     }
 
     /// What a number in its one form stands for. `by_trunk`: as in [`Engine::number`].

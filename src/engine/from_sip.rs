@@ -58,7 +58,7 @@ impl Engine {
     }
 
     fn on_invite(&mut self, now: Time, id: InviteId, request: &Request, hop: &Hop) {
-        let emergency = self.is_emergency(&self.number(self.called(request), None));
+        let emergency = self.is_emergency(&self.number(&self.called(request), None));
         // Who takes the place of another in a call adds none.
         let replaces = request.headers.replaces();
         if !emergency && replaces.is_none() && (self.drain.is_some() || self.calls.len() >= self.settings.limits.calls)

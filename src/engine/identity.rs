@@ -130,7 +130,7 @@ impl Reading<'_> {
             wants_privacy(self.headers, &["id", "user"]) || from.as_ref().is_some_and(is_anonymous);
         let shown = from.as_ref().filter(|from| !is_anonymous(from));
         let best = asserted.as_ref().or(shown);
-        let number = best.and_then(|best| best.uri.user()).map(|user| self.number_of(user, "From", &mut read));
+        let number = best.and_then(|best| best.uri.number()).map(|user| self.number_of(&user, "From", &mut read));
         if read.identity.withheld {
             read.from = ANONYMOUS.to_owned();
             read.caller.number = number.clone().filter(|_| self.keep_withheld);
@@ -189,7 +189,7 @@ impl Reading<'_> {
 
     /// The number of an entry: for records, and for everybody else.
     fn told(&self, one: &NameAddr, private: bool, kind: Passed, read: &mut Read) -> (String, String) {
-        let number = self.number_of(one.uri.user().unwrap_or_default(), kind.header(), read);
+        let number = self.number_of(&one.uri.number().unwrap_or_default(), kind.header(), read);
         match private {
             true if self.keep_withheld => (number, ANONYMOUS.to_owned()),
             true => (ANONYMOUS.to_owned(), ANONYMOUS.to_owned()),

@@ -89,6 +89,16 @@ pub fn keys(written: &str) -> Option<Cow<'_, str>> {
     rest.chars().all(is_key).then_some(number)
 }
 
+/// Where a number that is written without it belongs, as the beginning of its form for the whole world: `;phone-context=+46`
+/// (RFC 3966 §5.1.5). `None`: nowhere, or in a network that has a name.
+fn context(written: &str) -> Option<String> {
+    let mut params = written.split(';').skip(1).filter_map(|param| param.split_once('='));
+    let (_, value) = params.find(|(name, _)| name.trim().eq_ignore_ascii_case("phone-context"))?;
+    let prefix = value.trim().strip_prefix('+')?.replace(['-', '.', '(', ')'], "");
+    let is_prefix = (1..=15).contains(&prefix.len()) && prefix.bytes().all(|b| b.is_ascii_digit());
+    is_prefix.then(|| format!("+{prefix}"))
+}
+
 /// Whether this is a number of the whole world in its one form.
 pub fn is_e164(number: &str) -> bool {
     number.strip_prefix('+').is_some_and(is_of_the_world)
@@ -112,7 +122,11 @@ impl Numbering {
     /// The number in its one form; a name stays as it is. Idempotent.
     pub fn inner(&self, written: &str) -> String {
         let Some(number) = keys(written) else { return written.to_owned() };
-        self.world(&number).unwrap_or_else(|| number.into_owned())
+        let here = || self.world(&number);
+        // Somebody else's emergency number or extension is none of the world.
+        let there = context(written).filter(|_| !number.starts_with('+'));
+        let world = there.and_then(|prefix| self.world(&format!("{prefix}{number}"))).or_else(here);
+        world.unwrap_or_else(|| number.into_owned())
     }
 
     /// `None`: it stays as it is.
@@ -245,6 +259,27 @@ impl Dialect {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_number_belongs_where_its_context_says() {
+        for (written, inner) in [
+            ("812345600;phone-context=+46", "+46812345600"),
+            ("12345600;phone-context=+46-8", "+46812345600"),
+            ("0812345600;phone-context=+46", "+46812345600"),
+            ("0812345600;Phone-Context=+47", "+470812345600"),
+            ("22334455;isub=1;phone-context=+47", "+4722334455"),
+            ("+46812345600;phone-context=+47", "+46812345600"),
+            // A network of a name, and what is no number there: as it would be dialled here.
+            ("0812345600;phone-context=carrier.example", "+46812345600"),
+            ("0812345600;phone-context=+", "+46812345600"),
+            ("112;phone-context=+46", "112"),
+            ("*21;phone-context=+46", "*21"),
+        ] {
+            assert_eq!(sweden().inner(written), inner, "{written}");
+            let tel: crate::sip::Uri = format!("tel:{written}").parse().expect("a URI");
+            assert_eq!(sweden().inner(&tel.number().expect("a number")), inner, "{written}");
+        }
+    }
 
     fn sweden() -> Numbering {
         Numbering { country_code: "46".into(), ..Numbering::default() }

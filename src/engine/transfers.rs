@@ -126,7 +126,7 @@ impl Engine {
         agent: AgentId,
         referral: &Referral,
     ) -> Result<(), Refusal> {
-        let number = self.number(referral.to.user().unwrap_or_default(), None);
+        let number = self.number(&referral.to.number().unwrap_or_default(), None);
         let plan = match self.plan_for(&number, None) {
             Some(Plan::Agent(to)) if to == agent => return Err((403, "own number")),
             Some(plan @ (Plan::Flow(_) | Plan::Agent(_) | Plan::Outside { .. })) => plan,

@@ -2,6 +2,7 @@
 
 use super::lex;
 use super::params::{self, Params};
+use std::borrow::Cow;
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
@@ -83,6 +84,17 @@ impl Uri {
             Uri::Sip(sip) => sip.user.as_deref(),
             Uri::Tel { number, .. } => Some(number),
             Uri::Other(_) => None,
+        }
+    }
+
+    /// As [`Uri::user`], and with it what says where a telephone number belongs (RFC 3966 §5.1.5), as SIP URIs have it in their user.
+    pub fn number(&self) -> Option<Cow<'_, str>> {
+        match self {
+            Uri::Tel { number, params } => Some(match params.get("phone-context") {
+                Some(context) => format!("{number};phone-context={context}").into(),
+                None => number.into(),
+            }),
+            _ => self.user().map(Cow::Borrowed),
         }
     }
 
