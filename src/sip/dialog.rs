@@ -2,8 +2,7 @@
 //!
 //! Requests of ours go to where the peer is *seen*: the hop that its last valid message in the dialog came by. Behind NAT no
 //! other way leads back. A carrier that may send from one machine and take from another ([`Dialog::follow`]) is sent to where it
-//! *says* it is: the first Route, else its Contact (§12.2.1.1), as far as `whereabouts` believes it. Strict
-//! routers (RFC 2543) are not supported.
+//! *says* it is: the first Route, else its Contact (§12.2.1.1), as far as `whereabouts` believes it.
 
 use super::endpoint::Hop;
 use super::headers::{Headers, NameAddr};
@@ -208,12 +207,29 @@ impl Dialog {
         }
     }
 
+    /// The first Route, if it is a router of RFC 2543, which does not say `lr`.
+    fn strict_router(&self) -> Option<Uri> {
+        let mut uri = NameAddr::parse(self.routes.first()?).ok()?.uri;
+        let Uri::Sip(sip) = &mut uri else { return None };
+        if sip.params.has("lr") {
+            return None;
+        }
+        sip.headers.clear();
+        sip.params.remove("method");
+        Some(uri)
+    }
+
     fn numbered(&self, method: Method, number: u32) -> Request {
         let cseq = format!("{number} {method}");
-        let mut request = Request::new(method, self.target.clone());
+        let (uri, left, last) = match self.strict_router() {
+            // It takes its own name for the destination, and the last Route for the one after it (§12.2.1.1, §16.6 step 6).
+            Some(router) => (router, &self.routes[1..], Some(format!("<{}>", self.target))),
+            None => (self.target.clone(), &self.routes[..], None),
+        };
+        let mut request = Request::new(method, uri);
         let headers = &mut request.headers;
         headers.push("Max-Forwards", "70");
-        for route in &self.routes {
+        for route in left.iter().chain(&last) {
             headers.push("Route", route);
         }
         headers.push("From", &self.local);
@@ -292,6 +308,20 @@ mod tests {
         assert_eq!(update.uri.to_string(), "sip:b@10.0.0.9");
         assert_eq!(values(&update, "CSeq"), ["8 UPDATE"]);
         assert_eq!(values(&update, "Contact"), ["<sip:v@192.0.2.1>"]);
+    }
+
+    #[test]
+    fn an_old_router_finds_itself_in_the_request_uri_and_the_peer_behind_all_routes() {
+        let mut invite = invite();
+        invite.headers.set("Record-Route", "<sip:p1.example:5070;method=BYE?x=y>, <sip:p2.example;lr>");
+        let mut dialog = Dialog::of_callee(&invite, "near", String::new(), hop(Transport::Udp)).unwrap();
+        let bye = dialog.request(Method::Bye);
+        assert_eq!(bye.uri.to_string(), "sip:p1.example:5070");
+        assert_eq!(values(&bye, "Route"), ["<sip:p2.example;lr>", "<sip:anna@10.0.0.5:5070;transport=tcp>"]);
+        // Only who is next is asked how it wants it.
+        invite.headers.set("Record-Route", "<sip:p1.example;lr>, <sip:p2.example>");
+        let mut dialog = Dialog::of_callee(&invite, "near", String::new(), hop(Transport::Udp)).unwrap();
+        assert_eq!(values(&dialog.request(Method::Bye), "Route"), ["<sip:p1.example;lr>", "<sip:p2.example>"]);
     }
 
     #[test]
