@@ -345,12 +345,15 @@ impl Endpoint {
     }
 
     /// The caller is a carrier: requests of ours inside the dialog go to where it says it is, once it has shown that it got an
-    /// answer of ours. `known`: where it is if it says a name and its connection is lost.
+    /// answer of ours, and answers to its INVITE to where it takes connections if its own is gone. `known`: where it is if it says a name and its connection is lost.
     pub fn follow(&mut self, id: InviteId, known: Option<Hop>) {
         if let Some(usage) = self.usages.get_mut(&id) {
             usage.follows = Some(known);
             if let Some(dialog) = &mut usage.dialog {
                 dialog.follow(known);
+            }
+            if let State::Incoming { server, .. } = usage.state {
+                self.table.reopens(server);
             }
         }
     }

@@ -163,12 +163,17 @@ impl Streams {
         Ok(bound)
     }
 
-    /// Writes to the connection that the hop names, or to an open one to the same peer, or opens one.
+    /// Writes to the connection that the hop names, or to an open one to the same peer (to where `reopen` says), or opens one.
     pub fn send(self: &Arc<Self>, transmit: Transmit) {
-        let (hop, limits) = (transmit.hop, &self.settings.limits);
+        let (mut hop, limits) = (transmit.hop, &self.settings.limits);
         let patience = if transmit.is_trial { limits.trial } else { limits.connect };
         let mut table = self.table();
-        match table.write(&hop, transmit.bytes) {
+        let mut written = table.write(&hop, transmit.bytes);
+        if let (Err((NotWritten::Unknown, bytes)), Some(remote)) = (&mut written, transmit.reopen) {
+            hop = Hop { remote, connection: None, ..hop };
+            written = table.write(&hop, std::mem::take(bytes));
+        }
+        match written {
             Ok(()) => table.engine_knows(&hop),
             Err((NotWritten::Unknown, bytes)) if hop.connection.is_none() => {
                 match self.place(&mut table, hop.transport, hop.remote, Origin::Ours) {

@@ -99,11 +99,13 @@ pub struct Transmit {
     pub bytes: Vec<u8>,
     /// There is another way if there is no connection: one that must be opened for this is waited for only briefly.
     pub is_trial: bool,
+    /// Where a connection is opened if that of the hop is gone; `None`: nowhere, it is lost then.
+    pub reopen: Option<SocketAddr>,
 }
 
 impl Transmit {
     /// By the one way there is.
     pub fn new(hop: Hop, bytes: Vec<u8>) -> Transmit {
-        Transmit { hop, bytes, is_trial: false }
+        Transmit { hop, bytes, is_trial: false, reopen: None }
     }
 }

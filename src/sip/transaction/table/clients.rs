@@ -151,7 +151,7 @@ impl Table {
         let reliable = hop.transport.is_reliable();
         // Copies take no more memory than they need, and they are what stays.
         let kept = if reliable { Vec::new() } else { wire.clone() };
-        self.transmits.push_back(Transmit { hop, bytes: wire, is_trial: datagram.is_some() });
+        self.transmits.push_back(Transmit { is_trial: datagram.is_some(), ..Transmit::new(hop, wire) });
         let machine = if request.method == Method::Invite {
             request.headers = request.headers.clone();
             ClientMachine::Invite(ClientInvite::new(now, self.timings, reliable))

@@ -8,6 +8,7 @@ use crate::sip::method::Method;
 use crate::sip::transaction::{Expiry, ServerInvite, ServerNonInvite};
 use crate::sip::transaction::{server_invite, server_non_invite};
 use crate::time::Time;
+use std::net::SocketAddr;
 
 /// Keyed hash of what RFC 3261 §17.2.3 compares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -24,6 +25,8 @@ pub(super) struct Server {
     machine: ServerMachine,
     /// Where answers go (RFC 3261 §18.2.2, RFC 3581 §4).
     hop: Hop,
+    /// Where they go if that connection is gone: to where the peer says that it takes connections.
+    reopen: Option<SocketAddr>,
     /// Via, From, To with our tag, Call-ID, CSeq.
     base: Headers,
     record_route: Headers,
@@ -33,6 +36,12 @@ pub(super) struct Server {
     last: Vec<u8>,
     merged: Option<u128>,
     armed: Option<Time>,
+}
+
+impl Server {
+    fn transmit(&self, bytes: Vec<u8>) -> Transmit {
+        Transmit { reopen: self.reopen, ..Transmit::new(self.hop, bytes) }
+    }
 }
 
 /// What the table knows of a request.
@@ -119,6 +128,7 @@ impl Table {
         let server = Server {
             machine,
             hop,
+            reopen: None,
             base,
             record_route,
             tag: tag.to_string(),
@@ -158,10 +168,23 @@ impl Table {
         let bytes = answer.to_bytes();
         // The copy takes no more memory than it needs, and it is what stays.
         server.last = bytes.clone();
-        self.transmits.push_back(Transmit::new(server.hop, bytes));
+        self.transmits.push_back(server.transmit(bytes));
         self.counters.responses_sent[Counters::class_index(answer.code)] += 1;
         self.arm_server(key);
         true
+    }
+
+    /// If the connection by which the request came is gone, answers open one to the same machine, at the port of its sent-by (RFC 3261
+    /// §18.2.2). For those we trust: a stranger behind a router could make us knock at others there.
+    pub fn reopens(&mut self, key: ServerKey) {
+        let Some(server) = self.servers.get_mut(&key) else { return };
+        let Hop { transport, remote, .. } = server.hop;
+        if matches!(transport, Transport::Tcp | Transport::Tls)
+            && let Ok(via) = server.base.top_via()
+        {
+            let port = via.port().unwrap_or(transport.default_port());
+            server.reopen = Some(SocketAddr::new(remote.ip(), port));
+        }
     }
 
     pub fn set_usage(&mut self, key: ServerKey, usage: InviteId) {
@@ -177,7 +200,7 @@ impl Table {
 
     /// The last answer, ready to be sent again.
     pub fn last_answer(&self, key: ServerKey) -> Option<Transmit> {
-        self.servers.get(&key).map(|server| Transmit::new(server.hop, server.last.clone()))
+        self.servers.get(&key).map(|server| server.transmit(server.last.clone()))
     }
 
     /// The tag that answers to this request carry.
@@ -190,7 +213,7 @@ impl Table {
             && !server.last.is_empty()
         {
             self.counters.retransmissions_sent += 1;
-            self.transmits.push_back(Transmit::new(server.hop, server.last.clone()));
+            self.transmits.push_back(server.transmit(server.last.clone()));
         }
     }
 
