@@ -51,6 +51,8 @@ pub struct Dial {
     pub enclosed: Vec<Enclosed>,
     /// It is a carrier, and in the talk it is where it says it is.
     pub follows: bool,
+    /// Whose phone it is, as in [`Endpoint::belongs`].
+    pub phone_of: Option<u64>,
     /// What a challenge is answered with; `None`: none is answered.
     pub account: Option<Arc<Account>>,
 }
@@ -450,7 +452,7 @@ impl Legs {
                 }
             },
             State::Opening(dial) => {
-                let Dial { target, hop, from, to, headers, enclosed, follows, account } = *dial;
+                let Dial { target, hop, from, to, headers, enclosed, follows, phone_of, account } = *dial;
                 let offer = sdp.offer(Direction::SendRecv);
                 let contact_user = account.as_ref().map(|account| account.user.clone());
                 let (answers_challenges, shown) = (account.is_some(), account.clone());
@@ -468,6 +470,7 @@ impl Legs {
                 };
                 let id = endpoint.invite(now, invitation);
                 shown.into_iter().for_each(|account| endpoint.show(id, account));
+                phone_of.into_iter().for_each(|owner| endpoint.belongs(id, owner));
                 l.invite = Some(id);
                 l.state = State::Inviting { rings: false, account };
                 self.by_invite.insert(id, leg);

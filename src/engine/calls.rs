@@ -237,11 +237,12 @@ impl Engine {
         phone.path.iter().for_each(|proxy| headers.push("Route", proxy));
         let from = self.shown_to_agent(call, display.clone(), &hop, &mut headers);
         let (target, to) = (phone.uri.clone(), Uri::sip(Some(&phone.user), hop.local));
+        let phone_of = self.agents.named(&phone.user).map(|agent| agent.0.into());
         let leg = LegId(self.ids.next());
         if phone.is_flow() {
             self.attempts.began(now, leg, attempt);
         }
-        self.dial(call_id, leg, Dial { target, hop, from, to, headers, enclosed: Vec::new(), follows: false, account: None });
+        self.dial(call_id, leg, Dial { target, hop, from, to, headers, enclosed: Vec::new(), follows: false, phone_of, account: None });
         Some(leg)
     }
 
@@ -265,7 +266,17 @@ impl Engine {
             location.headers.iter().for_each(|header| headers.push(header.name, header.value));
             enclosed.clone_from(&location.enclosed);
         }
-        let dial = Dial { target: target.clone(), hop, from, to: target, headers, enclosed, follows: true, account };
+        let dial = Dial {
+            target: target.clone(),
+            hop,
+            from,
+            to: target,
+            headers,
+            enclosed,
+            follows: true,
+            phone_of: None,
+            account,
+        };
         let leg = LegId(self.ids.next());
         self.trunks.leg_began(leg, way.trunk);
         self.trunks.state_mut(way.trunk).counts.calls_out += 1;

@@ -148,6 +148,7 @@ impl Engine {
             },
         );
         if let Some(agent) = caller_agent {
+            self.endpoint.belongs(id, agent.0.into());
             self.own_call_began(now, agent, call);
         }
         if let Some(trunk) = by_trunk {

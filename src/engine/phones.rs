@@ -18,6 +18,12 @@ impl Engine {
                 }
                 Registration::Refreshed(_) => {}
             }
+            if let Registration::Added(binding) | Registration::Refreshed(binding) = &change
+                && binding.is_direct
+                && let Some(agent) = self.agents.named(&binding.user)
+            {
+                self.endpoint.moved(agent.0.into(), &binding.uri, &binding.hop);
+            }
             self.out.push_back(Output::Registration(Box::new(change)));
         }
         self.who_is_there(now, users);

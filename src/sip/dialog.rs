@@ -133,6 +133,15 @@ impl Dialog {
         self.is_proven = true;
     }
 
+    /// A phone with this Contact is there now (RFC 5626 §5.3). True: it is the peer, and is sent to there from here on.
+    pub fn moved(&mut self, contact: &Uri, hop: &Hop) -> bool {
+        let is_it = self.routes.is_empty() && self.target.equivalent(contact);
+        if is_it {
+            self.seen = *hop;
+        }
+        is_it
+    }
+
     /// Takes the number of a request of the peer, which must not be lower than the last (§12.2.2).
     pub fn take_number(&mut self, number: u32) -> Result<(), OutOfOrder> {
         if self.remote_seq.is_some_and(|last| number < last) {
@@ -322,6 +331,21 @@ mod tests {
         invite.headers.set("Record-Route", "<sip:p1.example;lr>, <sip:p2.example>");
         let mut dialog = Dialog::of_callee(&invite, "near", String::new(), hop(Transport::Udp)).unwrap();
         assert_eq!(values(&dialog.request(Method::Bye), "Route"), ["<sip:p1.example;lr>", "<sip:p2.example>"]);
+    }
+
+    #[test]
+    fn a_phone_that_moved_is_sent_to_where_it_is_now_and_no_other() {
+        let mut invite = invite();
+        let there = Hop { remote: "198.51.100.9:40001".parse().unwrap(), ..hop(Transport::Udp) };
+        let contact: Uri = "sip:anna@10.0.0.5:5070;transport=tcp;ob".parse().unwrap();
+        let mut dialog = Dialog::of_callee(&invite, "near", String::new(), hop(Transport::Udp)).unwrap();
+        assert!(!dialog.moved(&contact, &there), "it is reached by way of proxies");
+        invite.headers.remove("Record-Route");
+        let mut dialog = Dialog::of_callee(&invite, "near", String::new(), hop(Transport::Udp)).unwrap();
+        assert!(!dialog.moved(&"sip:anna@10.0.0.6:5070".parse().unwrap(), &there), "another phone of hers");
+        assert_eq!(dialog.hop(), hop(Transport::Udp));
+        assert!(dialog.moved(&contact, &there));
+        assert_eq!(dialog.hop(), there);
     }
 
     #[test]

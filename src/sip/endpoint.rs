@@ -13,6 +13,7 @@ mod counters;
 mod inbound;
 mod login;
 mod offers;
+mod phones;
 mod refer;
 mod refresh;
 mod reliable;
@@ -38,7 +39,7 @@ use super::transaction::table::{Large, Owner, ServerKey, Table};
 use super::uri::Uri;
 use super::usage::{Exchange, INFOS_MAX, State, Usage};
 use crate::time::Time;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 
 /// One INVITE usage (RFC 3261 §13–§15, RFC 5057): from the INVITE to the end of its dialog.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -173,6 +174,8 @@ pub struct Endpoint {
     usages: HashMap<InviteId, Usage>,
     /// The usages by the keys of their dialogs.
     dialogs: HashMap<u128, InviteId>,
+    /// The usages with phones, by whose they are.
+    phones: BTreeSet<(u64, InviteId)>,
     schedule: Schedule<InviteId>,
     last_id: u64,
 }
@@ -188,6 +191,7 @@ impl Endpoint {
             events: VecDeque::new(),
             usages: HashMap::new(),
             dialogs: HashMap::new(),
+            phones: BTreeSet::new(),
             schedule: Schedule::new(),
             last_id: 0,
         }
@@ -621,6 +625,9 @@ impl Endpoint {
         let Some(mut usage) = self.usages.remove(&id) else { return };
         for key in &usage.dialog_keys {
             self.dialogs.remove(key);
+        }
+        if let Some(owner) = usage.phone_of {
+            self.phones.remove(&(owner, id));
         }
         self.schedule.move_to(id, &mut usage.armed, None);
     }

@@ -59,6 +59,8 @@ pub struct Usage {
     pub refers: bool,
     /// The peer is a carrier, and its dialogs are sent to where it says it is ([`Dialog::follow`]); where it is known to be.
     pub follows: Option<Option<Hop>>,
+    /// Whose phone the peer is ([`super::Endpoint::belongs`]).
+    pub phone_of: Option<u64>,
     /// What challenges inside the dialog are answered with; `None`: none is.
     pub showing: Option<Box<Showing>>,
     pub armed: Option<Time>,
@@ -240,6 +242,7 @@ impl Usage {
 
     /// The dialog with the peer of this tag: the only one, or of those that our INVITE made, while they are early, its own.
     pub fn dialog_with(&mut self, peer: &str) -> Option<&mut Dialog> {
+            phone_of: None,
         match &mut self.state {
             State::Calling(calling) => calling.early_with(peer).map(|early| &mut early.dialog),
             _ => self.dialog.as_mut(),
@@ -255,6 +258,15 @@ impl Usage {
             }
             _ => false,
         }
+    }
+
+    /// All dialogs, early ones too.
+    pub fn dialogs_mut(&mut self) -> impl Iterator<Item = &mut Dialog> {
+        let early = match &mut self.state {
+            State::Calling(calling) => calling.early.as_mut_slice(),
+            _ => &mut [],
+        };
+        self.dialog.iter_mut().chain(early.iter_mut().map(|early| &mut early.dialog))
     }
 
     /// An offer of the peer's was answered with `ours` before the INVITE was: from now on these are the descriptions.

@@ -149,6 +149,27 @@ fn agents_register_with_their_passwords_and_no_other() {
 }
 
 #[test]
+fn a_phone_that_moves_in_a_talk_and_registers_again_hears_the_end_where_it_is_now() {
+    for transport in [Udp, Tcp] {
+        let house = House::new();
+        let mut caller = Person::new(Udp, carrier(true), house.sip(Udp, true), "+46701234567", None);
+        let server = house.sip(transport, true);
+        let mut anna = Person::new(transport, HERE, server, "anna", Some(house.password("anna")));
+        anna.does(|phone, now| phone.register(now, Duration::from_secs(600)));
+        until(&mut [&mut anna], 0, |event| *event == PhoneEvent::Registered);
+        caller.does(|phone, now| phone.call(now, "300"));
+        until(&mut [&mut anna, &mut caller], 0, |event| matches!(event, PhoneEvent::Rings { .. }));
+        anna.does(|phone, now| phone.answer(now));
+        until(&mut [&mut anna, &mut caller], 0, |event| matches!(event, PhoneEvent::Connected { .. }));
+        anna.moves();
+        anna.does(|phone, now| phone.register(now, Duration::from_secs(600)));
+        until(&mut [&mut anna, &mut caller], 0, |event| *event == PhoneEvent::Registered);
+        caller.does(|phone, now| phone.hang_up(now));
+        until(&mut [&mut anna, &mut caller], 0, |event| *event == PhoneEvent::Ended);
+    }
+}
+
+#[test]
 fn a_phone_whose_connection_is_lost_is_offline_at_once() {
     let house = House::new();
     let mut phone = Person::new(Tcp, HERE, house.sip(Tcp, true), "anna", Some(house.password("anna")));

@@ -28,6 +28,17 @@ enum Wire {
     Tcp(TcpStream, Box<Stream>),
 }
 
+impl Wire {
+    fn waits_briefly(&self) {
+        let patience = Some(Duration::from_millis(10));
+        match self {
+            Wire::Udp(socket) => socket.set_read_timeout(patience),
+            Wire::Tcp(stream, _) => stream.set_read_timeout(patience),
+        }
+        .expect("a time-out can be set");
+    }
+}
+
 impl Person {
     /// A phone at `home` that speaks with `server`.
     pub fn new(transport: Transport, home: IpAddr, server: SocketAddr, user: &str, password: Option<String>) -> Person {
@@ -41,11 +52,7 @@ impl Person {
             Wire::Tcp(stream, _) => stream.local_addr(),
         };
         let local = local.expect("a bound socket has an address");
-        match &wire {
-            Wire::Udp(socket) => socket.set_read_timeout(Some(Duration::from_millis(10))),
-            Wire::Tcp(stream, _) => stream.set_read_timeout(Some(Duration::from_millis(10))),
-        }
-        .expect("a time-out can be set");
+        wire.waits_briefly();
         let rtp = UdpSocket::bind((home, 0)).expect("a port");
         let settings = PhoneSettings {
             transport,
@@ -71,6 +78,16 @@ impl Person {
     pub fn does(&mut self, what: impl FnOnce(&mut Phone, vaxel::time::Time)) {
         what(&mut self.phone, self.clock.now());
         self.send();
+    }
+
+    /// From here on it speaks by another connection, or from where its router has put it; of itself it says what it said.
+    pub fn moves(&mut self) {
+        let Hop { local, remote, .. } = self.hop;
+        self.wire = match &self.wire {
+            Wire::Udp(_) => Wire::Udp(UdpSocket::bind((local.ip(), 0)).expect("a port")),
+            Wire::Tcp(..) => Wire::Tcp(connect(local.ip(), remote), Box::default()),
+        };
+        self.wire.waits_briefly();
     }
 
     /// Carries messages for a moment.
