@@ -49,7 +49,11 @@ impl Legs {
         }
     }
 
-    pub(super) fn progressed(&mut self, id: InviteId, answer: &[u8]) {
+    pub(super) fn progressed(&mut self, id: InviteId, code: u16, answer: &[u8]) {
+        // It is sent on or waits in a line, or one of those it was sent to is out of it (RFC 6228): nobody is rung by that.
+        if matches!(code, 181 | 182 | 199) && answer.is_empty() {
+            return;
+        }
         let Some((leg, l)) = self.of(id) else { return };
         let State::Inviting { rings, .. } = &mut l.state else { return };
         let first = !std::mem::replace(rings, true);
@@ -130,6 +134,7 @@ pub(super) fn is_held(direction: Direction) -> bool {
 /// Why an offer is refused, for who reads it (RFC 3261 §20.43). `by`: our address.
 pub(super) fn warning(refusal: &Refusal, by: IpAddr) -> Headers {
     let mut headers = Headers::new();
-    headers.push("Warning", format!("{} {} \"{refusal}\"", refusal.warning(), Host::Ip(by)));
+    let why = refusal.to_string().replace(['"', '\\'], "'");
+    headers.push("Warning", format!("{} {} \"{why}\"", refusal.warning(), Host::Ip(by)));
     headers
 }

@@ -335,7 +335,7 @@ impl Legs {
                 self.end(id, end);
             }
             sip::Event::Confirmed { id, body } => self.confirmed(now, id, &body, endpoint),
-            sip::Event::Progress { id, body, .. } => self.progressed(id, &body),
+            sip::Event::Progress { id, code, body, .. } => self.progressed(id, code, &body),
             sip::Event::Answered { id, response } => self.answered(now, id, &response.body, endpoint),
             sip::Event::Failed { id, failure } => {
                 let failure = match failure {
@@ -557,7 +557,7 @@ impl Legs {
 /// Who called has nothing to do with that, and some of these must not be said without a header that only that machine could write
 /// (RFC 3261 table 2: WWW-Authenticate, Unsupported, Min-SE …).
 fn is_of_the_link(code: u16) -> bool {
-    matches!(code, 401 | 402 | 405..=407 | 413..=417 | 420..=424 | 428..=430 | 436..=440 | 469 | 470 | 481 | 489 | 491 | 493 | 494)
+    matches!(code, 401 | 402 | 405..=407 | 413..=417 | 420..=424 | 428 | 429 | 436..=440 | 469 | 470 | 481 | 489 | 491 | 493 | 494)
 }
 
 #[cfg(test)]

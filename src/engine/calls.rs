@@ -242,7 +242,11 @@ impl Engine {
         if phone.is_flow() {
             self.attempts.began(now, leg, attempt);
         }
-        self.dial(call_id, leg, Dial { target, hop, from, to, headers, enclosed: Vec::new(), follows: false, phone_of, account: None });
+        self.dial(
+            call_id,
+            leg,
+            Dial { target, hop, from, to, headers, enclosed: Vec::new(), follows: false, phone_of, account: None },
+        );
         Some(leg)
     }
 

@@ -112,6 +112,9 @@ pub struct Calling {
     /// The peer's tag in the early dialog that was last heard of.
     pub tag: Option<String>,
     pub cancel: Cancel,
+    /// The first descriptions that came in answers which nobody acknowledges, by the peer's tag: one that is not said again in the
+    /// 2xx counts (RFC 3261 §13.2.1).
+    pub previews: Vec<(String, Vec<u8>)>,
     /// Early dialogs in which we sent PRACKs: these, and no others, can ask something of us before the answer.
     pub early: Vec<Early>,
 }
@@ -142,8 +145,24 @@ impl Calling {
             provisional: false,
             tag: None,
             cancel: Cancel::No,
+            previews: Vec::new(),
             early: Vec::new(),
         }
+    }
+
+    /// An answer with this tag had this description.
+    pub fn previewed(&mut self, peer: &str, description: &[u8]) {
+        let is_new = self.previews.len() < FORKS_MAX && self.previews.iter().all(|(tag, _)| tag != peer);
+        if is_new && !description.is_empty() {
+            self.previews.push((peer.to_owned(), description.to_vec()));
+        }
+    }
+
+    /// What the peer of this tag has described before its answer; empty: nothing.
+    pub fn described(&self, peer: &str) -> &[u8] {
+        let early = self.early.iter().find(|early| early.tag == peer).map(|early| &*early.described);
+        let preview = || self.previews.iter().find(|(tag, _)| tag == peer).map(|(_, description)| &**description);
+        early.filter(|description| !description.is_empty()).or_else(preview).unwrap_or_default()
     }
 
     /// The early dialog with the peer of this tag.
@@ -223,6 +242,7 @@ impl Usage {
             peer_updates: false,
             refers: false,
             follows: None,
+            phone_of: None,
             showing: None,
             armed: None,
         }
@@ -240,9 +260,17 @@ impl Usage {
         self.own_call_id.as_deref().or_else(|| self.dialog.as_ref().map(|dialog| dialog.id().0))
     }
 
+    /// All dialogs, early ones too.
+    pub fn dialogs_mut(&mut self) -> impl Iterator<Item = &mut Dialog> {
+        let early = match &mut self.state {
+            State::Calling(calling) => calling.early.as_mut_slice(),
+            _ => &mut [],
+        };
+        self.dialog.iter_mut().chain(early.iter_mut().map(|early| &mut early.dialog))
+    }
+
     /// The dialog with the peer of this tag: the only one, or of those that our INVITE made, while they are early, its own.
     pub fn dialog_with(&mut self, peer: &str) -> Option<&mut Dialog> {
-            phone_of: None,
         match &mut self.state {
             State::Calling(calling) => calling.early_with(peer).map(|early| &mut early.dialog),
             _ => self.dialog.as_mut(),
@@ -258,15 +286,6 @@ impl Usage {
             }
             _ => false,
         }
-    }
-
-    /// All dialogs, early ones too.
-    pub fn dialogs_mut(&mut self) -> impl Iterator<Item = &mut Dialog> {
-        let early = match &mut self.state {
-            State::Calling(calling) => calling.early.as_mut_slice(),
-            _ => &mut [],
-        };
-        self.dialog.iter_mut().chain(early.iter_mut().map(|early| &mut early.dialog))
     }
 
     /// An offer of the peer's was answered with `ours` before the INVITE was: from now on these are the descriptions.

@@ -31,10 +31,10 @@ pub fn next_request(socket: &UdpSocket, method: &str, caller: &mut Person) -> (S
     panic!("no {method} came");
 }
 
-/// 200 to a request, with this Contact.
-pub fn accept(socket: &UdpSocket, request: &str, to: SocketAddr, contact: SocketAddr) {
+/// Answers a request, for example with `486 Busy Here`. `more`: headers, each with its line end. `body`: a description, or nothing.
+pub fn answer(socket: &UdpSocket, request: &str, to: SocketAddr, status: &str, more: &str, body: &str) {
     let kept = ["Via:", "From:", "Call-ID:", "CSeq:"];
-    let mut answer = String::from("SIP/2.0 200 OK\r\n");
+    let mut answer = format!("SIP/2.0 {status}\r\n");
     for line in request.lines() {
         if kept.iter().any(|name| line.starts_with(name)) {
             answer += &format!("{line}\r\n");
@@ -42,30 +42,24 @@ pub fn accept(socket: &UdpSocket, request: &str, to: SocketAddr, contact: Socket
             answer += &format!("{line}{}\r\n", if line.contains("tag=") { "" } else { ";tag=far" });
         }
     }
-    let sdp = match request.starts_with("INVITE") {
-        true => "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 9 RTP/AVP 0\r\n",
-        false => "",
-    };
-    answer += &format!(
-        "Contact: <sip:far@{contact}>\r\nContent-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{sdp}",
-        sdp.len()
-    );
+    let length = body.len();
+    answer += &format!("{more}Content-Type: application/sdp\r\nContent-Length: {length}\r\n\r\n{body}");
     socket.send_to(answer.as_bytes(), to).expect("loopback takes it");
+}
+
+/// What a carrier describes where nobody listens to it.
+pub const SDP: &str =
+    "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 9 RTP/AVP 0\r\n";
+
+/// 200 to a request, with this Contact.
+pub fn accept(socket: &UdpSocket, request: &str, to: SocketAddr, contact: SocketAddr) {
+    let body = if request.starts_with("INVITE") { SDP } else { "" };
+    answer(socket, request, to, "200 OK", &format!("Contact: <sip:far@{contact}>\r\n"), body);
 }
 
 /// Refuses an INVITE, for example with `486 Busy Here`.
 pub fn refuse(socket: &UdpSocket, invite: &str, to: SocketAddr, with: &str) {
-    let kept = ["Via:", "From:", "Call-ID:", "CSeq:"];
-    let mut answer = format!("SIP/2.0 {with}\r\n");
-    for line in invite.lines() {
-        if kept.iter().any(|name| line.starts_with(name)) {
-            answer += &format!("{line}\r\n");
-        } else if line.starts_with("To:") {
-            answer += &format!("{line};tag=far\r\n");
-        }
-    }
-    answer += "Content-Length: 0\r\n\r\n";
-    socket.send_to(answer.as_bytes(), to).expect("loopback takes it");
+    answer(socket, invite, to, with, "", "");
 }
 
 /// Whether one comes, in the time that a retransmission takes.

@@ -106,7 +106,15 @@ impl Endpoint {
         let client = self.restart_invite(now, id, calling.hop, invite);
         self.call_again(
             id,
-            Calling { client, lengthened: true, provisional: false, tag: None, early: Vec::new(), ..calling },
+            Calling {
+                client,
+                lengthened: true,
+                provisional: false,
+                tag: None,
+                previews: Vec::new(),
+                early: Vec::new(),
+                ..calling
+            },
         );
     }
 
@@ -188,6 +196,7 @@ impl Endpoint {
         {
             self.know_dialog(id, (&call_id, &local, &remote));
             if let Some(calling) = self.calling(id, key) {
+                calling.previewed(&remote, response.description());
                 calling.tag = Some(remote);
             }
         }
@@ -218,12 +227,13 @@ impl Endpoint {
             self.table.counters.dropped += 1;
             return;
         };
-        if let Some(calling) = self.calling(id, key)
-            && let Some(early) = calling.early.iter().find(|early| early.tag == tag)
-        {
-            dialog.follows(&early.dialog);
-            if response.body.is_empty() && !early.described.is_empty() {
-                response.set_body(SDP, early.described.clone());
+        if let Some(calling) = self.calling(id, key) {
+            if let Some(early) = calling.early.iter().find(|early| early.tag == tag) {
+                dialog.follows(&early.dialog);
+            }
+            let described = calling.described(&tag);
+            if response.body.is_empty() && !described.is_empty() {
+                response.set_body(SDP, described.to_vec());
             }
         }
         let mut ack = dialog.ack(number);

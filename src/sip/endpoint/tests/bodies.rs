@@ -3,7 +3,7 @@
 use super::refusals::{Peer, by_hand, codes, in_call, with};
 use crate::sip::endpoint::{Event, Settings, Transport};
 use crate::sip::message::{Message, Response};
-use crate::sip::testing::{Weather, World, ms};
+use crate::sip::testing::{Weather, World};
 
 const KIND: &str = "multipart/mixed;boundary=b";
 
@@ -77,7 +77,7 @@ fn the_description_counts_in_every_answer_whatever_is_beside_it() {
     let id = peer.endpoint.invite(peer.now, invitation);
     let say = |peer: &mut Peer, code: u16, kind: &str, body: Vec<u8>| {
         let invite =
-            peer.requests().into_iter().find(|request| request.method.as_str() == "INVITE").expect("an INVITE");
+            peer.requests().into_iter().rfind(|request| request.method.as_str() == "INVITE").expect("an INVITE");
         let mut answer = Response::to(&invite, code, None);
         answer.set_to_tag("b");
         answer.headers.push("Contact", "<sip:b@198.51.100.7:40000>");
@@ -108,5 +108,30 @@ fn the_description_counts_in_every_answer_whatever_is_beside_it() {
         "{:?}",
         peer.events
     );
-    peer.now += ms(1);
+}
+
+#[test]
+fn what_was_described_before_the_answer_counts_if_the_answer_says_nothing() {
+    for (early, late, counts) in [
+        (&[("b", "v=1"), ("c", "v=2"), ("b", "v=3")][..], "", "v=1"),
+        (&[("b", "v=1")], "v=4", "v=4"),
+        (&[("c", "v=2")], "", ""),
+    ] {
+        let mut peer = Peer::new(Settings::default());
+        let mut invitation = World::new(1, Transport::Udp, Weather::CALM).invitation(0);
+        invitation.hop = peer.hop;
+        peer.endpoint.invite(peer.now, invitation);
+        let invite = peer.requests().remove(0);
+        let answers = early.iter().map(|(tag, body)| (183, *tag, *body)).chain([(200, "b", late)]);
+        for (code, tag, body) in answers {
+            let mut answer = Response::to(&invite, code, None);
+            answer.set_to_tag(tag);
+            answer.headers.push("Contact", "<sip:b@198.51.100.7:40000>");
+            answer.set_body("application/sdp", body.into());
+            peer.endpoint.handle_message(peer.now, &peer.hop, Message::Response(answer));
+        }
+        peer.drain();
+        let Some(Event::Answered { response, .. }) = peer.events.pop() else { panic!("{:?}", peer.events) };
+        assert_eq!(String::from_utf8_lossy(&response.body), counts);
+    }
 }
