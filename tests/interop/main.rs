@@ -13,6 +13,7 @@ mod dns;
 mod edges;
 mod elsewhere;
 mod front;
+mod glare;
 mod identity;
 mod jssip;
 mod linphone;

@@ -167,6 +167,15 @@ impl Script {
         self.gets(200)
     }
 
+    /// In the talk: another description, which is refused with this code.
+    pub fn reinvites_in_vain(mut self, offer: Offer, code: u16) -> Script {
+        self.invited = self.steps;
+        let headers = self.contact() + SDP;
+        self = self.request("INVITE", "[next_url]", true, headers, offer.text());
+        self.invite = self.number;
+        self.may_get(100).gets_at_once(code).acknowledges_refusal()
+    }
+
     /// Any other request outside a dialog.
     pub fn asks(self, method: &str) -> Script {
         let to = self.to.clone();
@@ -363,10 +372,21 @@ impl Script {
 
     /// Accepts the last INVITE, and repeats who wants to stay in the path.
     pub fn accepts(self, answer: Offer) -> Script {
+        self.accepts_saying("", answer)
+    }
+
+    /// The same, with these headers more, each a line.
+    pub fn accepts_saying(self, more: &str, answer: Offer) -> Script {
         let contact = self.contact();
         let headers = format!(
-            "[last_Via:]\n[last_Record-Route:]\n[last_From:]\n[last_To:];tag=[pid]b\n[last_CSeq:]\n{contact}{SDP}"
+            "[last_Via:]\n[last_Record-Route:]\n[last_From:]\n[last_To:];tag=[pid]b\n[last_CSeq:]\n{contact}{more}{SDP}"
         );
+        self.send_answer("200 OK", headers, &answer.text())
+    }
+
+    /// Accepts the last re-INVITE.
+    pub fn accepts_again(self, answer: Offer) -> Script {
+        let headers = format!("[last_Via:]\n[last_From:]\n[last_To:]\n[last_CSeq:]\n{}{SDP}", self.contact());
         self.send_answer("200 OK", headers, &answer.text())
     }
 
@@ -377,8 +397,13 @@ impl Script {
 
     /// Answers the last request, which has no tag of ours yet.
     pub fn answers_early(self, status: &str) -> Script {
+        self.answers_saying(status, "")
+    }
+
+    /// The same, with these headers more, each a line.
+    pub fn answers_saying(self, status: &str, more: &str) -> Script {
         let contact = self.contact();
-        let headers = format!("[last_Via:]\n[last_From:]\n[last_To:];tag=[pid]b\n[last_CSeq:]\n{contact}");
+        let headers = format!("[last_Via:]\n[last_From:]\n[last_To:];tag=[pid]b\n[last_CSeq:]\n{contact}{more}");
         self.send_answer(status, headers, "")
     }
 

@@ -161,6 +161,30 @@ impl Sipp {
     }
 }
 
+/// Which messages.
+#[derive(Clone, Copy)]
+pub enum Way {
+    Sent,
+    Received,
+}
+
+/// When SIPp `name` of this test sent or got messages that begin so: seconds since midnight.
+pub fn when(folder: &Folder, name: &str, way: Way, beginning: &str) -> Vec<f64> {
+    let text = std::fs::read_to_string(folder.path().join(format!("{name}.msg"))).expect("SIPp keeps its messages");
+    let way = match way {
+        Way::Sent => "message sent",
+        Way::Received => "message received",
+    };
+    let seconds =
+        |clock: &str| clock.split(':').try_fold(0.0, |sum, part| Some(sum * 60.0 + part.parse::<f64>().ok()?));
+    let logged = text.split("-----------------------------------------------").filter_map(|logged| {
+        let (head, message) = logged.split_once("\n\n")?;
+        let is_meant = head.contains(way) && message.trim_start().starts_with(beginning);
+        seconds(head.split_whitespace().nth(1)?).filter(|_| is_meant)
+    });
+    logged.collect()
+}
+
 /// The connection by which two SIPp tell each other to go on; here one of them is the test.
 struct Steps {
     stream: TcpStream,
