@@ -8,6 +8,7 @@ mod baresip;
 mod browser;
 mod carriers;
 mod certificates;
+mod challenges;
 mod chromium;
 mod dns;
 mod edges;
