@@ -33,15 +33,26 @@ pub struct Options<'a> {
 
 impl Baresip {
     pub fn start(folder: &Folder, server: SocketAddr, options: &Options) -> Baresip {
-        Baresip::run(folder, server, options, None)
+        Baresip::run(folder, server, options, None, true)
+    }
+
+    /// One that registers nowhere.
+    pub fn start_unregistered(folder: &Folder, server: SocketAddr, options: &Options) -> Baresip {
+        Baresip::run(folder, server, options, None, false)
     }
 
     /// One that registers nowhere, and shows this certificate, a file with its key in the test's folder.
     pub fn start_certified(folder: &Folder, server: SocketAddr, options: &Options, certificate: &str) -> Baresip {
-        Baresip::run(folder, server, options, Some(certificate))
+        Baresip::run(folder, server, options, Some(certificate), false)
     }
 
-    fn run(folder: &Folder, server: SocketAddr, options: &Options, certificate: Option<&str>) -> Baresip {
+    fn run(
+        folder: &Folder,
+        server: SocketAddr,
+        options: &Options,
+        certificate: Option<&str>,
+        registers: bool,
+    ) -> Baresip {
         let Options { user, password, answers, tone, transport } = options;
         let folder = folder.path().join(user);
         drop(std::fs::remove_dir_all(&folder));
@@ -62,7 +73,7 @@ impl Baresip {
             _ => String::new(),
         };
         let shown = certificate.map_or(String::new(), |file| format!("sip_certificate {place}/../{file}\n"));
-        let regint = if certificate.is_some() { 0 } else { 60 };
+        let regint = if registers { 60 } else { 0 };
         let config = format!(
             "poll_method epoll\nsip_listen {}\nnet_interface {home}\naudio_srate 8000\naudio_channels 1\n\
              rtp_ports {rtp}-{}\nsnd_path {place}\nmodule_path /usr/lib/baresip/modules\n{sound}\

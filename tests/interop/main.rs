@@ -33,9 +33,11 @@ mod sipjs;
 mod sipp;
 mod sound;
 mod strangers;
+mod streams;
 mod talks;
 mod traced;
 mod transfers;
+mod tunnel;
 mod unanswered;
 mod watched;
 

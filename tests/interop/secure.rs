@@ -26,13 +26,19 @@ pub fn certify(folder: &Folder) {
 /// The service with listeners of UDP and of `transport` on free ports of 127.0.0.1; the address of the latter.
 pub fn start(folder: &Folder, transport: &str) -> (Server, SocketAddr) {
     certify(folder);
+    start_with(folder, transport, &[])
+}
+
+/// The same with these settings more, and with the certificates that are there.
+pub fn start_with(folder: &Folder, transport: &str, more: &[(&str, &str)]) -> (Server, SocketAddr) {
     let [udp, port] = [free_port(), free_port()];
     let listen = format!("udp:127.0.0.1:{udp},{transport}:127.0.0.1:{port}");
-    let variables = [
+    let ours = [
         ("VAXEL_SIP__LISTEN", listen.as_str()),
         ("VAXEL_SIP__TLS__CERTIFICATE", "own.pem"),
         ("VAXEL_SIP__TLS__KEY", "own.key"),
     ];
+    let variables = [&ours[..], more].concat();
     let mut server = Server::start_with(folder, &variables);
     let [udp, of_transport] = [udp, port].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
     server.sip = udp;
