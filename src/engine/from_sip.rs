@@ -291,8 +291,8 @@ impl Engine {
             let of_trunk = || trunks[login(user)?].login.as_ref().map(|login| login.password.clone());
             agents.password(user).or_else(of_trunk)
         };
-        let verdict = self.auth.check(now, request, password);
-        // Credentials for another address, or with a nonce that is none of ours any more, may have been overheard or made up by
+        let verdict = self.auth.check(now, hop.remote, request, password);
+        // Credentials for another address, or with a nonce that is none of ours or was another's, may have been overheard or made up by
         // anybody: they say nothing about who sends them.
         if let Verdict::Accepted { user } | Verdict::Wrong { user, old_nonce: false } = &verdict {
             let is_right = matches!(verdict, Verdict::Accepted { .. });
@@ -308,10 +308,12 @@ impl Engine {
                 let reason = "Credentials Are For Another Address";
                 Sender::Stranger(Box::new(Response::to(request, 400, reason)))
             }
-            Verdict::Challenge { stale } => Sender::Stranger(Box::new(self.auth.challenge(now, request, stale))),
+            Verdict::Challenge { stale } => {
+                Sender::Stranger(Box::new(self.auth.challenge(now, hop.remote, request, stale)))
+            }
             Verdict::Wrong { old_nonce, user } => {
                 let response = match old_nonce {
-                    true => self.auth.challenge(now, request, false),
+                    true => self.auth.challenge(now, hop.remote, request, false),
                     false => Response::to(request, 403, None),
                 };
                 self.say(now, What::AuthenticationFailed { user, from: hop.remote.ip() });

@@ -9,7 +9,8 @@
 //! that of a colleague: the account from that source, not the source as a whole, so a phone beside the guesser behind the
 //! same NAT is heard. A phone of that very account is heard there too, all the time if it proved the account where it sends
 //! from, and otherwise once in each pause if it has not been wrong itself; the guesser's going on takes that from nobody
-//! but those who come after it.
+//! but those who come after it. Only credentials that answer a challenge which went to that very source count at all, so over
+//! UDP nobody guesses in another's name.
 //!
 //! All strangers together are limited as well, so that a flood from many sources costs little more than reading who sent it;
 //! while it lasts, new phones have to ask more than once.
@@ -227,8 +228,9 @@ impl Gate {
         is_trusted: bool,
         credentials: &Credentials,
     ) -> Ruling {
-        if !self.auth.is_fresh(now, &credentials.nonce) {
-            // Without a password nobody here can tell whether it is right; who has the right one tries again.
+        if !self.auth.is_fresh(now, remote, &credentials.nonce) {
+            // Without a password nobody here can tell whether it is right; who has the right one tries again. Nor does it count:
+            // whoever wrote that sender may never have heard our challenge there.
             return Ruling::Challenge { stale: true };
         }
         let (allowed, pause) = (self.settings.guesses, self.settings.pause);
@@ -321,7 +323,7 @@ impl Gate {
     /// 401 to `request`, which was `size` bytes long, without any state kept of it (RFC 3261 §8.2.7). `None`: over UDP even the
     /// shortest challenge would be more than [`AMPLIFICATION_MAX`] times as long.
     pub fn challenge(&self, now: Time, hop: &Hop, request: &Request, size: usize, stale: bool) -> Option<Transmit> {
-        let mut response = self.auth.challenge(now, request, stale);
+        let mut response = self.auth.challenge(now, hop.remote, request, stale);
         let hop = response.go_back(hop)?;
         response.set_stateless_tag();
         let fits = |bytes: &Vec<u8>| hop.transport != Transport::Udp || bytes.len() <= AMPLIFICATION_MAX * size;

@@ -365,7 +365,8 @@ fn digest() {
         let request = "REGISTER sip:h SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nFrom: <sip:a@h>;tag=1\r\nTo: <sip:a@h>\r\nCall-ID: 1\r\nCSeq: 1 REGISTER\r\n\r\n";
         let Ok(Message::Request(mut request)) = Message::parse(request.as_bytes()) else { panic!("it is sound") };
         request.headers.push("Authorization", text);
-        let verdict = auth.check(now, &request, |_| Some("secret".into()));
+        let verdict = auth
+            .check(now, hop("192.0.2.7:5060".parse().expect("an address")).remote, &request, |_| Some("secret".into()));
         assert!(!matches!(verdict, vaxel::sip::Verdict::Accepted { .. }), "nobody guesses it");
     });
 }

@@ -9,6 +9,7 @@ mod carriers;
 mod contact;
 mod emergency;
 mod flood;
+mod guess;
 mod house;
 mod large;
 mod log;

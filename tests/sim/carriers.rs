@@ -369,8 +369,8 @@ impl House {
         let now = self.now;
         let peer = &mut self.peers[at];
         match event {
-            Event::Invite { id, request, .. } => {
-                if let Some(challenge) = peer.challenge(now, &request) {
+            Event::Invite { id, request, hop } => {
+                if let Some(challenge) = peer.challenge(now, hop.remote, &request) {
                     return peer.endpoint.challenge(now, id, challenge);
                 }
                 peer.invites.push((now, *request));
@@ -408,8 +408,8 @@ impl House {
                     Manner::Tries | Manner::Silent | Manner::Unreachable => {}
                 }
             }
-            Event::Request { id, request, .. } => {
-                let response = match (peer.challenge(now, &request), &request.method) {
+            Event::Request { id, request, hop } => {
+                let response = match (peer.challenge(now, hop.remote, &request), &request.method) {
                     (_, Method::Options) => {
                         peer.options += 1;
                         Response::to(&request, 200, None)
@@ -454,11 +454,11 @@ fn usual_caller(peer: usize) -> (Option<String>, Uri) {
 }
 
 impl Peer {
-    fn challenge(&mut self, now: Time, request: &Request) -> Option<Response> {
+    fn challenge(&mut self, now: Time, from: SocketAddr, request: &Request) -> Option<Response> {
         let auth = self.auth.as_mut()?;
-        match auth.check(now, request, |user| (user == USER).then(|| PASSWORD.to_owned())) {
+        match auth.check(now, from, request, |user| (user == USER).then(|| PASSWORD.to_owned())) {
             Verdict::Accepted { .. } => None,
-            Verdict::Challenge { stale } => Some(auth.challenge(now, request, stale)),
+            Verdict::Challenge { stale } => Some(auth.challenge(now, from, request, stale)),
             Verdict::OtherUri { .. } => Some(Response::to(request, 400, None)),
             Verdict::Wrong { .. } => Some(Response::to(request, 403, None)),
         }

@@ -34,10 +34,14 @@ fn request(message: Message) -> Request {
     request
 }
 
-/// A REGISTER that answers a challenge given at `asked`.
+/// A REGISTER that answers a challenge given at `asked` to Anna's address.
 fn signed(gate: &Gate, asked: Time, user: &str) -> Message {
+    signed_from(gate, asked, ANNA, user)
+}
+
+fn signed_from(gate: &Gate, asked: Time, remote: &str, user: &str) -> Message {
     let mut request = request(message("REGISTER", ""));
-    let response = gate.auth.challenge(asked, &request, false);
+    let response = gate.auth.challenge(asked, from(remote).remote, &request, false);
     let challenge = Challenge::parse(response.headers.get("WWW-Authenticate").unwrap()).unwrap();
     let uri = "sip:vaxel.example";
     let login = Login { user, password: "any", method: &Method::Register, uri, cnonce: "c", nc: 1 };
@@ -141,12 +145,32 @@ fn who_guesses_is_cut_and_let_go_and_its_neighbours_are_not_touched() {
     // Also a phone that is new there, and the same account from elsewhere.
     let other = signed(&gate, START, "carla");
     assert_eq!(gate.judge(START, &from("198.51.100.7:40001"), false, &other), Ruling::Stranger);
-    assert_eq!(gate.judge(START, &from("198.51.100.8:5060"), false, &guess), Ruling::Stranger);
+    let elsewhere = signed_from(&gate, START, "198.51.100.8:5060", "anna");
+    assert_eq!(gate.judge(START, &from("198.51.100.8:5060"), false, &elsewhere), Ruling::Stranger);
     let own = signed(&gate, START, "bjorn");
     assert_eq!(gate.judge(START, &neighbour, false, &own), Ruling::Known);
     let later = START + Duration::from_secs(60);
     let guess = signed(&gate, later, "anna");
     assert_eq!(gate.judge(later, &from(ANNA), false, &guess), Ruling::Stranger);
+}
+
+#[test]
+fn guesses_count_together_if_each_comes_within_the_pause_of_the_one_before() {
+    let heard = |between: u64| {
+        let mut gate = gate(small());
+        let mut is_heard = |n: &u64| {
+            let now = START + Duration::from_secs(n * between);
+            let guess = signed(&gate, now, "anna");
+            let is_heard = gate.judge(now, &from(ANNA), false, &guess) == Ruling::Stranger;
+            if is_heard {
+                gate.judged(now, from(ANNA).remote, "anna", false);
+            }
+            is_heard
+        };
+        (0..8).filter(|n| is_heard(n)).collect::<Vec<_>>()
+    };
+    assert_eq!(heard(59), [0, 1, 2, 4, 5, 6], "let go a minute after the third");
+    assert_eq!(heard(60), [0, 1, 2, 3, 4, 5, 6, 7], "who is so slow is not called a guesser");
 }
 
 #[test]
@@ -304,6 +328,23 @@ fn a_phone_gets_in_beside_somebody_who_guesses_its_password_without_end() {
         gate.judged(now, phone.remote, "anna", true);
     }
     assert_eq!(judged, 9, "three in each minute");
+}
+
+#[test]
+fn who_writes_a_false_sender_guesses_in_nobodys_name() {
+    let mut gate = gate(Settings { burst: 1000, ..small() });
+    // Asked where the forger is heard, sent as if from where the phone is.
+    let forged = signed_from(&gate, START, "203.0.113.66:5060", "anna");
+    for _ in 0..100 {
+        assert_eq!(gate.judge(START, &from(ANNA), false, &forged), Ruling::Challenge { stale: true });
+    }
+    assert_eq!(gate.judge(START, &from(ANNA), false, &signed(&gate, START, "anna")), Ruling::Stranger);
+    gate.judged(START, from(ANNA).remote, "anna", true);
+    assert_eq!(gate.judge(START, &from(ANNA), false, &forged), Ruling::Challenge { stale: true }, "nor of a known one");
+    // Its router gives the phone another address: it is asked again. Another port: it is not.
+    let answer = signed(&gate, START, "anna");
+    assert_eq!(gate.judge(START, &from("198.51.100.8:5060"), false, &answer), Ruling::Challenge { stale: true });
+    assert_eq!(gate.judge(START, &from("198.51.100.7:61000"), false, &answer), Ruling::Stranger);
 }
 
 #[test]
