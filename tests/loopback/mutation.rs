@@ -1,6 +1,6 @@
-//! Damaged messages by the thousand, from a fixed seed. `MUTATIONS=1000000 cargo test --release --test loopback mutation --
+//! Damaged messages by the thousand, from a fixed seed. `MUTATIONS=1000000 cargo test --release --test loopback damaged --
 //! --nocapture` is the whole of it, on a machine that has nothing else to do, and then no answer may be late; without the variable it
-//! is a fiftieth. Over UDP, TCP and WebSocket, and by each of them somebody asks meanwhile; each connection has to end.
+//! is a fiftieth. Its last line has the figures. Over UDP, TCP and WebSocket, and by each of them somebody asks meanwhile; each connection has to end.
 
 #[path = "../fuzz/mutator.rs"]
 mod mutator;
@@ -183,12 +183,6 @@ fn ends(mut stream: TcpStream) {
     }
 }
 
-fn kilobytes(program: &Program) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", program.process.id())).expect("it lives");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("Linux says so");
-    line.trim().trim_end_matches(" kB").trim().parse().expect("a number")
-}
-
 #[test]
 fn damaged_messages_harm_nobody_and_leave_nothing() {
     let whole: Option<usize> = std::env::var("MUTATIONS").ok().and_then(|n| n.parse().ok());
@@ -204,6 +198,7 @@ fn damaged_messages_harm_nobody_and_leave_nothing() {
     // Nobody reads the answers; the system drops what is too much.
     let (mut times, mut before, mut sent) = (Vec::new(), 0, 0);
     let (mut ending, mut ended) = (VecDeque::new(), 0);
+    let [mut by_udp, mut by_tcp, mut by_ws] = [0; 3];
     let began = Instant::now();
     while sent < wanted {
         // The kinds of senders: over UDP a stranger mostly, a trunk now and then (what it sends the switchboard keeps for half a
@@ -236,6 +231,11 @@ fn damaged_messages_harm_nobody_and_leave_nothing() {
             _ => bytes.iter().for_each(|bytes| drop(stranger.send_to(bytes, program.sip))),
         }
         sent += BATCH;
+        *(match kinds {
+            1..3 => &mut by_tcp,
+            3..5 => &mut by_ws,
+            _ => &mut by_udp,
+        }) += BATCH;
         let text = control.write(&Ask::new("OPTIONS", "sip:vaxel", "caller"));
         let asked = Instant::now();
         assert_eq!(control.ask(&text).code, 200);
@@ -252,25 +252,15 @@ fn damaged_messages_harm_nobody_and_leave_nothing() {
         assert_eq!(program.process.try_wait().expect("it can be asked"), None, "it lives");
         // Buffers, tables and threads have their size by then.
         if before == 0 && sent >= wanted.min(2000) {
-            before = kilobytes(&program);
+            before = program.kilobytes();
         }
     }
     ended += ending.len();
     ending.into_iter().for_each(ends);
     let took = began.elapsed();
-    let grown = kilobytes(&program).saturating_sub(before);
+    let grown = program.kilobytes().saturating_sub(before);
     times.sort_by(f64::total_cmp);
     let at = |part: f64| times[((times.len() - 1) as f64 * part) as usize];
-    println!(
-        "{sent} damaged messages in {:.1} s; {} control answers: median {:.2} ms, 99 % {:.2} ms, longest {:.2} ms; memory +{:.1} MB of {:.1} MB; {ended} connections ended",
-        took.as_secs_f64(),
-        times.len(),
-        at(0.5),
-        at(0.99),
-        at(1.0),
-        grown as f64 / 1024.0,
-        before as f64 / 1024.0
-    );
     drop((by_stream, by_web));
     let mut scraped = metrics(program.http);
     let closing = Instant::now();
@@ -280,6 +270,22 @@ fn damaged_messages_harm_nobody_and_leave_nothing() {
     }
     let errors: Vec<_> = scraped.iter().filter(|(name, n)| name.starts_with("vaxel_sip_errors") && **n > 0.0).collect();
     println!("{errors:?}");
+    let answered = |class: &str| scraped[&format!("vaxel_sip_messages_total{{direction=\"sent\",kind=\"{class}\"}}")];
+    let answered: f64 = ["1xx", "2xx", "3xx", "4xx", "5xx", "6xx"].map(answered).iter().sum();
+    // A panic anywhere ends the process.
+    let panics = usize::from(program.process.try_wait().expect("it can be asked").is_some());
+    println!(
+        "damaged: {sent} sent ({by_udp} UDP, {by_tcp} TCP, {by_ws} WebSocket) in {:.0} s, {answered} answers; {} control requests, slowest \
+         answer {:.1} ms (bound 100), median {:.2}, 99 % {:.2}; memory +{:.1} MB (bound 30) on {:.1}; {ended} connections ended; panics {panics}",
+        took.as_secs_f64(),
+        times.len(),
+        at(1.0),
+        at(0.5),
+        at(0.99),
+        grown as f64 / 1024.0,
+        before as f64 / 1024.0
+    );
+    assert_eq!(panics, 0);
     assert!(scraped[r#"vaxel_sip_errors_total{reason="malformed"}"#] > 0.1 * sent as f64, "they arrived");
     assert!(at(0.95) < 100.0);
     assert!(whole.is_none() || at(1.0) < 100.0, "somebody waited for {} ms", at(1.0));
