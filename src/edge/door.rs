@@ -34,6 +34,9 @@ const LATE: Duration = Duration::from_millis(200);
 /// One that was late so lately is late as soon as it is behind again: while too many call for long, the others wait for
 /// [`BEHIND`] and not for that and [`LATE`].
 const RELAPSE: Duration = Duration::from_secs(1);
+/// One that has let nobody in for so long, while somebody stands there, is late too, and cannot say so itself. A caller that hears
+/// nothing asks again after as long (T1).
+const STUCK: Duration = Duration::from_millis(500);
 
 /// How the engine does; it says so itself, with what it lets in.
 #[derive(Default)]
@@ -42,6 +45,9 @@ struct Lateness {
     behind_since: AtomicU64,
     /// When it was late last; 0: never.
     late_at: AtomicU64,
+    /// Since when somebody stands before the door and nobody was let in; 0: nobody does. Who comes in the moment in which the engine
+    /// finds nobody may be missed, and is not in the next.
+    stands_since: AtomicU64,
 }
 
 impl Lateness {
@@ -49,13 +55,24 @@ impl Lateness {
         let since = self.behind_since.load(Ordering::Relaxed);
         let late_at = self.late_at.load(Ordering::Relaxed);
         let relapses = late_at > 0 && now.since(Time::from_micros(late_at)) < RELAPSE;
-        since > 0 && (relapses || now.since(Time::from_micros(since)) > LATE)
+        let stands_since = self.stands_since.load(Ordering::Relaxed);
+        let is_stuck = stands_since > 0 && now.since(Time::from_micros(stands_since)) > STUCK;
+        is_stuck || since > 0 && (relapses || now.since(Time::from_micros(since)) > LATE)
+    }
+
+    /// Somebody comes to the door.
+    fn stands(&self, now: Time) {
+        if self.stands_since.load(Ordering::Relaxed) == 0 {
+            self.stands_since.store(now.as_micros(), Ordering::Relaxed);
+        }
     }
 
     /// Somebody was let in after so long.
     fn admitted(&self, now: Time, waited: Duration) {
+        // There may be others.
+        self.stands_since.store(now.as_micros(), Ordering::Relaxed);
         if waited < BEHIND {
-            return self.rests();
+            return self.behind_since.store(0, Ordering::Relaxed);
         }
         if self.behind_since.load(Ordering::Relaxed) == 0 {
             self.behind_since.store(now.as_micros(), Ordering::Relaxed);
@@ -68,6 +85,7 @@ impl Lateness {
     /// Nobody waits.
     fn rests(&self) {
         self.behind_since.store(0, Ordering::Relaxed);
+        self.stands_since.store(0, Ordering::Relaxed);
     }
 }
 
@@ -199,7 +217,10 @@ impl Door {
     }
 
     fn knock(&self, what: What, place: Place) -> Result<(), Refused> {
-        self.knocks.send(Knock { at: self.clock.now(), what, place }).map_err(|_| Refused::Gone)
+        let at = self.clock.now();
+        // Before it is seen: whoever is let in at once must not seem to stand there still.
+        self.lateness.stands(at);
+        self.knocks.send(Knock { at, what, place }).map_err(|_| Refused::Gone)
     }
 }
 
@@ -331,6 +352,23 @@ mod tests {
         now += RELAPSE;
         lateness.admitted(now, BEHIND);
         assert!(!lateness.is_late(now), "that was another time");
+    }
+
+    #[test]
+    fn an_engine_that_lets_nobody_in_is_late_although_it_cannot_say_so() {
+        let lateness = Lateness::default();
+        let mut now = Time::from_secs(1_800_000_000);
+        assert!(!lateness.is_late(now), "nobody ever came");
+        lateness.stands(now);
+        lateness.stands(now + STUCK);
+        assert!(!lateness.is_late(now + STUCK));
+        now = now + STUCK + MOMENT;
+        assert!(lateness.is_late(now));
+        // It goes on, and there may be more of them.
+        lateness.admitted(now, Duration::ZERO);
+        assert!(!lateness.is_late(now + STUCK) && lateness.is_late(now + STUCK + MOMENT));
+        lateness.rests();
+        assert!(!lateness.is_late(now + 2 * STUCK), "nobody stands there");
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod log;
 mod mutation;
 mod nat;
 mod oracle;
+mod overload;
 mod paused;
 mod person;
 mod program;
