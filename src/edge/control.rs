@@ -245,8 +245,16 @@ fn ask(folder: &Path, question: &Question) -> anyhow::Result<impl Iterator<Item 
     })?;
     let mut line = serde_json::to_vec(question).expect("it has no maps");
     line.push(b'\n');
-    stream.write_all(&line).context("vaxel does not listen")?;
-    Ok(SyncReader::new(stream).lines().map(|line| Ok(serde_json::from_str(&line?)?)))
+    let asked = stream.write_all(&line);
+    let mut answers = SyncReader::new(stream).lines().map(|line| Ok(serde_json::from_str(&line?)?)).peekable();
+    if let Err(error) = asked {
+        // Who is refused unheard finds the reason written already.
+        let has_reason = matches!(answers.peek(), Some(Ok::<_, anyhow::Error>(_)));
+        if !has_reason {
+            return Err(error).context("vaxel does not listen");
+        }
+    }
+    Ok(answers)
 }
 
 /// Draws the ladder of the next call, or of the next call from or to `who`, while it runs. `whole`: with every message in full.
