@@ -52,6 +52,13 @@ impl Message {
             Message::Response(response) => &response.body,
         }
     }
+
+    pub fn body_mut(&mut self) -> &mut [u8] {
+        match self {
+            Message::Request(request) => &mut request.body,
+            Message::Response(response) => &mut response.body,
+        }
+    }
 }
 
 impl Request {

@@ -8,6 +8,7 @@ pub mod account;
 pub mod auth;
 pub mod body;
 pub mod capture;
+mod conceal;
 pub mod dialog;
 pub mod digest;
 pub mod endpoint;

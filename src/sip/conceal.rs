@@ -1,0 +1,236 @@
+//! What operators are not shown of a message: credentials, wherever they stand.
+//!
+//! In headers that carry them, whole; in URIs the password (RFC 3261 §19.1.1 wants none there, and some write one) and headers behind
+//! `?` that carry credentials; in bodies the keys of SRTP (RFC 4568, RFC 4566 §5.12) and headers quoted from other messages. A
+//! signed Identity (RFC 8224) is none: whoever is called may see it.
+
+use super::headers::Headers;
+use super::message::Message;
+use super::uri::{SipUri, Uri};
+use std::ops::Range;
+
+/// Stands where credentials stood.
+const HIDDEN: &str = "(not shown)";
+
+/// The same within an URI.
+const IN_URI: &str = "***";
+
+/// Headers that carry credentials, or an answer to them (RFC 3261 §20.6, §20.7, §20.28, RFC 7615 §4).
+const SECRET: [&str; 4] = ["Authorization", "Proxy-Authorization", "Authentication-Info", "Proxy-Authentication-Info"];
+
+/// Takes all credentials out of `message`. What has none stays as it is to the byte.
+pub fn conceal(message: &mut Message) {
+    if let Message::Request(request) = message {
+        match &mut request.uri {
+            Uri::Sip(uri) => conceal_uri(uri),
+            Uri::Other(text) => *text = without(text, &in_value(text)),
+            Uri::Tel { .. } => {}
+        }
+    }
+    let is_open = |name: &str, value: &str| is_secret(name) || !in_value(value).is_empty();
+    if message.headers().iter().any(|header| is_open(header.name, header.value)) {
+        let mut shown = Headers::new();
+        for header in message.headers().iter() {
+            match is_secret(header.name) {
+                true => shown.push(header.name, HIDDEN),
+                false => shown.push(header.name, without(header.value, &in_value(header.value))),
+            }
+        }
+        *message.headers_mut() = shown;
+    }
+    // As long as before: bodies tell lengths within themselves.
+    let body = message.body_mut();
+    in_body(body).into_iter().for_each(|secret| body[secret].fill(b'*'));
+}
+
+fn is_secret(name: &str) -> bool {
+    SECRET.iter().any(|secret| secret.eq_ignore_ascii_case(name))
+}
+
+fn conceal_uri(uri: &mut SipUri) {
+    if uri.password.is_some() {
+        uri.password = Some(IN_URI.into());
+    }
+    uri.headers.iter_mut().filter(|(name, _)| is_secret(name)).for_each(|(_, value)| *value = IN_URI.into());
+}
+
+fn without(text: &str, secrets: &[Range<usize>]) -> String {
+    let (mut shown, mut at) = (String::with_capacity(text.len()), 0);
+    for secret in secrets {
+        shown.push_str(&text[at..secret.start]);
+        shown.push_str(IN_URI);
+        at = secret.end;
+    }
+    shown + &text[at..]
+}
+
+/// Where secrets are in what holds URIs, in order. Rather too much than too little, where a URI is not written as it should be.
+fn in_value(text: &str) -> Vec<Range<usize>> {
+    let bytes = text.as_bytes();
+    let (mut found, mut at) = (Vec::new(), 0);
+    while at < bytes.len() {
+        let secret = match bytes[at] {
+            b':' if is_scheme(&bytes[..at]) => password(bytes, at + 1),
+            b'?' | b'&' => header(text, at + 1),
+            _ => None,
+        };
+        at = secret.as_ref().map_or(at + 1, |secret| secret.end);
+        found.extend(secret);
+    }
+    found
+}
+
+/// Whether a URI begins here.
+fn is_scheme(before: &[u8]) -> bool {
+    let word = before.rsplit(|b| !b.is_ascii_alphanumeric()).next().unwrap_or_default();
+    ["sip", "sips", "http", "https"].iter().any(|scheme| word.eq_ignore_ascii_case(scheme.as_bytes()))
+}
+
+/// The password of the URI whose scheme ends here.
+fn password(bytes: &[u8], begin: usize) -> Option<Range<usize>> {
+    let ends = |b: u8| b.is_ascii_whitespace() || matches!(b, b'<' | b'>' | b'"');
+    let rest = &bytes[begin..];
+    let rest = &rest[..rest.iter().position(|b| ends(*b)).unwrap_or(rest.len())];
+    let user = rest.iter().take_while(|b| !matches!(b, b':' | b'@')).count();
+    if rest.get(user) != Some(&b':') {
+        return None;
+    }
+    // Without an @ it was a host and its port.
+    let length = rest[user + 1..].iter().position(|b| matches!(b, b'@' | b';' | b'?'))?;
+    let start = begin + user + 1;
+    (bytes[start + length] == b'@').then_some(start..start + length)
+}
+
+/// The value of the header of a URI whose name begins here, if it carries credentials.
+fn header(text: &str, begin: usize) -> Option<Range<usize>> {
+    let rest = &text[begin..];
+    let (name, value) = rest.split_once('=')?;
+    is_secret(&super::lex::unescape(name)?).then(|| {
+        let start = begin + name.len() + 1;
+        start..start + value.find(['&', '>']).unwrap_or(value.len())
+    })
+}
+
+/// Where secrets are in a body, in order.
+fn in_body(body: &[u8]) -> Vec<Range<usize>> {
+    let (mut found, mut at) = (Vec::new(), 0);
+    for line in body.split_inclusive(|b| *b == b'\n') {
+        let text = line.trim_ascii_end();
+        let starts = |word: &[u8]| text.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word));
+        let begin = if starts(b"a=crypto:") {
+            text.windows(7).position(|word| word.eq_ignore_ascii_case(b"inline:")).map(|at| at + 7)
+        } else if starts(b"k=") {
+            Some(2)
+        } else {
+            let name = text.iter().position(|b| *b == b':');
+            let is_secret = |name: &[u8]| str::from_utf8(name.trim_ascii_end()).is_ok_and(is_secret);
+            name.filter(|colon| is_secret(&text[..*colon])).map(|colon| colon + 1)
+        };
+        match (begin, str::from_utf8(text)) {
+            (Some(begin), _) => found.push(at + begin..at + text.len()),
+            (None, Ok(text)) => found.extend(in_value(text).into_iter().map(|r| at + r.start..at + r.end)),
+            (None, Err(_)) => {}
+        }
+        at += line.len();
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As it is shown.
+    fn shown(start: &str, more: &str, body: &str) -> String {
+        let method = start.split(' ').next().unwrap();
+        let text = format!(
+            "{start}\r\nVia: SIP/2.0/UDP 127.0.0.1:9;branch=z9hG4bK1\r\nFrom: <sip:4711@a.example>;tag=1\r\n\
+             To: <sip:100@b.example>\r\nCall-ID: 1\r\nCSeq: 1 {method}\r\n{more}Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let mut message = Message::parse(text.as_bytes()).unwrap();
+        conceal(&mut message);
+        let shown = String::from_utf8(message.to_bytes()).unwrap();
+        assert!(Message::parse(shown.as_bytes()).is_ok(), "{shown}");
+        shown
+    }
+
+    #[test]
+    fn headers_that_carry_credentials_are_hidden_at_their_place() {
+        let text = shown(
+            "REGISTER sip:b.example SIP/2.0",
+            "Authorization: Digest username=\"anna\", response=\"s3cret\"\r\nproxy-authorization: Digest\r\n response=\"s3cret\"\r\n\
+             Subject: x\r\nAuthorization: Basic s3cret\r\nAuthentication-Info: rspauth=\"s3cret\"\r\n\
+             Proxy-Authentication-Info: rspauth=\"s3cret\"\r\nIdentity: eyJhbGciOi.eyJhdHQi.sig;info=<https://c.example/c>\r\n",
+            "",
+        );
+        assert!(!text.contains("s3cret") && !text.contains("Digest"), "{text}");
+        assert_eq!(text.matches(HIDDEN).count(), 5, "{text}");
+        assert!(text.contains("Subject: x\r\nAuthorization: (not shown)\r\nAuthentication-Info: "), "{text}");
+        assert!(text.contains("eyJhbGciOi.eyJhdHQi.sig"), "{text}");
+    }
+
+    #[test]
+    fn passwords_in_uris_are_hidden_wherever_the_uri_stands() {
+        let text = shown(
+            "INVITE sip:anna:s3cret@b.example;user=phone SIP/2.0",
+            "Contact: \"A: b@c\" <sip:anna:s3cret@192.0.2.7:5060;ob>, <sips:anna:s3:cret@h>\r\nRoute: <sip:p:s3cret@h;lr>,<SIP:h:5061;lr>\r\n\
+             Refer-To: <sip:x@h?Replaces=a%40b%3Bto-tag%3D1&Authorization=Digest%20response%3D%22s3cret%22&Subject=sold>\r\n\
+             Referred-By: <sip:x@h?proxy%2dauthorization=s3cret>\r\nAlert-Info: <https://u:s3cret@h:80/ring.wav>\r\n\
+             P-Asserted-Identity: sip:u:s3cret@h\r\nX-Old: sip:h:5060 ; sip:u@h\r\n",
+            "",
+        );
+        assert!(!text.contains("cret"), "{text}");
+        for kept in [
+            "INVITE sip:anna:***@b.example;user=phone SIP/2.0\r\n",
+            "\"A: b@c\" <sip:anna:***@192.0.2.7:5060;ob>, <sips:anna:***@h>\r\n",
+            "<sip:p:***@h;lr>,<SIP:h:5061;lr>\r\n",
+            "<sip:x@h?Replaces=a%40b%3Bto-tag%3D1&Authorization=***&Subject=sold>\r\n",
+            "<https://u:***@h:80/ring.wav>\r\n",
+            "X-Old: sip:h:5060 ; sip:u@h\r\n",
+        ] {
+            assert!(text.contains(kept), "{kept} in {text}");
+        }
+        let text = shown(
+            "REFER sip:x@h?Authorization=s3cret SIP/2.0",
+            "Refer-To: <sip:x@h?Authorization=Digest a=\"s3cret\">\r\n",
+            "",
+        );
+        assert!(!text.contains("s3cret"), "{text}");
+        assert!(!shown("OPTIONS http://u:s3cret@h/ SIP/2.0", "", "").contains("s3cret"));
+    }
+
+    #[test]
+    fn keys_and_quoted_credentials_in_bodies_are_hidden_and_lengths_stay() {
+        let body = "v=0\r\nk=clear:s3cret\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:s3cret|2^20|1:4\r\na=x:y\r\n\
+                    SIP/2.0 200 OK\r\nAuthorization: Digest response=\"s3cret\"\r\nContact: <sip:u:s3cret@h>\r\nöäk=s3en\n";
+        let text = shown("MESSAGE sip:b.example SIP/2.0", "Content-Type: text/plain\r\n", body);
+        assert!(!text.contains("s3cret"), "{text}");
+        assert!(text.contains("k=************\r\n") && text.contains(" inline:***************\r\na=x:y\r\n"), "{text}");
+        assert!(
+            text.contains("<sip:u:******@h>\r\nöäk=s3en\n")
+                && text.contains(&format!("Content-Length: {}\r\n", body.len()))
+        );
+    }
+
+    #[test]
+    fn what_has_no_secret_stays_as_it_came() {
+        let more =
+            "Subject: 10:30 @ noon? a&b=c\r\nContact: <sip:anna@192.0.2.7:5060>\r\nX-A: sip:h:5060;a=b@c, ?&=\r\n";
+        let sdp =
+            "v=0\r\no=- 1 1 IN IP4 h\r\ns=at 10:30\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\n";
+        let text = shown("INVITE sip:anna@b.example:5060;transport=udp SIP/2.0", more, sdp);
+        assert!(text.contains(more) && text.ends_with(sdp) && !text.contains('*'), "{text}");
+    }
+
+    #[test]
+    fn nothing_that_comes_makes_it_fail() {
+        for text in ["", ":", "sip:", "sip::", "sip::@", "?", "&", "?=", "?%", "sip:a:b", "sip:ä:ö@ü?%41uthorization=ß"]
+        {
+            let secrets = in_value(text);
+            assert!(!without(text, &secrets).contains(['ß', 'ö']), "{text}");
+            in_body(text.as_bytes());
+        }
+        in_body(b"\xff:\xff\nk=\xff\na=crypto:\xff inline:\xff");
+    }
+}
