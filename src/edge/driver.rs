@@ -10,6 +10,7 @@ use super::metrics::Metrics;
 use super::recorder::Teller;
 use super::sip::Sip;
 use super::tap::Tap;
+use super::throttle::Throttle;
 use crate::engine::{Engine, Input, Output};
 use crate::ids::LegId;
 use crate::media::{Command, Event};
@@ -48,6 +49,9 @@ const BATCH: usize = 256;
 
 /// Even when nothing happens: what media and SIP have counted is brought to the metrics, and what was lost is made good.
 const TURN: Duration = Duration::from_secs(1);
+
+/// Peers can cause these lines.
+static LIMITS: Throttle = Throttle::new(Duration::from_secs(10));
 
 impl Driver {
     /// Until [`What::Stop`] comes.
@@ -92,6 +96,14 @@ impl Driver {
                 self.metrics.media.update(self.workers.counters());
                 let (transactions, usages) = self.engine.sip_load();
                 self.metrics.transactions.update(self.engine.sip_counters(), transactions, usages);
+                let (asked, limited) = self.engine.phones_figures();
+                self.metrics.traffic.keep_alives.update(asked);
+                let limits = self.metrics.limits.update(limited, self.engine.sip_counters());
+                if !limits.is_empty()
+                    && let Some(held_back) = LIMITS.pass(now)
+                {
+                    tracing::warn!(limits = limits.join(", "), held_back, "limits of SIP were reached");
+                }
                 self.metrics.trunks.update(self.engine.trunk_figures(now));
                 self.teller.make_good();
                 measured = now;

@@ -309,6 +309,11 @@ impl Engine {
         self.endpoint.counters()
     }
 
+    /// How often the registrar asked phones behind NAT whether they are there, and how often it had no room.
+    pub fn phones_figures(&self) -> (&registrar::Asked, &registrar::Limited) {
+        (self.registrar.asked(), self.registrar.limited())
+    }
+
     /// Transactions and INVITE usages that live.
     pub fn sip_load(&self) -> (usize, usize) {
         (self.endpoint.transactions(), self.endpoint.usages())

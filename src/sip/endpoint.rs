@@ -513,6 +513,8 @@ impl Endpoint {
         if usage.unacknowledged.as_ref().is_some_and(|waiting| waiting.first) {
             if usage.infos.len() < INFOS_MAX {
                 usage.infos.push((content_type, body));
+            } else {
+                self.table.counters.infos_lost += 1;
             }
             return;
         }

@@ -13,7 +13,7 @@ mod plan;
 mod tests;
 
 pub use binding::{BadSaved, Binding, Name, Saved};
-pub use pings::Ping;
+pub use pings::{Asked, Ping};
 
 use super::endpoint::{Hop, Transport};
 use super::message::{Request, Response};
@@ -59,6 +59,19 @@ impl Default for Settings {
     }
 }
 
+/// How often a bound was reached, since the registrar was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limited {
+    /// [`Settings::bindings_max`]: 503.
+    pub registrations: u64,
+    /// [`Settings::contacts_max`]: the one that was not refreshed for the longest time went.
+    pub contacts: u64,
+    /// The same in one request: 403.
+    pub contacts_at_once: u64,
+    /// [`PATH_MAX`]: 400.
+    pub path: u64,
+}
+
 /// What a REGISTER changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
@@ -78,6 +91,8 @@ pub struct Registrar {
     /// Who registered by which way, so that neither question about a hop has to look at every user.
     by_way: HashMap<Way, Travellers>,
     pings: Pings,
+    asked: Asked,
+    limited: Limited,
     total: usize,
 }
 
@@ -104,6 +119,8 @@ impl Registrar {
             ends: BTreeSet::new(),
             by_way: HashMap::new(),
             pings: Pings::new(settings.keep_alive),
+            asked: Asked::default(),
+            limited: Limited::default(),
             total: 0,
         }
     }
@@ -136,12 +153,21 @@ impl Registrar {
         let before = self.users.get(user).map_or(&[][..], Vec::as_slice);
         let planned = match plan(&self.settings, now, user, before, request, hop) {
             Ok(planned) => planned,
-            Err(refusal) => return (refusal.response(request, &self.settings), changes),
+            Err(refusal) => {
+                match refusal {
+                    Refusal::TooMany => self.limited.contacts_at_once += 1,
+                    Refusal::LongPath => self.limited.path += 1,
+                    _ => {}
+                }
+                return (refusal.response(request, &self.settings), changes);
+            }
         };
-        let Plan { after, changes: made, is_outbound } = planned;
+        let Plan { after, changes: made, displaced, is_outbound } = planned;
         if self.total - before.len() + after.len() > self.settings.bindings_max && after.len() > before.len() {
+            self.limited.registrations += 1;
             return (Refusal::Full.response(request, &self.settings), changes);
         }
+        self.limited.contacts += displaced;
         changes.extend(made);
         self.replace(now, user, after);
         let mut response = Response::to(request, 200, None);
@@ -212,11 +238,13 @@ impl Registrar {
     pub fn poll_ping(&mut self, now: Time) -> Option<Ping> {
         let name = self.pings.take(now)?;
         let binding = self.users.get(&name.user)?.iter().find(|binding| binding.name() == name)?;
+        self.asked.sent += 1;
         Some(Ping { name, uri: binding.uri.clone(), hop: binding.hop, asked: now })
     }
 
     /// The phone gave an answer of any kind.
     pub fn ping_answered(&mut self, now: Time, ping: &Ping) {
+        self.asked.answered += 1;
         if self.is_in_doubt(ping) {
             self.pings.answered(now, &ping.name);
         }
@@ -239,7 +267,18 @@ impl Registrar {
             self.pings.again(now, &ping.name);
             return Vec::new();
         }
+        self.asked.lost += 1;
         self.remove_where(now, &ping.name.user, |binding| binding.name() == ping.name && binding.hop == ping.hop)
+    }
+
+    /// How often which bound was reached.
+    pub fn limited(&self) -> &Limited {
+        &self.limited
+    }
+
+    /// What came of all such questions.
+    pub fn asked(&self) -> &Asked {
+        &self.asked
     }
 
     /// Whether the phone that was asked is still to be found there, and has said nothing since; if it has, its next ping is

@@ -6,6 +6,8 @@
 mod calls;
 mod capture;
 mod certificates;
+mod keep_alives;
+mod limits;
 mod lookups;
 mod media;
 mod traffic;
@@ -16,6 +18,7 @@ pub use calls::Calls;
 pub(in crate::edge) use calls::{ender, exit_name};
 pub use capture::Capture;
 pub use certificates::Certificates;
+pub use limits::Limits;
 pub use lookups::Lookups;
 pub use media::Media;
 pub use traffic::{SipFault, Traffic};
@@ -49,6 +52,7 @@ pub struct Metrics {
     calls: Mutex<Calls>,
     pub traffic: Traffic,
     pub transactions: Transactions,
+    pub limits: Limits,
     pub trunks: Trunks,
     pub lookups: Lookups,
     pub certificates: Certificates,
@@ -98,6 +102,7 @@ impl Metrics {
             calls: Mutex::new(Calls::new(&registry, clock.now(), names)),
             traffic: Traffic::new(&registry),
             transactions: Transactions::new(&registry),
+            limits: Limits::new(&registry),
             trunks: Trunks::new(&registry, &names.trunks),
             lookups: Lookups::new(&registry, &names.named),
             certificates: Certificates::new(&registry),

@@ -1,5 +1,6 @@
 //! SIP messages and what went wrong with them.
 
+use super::keep_alives::KeepAlives;
 use super::register;
 use crate::sip::Message;
 use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
@@ -12,6 +13,7 @@ pub struct Traffic {
     faults: [IntCounter; SipFault::ALL.len()],
     pub connections: IntGauge,
     pub stun: Stun,
+    pub keep_alives: KeepAlives,
 }
 
 /// STUN binding requests on SIP sockets.
@@ -73,6 +75,8 @@ pub enum SipFault {
     WrongOrigin,
     /// A WebSocket was cut: a message or frame is too large.
     TooLarge,
+    /// A connection was closed: nothing came by it for very long.
+    Idle,
     /// A WebSocket was cut: our pings were not answered.
     NoPong,
     /// A stranger's message was dropped, or its stream cut: more come from there than strangers may send.
@@ -88,7 +92,7 @@ pub enum SipFault {
 }
 
 impl SipFault {
-    pub const ALL: [SipFault; 28] = [
+    pub const ALL: [SipFault; 29] = [
         SipFault::Malformed,
         SipFault::Overload,
         SipFault::SendBusy,
@@ -111,6 +115,7 @@ impl SipFault {
         SipFault::NoSubprotocol,
         SipFault::WrongOrigin,
         SipFault::TooLarge,
+        SipFault::Idle,
         SipFault::NoPong,
         SipFault::TooManyRequests,
         SipFault::PasswordGuessing,
@@ -143,6 +148,7 @@ impl SipFault {
             SipFault::NoSubprotocol => "no_subprotocol",
             SipFault::WrongOrigin => "wrong_origin",
             SipFault::TooLarge => "too_large",
+            SipFault::Idle => "idle",
             SipFault::NoPong => "no_pong",
             SipFault::TooManyRequests => "too_many_requests",
             SipFault::PasswordGuessing => "password_guessing",
@@ -201,6 +207,7 @@ impl Traffic {
             sent: Kinds::new(&messages, "sent"),
             faults: SipFault::ALL.map(|fault| faults.with_label_values(&[fault.name()])),
             connections: register(registry, connections.expect("a valid name")),
+            keep_alives: KeepAlives::new(registry),
             stun: Stun {
                 answered: stun.with_label_values(&["answered"]),
                 refused: stun.with_label_values(&["refused"]),

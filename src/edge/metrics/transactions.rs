@@ -15,6 +15,9 @@ pub struct Transactions {
     refused_full: IntCounter,
     unanswered: IntCounter,
     sessions_expired: IntCounter,
+    large_by_tcp: IntCounter,
+    large_refused: IntCounter,
+    large_by_udp: IntCounter,
     transactions: IntGauge,
     dialogs: IntGauge,
 }
@@ -27,6 +30,11 @@ impl Transactions {
         );
         let retransmissions = IntCounterVec::new(retransmissions, &["direction"]).expect("a valid name");
         let retransmissions = register(registry, retransmissions);
+        let large = Opts::new(
+            "vaxel_sip_large_requests_total",
+            "Requests of ours that were too large for a datagram, by the way they went: `tcp`, `refused` (they were not taken there, and went by UDP after all), `udp` (nobody would take a connection).",
+        );
+        let large = register(registry, IntCounterVec::new(large, &["way"]).expect("a valid name"));
         let counter = |name: &str, help: &str| counter(registry, name, help);
         Transactions {
             last: Mutex::default(),
@@ -43,6 +51,9 @@ impl Transactions {
                 "vaxel_sip_sessions_expired_total",
                 "Dialogs ended because the peer did not refresh the session in time (RFC 4028).",
             ),
+            large_by_tcp: large.with_label_values(&["tcp"]),
+            large_refused: large.with_label_values(&["refused"]),
+            large_by_udp: large.with_label_values(&["udp"]),
             transactions: gauge(registry, "vaxel_sip_transactions", "SIP transactions that live."),
             dialogs: gauge(registry, "vaxel_sip_usages", "INVITE usages that live, from the INVITE to the end."),
         }
@@ -59,6 +70,9 @@ impl Transactions {
             (&self.refused_full, counted.refused_full, last.refused_full),
             (&self.unanswered, counted.unanswered, last.unanswered),
             (&self.sessions_expired, counted.sessions_expired, last.sessions_expired),
+            (&self.large_by_tcp, counted.large_by_tcp, last.large_by_tcp),
+            (&self.large_refused, counted.large_refused, last.large_refused),
+            (&self.large_by_udp, counted.large_by_udp, last.large_by_udp),
         ] {
             counter.inc_by(now.saturating_sub(before));
         }
@@ -79,6 +93,7 @@ mod tests {
     fn counters_grow_by_what_is_new_and_gauges_follow() {
         let metrics = Metrics::new(Clock::start(), &Names::default());
         let mut counted = Counters { retransmissions_sent: 3, timeouts: 1, unanswered: 2, ..Counters::default() };
+        (counted.large_by_tcp, counted.large_refused, counted.large_by_udp) = (6, 2, 1);
         metrics.transactions.update(&counted, 7, 2);
         counted.retransmissions_sent = 5;
         metrics.transactions.update(&counted, 4, 1);
@@ -87,6 +102,9 @@ mod tests {
             (r#"vaxel_sip_retransmissions_total{direction="sent"}"#, 5.0),
             (r#"vaxel_sip_retransmissions_total{direction="received"}"#, 0.0),
             ("vaxel_sip_transaction_timeouts_total", 1.0),
+            (r#"vaxel_sip_large_requests_total{way="tcp"}"#, 6.0),
+            (r#"vaxel_sip_large_requests_total{way="refused"}"#, 2.0),
+            (r#"vaxel_sip_large_requests_total{way="udp"}"#, 1.0),
             ("vaxel_sip_invites_unanswered_total", 2.0),
             ("vaxel_sip_transactions", 4.0),
             ("vaxel_sip_usages", 1.0),

@@ -3,6 +3,8 @@
 //! A peer that sends faster than the engine takes is not read from until there is room. One that holds half a message
 //! for too long, sends what cannot be cut into messages, or does not read our answers, is cut.
 
+mod share;
+
 use super::guard::Passage;
 use super::table::{Full, NotWritten, Origin, Place, Table};
 use super::websocket::{self, Web};
@@ -13,9 +15,9 @@ use crate::sip::stream::{Frame, Framer};
 use crate::sip::{Hop, Transmit, Transport, gate};
 use crate::time::Duration;
 use rustls::pki_types::{CertificateDer, ServerName};
+use share::Share;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::future::poll_fn;
 use std::io;
 use std::mem::MaybeUninit;
@@ -429,7 +431,7 @@ impl Streams {
         let mut idle = false;
         loop {
             match timeout_at(deadline, fill(read, &mut framer)).await {
-                Err(_) if idle => return End::Closed,
+                Err(_) if idle => return self.idle(hop),
                 Err(_) => {
                     if let Some(bad) = framer.cut_short()
                         && let Some(end) = self.pass(hop, self.outside.receive(hop, 0, Err(bad))).await
@@ -479,10 +481,18 @@ impl Streams {
         }
     }
 
+    /// Nothing came for long. That is the end of the connection, and nobody's fault.
+    pub(super) fn idle(&self, hop: Hop) -> End {
+        self.outside.traffic.fault(SipFault::Idle);
+        tracing::debug!(remote = %hop.remote, "a SIP connection was closed: nothing came");
+        End::Closed
+    }
+
     /// Pings a connection that we opened until it is lost: routers between keep it open, and a peer that is gone is noticed. Not
     /// everybody answers; who did once, and now says nothing at all, is gone. (An answer in the middle of messages is not looked for.)
     async fn keep_alive(&self, hop: Hop, pulse: &Pulse) -> End {
         let Some(every) = self.settings.limits.ping else { return std::future::pending().await };
+        let keep_alives = &self.outside.traffic.keep_alives.connection;
         let mut answers = false;
         loop {
             sleep(every).await;
@@ -490,8 +500,12 @@ impl Streams {
             pulse.awaited.store(true, Ordering::Relaxed);
             self.write_now(hop, PING.to_vec());
             match timeout(self.settings.limits.pong, pulse.heard.notified()).await {
-                Ok(()) => answers = true,
+                Ok(()) => {
+                    answers = true;
+                    keep_alives.answered.inc();
+                }
                 Err(_) if answers && !pulse.spoke.load(Ordering::Relaxed) => {
+                    keep_alives.lost.inc();
                     return End::Fault(SipFault::ConnectionLost);
                 }
                 Err(_) => pulse.awaited.store(false, Ordering::Relaxed),
@@ -530,8 +544,11 @@ impl Streams {
                 write.flush().await
             };
             match timeout(self.settings.limits.write, whole).await {
-                Ok(Ok(())) if bytes == PONG || bytes == PING => {}
-                Ok(Ok(())) => self.outside.traffic.sent(&bytes),
+                Ok(Ok(())) => match &bytes[..] {
+                    PONG => self.outside.traffic.keep_alives.of_peers.inc(),
+                    PING => self.outside.traffic.keep_alives.connection.sent.inc(),
+                    message => self.outside.traffic.sent(message),
+                },
                 Ok(Err(_)) => return End::Fault(SipFault::ConnectionLost),
                 Err(_) => return End::Fault(SipFault::SlowReader),
             }
@@ -565,35 +582,6 @@ struct Pulse {
     spoke: AtomicBool,
     /// It was answered.
     heard: Notify,
-}
-
-/// One handshake among those of its source.
-struct Share<'a> {
-    shares: &'a Mutex<HashMap<IpAddr, usize>>,
-    source: IpAddr,
-}
-
-impl Share<'_> {
-    fn take(shares: &Mutex<HashMap<IpAddr, usize>>, source: IpAddr, max: usize) -> Option<Share<'_>> {
-        let mut of = shares.lock().unwrap_or_else(PoisonError::into_inner);
-        let taken = of.get(&source).copied().unwrap_or(0);
-        (taken < max).then(|| {
-            of.insert(source, taken + 1);
-            Share { shares, source }
-        })
-    }
-}
-
-impl Drop for Share<'_> {
-    fn drop(&mut self) {
-        let mut of = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Entry::Occupied(mut taken) = of.entry(self.source) {
-            *taken.get_mut() -= 1;
-            if *taken.get() == 0 {
-                taken.remove();
-            }
-        }
-    }
 }
 
 /// A connection that is ready for SIP.

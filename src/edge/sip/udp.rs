@@ -189,7 +189,7 @@ impl Udp {
 
     pub fn keep_open(&self, remote: SocketAddr) {
         match self.put(PING, remote) {
-            Ok(_) => {}
+            Ok(_) => self.outside.traffic.keep_alives.datagrams.inc(),
             Err(error) if error.kind() == ErrorKind::WouldBlock => self.outside.traffic.fault(SipFault::SendBusy),
             Err(error) => {
                 self.outside.traffic.fault(SipFault::Unreachable);
@@ -413,7 +413,7 @@ mod tests {
     #[test]
     fn a_phone_that_is_gone_is_reported_at_once() {
         for bind in ["127.0.0.1:0", "[::1]:0", "0.0.0.0:0", "[::]:0"] {
-            let Bench { sip, entrance, _runtime, .. } = bench(&[(Transport::Udp, bind, None)], 10);
+            let Bench { sip, entrance, metrics, _runtime, .. } = bench(&[(Transport::Udp, bind, None)], 10);
             let here: IpAddr = if bind.starts_with('[') { "::1".parse().unwrap() } else { [127, 0, 0, 1].into() };
             let gone = UdpSocket::bind((here, 0)).unwrap().local_addr().unwrap();
             let hop = sip.towards(Transport::Udp, gone, None).unwrap();
@@ -435,6 +435,7 @@ mod tests {
             sip.keep_open(&hop);
             let (length, from) = phone.recv_from(&mut ping).unwrap();
             assert_eq!((&ping[..length], from), (PING, hop.local));
+            metrics.wait_for(r#"vaxel_sip_keep_alives_total{kind="crlf_udp",result="sent"} 1"#);
             assert!(entrance.quiet());
         }
     }

@@ -5,6 +5,7 @@
 mod frames;
 
 use super::stream::{End, LINGER, Streams};
+use super::{PING, PONG};
 use crate::edge::metrics::SipFault;
 use crate::sip::{Hop, MAX_MESSAGE, Message as SipMessage};
 use crate::time::Duration;
@@ -162,6 +163,7 @@ impl Streams {
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let limits = self.limits();
+        let keep_alives = &self.outside().traffic.keep_alives.websocket;
         let began = Instant::now();
         let mut idle_until = began + limits.message;
         let mut spoke = false;
@@ -178,9 +180,10 @@ impl Streams {
                 return End::Fault(SipFault::SlowSender);
             }
             if idle_until <= now {
-                return End::Closed;
+                return self.idle(hop);
             }
             if silence >= limits.loss {
+                keep_alives.lost.inc();
                 return End::Fault(SipFault::NoPong);
             }
             // Bytes that make nothing whole wake nobody, so it is looked now and then.
@@ -206,12 +209,17 @@ impl Streams {
                 Ok(Some(Ok(Message::Text(text)))) => text.as_bytes().to_vec(),
                 Ok(Some(Ok(Message::Binary(bytes)))) => bytes.to_vec(),
                 // Pings are answered, and a goodbye too, by the WebSocket itself.
-                Ok(Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_)))) => continue,
+                Ok(Some(Ok(other))) => {
+                    if matches!(other, Message::Pong(_)) {
+                        keep_alives.answered.inc();
+                    }
+                    continue;
+                }
             };
             (spoke, idle_until, half_until) = (true, Instant::now() + limits.idle, None);
             // RFC 5626 §4.4.1, which some speak here as well.
-            if bytes == b"\r\n\r\n" {
-                self.write_now(hop, b"\r\n".to_vec());
+            if bytes == PING {
+                self.write_now(hop, PONG.to_vec());
                 continue;
             }
             let passage = self.outside().receive(hop, bytes.len(), SipMessage::parse(&bytes));
@@ -225,7 +233,7 @@ impl Streams {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let limits = self.limits();
+        let (limits, keep_alives) = (self.limits(), &self.outside().traffic.keep_alives);
         let mut pings = interval_at(Instant::now() + limits.loss / 2, limits.loss / 2);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -243,7 +251,8 @@ impl Streams {
                 Err(other) => Message::binary(other.into_bytes()),
             };
             match timeout(limits.write, outgoing.send(message)).await {
-                Ok(Ok(())) if start.is_empty() || start == b"\r\n" => {}
+                Ok(Ok(())) if start.is_empty() => keep_alives.websocket.sent.inc(),
+                Ok(Ok(())) if start == PONG => keep_alives.of_peers.inc(),
                 Ok(Ok(())) => self.outside().traffic.sent(&start),
                 Ok(Err(Error::WriteBufferFull(_))) | Err(_) => return End::Fault(SipFault::SlowReader),
                 // It is closing; the reader sees the end.

@@ -223,8 +223,10 @@ impl Endpoint {
         if self.table.acknowledge_again(key, &tag, hop) {
             return;
         }
-        let Some(mut dialog) = dialog.filter(|_| self.table.forks(key) < FORKS_MAX) else {
+        let is_one_too_many = self.table.forks(key) >= FORKS_MAX;
+        let Some(mut dialog) = dialog.filter(|_| !is_one_too_many) else {
             self.table.counters.dropped += 1;
+            self.table.counters.forks_ignored += u64::from(is_one_too_many);
             return;
         };
         if let Some(calling) = self.calling(id, key) {

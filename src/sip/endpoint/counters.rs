@@ -23,10 +23,19 @@ pub struct Counters {
     pub dropped: u64,
     /// Answered 503 because a table was full.
     pub refused_full: u64,
+    /// Forks of INVITEs of ours beyond those that are followed, by their answers; keys to be sent by INFO beyond those that wait for
+    /// an ACK.
+    pub forks_ignored: u64,
+    pub infos_lost: u64,
     /// INVITEs that our user neither accepted nor refused in time; answered 480.
     pub unanswered: u64,
     /// Transactions of ours that nobody answered (Timers B and F).
     pub timeouts: u64,
+    /// Requests of ours that were too large for a datagram (RFC 3261 §18.1.1) and went by TCP; that were refused there and went by
+    /// UDP after all; and that went by UDP at once, because nobody would take a connection or we have no listener for it.
+    pub large_by_tcp: u64,
+    pub large_refused: u64,
+    pub large_by_udp: u64,
     /// Dialogs ended by us because the peer's refresh never came (RFC 4028).
     pub sessions_expired: u64,
 }

@@ -131,7 +131,10 @@ impl Endpoint {
                 prack.into_iter().for_each(|prack| self.table.send_also(prack, hop));
                 return false;
             }
-            None if calling.early.len() >= FORKS_MAX => return false,
+            None if calling.early.len() >= FORKS_MAX => {
+                self.table.counters.forks_ignored += 1;
+                return false;
+            }
             None => {
                 let contact = invite.headers.get("Contact").unwrap_or_default().to_string();
                 let Some(mut dialog) = Dialog::of_caller(invite, progress, contact, *hop) else { return false };

@@ -15,6 +15,14 @@ pub struct Ping {
     pub asked: Time,
 }
 
+/// How often phones were asked, answered, and were found to be gone, since the registrar was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    pub sent: u64,
+    pub answered: u64,
+    pub lost: u64,
+}
+
 #[derive(Debug)]
 pub(super) struct Pings {
     every: Duration,

@@ -13,6 +13,8 @@ use crate::time::{Duration, Time};
 pub(super) struct Plan {
     pub after: Vec<Binding>,
     pub changes: Vec<Change>,
+    /// Bindings that had to go for newer ones.
+    pub displaced: u64,
     /// It was carried out by the rules of RFC 5626.
     pub is_outbound: bool,
 }
@@ -23,6 +25,7 @@ pub(super) enum Refusal {
     BadHeader(BadHeader),
     NoOutbound,
     TooMany,
+    LongPath,
     TooBrief,
     OutOfOrder,
     Full,
@@ -35,6 +38,7 @@ impl Refusal {
             Refusal::BadHeader(bad) => Response::to(request, 400, &*bad.to_string()),
             Refusal::NoOutbound => Response::to(request, 439, "First Hop Lacks Outbound Support"),
             Refusal::TooMany => Response::to(request, 403, "Too Many Contacts"),
+            Refusal::LongPath => Response::to(request, 400, "More Values Of Path Than Are Taken"),
             Refusal::TooBrief => {
                 let mut response = Response::to(request, 423, None);
                 response.headers.push("Min-Expires", seconds_up(settings.min_expires).to_string());
@@ -73,6 +77,7 @@ pub(super) fn plan(
         return Ok(Plan {
             after: Vec::new(),
             changes: before.iter().cloned().map(Change::Removed).collect(),
+            displaced: 0,
             is_outbound: false,
         });
     }
@@ -102,7 +107,7 @@ pub(super) fn plan(
     if contacts.iter().any(|contact| contact.uri.as_sip().is_some_and(|uri| uri.secure)) && !is_secure {
         return Err(Refusal::Bad("a sips: Contact needs TLS"));
     }
-    let mut plan = Plan { after: before.to_vec(), changes: Vec::new(), is_outbound };
+    let mut plan = Plan { after: before.to_vec(), changes: Vec::new(), displaced: 0, is_outbound };
     for mut contact in contacts {
         let wish = contact.expires().or(headers.expires());
         let wish = wish.map_or(settings.default_expires, |seconds| Duration::from_secs(seconds.into()));
@@ -141,6 +146,7 @@ pub(super) fn plan(
     while plan.after.len() > settings.contacts_max {
         // New ones stand behind old ones, and none of the request's own can be first: it has no more than the bound.
         plan.changes.push(Change::Removed(plan.after.remove(0)));
+        plan.displaced += 1;
     }
     Ok(plan)
 }
@@ -149,7 +155,7 @@ pub(super) fn plan(
 fn path(request: &Request) -> Result<Vec<String>, Refusal> {
     let path: Vec<String> = request.headers.items("Path").map(str::to_string).collect();
     if path.len() > PATH_MAX {
-        return Err(Refusal::Bad("more values of Path than are taken"));
+        return Err(Refusal::LongPath);
     }
     let bad = |fault| Refusal::BadHeader(BadHeader { name: "Path", fault });
     path.iter().try_for_each(|value| NameAddr::check(value)).map_err(bad)?;

@@ -251,6 +251,8 @@ fn bounds_hold_for_one_user_and_for_all() {
     assert_eq!(other("bo", 1, "Contact: <sip:x@h>"), (200, 1, false));
     assert_eq!(other("cy", 1, "Contact: <sip:x@h>"), (503, 0, true));
     assert_eq!(other("bo", 2, "Contact: <sip:x@h>"), (200, 1, false));
+    let reached = Limited { registrations: 1, contacts: 1, contacts_at_once: 1, path: 0 };
+    assert_eq!(*desk.registrar.limited(), reached);
 }
 
 /// A REGISTER that came through a proxy.
@@ -301,6 +303,7 @@ fn a_bad_or_endless_path_is_refused() {
     let path = |values: usize| format!("Contact: <sip:a@h>\r\nPath: {}", vec!["<sip:h;lr>"; values].join(", "));
     assert_eq!(desk.send(NOW, &path(PATH_MAX)).0, 200);
     assert_eq!(desk.send(NOW, &path(PATH_MAX + 1)), (400, "".into()));
+    assert_eq!(desk.registrar.limited().path, 1);
 }
 
 #[test]
@@ -401,6 +404,7 @@ fn only_a_phone_that_once_answered_is_gone_when_it_does_not() {
     assert_eq!(desk.registrar.poll_timeout(), None);
     // What comes late is about nobody.
     desk.registrar.ping_answered(after(171), &ping);
+    assert_eq!(*desk.registrar.asked(), Asked { sent: 2, answered: 2, lost: 1 });
     assert_eq!(desk.registrar.poll_timeout(), None);
 }
 

@@ -100,10 +100,11 @@ fn a_phone_that_cannot_be_connected_is_reported() {
 
 #[test]
 fn a_ping_is_answered_by_a_pong() {
-    let Bench { sip, entrance, _runtime, .. } = tcp(StreamLimits::default());
+    let Bench { sip, entrance, metrics, _runtime, .. } = tcp(StreamLimits::default());
     let mut peer = Peer::connect(sip.bound()[0].1).unwrap();
     peer.write_all(b"\r\n\r\n").unwrap();
     assert_eq!(read_some(&mut peer), b"\r\n");
+    metrics.wait_for(r#"vaxel_sip_keep_alives_total{kind="of_peer",result="answered"} 1"#);
     assert!(entrance.quiet());
 }
 
@@ -159,6 +160,7 @@ fn a_connection_at_rest_lives_until_its_idle_time_is_over() {
     assert!(is_cut(&mut peer));
     assert!(began.elapsed() >= Duration::from_millis(1900), "{:?}", began.elapsed());
     metrics.wait_for(r#"vaxel_sip_errors_total{reason="slow_sender"} 0"#);
+    metrics.wait_for(r#"vaxel_sip_errors_total{reason="idle"} 1"#);
     assert!(matches!(entrance.input(), Input::HopFailed { .. }));
 }
 
@@ -330,4 +332,9 @@ fn a_connection_of_ours_is_kept_alive_and_one_that_stops_answering_is_lost() {
     assert_eq!(answers.read(&mut [0; 10]).unwrap(), 0, "it is closed");
     assert!(matches!(entrance.input(), Input::HopFailed { .. }));
     metrics.wait_for(r#"vaxel_sip_errors_total{reason="connection_lost"} 1"#);
+    metrics.wait_for(r#"vaxel_sip_keep_alives_total{kind="crlf",result="answered"} 3"#);
+    metrics.wait_for(r#"vaxel_sip_keep_alives_total{kind="crlf",result="lost"} 1"#);
+    let sent = r#"vaxel_sip_keep_alives_total{kind="crlf",result="sent"} "#;
+    let sent = metrics.text().lines().find_map(|line| line.strip_prefix(sent)?.parse::<u32>().ok());
+    assert!(sent.is_some_and(|sent| sent >= 7), "{sent:?}");
 }

@@ -217,6 +217,11 @@ fn a_page_that_is_gone_without_a_word_is_missed_and_one_at_rest_is_not() {
     assert!(matches!(bench.entrance.input(), Input::HopFailed { hop } if hop == gone_hop));
     assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
     fault(&bench, SipFault::NoPong, 1);
+    bench.metrics.wait_for(r#"vaxel_sip_keep_alives_total{kind="websocket",result="lost"} 1"#);
+    let text = bench.metrics.text();
+    for result in ["sent", "answered"] {
+        assert!(!text.contains(&format!("{{kind=\"websocket\",result=\"{result}\"}} 0")), "{text}");
+    }
     drop(gone);
     // For as long again, and it can still be reached.
     assert!(matches!(bench.entrance.wait(2 * limits.loss), Ok(None)), "the other one lives");

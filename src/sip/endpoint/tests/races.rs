@@ -6,6 +6,7 @@ use crate::sip::headers::Headers;
 use crate::sip::message::{Message, Request, Response};
 use crate::sip::method::Method;
 use crate::sip::testing::{Weather, World, invited, ms};
+use crate::sip::usage::{FORKS_MAX, INFOS_MAX};
 
 /// `a` has called and `b` was told: the world, and both ids.
 fn ringing(transport: Transport) -> (World, InviteId, InviteId) {
@@ -285,6 +286,22 @@ fn a_peer_that_no_longer_answers_an_info_is_gone() {
 }
 
 #[test]
+fn keys_wait_for_the_acknowledgement_and_no_more_of_them_than_somebody_presses() {
+    let mut world = World::new(1, Transport::Udp, Weather::CALM);
+    let invitation = world.invitation(0);
+    world.act(0, |endpoint, now| endpoint.invite(now, invitation));
+    world.run_for(ms(100));
+    let b = invited(&world.take_events(1)).unwrap();
+    world.act(1, |endpoint, now| endpoint.accept(now, b, b"answer".to_vec()));
+    for _ in 0..INFOS_MAX + 3 {
+        world.act(1, |endpoint, now| endpoint.info(now, b, "application/dtmf-relay", b"Signal=1".to_vec()));
+    }
+    assert_eq!(world.nodes[1].endpoint.counters().infos_lost, 3);
+    world.run_for(ms(1000));
+    assert_eq!(world.count(1, "INFO"), INFOS_MAX);
+}
+
+#[test]
 fn a_hop_that_fails_fails_what_waits_for_it_and_nothing_else() {
     let mut world = World::new(1, Transport::Udp, Weather::CALM);
     world.cut = true;
@@ -387,6 +404,8 @@ fn a_large_request_goes_by_tcp_and_by_udp_where_that_is_refused() {
     peer.endpoint.handle_hop_failed(much_later, &udp);
     peer.drain();
     assert!(matches!(peer.events[..], [Event::Failed { failure: Failure::Unreachable, .. }]), "{:?}", peer.events);
+    let counted = peer.endpoint.counters();
+    assert_eq!((counted.large_by_tcp, counted.large_refused, counted.large_by_udp), (2, 2, 1));
 }
 
 #[test]
@@ -525,6 +544,13 @@ fn further_forks_that_answer_are_acknowledged_and_ended() {
     assert_eq!(answer(&mut peer, 200, "two"), [line("ACK", "two")]);
     let told: Vec<_> = peer.events.iter().map(|e| matches!(e, Event::Answered { id: of, .. } if *of == id)).collect();
     assert_eq!(told, [false, false, true]);
+    // Beyond its bound a fork is neither acknowledged nor remembered; it gives up by itself (RFC 3261 §13.3.1.4).
+    for n in 2..FORKS_MAX {
+        let tag = format!("f{n}");
+        assert_eq!(answer(&mut peer, 200, &tag), [line("ACK", &tag), line("BYE", &tag)]);
+    }
+    assert_eq!(answer(&mut peer, 200, "further"), []);
+    assert_eq!(peer.endpoint.counters().forks_ignored, 1);
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! The client side of the table: requests of ours until nothing more can come back (RFC 3261 §17.1).
 
+use super::large::DATAGRAM_MAX;
 use super::{Alarm, Table};
-use crate::sip::endpoint::{ClientId, Counters, Hop, InviteId, Transmit};
+use crate::sip::endpoint::{ClientId, Counters, Hop, InviteId, Transmit, Transport};
 use crate::sip::headers::Headers;
 use crate::sip::message::{Request, Response};
 use crate::sip::method::Method;
@@ -146,6 +147,9 @@ impl Table {
             request.headers.remove_first_item("Via");
             request.headers.insert_first("Via", via(&hop, key.branch));
             wire = request.to_bytes();
+            self.counters.large_by_tcp += 1;
+        } else if hop.transport == Transport::Udp && wire.len() > DATAGRAM_MAX {
+            self.counters.large_by_udp += 1;
         }
         self.counters.requests_sent[Counters::method_index(&request.method)] += 1;
         let reliable = hop.transport.is_reliable();
@@ -307,6 +311,7 @@ impl Table {
             }
             ClientMachine::NonInvite(machine) => *machine = ClientNonInvite::new(now, self.timings, false),
         }
+        self.counters.large_refused += 1;
         self.transmits.push_back(Transmit::new(hop, bytes));
         if let Some(keys) = self.by_remote.get_mut(&by_tcp) {
             keys.remove(&key);
