@@ -1,6 +1,8 @@
 //! The program whose log goes to nobody: it takes calls all the same.
 
-use crate::house::{self, PATIENCE, carrier};
+use crate::contact::{bind, next_request};
+use crate::house::{self, Folder, PATIENCE, carrier};
+use crate::large::FLOW;
 use crate::person::connect;
 use crate::program::Program;
 use crate::{caller_in_line, exchange, request};
@@ -89,4 +91,40 @@ fn a_log_that_nobody_reads_costs_lines_and_no_call() {
     takes_a_call(&mut program);
     ends(program);
     drop(reader);
+}
+
+#[test]
+fn a_call_that_a_carrier_sends_to_a_strange_place_is_said_once_a_minute() {
+    let (flows, log) = (Folder::new(), Folder::new());
+    std::fs::write(flows.0.join("sales.yaml"), FLOW).expect("a flow is written");
+    let far = bind([127, 0, 0, 94]);
+    let more = format!(
+        "[flows]\nfolder = \"{}\"\n[[trunks]]\nname = \"far\"\nto = \"udp:{}\"\ntakes = [\"+\"]\n",
+        flows.0.display(),
+        far.local_addr().expect("a bound socket")
+    );
+    let said = log.0.join("log");
+    let program = Program::start_with(std::fs::File::create(&said).expect("a file"), "warn", &more);
+    let redirects = |program: &Program| house::metrics(program.http)[r#"vaxel_redirects_total{result="refused"}"#];
+    for n in 1..=2 {
+        let mut caller = caller_in_line(program.sip);
+        let (invite, from) = next_request(&far, "INVITE", &mut caller);
+        let kept = ["Via:", "From:", "To:", "Call-ID:", "CSeq:"];
+        let kept = invite.lines().filter(|line| kept.iter().any(|name| line.starts_with(name)));
+        let kept: String = kept
+            .map(|line| if line.starts_with("To:") { format!("{line};tag=far\r\n") } else { format!("{line}\r\n") })
+            .collect();
+        let moved = "SIP/2.0 302 Moved Temporarily\r\nContact: <sip:thief@192.0.2.99>\r\nContent-Length: 0\r\n";
+        far.send_to(format!("{moved}{kept}\r\n").as_bytes(), from).expect("loopback takes it");
+        let began = Instant::now();
+        while redirects(&program) < f64::from(n) {
+            assert!(began.elapsed() < PATIENCE, "it is not counted");
+            caller.turn();
+        }
+    }
+    ends(program);
+    let said = std::fs::read_to_string(&said).expect("text");
+    let lines: Vec<_> = said.lines().filter(|line| line.contains("neither ours nor a trunk's")).collect();
+    let [line] = lines[..] else { panic!("one line for two calls:\n{said}") };
+    assert!(line.contains("192.0.2.99") && !line.contains("thief"), "{line}");
 }

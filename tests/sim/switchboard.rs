@@ -317,3 +317,30 @@ fn hold_is_told_to_both_records_and_the_other_party() {
     story.act(ANNA, Act::HangUp);
     story.over();
 }
+
+#[test]
+fn ten_phones_may_take_one_place_at_once_and_the_eleventh_is_told_to_try_again() {
+    let mut story = Story::new(office());
+    story.register_both();
+    story.act(BJORN, Act::Call("2000".into()));
+    story.act(ANNA, Act::Answer);
+    assert!(story.world.phone(ANNA).is_some_and(vaxel::sim::Phone::is_talking));
+    // All before any of them has a port.
+    let others: Vec<PhoneId> = (200..211).map(PhoneId).collect();
+    for id in &others {
+        story.world.add_phone(*id, "agent0", Some("secret0"));
+        story.world.act_in(Duration::ZERO, *id, Act::TakeOver(ANNA));
+    }
+    story.pass(Duration::from_secs(1));
+    let refused =
+        |what: &&What| matches!(what, What::CallRefused { code: 503, reason } if **reason == *"too_many_legs");
+    assert_eq!(story.told.iter().filter(refused).count(), 1);
+    assert_eq!(others.iter().filter(|id| story.failed(**id) == Some(503)).count(), 1);
+    let talks = |id: &&PhoneId| story.world.phone(**id).is_some_and(vaxel::sim::Phone::is_talking);
+    let talking: Vec<_> = others.iter().filter(talks).copied().collect();
+    assert_eq!(talking.len(), 1, "one of them has the call");
+    assert!(!talks(&&ANNA) && talks(&&BJORN));
+    story.act(BJORN, Act::HangUp);
+    assert!(story.happened(talking[0], &PhoneEvent::Ended));
+    story.over();
+}
