@@ -117,7 +117,7 @@ impl Endpoint {
         }
         let leaving = matches!(usage.state, State::Leaving { .. });
         let number = request.headers.cseq().map_or(0, |(number, _)| number);
-        if let Some(dialog) = usage.dialog_with(&peer_tag(&request)) {
+        if let Some(dialog) = usage.dialog_with(peer_tag(&request)) {
             if dialog.take_number(number).is_err() {
                 return self.refuse(arrival, &request, response(500));
             }

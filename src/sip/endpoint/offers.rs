@@ -26,7 +26,7 @@ impl Endpoint {
             self.refuse(arrival, &request, ok);
             return self.arm(id);
         }
-        let may_be_early = !is_reinvite && usage.is_described_early(&peer);
+        let may_be_early = !is_reinvite && usage.is_described_early(peer);
         let ours_pending = matches!(usage.exchange, Exchange::Sent(_)) || usage.unacknowledged.is_some();
         let theirs_pending = matches!(usage.exchange, Exchange::Received { .. });
         let refusal = match usage.state {
@@ -64,7 +64,7 @@ impl Endpoint {
     pub(super) fn accept_offer(&mut self, now: Time, id: InviteId, body: Vec<u8>) {
         let Some(usage) = self.usages.get_mut(&id) else { return };
         let Some((server, request)) = usage.take_received() else { return };
-        usage.described_early(&peer_tag(&request), request.description(), &body);
+        usage.described_early(peer_tag(&request), request.description(), &body);
         let ok = self.agree(now, id, &request, body);
         let sent = self.answer(now, server, ok);
         let timings = self.table.timings();
@@ -86,7 +86,7 @@ impl Endpoint {
         let mut ok = response(200);
         let Some(usage) = self.usages.get_mut(&id) else { return ok };
         let is_answered = matches!(usage.state, State::Answered);
-        if let Some(dialog) = usage.dialog_with(&peer_tag(request)) {
+        if let Some(dialog) = usage.dialog_with(peer_tag(request)) {
             if request.method != Method::Prack {
                 dialog.refresh(&request.headers);
             }
@@ -246,6 +246,6 @@ impl Endpoint {
 }
 
 /// Of who sent this request; empty without one.
-pub(super) fn peer_tag(request: &Request) -> String {
-    request.headers.from_tag().unwrap_or_default().to_string()
+pub(super) fn peer_tag(request: &Request) -> &str {
+    request.headers.from_tag().unwrap_or_default()
 }
