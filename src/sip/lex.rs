@@ -1,7 +1,6 @@
 //! The smallest pieces of RFC 3261 §25.1: tokens, quoted strings, escapes, parameters, lists. No allocation where a
 //! slice will do.
 
-use memchr::{memchr, memchr2};
 use std::fmt;
 
 /// Kinds of bytes; [`kinds`] tells which of them a text holds.
@@ -74,26 +73,74 @@ pub(crate) const fn is_space(b: u8) -> bool {
 #[inline]
 pub(crate) fn trim(s: &str) -> &str {
     let s = trim_start(s);
-    let mut bytes = s.as_bytes();
+    &s[..trim_end(s.as_bytes()).len()]
+}
+
+#[inline]
+pub(crate) fn trim_end(mut bytes: &[u8]) -> &[u8] {
     while let [rest @ .., b' ' | b'\t'] = bytes {
         bytes = rest;
     }
-    &s[..bytes.len()]
+    bytes
 }
 
 #[inline]
 pub(crate) fn trim_start(s: &str) -> &str {
-    let mut bytes = s.as_bytes();
-    while let [b' ' | b'\t', rest @ ..] = bytes {
-        bytes = rest;
-    }
-    &s[s.len() - bytes.len()..]
+    &s[skip_spaces(s.as_bytes(), 0)..]
 }
 
 /// Where `sign` first is: for texts of a few dozen bytes.
 #[inline]
 pub(crate) fn find(s: &str, sign: u8) -> Option<usize> {
     s.bytes().position(|b| b == sign)
+}
+
+/// As [`find`], for long texts in which it may well not be.
+#[inline]
+pub(crate) fn search(bytes: &[u8], sign: u8) -> Option<usize> {
+    first(bytes, |b| b == sign, |block| zeros(block ^ all(sign)))
+}
+
+/// Where the first control character is.
+#[inline]
+pub(crate) fn search_control(bytes: &[u8]) -> Option<usize> {
+    // A space taken away gives the top bit to what is less. What had it before is not ASCII.
+    let below_space = |block: u128| block.wrapping_sub(all(b' ')) & !block & all(0x80);
+    first(bytes, |b| b.is_ascii_control(), |block| below_space(block) | zeros(block ^ all(0x7f)))
+}
+
+/// Where the first byte is that `is` what is looked for, sixteen at a time. `marks` sets the top bit of this byte in a block
+/// that has it, and of no byte before.
+#[inline]
+fn first(bytes: &[u8], is: impl Fn(u8) -> bool, marks: impl Fn(u128) -> u128) -> Option<usize> {
+    let (blocks, rest) = bytes.as_chunks::<16>();
+    for (at, block) in blocks.iter().enumerate() {
+        // It does not stop at the first, so that the compiler can ask all of them at once.
+        if block.iter().fold(false, |seen, b| seen | is(*b)) {
+            let marks = marks(u128::from_le_bytes(*block));
+            return Some(16 * at + marks.trailing_zeros() as usize / 8);
+        }
+    }
+    rest.iter().position(|b| is(*b)).map(|at| 16 * blocks.len() + at)
+}
+
+/// Marks the first byte that is zero; behind it, perhaps others.
+const fn zeros(block: u128) -> u128 {
+    block.wrapping_sub(all(1)) & !block & all(0x80)
+}
+
+/// A block of this byte alone.
+const fn all(b: u8) -> u128 {
+    u128::from_le_bytes([b; 16])
+}
+
+/// Where, from `at` on, no white space is.
+#[inline]
+pub(crate) fn skip_spaces(bytes: &[u8], mut at: usize) -> usize {
+    while bytes.get(at).is_some_and(|b| is_space(*b)) {
+        at += 1;
+    }
+    at
 }
 
 /// A decimal number of digits only (`str::parse` would take a plus), at most `max`.
@@ -137,7 +184,7 @@ pub(crate) fn items(value: &str) -> impl Iterator<Item = &str> {
     std::iter::from_fn(move || {
         let s = rest?;
         // Most values have no comma at all, and this is seen sooner.
-        let comma = memchr(b',', s.as_bytes()).and_then(|_| find_outside(s, true, |b| b == b','));
+        let comma = search(s.as_bytes(), b',').and_then(|_| find_outside(s, true, |b| b == b','));
         let item = match comma {
             Some(at) => {
                 rest = Some(&s[at + 1..]);
@@ -157,7 +204,8 @@ pub(crate) fn quoted_len(s: &str) -> Option<usize> {
     let bytes = s.as_bytes();
     let mut at = 1;
     loop {
-        at += memchr2(b'"', b'\\', bytes.get(at..)?)?;
+        let marks = |block| zeros(block ^ all(b'"')) | zeros(block ^ all(b'\\'));
+        at += first(bytes.get(at..)?, |b| matches!(b, b'"' | b'\\'), marks)?;
         if bytes[at] == b'"' {
             return Some(at + 1);
         }
@@ -249,4 +297,42 @@ pub(crate) fn write_escaped(f: &mut impl fmt::Write, s: &str, also: &[u8]) -> fm
 
 const fn is_unreserved(b: u8) -> bool {
     b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'!' | b'~' | b'*' | b'\'' | b'(' | b')')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_looked_for_is_found_wherever_it_is_and_nothing_else_is() {
+        for b in 0..=255 {
+            for at in 0..40 {
+                let mut bytes = [b'x'; 40];
+                bytes[at] = b;
+                // Beside it stands what a careless carry would mistake for it.
+                for beside in [b, b.wrapping_sub(1), b.wrapping_add(1), b ^ 0x80] {
+                    bytes[(at + 1) % 40] = beside;
+                    let first = |is: &dyn Fn(u8) -> bool| bytes.iter().position(|b| is(*b));
+                    assert_eq!(search(&bytes, b), first(&|found| found == b), "{bytes:?}");
+                    assert_eq!(search_control(&bytes), first(&|found| found.is_ascii_control()), "{bytes:?}");
+                }
+            }
+        }
+        assert_eq!((search(b"", 0), search_control(b""), search_control(b"0123456\x7f")), (None, None, Some(7)));
+    }
+
+    #[test]
+    fn a_quoted_string_ends_at_its_first_quote_that_is_not_behind_a_backslash() {
+        for (text, length) in [
+            (r#""""#, Some(2)),
+            (r#""0123456789" and more""#, Some(12)),
+            (r#""0123\"45678""#, Some(13)),
+            (r#""0123\\\"45678\\""#, Some(17)),
+            (r#""012345678\""#, None),
+            (r#""012345678"#, None),
+            (r#""012345678\"#, None),
+        ] {
+            assert_eq!(quoted_len(text), length, "{text}");
+        }
+    }
 }

@@ -112,18 +112,25 @@ type ParamRef<'a> = (&'a str, Option<&'a str>);
 
 /// The first parameter of `s`, which begins with its semicolon, and what follows it.
 fn split_first(s: &str) -> Result<(ParamRef<'_>, &str), &'static str> {
-    let s = lex::trim_start(s.strip_prefix(';').ok_or("expected ';' before a parameter")?);
-    let (name, s) = s.split_at(lex::len_without(s.as_bytes(), lex::NO_TOKEN));
-    let s = lex::trim_start(s);
-    match s.bytes().next() {
-        _ if name.is_empty() => Err("expected the name of a parameter after ';'"),
-        None | Some(b';') => Ok(((name, None), s)),
+    const NO_NAME: &str = "expected the name of a parameter after ';'";
+    let bytes = s.as_bytes();
+    if bytes.first() != Some(&b';') {
+        return Err("expected ';' before a parameter");
+    }
+    let begin = lex::skip_spaces(bytes, 1);
+    let end = begin + lex::len_without(&bytes[begin..], lex::NO_TOKEN);
+    if begin == end {
+        return Err(NO_NAME);
+    }
+    let (name, at) = (&s[begin..end], lex::skip_spaces(bytes, end));
+    match bytes.get(at) {
+        None | Some(b';') => Ok(((name, None), &s[at..])),
         Some(b'=') => {
-            let s = lex::trim_start(&s[1..]);
+            let s = &s[lex::skip_spaces(bytes, at + 1)..];
             let (value, rest) = s.split_at(value_len(s)?);
             Ok(((name, Some(value)), lex::trim_start(rest)))
         }
-        Some(_) => Err("expected the name of a parameter after ';'"),
+        Some(_) => Err(NO_NAME),
     }
 }
 

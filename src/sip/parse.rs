@@ -8,12 +8,11 @@
 //! the grammar of the start line, of the framing, or of a header that decides where the message goes, is refused.
 
 use super::headers::name::Known;
-use super::headers::{BadHeader, Headers, NameAddr, TopVia};
+use super::headers::{self, BadHeader, Headers, NameAddr, TopVia};
 use super::lex;
 use super::message::{COPIED, Message, Request, Response};
 use super::method::Method;
 use super::uri::Uri;
-use memchr::memchr;
 use std::borrow::Cow;
 use std::fmt;
 
@@ -117,9 +116,7 @@ impl BadMessage {
     /// The To tag is made of the message alone, so the answer to a retransmission is the same (RFC 3261 §8.2.7).
     pub fn response(&self) -> Option<Response> {
         let bad = &*self.0;
-        let cseq_says_ack = || bad.headers.get("CSeq").is_some_and(|cseq| cseq.ends_with("ACK"));
-        let is_ack = bad.method.as_ref().map_or_else(cseq_says_ack, |method| *method == Method::Ack);
-        if !bad.is_request || is_ack {
+        if !bad.is_request || bad.method == Some(Method::Ack) {
             return None;
         }
         let reason = bad.fault.to_string();
@@ -239,7 +236,7 @@ pub(super) fn read_head(bytes: &[u8]) -> (Head, usize) {
         head.note(Fault::Empty);
         return (head, bytes.len());
     }
-    let (line, begin) = next_line(bytes, begin);
+    let Line { bytes: line, next: begin, .. } = next_line(bytes, begin);
     read_start(&mut head, &text(line));
     if head.fault == Some(Fault::NotSip) {
         return (head, bytes.len());
@@ -263,7 +260,7 @@ pub(super) fn read_head(bytes: &[u8]) -> (Head, usize) {
         head.note(fault);
     }
     if head.fault.is_none()
-        && let Err(fault) = check(&head)
+        && let Err(fault) = check(&head, &lines.found)
     {
         head.note(fault);
     }
@@ -275,6 +272,7 @@ struct Lines {
     /// Places in the bytes that were read; the text is put behind them later, when it is known to be one.
     headers: Headers,
     length: Length,
+    found: Found,
     fault: Option<Fault>,
     /// A line is continued, and nothing of this may be used.
     is_folded: bool,
@@ -282,50 +280,59 @@ struct Lines {
 
 impl Lines {
     fn new() -> Lines {
-        Lines { headers: Headers::with_capacity(16, 0), length: Length::Missing, fault: None, is_folded: false }
+        Lines {
+            headers: Headers::with_capacity(16, 0),
+            length: Length::Missing,
+            found: Found::default(),
+            fault: None,
+            is_folded: false,
+        }
     }
 
     /// Reads up to the empty line; says how many bytes that is, with the empty line.
     fn read(&mut self, bytes: &[u8]) -> usize {
         let (mut at, mut number) = (0, 0);
         while at < bytes.len() {
-            let place = at;
-            let (line, next) = next_line(bytes, at);
-            at = next;
-            if line.is_empty() {
-                return at;
+            let line = next_line(bytes, at);
+            if line.bytes.is_empty() {
+                return line.next;
             }
             number += 1;
-            self.is_folded |= number > 1 && lex::is_space(line[0]);
-            let result = if number > MAX_LINES { Err(Fault::TooManyLines) } else { self.take(place, line, number) };
+            self.is_folded |= number > 1 && lex::is_space(line.bytes[0]);
+            let result = if number > MAX_LINES { Err(Fault::TooManyLines) } else { self.take(at, &line, number) };
             if let Err(fault) = result {
                 self.fault.get_or_insert(fault);
             }
+            at = line.next;
         }
         self.fault.get_or_insert(Fault::NoEnd);
         at
     }
 
     /// `place`: where the line stands in the bytes.
-    fn take(&mut self, place: usize, line: &[u8], number: usize) -> Result<(), Fault> {
-        let (name, rest) = line.split_at(lex::len_without(line, lex::NO_TOKEN));
+    fn take(&mut self, place: usize, line: &Line, number: usize) -> Result<(), Fault> {
+        let colon = line.bytes.iter().position(|b| *b == b':').ok_or(Fault::HeaderLine(number))?;
         // White space between name and colon is meant well.
-        let Some(value) = rest.trim_ascii_start().strip_prefix(b":").filter(|_| !name.is_empty()) else {
+        let name = lex::trim_end(&line.bytes[..colon]);
+        let known = Known::find(name);
+        if known.is_none() && (name.is_empty() || lex::len_without(name, lex::NO_TOKEN) < name.len()) {
             return Err(Fault::HeaderLine(number));
-        };
-        let value = value.trim_ascii();
+        }
+        let begin = lex::skip_spaces(line.bytes, colon + 1);
+        let value = lex::trim_end(&line.bytes[begin..]);
         if value.len() > MAX_VALUE {
             return Err(Fault::LineTooLong(number));
         }
-        if has_stray_control(value) {
+        if line.has_control && has_stray_control(value) {
             return Err(Fault::Control(number));
         }
-        let known = Known::find(name);
         if known == Some(Known::CONTENT_LENGTH) {
             return self.take_length(value);
         }
-        let start = place + (value.as_ptr() as usize - line.as_ptr() as usize);
-        self.headers.push_part(known, place..place + name.len(), start..start + value.len());
+        self.headers.push_part(known, (place, name.len()), (place + begin, value.len()));
+        if let Some(name) = known {
+            self.found.note(name, self.headers.len() - 1);
+        }
         Ok(())
     }
 
@@ -344,16 +351,35 @@ impl Lines {
     }
 }
 
-/// The line at `at` without its end, and where the next one begins.
-fn next_line(bytes: &[u8], at: usize) -> (&[u8], usize) {
+struct Line<'a> {
+    /// Without its end.
+    bytes: &'a [u8],
+    /// Where the next one begins.
+    next: usize,
+    /// Other than a tab.
+    has_control: bool,
+}
+
+/// The line at `at`. Its end is a control character too, so one search finds both.
+#[inline]
+fn next_line(bytes: &[u8], at: usize) -> Line<'_> {
     let rest = &bytes[at..];
-    match memchr(b'\n', rest) {
-        Some(end) => {
-            let line = &rest[..end];
-            (line.strip_suffix(b"\r").unwrap_or(line), at + end + 1)
-        }
-        None => (rest, bytes.len()),
+    let (mut length, mut has_control) = (0, false);
+    while let Some(more) = lex::search_control(&rest[length..]) {
+        length += more;
+        let end = match rest[length..] {
+            [b'\n', ..] => 1,
+            [b'\r', b'\n', ..] => 2,
+            [control, ..] => {
+                has_control |= control != b'\t';
+                length += 1;
+                continue;
+            }
+            [] => break,
+        };
+        return Line { bytes: &rest[..length], next: at + length + end, has_control };
     }
+    Line { bytes: rest, next: bytes.len(), has_control }
 }
 
 /// Header lines as they should have been written: none continued, and all in UTF-8. Ends where they end, and says where
@@ -361,19 +387,19 @@ fn next_line(bytes: &[u8], at: usize) -> (&[u8], usize) {
 fn straightened(bytes: &[u8]) -> (String, usize) {
     let (mut straight, mut at) = (String::new(), 0);
     while at < bytes.len() {
-        let (line, next) = next_line(bytes, at);
-        at = next;
-        if line.is_empty() {
+        let line = next_line(bytes, at);
+        at = line.next;
+        if line.bytes.is_empty() {
             straight.push_str("\r\n");
             break;
         }
-        let mut whole = Cow::Borrowed(line);
+        let mut whole = Cow::Borrowed(line.bytes);
         while bytes.get(at).is_some_and(|b| lex::is_space(*b)) {
-            let (more, next) = next_line(bytes, at);
-            at = next;
+            let more = next_line(bytes, at);
+            at = more.next;
             let whole = whole.to_mut();
             whole.push(b' ');
-            whole.extend_from_slice(more.trim_ascii());
+            whole.extend_from_slice(lex::trim_end(&more.bytes[lex::skip_spaces(more.bytes, 0)..]));
         }
         straight.push_str(&text(&whole));
         straight.push_str("\r\n");
@@ -418,8 +444,8 @@ fn read_status_line(line: &str) -> Result<Start, Fault> {
 
 fn read_request_line(head: &mut Head, line: &str) -> Result<Start, Fault> {
     let line = line.trim_end_matches([' ', '\t']);
-    let (method, rest) = line.split_once(' ').ok_or(Fault::NotSip)?;
-    let (uri, version) = rest.rsplit_once(' ').ok_or(Fault::NotSip)?;
+    let (method, rest) = line.split_at(lex::find(line, b' ').ok_or(Fault::NotSip)?);
+    let (uri, version) = rest[1..].rsplit_once(' ').ok_or(Fault::NotSip)?;
     if !version.get(..4).is_some_and(|sip| sip.eq_ignore_ascii_case("SIP/")) {
         return Err(Fault::NotSip);
     }
@@ -438,33 +464,18 @@ fn read_request_line(head: &mut Head, line: &str) -> Result<Start, Fault> {
 
 /// A control character other than a tab; behind a backslash it is a quoted pair (RFC 3261 §25.1), but never a CR.
 fn has_stray_control(value: &[u8]) -> bool {
-    // Nearly always there is none at all, and this is quickly seen.
-    if !any_control(value) {
-        return false;
-    }
-    let mut previous = 0;
-    for &b in value {
-        if (b.is_ascii_control() && b != b'\t') && (previous != b'\\' || b == b'\r') {
-            return true;
-        }
-        previous = b;
-    }
-    false
-}
-
-/// Sixteen bytes at a time, the last ones twice if need be.
-fn any_control(bytes: &[u8]) -> bool {
-    let any = |bytes: &[u8]| bytes.iter().fold(false, |seen, b| seen | b.is_ascii_control());
-    match bytes.last_chunk::<16>() {
-        Some(last) => bytes.as_chunks::<16>().0.iter().fold(any(last), |seen, chunk| seen | any(chunk)),
-        None => any(bytes),
-    }
+    let mut is_escaped = false;
+    value.iter().any(|&b| {
+        let is_stray = b.is_ascii_control() && b != b'\t' && (!is_escaped || b == b'\r');
+        is_escaped = b == b'\\' && !is_escaped;
+        is_stray
+    })
 }
 
 /// The rules for single headers and between them (RFC 3261 §8.1.1, §8.2, §20).
-fn check(head: &Head) -> Result<(), Fault> {
+fn check(head: &Head, found: &Found) -> Result<(), Fault> {
     let headers = &head.headers;
-    let found = Found::in_(headers);
+    let first = |name| found.first(name).map(|at| headers.value(at));
     for name in [Known::FROM, Known::TO, Known::CALL_ID, Known::CSEQ, Known::MAX_FORWARDS, Known::EXPIRES] {
         if found.count(name) > 1 {
             return Err(Fault::Twice(name.as_str()));
@@ -477,17 +488,16 @@ fn check(head: &Head) -> Result<(), Fault> {
         lex::items(value).try_for_each(|via| TopVia::parse(via).map(drop))?;
     }
     for name in [Known::FROM, Known::TO] {
-        let value = headers.all(name).next().ok_or(BadHeader::missing(name.as_str()))?;
-        check_address(name, value)?;
+        check_address(name, first(name).ok_or(BadHeader::missing(name.as_str()))?)?;
     }
-    if lex::kinds(headers.call_id()?) & lex::SPACE != 0 {
+    if lex::kinds(headers::call_id(first(Known::CALL_ID))?) & lex::SPACE != 0 {
         return Err(BadHeader { name: "Call-ID", fault: "white space" }.into());
     }
-    let (_, method) = headers.cseq()?;
-    if found.count(Known::MAX_FORWARDS) > 0 && headers.max_forwards().is_none() {
+    let (_, method) = headers::cseq(first(Known::CSEQ))?;
+    if first(Known::MAX_FORWARDS).is_some_and(|value| headers::max_forwards(value).is_none()) {
         return Err(BadHeader { name: "Max-Forwards", fault: "expected a number from 0 to 255" }.into());
     }
-    if found.count(Known::EXPIRES) > 0 && headers.expires().is_none() {
+    if first(Known::EXPIRES).is_some_and(|value| headers::expires(value).is_none()) {
         return Err(BadHeader { name: "Expires", fault: "expected a number below 2^32" }.into());
     }
     let Some(Start::Request(of_start_line, _)) = &head.start else { return Ok(()) };
@@ -506,23 +516,27 @@ fn check(head: &Head) -> Result<(), Fault> {
     Ok(())
 }
 
-/// How often the names that have rules are there, counted at one go.
-struct Found([u8; Known::RULED]);
+/// How often the names that have rules are there, and in which line first.
+#[derive(Default)]
+struct Found([(u8, u8); Known::RULED]);
 
 impl Found {
-    fn in_(headers: &Headers) -> Found {
-        let mut counts = [0; Known::RULED];
-        for name in headers.known_names() {
-            if let Some(count) = counts.get_mut(name.index()) {
-                // There are no more than `MAX_LINES`.
-                *count += 1;
+    fn note(&mut self, name: Known, line: usize) {
+        if let Some((count, first)) = self.0.get_mut(name.index()) {
+            if *count == 0 {
+                *first = u8::try_from(line).expect("there are no more than `MAX_LINES`");
             }
+            *count += 1;
         }
-        Found(counts)
     }
 
     fn count(&self, name: Known) -> u8 {
-        self.0[name.index()]
+        self.0[name.index()].0
+    }
+
+    fn first(&self, name: Known) -> Option<usize> {
+        let (count, line) = self.0[name.index()];
+        (count > 0).then_some(usize::from(line))
     }
 }
 
@@ -572,5 +586,55 @@ mod tests {
         ] {
             assert_eq!(Message::parse(text.as_bytes()).unwrap_err().response(), None, "{text}");
         }
+    }
+
+    #[test]
+    fn a_control_character_is_taken_only_as_a_tab_or_as_a_quoted_pair() {
+        let with = |line: &str| Message::parse(INVITE.replace("CSeq:", &format!("{line}\r\nCSeq:")).as_bytes());
+        for line in [
+            "Subject: a\tb",
+            "Subject:\ta \t",
+            "Subject \t: a",
+            "Subject: \"a\\\u{1}b\"",
+            "Subject: \"\\\\\\\u{7f}\"",
+            "X:",
+        ] {
+            assert!(with(line).is_ok(), "{line:?}");
+        }
+        let faults = [
+            ("Subject: a\u{1}b", Fault::Control(6)),
+            ("Subject: a\u{7f}", Fault::Control(6)),
+            ("Subject: a long enough one with it in the middle \0 of what there is", Fault::Control(6)),
+            ("Subject: a\rb", Fault::Control(6)),
+            ("Subject: \u{c}a", Fault::Control(6)),
+            ("Subject: a\u{c}", Fault::Control(6)),
+            ("Subject: a\r", Fault::Control(6)),
+            ("Subject: \"a\\\rb\"", Fault::Control(6)),
+            // The backslash is itself behind one.
+            ("Subject: \"a\\\\\u{1}b\"", Fault::Control(6)),
+            ("Subject\u{c}: a", Fault::HeaderLine(6)),
+            ("Sub\u{1}ject: a", Fault::HeaderLine(6)),
+            (": a", Fault::HeaderLine(6)),
+            ("Subject a", Fault::HeaderLine(6)),
+            ("Sub ject: a", Fault::HeaderLine(6)),
+        ];
+        for (line, fault) in faults {
+            assert_eq!(with(line).unwrap_err().fault(), &fault, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn lines_end_with_a_line_feed_and_perhaps_a_return_before_it() {
+        let bytes = b"one\r\ntwo\n\tthree\r\r\n\r\nfour\r";
+        let mut lines = Vec::new();
+        let mut at = 0;
+        while at < bytes.len() {
+            let line = next_line(bytes, at);
+            lines.push((line.bytes, line.has_control));
+            at = line.next;
+        }
+        let expected: [(&[u8], bool); 5] =
+            [(b"one", false), (b"two", false), (b"\tthree\r", true), (b"", false), (b"four\r", true)];
+        assert_eq!(lines, expected);
     }
 }

@@ -1,5 +1,6 @@
 //! Messages out of a byte stream (RFC 3261 §18.3, RFC 5626 §4.4.1).
 
+use super::lex;
 use super::message::Message;
 use super::parse::{BadMessage, Fault, Head, Length, MAX_MESSAGE, read_head};
 
@@ -147,7 +148,7 @@ impl Framer {
         }
         // Three bytes back: the end may have been cut anywhere.
         let mut at = self.scanned.saturating_sub(3);
-        while let Some(found) = bytes[at..].iter().position(|b| *b == b'\n') {
+        while let Some(found) = lex::search(&bytes[at..], b'\n') {
             let next = at + found + 1;
             match &bytes[next..] {
                 [b'\n', ..] => return Some(next + 1),

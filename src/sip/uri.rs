@@ -356,14 +356,15 @@ pub(crate) fn split_host_port(s: &str) -> Result<(HostRef<'_>, Option<u16>), Bad
     let (host, rest) = match s.strip_prefix('[') {
         Some(tail) => {
             let end = lex::find(tail, b']').ok_or(BadUri("expected ']' after an IPv6 address"))?;
-            (HostRef::Ip(IpAddr::V6(parse_ipv6(&tail[..end])?)), &tail[end + 1..])
+            (HostRef::Ip(IpAddr::V6(parse_ipv6(&tail[..end])?)), lex::trim_start(&tail[end + 1..]))
         }
         None => {
-            let (name, rest) = s.split_at(lex::find(s, b':').unwrap_or(s.len()));
-            (split_name(lex::trim(name))?, rest)
+            let (name, rest) = s.split_at(lex::len_without(s.as_bytes(), lex::NO_HOST));
+            let rest = lex::trim_start(rest);
+            let is_whole = rest.is_empty() || rest.starts_with(':');
+            (host_of(name, is_whole)?, rest)
         }
     };
-    let rest = lex::trim_start(rest);
     if rest.is_empty() {
         return Ok((host, None));
     }
@@ -374,19 +375,15 @@ pub(crate) fn split_host_port(s: &str) -> Result<(HostRef<'_>, Option<u16>), Bad
     }
 }
 
-fn split_name(s: &str) -> Result<HostRef<'_>, BadUri> {
-    if s.is_empty() {
-        return Err(BadUri("expected a host"));
+/// `name` holds what a host name may hold; `is_whole`: and what follows does not belong to it.
+fn host_of(name: &str, is_whole: bool) -> Result<HostRef<'_>, BadUri> {
+    if !is_whole {
+        return Err(BadUri("expected a host name or address"));
     }
-    if s.as_bytes()[0].is_ascii_digit()
-        && let Ok(ip) = s.parse()
-    {
-        return Ok(HostRef::Ip(IpAddr::V4(ip)));
-    }
-    if lex::kinds(s) & lex::NO_HOST == 0 {
-        Ok(HostRef::Name(s))
-    } else {
-        Err(BadUri("expected a host name or address"))
+    match name.as_bytes().first() {
+        None => Err(BadUri("expected a host")),
+        Some(b'0'..=b'9') => Ok(name.parse().map_or(HostRef::Name(name), |ip| HostRef::Ip(IpAddr::V4(ip)))),
+        Some(_) => Ok(HostRef::Name(name)),
     }
 }
 

@@ -15,7 +15,6 @@ use super::lex;
 use super::method::Method;
 use name::Known;
 use std::fmt;
-use std::ops::Range;
 
 /// One header line: name in its long form as known from the RFCs (`v:` is read as `Via`), value unfolded and trimmed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,10 +61,11 @@ impl Span {
     }
 }
 
-impl From<Range<usize>> for Span {
-    fn from(range: Range<usize>) -> Span {
+impl Span {
+    #[inline]
+    fn new(at: usize, length: usize) -> Span {
         let short = |n: usize| u32::try_from(n).expect("a message is no more than 64 KiB, and we add little to it");
-        Span { at: short(range.start), length: short(range.len()) }
+        Span { at: short(at), length: short(length) }
     }
 }
 
@@ -99,11 +99,12 @@ impl Headers {
         Headers { text: String::with_capacity(bytes), lines: Vec::with_capacity(lines) }
     }
 
-    /// Adds a line whose text is brought by [`Headers::push_text`], in which name and value are at these places. Its name is
-    /// a token, and its value has no line break.
-    pub(super) fn push_part(&mut self, known: Option<Known>, name: Range<usize>, value: Range<usize>) {
-        let name = known.map_or_else(|| Name::Other(name.into()), Name::Known);
-        self.lines.push(Line { name, value: value.into() });
+    /// Adds a line whose text is brought by [`Headers::push_text`], in which name and value are at these places, so long. Its
+    /// name is a token, and its value has no line break.
+    #[inline]
+    pub(super) fn push_part(&mut self, known: Option<Known>, name: (usize, usize), value: (usize, usize)) {
+        let name = known.map_or_else(|| Name::Other(Span::new(name.0, name.1)), Name::Known);
+        self.lines.push(Line { name, value: Span::new(value.0, value.1) });
     }
 
     /// The text of all lines so far, with room for `more` bytes.
@@ -150,8 +151,9 @@ impl Headers {
         self.lines.iter().filter(named).map(|line| line.value.of(&self.text))
     }
 
-    pub(super) fn known_names(&self) -> impl Iterator<Item = Known> {
-        self.lines.iter().filter_map(|line| if let Name::Known(name) = line.name { Some(name) } else { None })
+    /// Of the line with this index.
+    pub(super) fn value(&self, line: usize) -> &str {
+        self.lines[line].value.of(&self.text)
     }
 
     fn first(&self, name: Known) -> Option<&str> {
@@ -207,7 +209,7 @@ impl Headers {
             Some(comma) => {
                 let rest = lex::trim(&value[comma + 1..]);
                 let begin = self.lines[at].value.at as usize + (rest.as_ptr() as usize - value.as_ptr() as usize);
-                self.lines[at].value = Span::from(begin..begin + rest.len());
+                self.lines[at].value = Span::new(begin, rest.len());
             }
             None => drop(self.lines.remove(at)),
         }
@@ -237,7 +239,7 @@ impl Headers {
     fn keep_text(&mut self, text: &str) -> Span {
         let at = self.text.len();
         self.text.push_str(text);
-        Span::from(at..self.text.len())
+        Span::new(at, text.len())
     }
 
     /// Bytes of all lines, with a colon, a space and a line end each.
@@ -349,17 +351,12 @@ impl Headers {
     }
 
     pub fn call_id(&self) -> Result<&str, BadHeader> {
-        self.first(Known::CALL_ID).filter(|id| !id.is_empty()).ok_or(BadHeader::missing("Call-ID"))
+        call_id(self.first(Known::CALL_ID))
     }
 
     /// Number (at most 2^31 - 1, RFC 3261 §8.1.1.5) and method.
     pub fn cseq(&self) -> Result<(u32, Method), BadHeader> {
-        let bad = |fault| BadHeader { name: "CSeq", fault };
-        let value = self.first(Known::CSEQ).ok_or(BadHeader::missing("CSeq"))?;
-        let (number, method) = value.split_once([' ', '\t']).ok_or(bad("expected a number and a method"))?;
-        let number = lex::number(number, (1 << 31) - 1).ok_or(bad("expected a number below 2^31"))?;
-        let method = Method::parse(lex::trim(method)).ok_or(bad("expected a method after the number"))?;
-        Ok((number as u32, method))
+        cseq(self.first(Known::CSEQ))
     }
 
     /// The Contact addresses; empty if there is none, and for `*` (see [`Headers::contact_star`]).
@@ -369,18 +366,18 @@ impl Headers {
 
     /// `Contact: *` and nothing beside it (RFC 3261 §10.2.2).
     pub fn contact_star(&self) -> bool {
-        let mut contacts = self.all(Known::CONTACT).flat_map(lex::items);
+        let mut contacts = self.all(Known::CONTACT).map(lex::trim).filter(|value| !value.is_empty());
         contacts.next() == Some("*") && contacts.next().is_none()
     }
 
     /// `None`: missing, or not a number from 0 to 255.
     pub fn max_forwards(&self) -> Option<u8> {
-        lex::number(self.first(Known::MAX_FORWARDS)?, 255).map(|n| n as u8)
+        max_forwards(self.first(Known::MAX_FORWARDS)?)
     }
 
     /// The Expires header in seconds; `None`: missing, or not a number below 2^32.
     pub fn expires(&self) -> Option<u32> {
-        lex::number(self.first(Known::EXPIRES)?, u32::MAX.into()).map(|n| n as u32)
+        expires(self.first(Known::EXPIRES)?)
     }
 
     /// Retry-After as a length of time; `None`: missing, or no number of seconds (RFC 3261 §20.33).
@@ -439,6 +436,29 @@ impl Headers {
     pub fn reason(&self) -> Option<Reason> {
         self.items("Reason").find_map(Reason::parse)
     }
+}
+
+// The values of headers that are looked at more than once, by themselves.
+
+pub(super) fn call_id(value: Option<&str>) -> Result<&str, BadHeader> {
+    value.filter(|id| !id.is_empty()).ok_or(BadHeader::missing("Call-ID"))
+}
+
+pub(super) fn cseq(value: Option<&str>) -> Result<(u32, Method), BadHeader> {
+    let bad = |fault| BadHeader { name: "CSeq", fault };
+    let value = value.ok_or(BadHeader::missing("CSeq"))?;
+    let space = value.bytes().position(lex::is_space).ok_or(bad("expected a number and a method"))?;
+    let number = lex::number(&value[..space], (1 << 31) - 1).ok_or(bad("expected a number below 2^31"))?;
+    let method = Method::parse(lex::trim(&value[space..])).ok_or(bad("expected a method after the number"))?;
+    Ok((number as u32, method))
+}
+
+pub(super) fn max_forwards(value: &str) -> Option<u8> {
+    lex::number(value, 255).map(|n| n as u8)
+}
+
+pub(super) fn expires(value: &str) -> Option<u32> {
+    lex::number(value, u32::MAX.into()).map(|n| n as u32)
 }
 
 impl Clone for Headers {

@@ -20,6 +20,7 @@ impl Known {
     pub const CONTENT_LENGTH: Known = Known::named("Content-Length");
 
     /// `None`: not a name this program has ever heard of. Any case and the short forms are understood.
+    #[inline]
     pub fn find(name: &[u8]) -> Option<Known> {
         let mut at = *TABLE.first.get(slot(name)?)?;
         while at != NONE {

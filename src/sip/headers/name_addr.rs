@@ -86,14 +86,14 @@ fn split(s: &str) -> Result<Parts<'_>, &'static str> {
     } else {
         // Display names that should have been quoted are common and harm nobody (RFC 4475 §3.1.2.15).
         match lex::find(s, b'<') {
-            Some(at) if s[..at].bytes().any(|b| matches!(b, b'"' | b',' | b';')) => {
-                return Err("expected a display name or '<'");
-            }
-            Some(at) => (Display::Plain(lex::trim(&s[..at])), &s[at..]),
             None => return split_bare(s),
+            // It is one in a parameter: a display name cannot hold what goes before.
+            Some(at) if lex::find(&s[..at], b';').is_some() => return split_bare(s),
+            Some(at) if s[..at].contains(['"', ',']) => return Err("expected a display name or '<'"),
+            Some(at) => (Display::Plain(lex::trim(&s[..at])), &s[at..]),
         }
     };
-    let end = lex::find(rest, b'>').ok_or("expected '>' after the URI")?;
+    let end = lex::search(rest.as_bytes(), b'>').ok_or("expected '>' after the URI")?;
     Ok(Parts { display, uri: &rest[1..end], params: &rest[end + 1..] })
 }
 
@@ -139,6 +139,10 @@ mod tests {
                 r#"<sip:a@[2001:db8::1]:5062>;+sip.instance="<urn:uuid:00>";reg-id=1"#,
                 r#"<sip:a@[2001:db8::1]:5062>;+sip.instance="<urn:uuid:00>";reg-id=1"#,
             ),
+            (
+                r#"sip:a@192.0.2.7;+sip.instance="<urn:uuid:00>";reg-id=1"#,
+                r#"<sip:a@192.0.2.7>;+sip.instance="<urn:uuid:00>";reg-id=1"#,
+            ),
             (r#""" <sip:a@h>"#, "<sip:a@h>"),
             ("\"Jürgen 会\" <sip:%E4%BC%9A@h>", "\"Jürgen 会\" <sip:%E4%BC%9A@h>"),
         ] {
@@ -160,6 +164,9 @@ mod tests {
             "<sip:a@h>;=1",
             "<sip:a b@h>",
             "a;b <sip:a@h>",
+            "sip:a@h;b <sip:a@h>",
+            "a,b <sip:a@h>",
+            "a\"b <sip:a@h>",
             "*",
         ] {
             assert!(NameAddr::parse(text).is_err(), "{text}");
