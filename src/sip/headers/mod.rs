@@ -28,7 +28,8 @@ pub struct Header<'a> {
 /// There is never a `Content-Length` among them: it is the length of the body, read with it and written with it.
 ///
 /// The lines are places in one text, which for a message that was read is its head: two allocations hold them all. What was
-/// replaced or removed stays in the text and is left out by `clone`, which takes as much memory as its lines need.
+/// replaced or removed stays in the text until that is full, and is left out by `clone`, which takes as much memory as its
+/// lines need.
 #[derive(Default)]
 pub struct Headers {
     text: String,
@@ -39,6 +40,14 @@ pub struct Headers {
 struct Line {
     name: Name,
     value: Span,
+}
+
+impl Line {
+    /// Bytes of the text that belong to it.
+    fn used(&self) -> usize {
+        let name = if let Name::Other(span) = self.name { span.length } else { 0 };
+        name as usize + self.value.length as usize
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -64,7 +73,7 @@ impl Span {
 impl Span {
     #[inline]
     fn new(at: usize, length: usize) -> Span {
-        let short = |n: usize| u32::try_from(n).expect("a message is no more than 64 KiB, and we add little to it");
+        let short = |n: usize| u32::try_from(n).expect("the lines of a message have no 4 GiB, and others do not stay");
         Span { at: short(at), length: short(length) }
     }
 }
@@ -222,6 +231,7 @@ impl Headers {
 
     /// Adds to the text; `None`: it cannot be a header line, or is the Content-Length.
     fn keep(&mut self, name: &str, value: &str) -> Option<Line> {
+        self.make_room(name.len() + value.len());
         let name = match Known::find(name.as_bytes()) {
             Some(Known::CONTENT_LENGTH) => return None,
             Some(known) => Name::Known(known),
@@ -234,6 +244,19 @@ impl Headers {
             false => self.keep_text(value),
         };
         Some(Line { name, value })
+    }
+
+    /// Before the text would grow: if most of it belongs to no line any more, it is written anew. What is replaced again and
+    /// again stays small so.
+    fn make_room(&mut self, more: usize) {
+        if self.text.len() + more > self.text.capacity() && self.used() * 2 < self.text.len() {
+            *self = self.clone();
+        }
+    }
+
+    /// Bytes of the text that belong to lines.
+    fn used(&self) -> usize {
+        self.lines.iter().map(Line::used).sum()
     }
 
     fn keep_text(&mut self, text: &str) -> Span {
@@ -283,12 +306,7 @@ impl Headers {
     }
 
     fn compact<'a, L: Iterator<Item = &'a Line>>(&self, lines: impl Fn() -> L) -> Headers {
-        let (mut count, mut bytes) = (0, 0);
-        for line in lines() {
-            let name = if let Name::Other(span) = line.name { span.length } else { 0 };
-            count += 1;
-            bytes += name as usize + line.value.length as usize;
-        }
+        let (count, bytes) = lines().fold((0, 0), |(count, bytes), line| (count + 1, bytes + line.used()));
         let mut copy = Headers::with_capacity(count, bytes);
         lines().for_each(|line| copy.copy_line(self, line));
         copy
@@ -519,6 +537,21 @@ mod tests {
         let mut copied = headers(&[("To", "x")]);
         h.copy("x-one", &mut copied);
         assert_eq!(copied, headers(&[("To", "x"), ("X-ONE", "2")]));
+    }
+
+    #[test]
+    fn what_is_replaced_again_and_again_stays_small() {
+        let mut h = headers(&[("Via", "SIP/2.0/UDP h"), ("X-One", "1"), ("To", "<sip:a@h>")]);
+        for n in 0..100_000 {
+            h.set("CSeq", format!("{n} REGISTER"));
+            h.set("X-One", n.to_string());
+            h.remove("Via");
+            h.insert_first("Via", format!("SIP/2.0/UDP h;branch={n}"));
+        }
+        let lines: Vec<_> = h.iter().map(|h| (h.name, h.value)).collect();
+        let via = "SIP/2.0/UDP h;branch=99999";
+        assert_eq!(lines, [("Via", via), ("X-One", "99999"), ("To", "<sip:a@h>"), ("CSeq", "99999 REGISTER")]);
+        assert!(h.text.capacity() < 500 && h.lines.capacity() < 10, "{}", h.text.capacity());
     }
 
     #[test]
