@@ -340,9 +340,19 @@ fn files_hold_one_idea() {
 /// Where answers are made, and numbers there that look like a status and are none that we send.
 const ANSWERS: [&str; 5] = ["src/sip/", "src/call/", "src/engine/", "src/flow/nodes/hangup.rs", "src/flow/run.rs"];
 const NOT_SENT: &[(&str, &str)] = &[
+    ("402", "only read"),
     ("407", "proxies ask so; it is only answered"),
+    ("417", "only read"),
+    ("424", "only read"),
+    ("428", "only read"),
+    ("429", "only read"),
     ("430", "edge proxies say so; who called hears 480"),
+    ("440", "only read"),
     ("443", "the port of secure WebSockets"),
+    ("469", "only read"),
+    ("470", "only read"),
+    ("493", "only read"),
+    ("494", "only read"),
     ("501", "only read"),
     ("512", "bytes"),
     ("600", "only read; seconds"),
