@@ -161,7 +161,7 @@ impl Server {
             .expect("the program starts");
         let local = |port| SocketAddr::from(([127, 0, 0, 1], port));
         let mut server = Server { child, sip: local(sip), http: local(http), folder: folder.path().to_owned() };
-        let is_ready = wait_for("the service to take calls", Duration::from_secs(20), || {
+        let is_ready = wait_for("the service to take calls", Duration::from_secs(60), || {
             if server.child.try_wait().expect("it can be asked").is_some() {
                 let log = std::fs::read_to_string(folder.path().join("log")).expect("the log can be read");
                 assert!(log.contains("Address already in use"), "the service ended:\n{log}");
