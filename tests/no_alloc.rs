@@ -225,13 +225,13 @@ fn a_large_table_asks_for_as_much_memory_for_a_message_as_a_small_one() {
     let mut entries = 0;
     let mut cost = |until: usize| {
         while entries < until {
-            peer::ask(&mut endpoint, Transport::Udp, peer::request("OPTIONS", entries, None));
+            peer::ask(&mut endpoint, peer::NOW, Transport::Udp, peer::request("OPTIONS", entries, None));
             entries += 1;
         }
         let messages: Vec<Message> = (0..1000).map(|n| peer::request("OPTIONS", 1_000_000 + n, None)).collect();
         let before = REQUESTS.get();
         for options in messages {
-            peer::ask(&mut endpoint, Transport::Tcp, options);
+            peer::ask(&mut endpoint, peer::NOW, Transport::Tcp, options);
         }
         assert_eq!(endpoint.transactions(), until);
         REQUESTS.get() - before

@@ -33,7 +33,7 @@ use super::message::{Message, Request, Response};
 use super::method::Method;
 use super::parse::{BadMessage, Fault};
 use super::schedule::Schedule;
-use super::secrets::Secrets;
+use super::secrets::{Keyed, Secrets};
 use super::transaction::Timings;
 use super::transaction::table::{Large, Owner, ServerKey, Table};
 use super::uri::Uri;
@@ -173,7 +173,7 @@ pub struct Endpoint {
     events: VecDeque<Event>,
     usages: HashMap<InviteId, Usage>,
     /// The usages by the keys of their dialogs.
-    dialogs: HashMap<u128, InviteId>,
+    dialogs: Keyed<u128, InviteId>,
     /// The usages with phones, by whose they are.
     phones: BTreeSet<(u64, InviteId)>,
     schedule: Schedule<InviteId>,
@@ -190,7 +190,7 @@ impl Endpoint {
             table: Table::new(timings, Secrets::new(seed), large),
             events: VecDeque::new(),
             usages: HashMap::new(),
-            dialogs: HashMap::new(),
+            dialogs: Keyed::default(),
             phones: BTreeSet::new(),
             schedule: Schedule::new(),
             last_id: 0,

@@ -4,8 +4,9 @@
 
 use crate::time::Duration;
 use sha2::{Digest, Sha256};
+use std::collections::HashMap;
 use std::collections::hash_map::DefaultHasher;
-use std::hash::{Hash, Hasher};
+use std::hash::{BuildHasherDefault, Hash, Hasher};
 
 #[derive(Clone, Debug)]
 pub(super) struct Secrets {
@@ -55,6 +56,34 @@ impl Secrets {
             hasher.finish()
         };
         u128::from(half(1)) << 64 | u128::from(half(2))
+    }
+}
+
+/// A map by keys that nobody can choose, those of [`Secrets::key`] and [`Secrets::next`]: they are not hashed once more.
+pub(super) type Keyed<K, V> = HashMap<K, V, BuildHasherDefault<AsItIs>>;
+
+/// The hash of a key that is one.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct AsItIs(u64);
+
+impl Hasher for AsItIs {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    /// What stands beside the key, such as a flag.
+    fn write(&mut self, bytes: &[u8]) {
+        for b in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*b);
+        }
+    }
+
+    fn write_u64(&mut self, key: u64) {
+        self.0 ^= key;
+    }
+
+    fn write_u128(&mut self, key: u128) {
+        self.0 ^= key as u64;
     }
 }
 

@@ -7,7 +7,7 @@ use vaxel::time::Time;
 /// As phones send it: 14 header lines and a session description.
 pub const INVITE: &str = include_str!("../data/invite.sip");
 
-/// When it all happens.
+/// When it begins.
 pub const NOW: Time = Time::from_secs(1_795_424_400);
 
 /// By which the requests come: from the address in their Via.
@@ -46,9 +46,9 @@ pub fn drain(endpoint: &mut Endpoint) -> Vec<u8> {
 
 /// The `n`th caller's OPTIONS comes by this transport and is answered. By UDP its transaction stays for 32 s, by TCP it is
 /// over at once.
-pub fn ask(endpoint: &mut Endpoint, transport: Transport, options: Message) {
-    endpoint.handle_message(NOW, &hop(transport), options);
+pub fn ask(endpoint: &mut Endpoint, now: Time, transport: Transport, options: Message) {
+    endpoint.handle_message(now, &hop(transport), options);
     let Some(Event::Request { id, request, .. }) = endpoint.poll_event() else { panic!("a new request") };
-    endpoint.respond(NOW, id, Response::to(&request, 200, None));
+    endpoint.respond(now, id, Response::to(&request, 200, None));
     assert!(!drain(endpoint).is_empty(), "answered");
 }

@@ -12,7 +12,7 @@ use super::Timings;
 use crate::sip::endpoint::{Counters, Transmit, Transport};
 use crate::sip::message::Request;
 use crate::sip::schedule::Schedule;
-use crate::sip::secrets::Secrets;
+use crate::sip::secrets::{Keyed, Secrets};
 use crate::time::Time;
 use clients::Client;
 use servers::Server;
@@ -31,10 +31,11 @@ pub struct Table {
     pub secrets: Secrets,
     pub counters: Counters,
     pub transmits: VecDeque<Transmit>,
-    clients: HashMap<ClientKey, Client>,
-    servers: HashMap<ServerKey, Server>,
+    // Boxed, so that a map is small however many are in it, and a new one is in memory that was just used.
+    clients: Keyed<ClientKey, Box<Client>>,
+    servers: Keyed<ServerKey, Box<Server>>,
     /// The server transactions of requests without To tag, by what RFC 3261 §8.2.2.2 compares.
-    merged: HashMap<u128, ServerKey>,
+    merged: Keyed<u128, ServerKey>,
     /// The client transactions by where they were sent.
     by_remote: HashMap<(Transport, SocketAddr), BTreeSet<ClientKey>>,
     schedule: Schedule<Alarm>,
@@ -48,9 +49,9 @@ impl Table {
             secrets,
             counters: Counters::default(),
             transmits: VecDeque::new(),
-            clients: HashMap::new(),
-            servers: HashMap::new(),
-            merged: HashMap::new(),
+            clients: Keyed::default(),
+            servers: Keyed::default(),
+            merged: Keyed::default(),
             by_remote: HashMap::new(),
             schedule: Schedule::new(),
             large,

@@ -170,7 +170,7 @@ impl Table {
         }
         let (acks, abandoned, armed) = (Vec::new(), false, None);
         let client = Client { machine, hop, request, wire: kept, owner, datagram, abandoned, acks, armed };
-        self.clients.insert(key, client);
+        self.clients.insert(key, Box::new(client));
         self.by_remote.entry((hop.transport, hop.remote)).or_default().insert(key);
         self.arm_client(key);
         key
@@ -270,7 +270,9 @@ impl Table {
 
     /// Without a final answer by then a pending INVITE, once provisionally answered, counts as timed out.
     pub fn give_up_at(&mut self, key: ClientKey, at: Time) {
-        if let Some(Client { machine: ClientMachine::Invite(machine), .. }) = self.clients.get_mut(&key) {
+        if let Some(client) = self.clients.get_mut(&key)
+            && let ClientMachine::Invite(machine) = &mut client.machine
+        {
             machine.give_up_at(at);
             self.arm_client(key);
         }
@@ -347,7 +349,7 @@ impl Table {
                 self.by_remote.remove(&remote);
             }
         }
-        Some(client)
+        Some(*client)
     }
 }
 

@@ -102,9 +102,8 @@ impl Table {
 
     /// Whether the ACK is one for a 2xx, and so the usage's.
     pub fn receive_ack(&mut self, now: Time, key: ServerKey) -> bool {
-        let Some(Server { machine: ServerMachine::Invite(machine), .. }) = self.servers.get_mut(&key) else {
-            return false;
-        };
+        let Some(server) = self.servers.get_mut(&key) else { return false };
+        let ServerMachine::Invite(machine) = &mut server.machine else { return false };
         let for_user = machine.handle_ack(now);
         self.arm_server(key);
         for_user
@@ -137,7 +136,7 @@ impl Table {
             merged,
             armed: None,
         };
-        self.servers.insert(key, server);
+        self.servers.insert(key, Box::new(server));
         self.arm_server(key);
     }
 
