@@ -66,7 +66,9 @@ endpoint.libInit(settings)
 transport = pj.TransportConfig()
 transport.boundAddress = "127.0.0.1"
 endpoint.transportCreate(pj.PJSIP_TRANSPORT_UDP, transport)
-endpoint.transportCreate(pj.PJSIP_TRANSPORT_TCP, transport)
+edges = manners[manners.index("by") + 1 :] if "by" in manners else []
+if edges:
+    endpoint.transportCreate(pj.PJSIP_TRANSPORT_TCP, transport)
 endpoint.libStart()
 endpoint.audDevManager().setNullDev()
 player = pj.AudioMediaPlayer()
@@ -80,7 +82,6 @@ if "strict" in manners:
     mine.callConfig.prackUse = pj.PJSUA_100REL_MANDATORY
     mine.callConfig.timerUse = pj.PJSUA_SIP_TIMER_ALWAYS
     mine.callConfig.timerMinSESec = mine.callConfig.timerSessExpiresSec = 90
-edges = manners[manners.index("by") + 1 :] if "by" in manners else []
 accounts = []
 for flow, edge in enumerate(edges or [None], 1):
     if edge:
