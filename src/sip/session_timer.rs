@@ -134,9 +134,9 @@ impl SessionTimer {
         self.due = self.due.min(now + AGAIN);
     }
 
-    /// A refresh of ours was refused for the moment.
+    /// A refresh of ours was refused for the moment. If the peer has taken over the refreshing meanwhile, its time counts.
     pub fn refused(&mut self, now: Time) {
-        if self.refused < AGAIN_MAX {
+        if self.we_refresh && self.refused < AGAIN_MAX {
             self.due = self.due.min(now + AGAIN * 2_u32.pow(self.refused));
             self.refused += 1;
         }

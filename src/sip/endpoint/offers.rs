@@ -2,6 +2,7 @@
 //! before the INVITE is answered.
 
 use super::inbound::Arrival;
+use super::refresh::is_for_the_moment;
 use super::writing::response;
 use super::{Endpoint, Event, Hop, InviteId};
 use crate::sip::body::SDP;
@@ -192,7 +193,13 @@ impl Endpoint {
             }
             491 if superseded || tries < GLARE_TRIES => self.back_off(now, id, offer, tries),
             408 | 481 => return self.peer_gone(now, id),
-            code if !superseded => self.events.push_back(Event::OfferAnswered { id, result: Err(code) }),
+            code if !superseded => {
+                // It would have refreshed the session as well.
+                if is_for_the_moment(code) {
+                    self.refresh_again(now, id);
+                }
+                self.events.push_back(Event::OfferAnswered { id, result: Err(code) });
+            }
             _ => {}
         }
         self.offer_next(now, id);

@@ -17,6 +17,11 @@ pub(super) fn allows_update(headers: &Headers) -> bool {
     headers.items("Allow").any(|method| method.eq_ignore_ascii_case("UPDATE"))
 }
 
+/// Whether who refuses a refresh like this may take it soon.
+pub(super) fn is_for_the_moment(code: u16) -> bool {
+    matches!(code, 491 | 500 | 503)
+}
+
 impl Endpoint {
     pub(super) fn too_short_session(&self, request: &Request) -> Option<Response> {
         session_timer::too_short(self.settings.session?, &request.headers)
@@ -73,7 +78,10 @@ impl Endpoint {
     }
 
     fn refresh_session(&mut self, now: Time, id: InviteId) {
-        let Some(usage) = self.usages.get_mut(&id) else { return };
+        // A refresh may be refused after we have hung up.
+        let Some(usage) = self.usages.get_mut(&id).filter(|usage| matches!(usage.state, State::Answered)) else {
+            return;
+        };
         let idle = matches!(usage.exchange, Exchange::Idle) && usage.unacknowledged.is_none() && usage.wanted.is_none();
         if !idle {
             // What is under way refreshes as well; should it fail, we do.
@@ -113,7 +121,7 @@ impl Endpoint {
                 self.lengthen_session(id, answer);
                 self.refresh_again(now, id);
             }
-            491 | 500 | 503 => self.refresh_again(now, id),
+            code if is_for_the_moment(code) => self.refresh_again(now, id),
             // It lives and will not be refreshed like this; the next refresh is at its time.
             _ => {}
         }
@@ -133,7 +141,7 @@ impl Endpoint {
         self.arm(id);
     }
 
-    fn refresh_again(&mut self, now: Time, id: InviteId) {
+    pub(super) fn refresh_again(&mut self, now: Time, id: InviteId) {
         if let Some(session) = self.usages.get_mut(&id).and_then(|usage| usage.session.as_mut()) {
             session.refused(now);
         }

@@ -1,7 +1,7 @@
 //! Session timers (RFC 4028) between whole endpoints, and with a peer that knows less than we do.
 
 use crate::sip::endpoint::{EndCause, Endpoint, Event, Hop, InviteId, Settings, Transport};
-use crate::sip::message::{Message, Request};
+use crate::sip::message::{Message, Request, Response};
 use crate::sip::session_timer::Wish;
 use crate::sip::testing::{Weather, World, invited, ms, named};
 use crate::time::{Duration, Time};
@@ -185,4 +185,68 @@ fn a_peer_without_update_is_refreshed_by_reinvite() {
     let [invite] = &Plain::requests(plain.hears())[..] else { panic!("one INVITE") };
     assert_eq!(invite.headers.get("Session-Expires"), Some("200;refresher=uac"));
     assert_eq!(invite.headers.get("Min-SE"), Some("90"));
+}
+
+/// A talk with a phone that takes these methods, whose session of 200 s we are to refresh: it is time, and the refresh was sent.
+/// Gives it, and the headers that all requests of the phone have.
+fn is_refreshed(allow: &str) -> (Plain, InviteId, Request, String) {
+    let mut plain = Plain { endpoint: Endpoint::new(Settings::default(), 3), now: Time::from_secs(1000) };
+    let head = "From: <sip:p@192.0.2.9>;tag=p\nCall-ID: c\nContact: <sip:p@192.0.2.9>\n";
+    let via = |name: &str| format!("Via: SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK{name}\n");
+    plain.says(&format!(
+        "INVITE sip:v@192.0.2.1 SIP/2.0\n{}{head}To: <sip:v@192.0.2.1>\nCSeq: 1 INVITE\nSupported: timer\nAllow: {allow}\nSession-Expires: 200;refresher=uas\n\n",
+        via("1")
+    ));
+    let id = invited(&std::iter::from_fn(|| plain.endpoint.poll_event()).collect::<Vec<_>>()).unwrap();
+    plain.endpoint.accept(plain.now, id, b"answer".to_vec());
+    let ok = plain.hears().pop().unwrap();
+    let head = format!("{head}To: {}\n", ok.headers().get("To").unwrap());
+    plain.says(&format!("ACK sip:v@192.0.2.1 SIP/2.0\n{}{head}CSeq: 1 ACK\n\n", via("2")));
+    while plain.endpoint.poll_event().is_some() {}
+    plain.passes(100);
+    if let Some(Event::RefreshDue { id }) = plain.endpoint.poll_event() {
+        plain.endpoint.reinvite(plain.now, id, b"the same".to_vec());
+    }
+    let refresh = Plain::requests(plain.hears()).remove(0);
+    (plain, id, refresh, head)
+}
+
+impl Plain {
+    fn passes(&mut self, seconds: u64) {
+        for _ in 0..seconds {
+            self.now += Duration::from_secs(1);
+            self.endpoint.handle_timeout(self.now);
+        }
+    }
+
+    fn answers(&mut self, request: &Request, code: u16) {
+        let response = Message::Response(Response::to(request, code, None)).to_bytes();
+        self.says(&String::from_utf8(response).unwrap().replace("\r\n", "\n"));
+    }
+}
+
+#[test]
+fn a_refresh_that_is_refused_while_the_peer_takes_over_the_refreshing_ends_no_talk() {
+    let (mut plain, id, refresh, head) = is_refreshed("INVITE, ACK, BYE, UPDATE");
+    assert_eq!(refresh.method.as_str(), "UPDATE");
+    // Its own crosses ours, and from here on it refreshes.
+    plain.says(&format!(
+        "UPDATE sip:v@192.0.2.1 SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK3\n{head}CSeq: 2 UPDATE\nSupported: timer\nSession-Expires: 200;refresher=uac\n\n"
+    ));
+    plain.answers(&refresh, 491);
+    plain.passes(100);
+    assert_eq!(std::iter::from_fn(|| plain.endpoint.poll_event()).collect::<Vec<_>>(), [], "of {id:?}");
+    assert_eq!(Plain::requests(plain.hears()), []);
+}
+
+#[test]
+fn a_refresh_by_invite_that_is_refused_for_the_moment_is_tried_again_soon() {
+    for code in [500, 503] {
+        let (mut plain, id, refresh, _) = is_refreshed("INVITE, ACK, BYE");
+        assert_eq!(refresh.method.as_str(), "INVITE");
+        plain.answers(&refresh, code);
+        assert_eq!(plain.endpoint.poll_event(), Some(Event::OfferAnswered { id, result: Err(code) }));
+        plain.passes(5);
+        assert_eq!(plain.endpoint.poll_event(), Some(Event::RefreshDue { id }), "{code}: not when the session is over");
+    }
 }

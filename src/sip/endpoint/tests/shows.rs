@@ -7,6 +7,7 @@ use crate::sip::endpoint::{Event, InviteId, Settings};
 use crate::sip::message::{Message, Request, Response};
 use crate::sip::testing::{Weather, World};
 use crate::sip::{Method, Transport};
+use crate::time::Duration;
 use std::sync::Arc;
 
 fn answer(peer: &mut Peer, request: &Request, code: u16, nonce: &str, realm: &str) {
@@ -20,6 +21,7 @@ fn answer(peer: &mut Peer, request: &Request, code: u16, nonce: &str, realm: &st
             let asks = Challenge { realm, nonce, opaque: None, algorithm: Algorithm::Md5, stale: false, qop: true };
             response.headers.push("Proxy-Authenticate", asks.to_string());
         }
+        300.. => {}
         _ => {
             response.headers.push("Contact", "<sip:carrier@198.51.100.7:40000>");
             response.set_body("application/sdp", b"answer".to_vec());
@@ -52,8 +54,21 @@ fn calling() -> (Peer, InviteId, Request) {
 
 /// One that is answered.
 fn called() -> (Peer, InviteId) {
+    called_with("")
+}
+
+/// The same; its 200 has these headers too.
+fn called_with(headers: &str) -> (Peer, InviteId) {
     let (mut peer, id, invite) = calling();
-    answer(&mut peer, &invite, 200, "", "");
+    let mut ok = Response::to(&invite, 200, None);
+    ok.set_to_tag("carrier");
+    ok.headers.push("Contact", "<sip:carrier@198.51.100.7:40000>");
+    for (name, value) in headers.lines().filter_map(|line| line.split_once(": ")) {
+        ok.headers.push(name, value);
+    }
+    ok.set_body("application/sdp", b"answer".to_vec());
+    let ok = Message::parse(&Message::Response(ok).to_bytes()).unwrap();
+    peer.endpoint.handle_message(peer.now, &peer.hop, ok);
     peer.requests();
     peer.events.clear();
     (peer, id)
@@ -165,4 +180,21 @@ fn a_bye_has_its_own_tries() {
     let bye = peer.requests().remove(0);
     answer(&mut peer, &bye, 407, "b", "carrier");
     assert_eq!(shows(&peer.requests().remove(0)), Some(("b".into(), 1)));
+}
+
+#[test]
+fn nothing_is_refreshed_any_more_once_we_have_hung_up() {
+    for code in [405, 407, 503] {
+        let (mut peer, id) = called_with("Allow: INVITE, ACK, BYE, UPDATE\r\nSession-Expires: 200;refresher=uac");
+        peer.now += Duration::from_secs(100);
+        peer.endpoint.handle_timeout(peer.now);
+        let update = peer.requests().remove(0);
+        assert_eq!(update.method, Method::Update);
+        peer.endpoint.bye(peer.now, id, None);
+        let bye = peer.requests().remove(0);
+        answer(&mut peer, &update, code, "a", "carrier");
+        assert_eq!(peer.requests(), [], "{code}");
+        answer(&mut peer, &bye, 200, "", "");
+        assert_eq!((peer.endpoint.usages(), &peer.events[..]), (0, &[][..]), "{code}");
+    }
 }
