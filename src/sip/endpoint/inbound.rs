@@ -118,7 +118,9 @@ impl Endpoint {
         let leaving = matches!(usage.state, State::Leaving { .. });
         let number = request.headers.cseq().map_or(0, |(number, _)| number);
         if let Some(dialog) = usage.dialog_with(peer_tag(&request)) {
-            if dialog.take_number(number).is_err() {
+            // One PRACK that another request has overtaken is for an answer that waits for it, or for none: both are said
+            // (RFC 3262 §3), and who gave up on it would lose the call.
+            if dialog.take_number(number).is_err() && request.method != Method::Prack {
                 return self.refuse(arrival, &request, response(500));
             }
             dialog.heard_by(arrival.hop);

@@ -143,3 +143,20 @@ fn a_prack_whose_offer_is_refused_is_a_prack_all_the_same() {
     peer.drain();
     assert_eq!(codes(&peer.responses()), [488, 200]);
 }
+
+#[test]
+fn a_prack_that_was_overtaken_is_a_prack_all_the_same() {
+    let (mut peer, id, prack) = early();
+    assert_eq!(codes(&peer.receive(&update(&prack, 3, "soon"))), [500], "what it answers has not arrived");
+    assert_eq!(codes(&peer.receive(&prack)), [200], "it is for an answer that waits for it (RFC 3262 §3)");
+    peer.endpoint.accept(peer.now, id, b"early".to_vec());
+    peer.drain();
+    assert_eq!(codes(&peer.responses()), [200]);
+    assert_eq!(codes(&peer.receive(&by_old(&prack))), [500], "anything else that old is out of order");
+}
+
+fn by_old(prack: &Request) -> Request {
+    let mut info = by_hand("INFO", 2, "old");
+    info.headers.set("To", prack.headers.get("To").unwrap());
+    info
+}
