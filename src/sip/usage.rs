@@ -129,6 +129,8 @@ pub struct Early {
     pub dialog: Dialog,
     /// The description that came last, in an acknowledged answer or in an offer that we answered: the peer need not repeat it in its 2xx (RFC 3262 §5).
     pub described: Vec<u8>,
+    /// It came in an offer: what it said before that means nothing any more, also if a later answer says it again (RFC 3261 §13.2.1).
+    pub is_renewed: bool,
     /// Our PRACK that was sent last.
     pub prack: Option<ClientKey>,
 }
@@ -294,6 +296,7 @@ impl Usage {
             State::Calling(calling) => {
                 if let Some(early) = calling.early_with(peer) {
                     early.described = theirs.to_vec();
+                    early.is_renewed = true;
                 }
             }
             State::Incoming { .. } => {

@@ -179,7 +179,7 @@ impl Endpoint {
         }
     }
 
-    fn invite_progresses(&mut self, now: Time, hop: &Hop, key: ClientKey, id: InviteId, response: Response) {
+    fn invite_progresses(&mut self, now: Time, hop: &Hop, key: ClientKey, id: InviteId, mut response: Response) {
         let Some(invite) = self.table.invite(key).cloned() else { return };
         let name = invite.headers.call_id().ok().zip(invite.headers.from_().ok());
         let name = name.map(|(call_id, from)| (call_id.to_string(), from.tag().unwrap_or_default().to_string()));
@@ -200,7 +200,7 @@ impl Endpoint {
                 calling.tag = Some(remote);
             }
         }
-        let is_new = response.code > 100 && self.acknowledge_progress(now, hop, id, &invite, &response);
+        let is_new = response.code > 100 && self.acknowledge_progress(now, hop, id, &invite, &mut response);
         if cancelled {
             self.send_cancel(now, id);
         } else if is_new {
@@ -230,11 +230,10 @@ impl Endpoint {
             return;
         };
         if let Some(calling) = self.calling(id, key) {
-            if let Some(early) = calling.early.iter().find(|early| early.tag == tag) {
-                dialog.follows(&early.dialog);
-            }
-            let described = calling.described(&tag);
-            if response.body.is_empty() && !described.is_empty() {
+            let early = calling.early.iter().find(|early| early.tag == tag);
+            early.into_iter().for_each(|early| dialog.follows(&early.dialog));
+            let (described, is_renewed) = (calling.described(&tag), early.is_some_and(|early| early.is_renewed));
+            if is_renewed || (response.body.is_empty() && !described.is_empty()) {
                 response.set_body(SDP, described.to_vec());
             }
         }

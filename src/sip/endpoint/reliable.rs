@@ -104,14 +104,14 @@ impl Endpoint {
     }
 
     /// Acknowledges a provisional answer to our INVITE that asks for it. False: it is one that was heard already, or out
-    /// of order, and says nothing (§4).
+    /// of order, and says nothing (§4). Of one that is heard what counts of its description is left in it.
     pub(super) fn acknowledge_progress(
         &mut self,
         now: Time,
         hop: &Hop,
         id: InviteId,
         invite: &Request,
-        progress: &Response,
+        progress: &mut Response,
     ) -> bool {
         if !reliable::is_required(&progress.headers) {
             return true;
@@ -139,13 +139,17 @@ impl Endpoint {
                 let contact = invite.headers.get("Contact").unwrap_or_default().to_string();
                 let Some(mut dialog) = Dialog::of_caller(invite, progress, contact, *hop) else { return false };
                 follows.into_iter().for_each(|known| dialog.follow(known));
-                calling.early.push(Early { tag: tag.clone(), rseq, dialog, described: Vec::new(), prack: None });
+                let (tag, described) = (tag.clone(), Vec::new());
+                calling.early.push(Early { tag, rseq, dialog, described, is_renewed: false, prack: None });
                 calling.early.len() - 1
             }
         };
         let early = &mut calling.early[at];
         early.rseq = rseq;
         early.dialog.heard_by(hop);
+        if early.is_renewed {
+            progress.body.clear();
+        }
         let description = progress.description();
         if !description.is_empty() {
             early.described = description.to_vec();

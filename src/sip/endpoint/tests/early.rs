@@ -160,3 +160,22 @@ fn by_old(prack: &Request) -> Request {
     info.headers.set("To", prack.headers.get("To").unwrap());
     info
 }
+
+#[test]
+fn what_a_phone_said_before_it_moved_means_nothing_in_its_2xx() {
+    for moves in [false, true] {
+        let (mut peer, invite) = forked();
+        says(&mut peer, &invite, 183, "one", 7, "first");
+        if moves {
+            peer.receive(&described(asks(&invite, "UPDATE", 1, "one"), "second"));
+            answers(&mut peer, "ours");
+            says(&mut peer, &invite, 180, "one", 8, "first");
+            let Some(Event::Progress { code: 180, body, .. }) = peer.events.pop() else { panic!("it rings") };
+            assert_eq!(body, b"");
+        }
+        let body = if moves { "first" } else { "another" };
+        assert_eq!(says(&mut peer, &invite, 200, "one", 0, body), ["ACK"]);
+        let Some(Event::Answered { response, .. }) = peer.events.pop() else { panic!("{:?}", peer.events) };
+        assert_eq!(response.body, if moves { &b"second"[..] } else { b"another" });
+    }
+}
