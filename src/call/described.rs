@@ -98,8 +98,7 @@ impl Legs {
                             ours.clone_from(&body);
                         }
                         if *early {
-                            let stream = media::Stream { direction: Direction::SendOnly, ..stream.clone() };
-                            self.media.push_back(Command::Configure { leg, stream });
+                            self.media.push_back(Command::Configure { leg, stream: only_told(&stream) });
                         }
                         *theirs = Some(stream);
                     }
@@ -107,8 +106,26 @@ impl Legs {
                     _ => self.agreed(leg, stream),
                 }
                 endpoint.answer_offer(now, id, body);
+                self.offer_again(now, id, endpoint);
             }
             Err(refusal) => endpoint.refuse_offer(now, id, refusal.code(), warning(&refusal, *local)),
+        }
+    }
+
+    /// An offer of ours that waits while the peer makes one (RFC 3261 §14.1) describes what is over, so it is made anew.
+    fn offer_again(&mut self, now: Time, id: InviteId, endpoint: &mut Endpoint) {
+        if let Some((_, Leg { sdp: Some(sdp), state: State::Up, .. })) = self.of(id)
+            && sdp.is_offering()
+        {
+            self.refresh(now, id, endpoint);
+        }
+    }
+
+    /// Offers what is in force; who holds us goes on doing so.
+    pub(super) fn refresh(&mut self, now: Time, id: InviteId, endpoint: &mut Endpoint) {
+        if let Some((_, Leg { sdp: Some(sdp), .. })) = self.of(id) {
+            let direction = sdp.stream().map_or(Direction::SendRecv, |stream| stream.direction);
+            endpoint.reinvite(now, id, sdp.offer(direction));
         }
     }
 
@@ -124,6 +141,12 @@ impl Legs {
             _ => {}
         }
     }
+}
+
+/// What a caller who is not answered yet may have of this stream: it is told something if it wants to hear it, and not listened to.
+pub(super) fn only_told(stream: &media::Stream) -> media::Stream {
+    let direction = if is_held(stream.direction) { Direction::Inactive } else { Direction::SendOnly };
+    media::Stream { direction, ..stream.clone() }
 }
 
 /// The peer does not want to hear us.

@@ -1,8 +1,9 @@
 //! What the caller of a leg is told, and hears, before the answer (RFC 3261 §13.3.1.1, RFC 3960).
 
+use super::described::{is_held, only_told};
 use super::legs::{Leg, Legs, State};
 use crate::ids::LegId;
-use crate::media::{self, Command, Direction};
+use crate::media::Command;
 use crate::sip::Endpoint;
 use crate::time::Time;
 
@@ -35,7 +36,7 @@ impl Legs {
         else {
             return self.is_up(leg);
         };
-        if !matches!(stream.direction, Direction::SendRecv | Direction::SendOnly) {
+        if is_held(stream.direction) {
             return false;
         }
         if *early {
@@ -43,7 +44,7 @@ impl Legs {
         }
         *early = true;
         endpoint.ring(now, *invite, 183, body.clone());
-        let stream = media::Stream { direction: Direction::SendOnly, ..stream.clone() };
+        let stream = only_told(stream);
         self.media.push_back(Command::Configure { leg, stream });
         true
     }

@@ -364,13 +364,7 @@ impl Legs {
                     self.agreed(leg, stream);
                 }
             }
-            sip::Event::RefreshDue { id } => {
-                if let Some((_, Leg { sdp: Some(sdp), .. })) = self.of(id) {
-                    // Who holds us stays as it is.
-                    let direction = sdp.stream().map_or(Direction::SendRecv, |stream| stream.direction);
-                    endpoint.reinvite(now, id, sdp.offer(direction));
-                }
-            }
+            sip::Event::RefreshDue { id } => self.refresh(now, id, endpoint),
             // A refused re-INVITE leaves the session as it was (RFC 3261 §14.1).
             sip::Event::OfferAnswered { id, result: Err(_) } => {
                 if let Some((_, Leg { sdp: Some(sdp), .. })) = self.of(id) {

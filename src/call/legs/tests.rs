@@ -10,19 +10,22 @@ struct Phone {
 
 const LEG: LegId = LegId(1);
 
+fn hop() -> Hop {
+    Hop {
+        transport: Transport::Udp,
+        local: "192.0.2.1:5060".parse().unwrap(),
+        remote: "192.0.2.9:5060".parse().unwrap(),
+        connection: None,
+    }
+}
+
 impl Phone {
     fn says(&mut self, method: &str, number: u32, headers: &str, body: &str) {
         let text = format!(
             "{method} sip:v@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK{method}{number}\r\n\
              From: <sip:p@192.0.2.9>;tag=p\r\nCall-ID: c\r\nCSeq: {number} {method}\r\nContact: <sip:p@192.0.2.9>\r\n{headers}\r\n\r\n{body}"
         );
-        let hop = Hop {
-            transport: Transport::Udp,
-            local: "192.0.2.1:5060".parse().unwrap(),
-            remote: "192.0.2.9:5060".parse().unwrap(),
-            connection: None,
-        };
-        self.endpoint.handle_message(self.now, &hop, Message::parse(text.as_bytes()).unwrap());
+        self.endpoint.handle_message(self.now, &hop(), Message::parse(text.as_bytes()).unwrap());
         self.settle();
     }
 
@@ -205,8 +208,10 @@ fn a_caller_who_moves_while_it_hears_something_early_is_answered_where_it_is() {
     phone.legs.hear_early(phone.now, LEG, &mut phone.endpoint);
     let early = phone.hears();
     phone.says("PRACK", 2, &format!("{to}\r\nRAck: {} 1 INVITE", early.headers().get("RSeq").unwrap()), "");
+    configured(&mut phone);
     phone.says("UPDATE", 3, &format!("{to}\r\nContent-Type: application/sdp"), &at(4000, "sendonly"));
     assert!(phone.legs.is_held(LEG));
+    assert_eq!(configured(&mut phone), [(4000, Direction::Inactive)], "it does not want to hear anything");
 }
 
 #[test]
@@ -225,4 +230,40 @@ fn who_offers_nothing_answers_in_its_ack_or_is_let_go() {
         let bye = std::iter::from_fn(|| phone.endpoint.poll_transmit()).any(|sent| sent.bytes.starts_with(b"BYE"));
         assert_eq!(bye, !goes_on);
     }
+}
+
+/// The number that the description in this message has in `o=`.
+fn version(message: &Message) -> u64 {
+    let body = String::from_utf8_lossy(message.body());
+    let origin = body.lines().find(|line| line.starts_with("o=")).expect("a description");
+    origin.split(' ').nth(2).and_then(|version| version.parse().ok()).expect("a version")
+}
+
+#[test]
+fn an_offer_of_ours_that_waited_while_the_peer_made_one_is_made_anew() {
+    let headers = "To: <sip:v@192.0.2.1>\r\nSupported: timer\r\nAllow: INVITE, ACK, BYE\r\n\
+                   Session-Expires: 200;refresher=uas\r\nContent-Type: application/sdp";
+    let mut phone = calls(headers, &at(4000, "sendrecv"));
+    assert!(phone.legs.answer(phone.now, LEG, &mut phone.endpoint));
+    let to = format!("To: {}", phone.hears().headers().get("To").unwrap());
+    phone.says("ACK", 1, &to, "");
+    phone.now += Duration::from_secs(100);
+    phone.endpoint.handle_timeout(phone.now);
+    phone.settle();
+    let Message::Request(refresh) = phone.hears() else { panic!("no refresh") };
+    // It holds in the same moment.
+    let glare = sip::Message::Response(sip::Response::to(&refresh, 491, None)).to_bytes();
+    phone.endpoint.handle_message(phone.now, &hop(), Message::parse(&glare).unwrap());
+    phone.settle();
+    phone.says("INVITE", 2, &format!("{to}\r\nContent-Type: application/sdp"), &at(4000, "sendonly"));
+    let answer = phone.hears();
+    phone.says("ACK", 2, &to, "");
+    phone.hears_all();
+    phone.now += Duration::from_secs(3);
+    phone.endpoint.handle_timeout(phone.now);
+    phone.settle();
+    let again = phone.hears();
+    assert!(matches!(&again, Message::Request(request) if request.method == sip::Method::Invite));
+    assert!(version(&again) > version(&answer), "newer than what was said last");
+    assert!(String::from_utf8_lossy(again.body()).contains("a=recvonly"), "it holds us still");
 }
