@@ -281,6 +281,10 @@ impl Engine {
         let Some(call) = self.calls.get(&id) else { return };
         let Stage::Talking(talk) = &call.stage else { return };
         let (caller, agent) = (call.caller, talk.leg);
+        // Who has transferred the call has no part in the talk.
+        if leg != caller && leg != agent {
+            return;
+        }
         let other = if is_caller { agent } else { caller };
         if held {
             let music = Sound { name: format!("music/{}", self.settings.hold_music), language: String::new() };

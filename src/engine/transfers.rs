@@ -493,7 +493,7 @@ impl Engine {
         self.transfer_over(now, id, 200);
         let Some(gone) = self.calls.get_mut(&goes) else { return };
         let Stage::Waiting { entry } = std::mem::replace(&mut gone.stage, Stage::Flow) else { return };
-        let (run, queued) = (gone.run.take(), gone.queued.take());
+        let (run, queued, is_announcing) = (gone.run.take(), gone.queued.take(), gone.play.is_some());
         self.acd_apply(now, Change::Leave { entry, exit: Exit::Transferred });
         self.end_call(now, goes, EndedBy::Agent, &format!("became part of call {id}"));
         let Some(call) = self.calls.get_mut(&id) else { return };
@@ -507,6 +507,10 @@ impl Engine {
         if let Some(Queued { request, since }) = queued {
             self.play_music(id);
             self.enqueue(now, id, request, since);
+        }
+        if is_announcing {
+            // The caller does not hear the rest of it.
+            self.tell_flow(now, id, FlowInput::Played);
         }
     }
 

@@ -308,6 +308,8 @@ impl Contact {
                 }
                 false
             }
+            // Told again when the two are connected.
+            What::Held { leg, .. } if self.holds.iter().any(|hold| hold.leg == *leg && hold.resumed.is_none()) => false,
             What::Held { leg, .. } => push(&mut self.holds, Hold { leg: *leg, at, resumed: None }),
             What::Resumed { leg, .. } => {
                 if let Some(hold) = self.holds.iter_mut().rfind(|hold| hold.leg == *leg) {
@@ -516,6 +518,19 @@ mod tests {
         assert_eq!(contact.media.len(), 2);
         assert_eq!(contact.media[0].jitter_us, 2_000);
         assert!(!contact.truncated);
+    }
+
+    #[test]
+    fn a_hold_that_is_told_again_is_no_second_one() {
+        let mut story = story();
+        let resumed = story.iter().position(|event| matches!(event.what, What::Resumed { .. })).unwrap();
+        let Some(CallEvent { what: What::Held { call, leg }, .. }) = story.get(resumed - 1).cloned() else {
+            panic!("held, then resumed")
+        };
+        story.insert(resumed, CallEvent { at: Time::from_secs(22), what: What::Held { call, leg } });
+        story.insert(resumed + 2, CallEvent { at: Time::from_secs(50), what: What::Held { call, leg } });
+        let holds: Vec<_> = record(&story).holds.iter().map(|hold| (hold.at, hold.resumed)).collect();
+        assert_eq!(holds, [(Time::from_secs(20), Some(Time::from_secs(25))), (Time::from_secs(50), None)]);
     }
 
     #[test]

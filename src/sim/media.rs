@@ -1,7 +1,7 @@
 //! Media without sound: opens ports that do not exist, and finishes prompts after the time they would take.
 
 use crate::ids::{CallId, LegId};
-use crate::media::{Command, Event, PlayId, Quality};
+use crate::media::{Command, Event, PlayId, Quality, Sound};
 use crate::time::{Duration, Time};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -24,6 +24,8 @@ struct Leg {
     /// Only legs of one group can be bridged.
     group: CallId,
     playing: Option<PlayId>,
+    /// What is played to it.
+    sounds: Vec<Sound>,
     bridged: Option<LegId>,
 }
 
@@ -39,17 +41,20 @@ impl FakeMedia {
                 let port = self.next_port;
                 self.next_port = port.wrapping_add(2);
                 self.by_port.insert(port, leg);
-                self.legs.insert(leg, Leg { port, group, playing: None, bridged: None });
+                self.legs.insert(leg, Leg { port, group, playing: None, sounds: Vec::new(), bridged: None });
                 Some((soon, Event::Opened { leg, rtp: SocketAddr::new(local, port) }))
             }
             Command::Play { leg, play, sounds, repeat } => {
                 let l = self.legs.get_mut(&leg)?;
                 l.playing = (!repeat).then_some(play);
                 let length = PROMPT * u32::try_from(sounds.len()).unwrap_or(u32::MAX);
+                l.sounds = sounds;
                 (!repeat).then_some((now + length, Event::Played { leg, play, missing: Vec::new() }))
             }
             Command::Stop { leg } => {
-                self.legs.get_mut(&leg)?.playing = None;
+                let l = self.legs.get_mut(&leg)?;
+                l.playing = None;
+                l.sounds.clear();
                 None
             }
             Command::Bridge { a, b } => {
@@ -59,6 +64,7 @@ impl FakeMedia {
                     let l = self.legs.get_mut(&leg)?;
                     assert!(l.bridged.is_none_or(|o| o == other), "{leg} is bridged with {:?} and {other}", l.bridged);
                     l.playing = None;
+                    l.sounds.clear();
                     l.bridged = Some(other);
                 }
                 None
@@ -89,6 +95,7 @@ impl FakeMedia {
             Event::Played { leg, play, .. } => match self.legs.get_mut(leg) {
                 Some(l) if l.playing == Some(*play) => {
                     l.playing = None;
+                    l.sounds.clear();
                     true
                 }
                 _ => false,
@@ -105,6 +112,11 @@ impl FakeMedia {
     /// The leg that hears this one, if both are in a talk.
     pub fn partner(&self, leg: LegId) -> Option<LegId> {
         self.legs.get(&leg)?.bridged
+    }
+
+    /// Everything that plays on any leg.
+    pub fn playing(&self) -> Vec<&Sound> {
+        self.legs.values().flat_map(|leg| &leg.sounds).collect()
     }
 
     pub fn open_legs(&self) -> usize {

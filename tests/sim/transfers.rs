@@ -4,6 +4,7 @@ use crate::switchboard::{ANNA, BJORN, CALLER, Story, office};
 use vaxel::acd::Exit;
 use vaxel::engine::settings::Target;
 use vaxel::engine::{Input, Output, Settings};
+use vaxel::ids::LegId;
 use vaxel::record::{AgentPhase, Contact, TransferKind, What};
 use vaxel::sim::world::{Act, PhoneId, World};
 use vaxel::sim::{Phone, PhoneEvent};
@@ -446,5 +447,53 @@ fn a_phone_that_does_not_hang_up_after_its_transfer_is_hung_up() {
     assert_eq!(story.phase("agent0"), Some(AgentPhase::WrapUp));
     assert!(is_talking(&story, BJORN) && is_talking(&story, CALLER));
     drop(std::iter::from_fn(|| story.world.engine.poll_output()).collect::<Vec<Output>>());
+    over(story);
+}
+
+/// The leg of who was connected last.
+fn connected(story: &Story) -> LegId {
+    let legs = story.told.iter().rev().find_map(|what| match what {
+        What::Connected { leg, .. } => Some(*leg),
+        _ => None,
+    });
+    legs.expect("somebody was connected")
+}
+
+#[test]
+fn who_has_transferred_holds_nobody_any_more() {
+    let mut story = talking();
+    story.act(ANNA, Act::Transfer("2001".into()));
+    // Her phone learns late that it is done, and holds meanwhile.
+    story.act(ANNA, Act::Unplug);
+    story.act(BJORN, Act::Answer);
+    let bjorn = connected(&story);
+    assert!(story.world.media.partner(bjorn).is_some());
+    story.world.act_in(Duration::ZERO, ANNA, Act::Plug);
+    story.act(ANNA, Act::Hold(true));
+    assert!(story.told.iter().any(|what| matches!(what, What::Held { .. })), "{:?}", story.told);
+    assert!(story.world.media.partner(bjorn).is_some(), "the caller and Bjorn hear each other");
+    story.pass(Duration::from_secs(5));
+    assert!(is_talking(&story, BJORN) && is_talking(&story, CALLER) && !is_talking(&story, ANNA));
+    over(story);
+}
+
+#[test]
+fn who_gets_the_agents_place_in_line_during_an_announcement_hears_the_lines_music_after_it() {
+    let mut house = house();
+    house.hold_music = "hold".into();
+    let mut story = talking_in(house);
+    story.act(LINE_2, Act::Call("100".into()));
+    story.pass(Duration::from_secs(1));
+    story.act(LINE_2, Act::Info('1'));
+    // The first announcement.
+    story.pass(Duration::from_millis(15_200));
+    let waiting = |story: &Story, name: &str| {
+        let sounds = story.world.media.playing();
+        sounds.iter().filter(|sound| sound.name == name).count()
+    };
+    assert_eq!((waiting(&story, "you-are-next"), waiting(&story, "music/calm")), (1, 0));
+    story.act(ANNA, Act::TransferTo(LINE_2));
+    assert_eq!(told(&story, ANNA), [202, 100, 200], "{:?}", story.told);
+    assert_eq!((waiting(&story, "you-are-next"), waiting(&story, "music/calm")), (0, 1));
     over(story);
 }
