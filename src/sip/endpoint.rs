@@ -214,8 +214,7 @@ impl Endpoint {
     /// Sends the refusal of a request that `handle_message` is not given, without any state kept of it (RFC 3261 §8.2.7).
     pub fn refuse_stateless(&mut self, hop: &Hop, mut refusal: Response) {
         let Some(hop) = refusal.go_back(hop) else { return };
-        refusal.set_stateless_tag();
-        self.send_stateless(hop, refusal);
+        self.send_refusal(hop, refusal);
     }
 
     /// Bytes that are no message to act on: answered with what is wrong where they can be answered.

@@ -4,6 +4,7 @@ use super::endpoint::{Hop, note_source};
 use super::headers::{Headers, NameAddr};
 use super::method::Method;
 use super::uri::Uri;
+use crate::time::Duration;
 
 /// What every answer has from its request (RFC 3261 §8.2.6.2).
 pub(super) const COPIED: [&str; 5] = ["Via", "From", "To", "Call-ID", "CSeq"];
@@ -114,6 +115,14 @@ impl Response {
         self.set_to_tag(&tag);
     }
 
+    /// Says when to try again (Retry-After, RFC 3261 §20.33): in `least`, which is a second at least, or up to half as much later, by
+    /// the Call-ID, so that those who were refused in one moment do not all come back in one.
+    pub(super) fn come_later(&mut self, least: Duration, call_id: &str) {
+        let least = least.as_secs().max(1);
+        let seconds = least + fnv1a(call_id.bytes()) % (least / 2 + 1);
+        self.headers.push("Retry-After", seconds.to_string());
+    }
+
     /// Notes in the topmost Via where the request came from, and gives the way back; `None`: there is no readable Via.
     pub(super) fn go_back(&mut self, hop: &Hop) -> Option<Hop> {
         note_source(&mut self.headers, hop)
@@ -222,5 +231,24 @@ pub fn reason_phrase(code: u16) -> &'static str {
             5 => "Server Failure",
             _ => "Global Failure",
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_refused_in_one_moment_does_not_come_back_in_one() {
+        let wait = |least, call: u32| {
+            let mut refusal = Response { code: 503, reason: String::new(), headers: Headers::new(), body: Vec::new() };
+            refusal.come_later(Duration::from_secs(least), &format!("call{call}@192.0.2.9"));
+            refusal.headers.retry_after().expect("it says when").as_secs()
+        };
+        let mut come = [0; 31];
+        (0..3100).for_each(|call| come[usize::try_from(wait(60, call) - 60).unwrap()] += 1);
+        assert!(come.iter().all(|&at_once| (50..200).contains(&at_once)), "{come:?}");
+        assert_eq!(wait(60, 7), wait(60, 7), "a repeated request gets the same answer");
+        assert!((0..99).all(|call| wait(0, call) == 1), "never at once");
     }
 }

@@ -73,7 +73,7 @@ impl Overload {
             return None;
         }
         let mut refusal = Response::to(request, 503, None);
-        refusal.headers.push("Retry-After", self.retry_after.as_secs().max(1).to_string());
+        refusal.come_later(self.retry_after, request.headers.call_id().unwrap_or_default());
         let hop = refusal.go_back(hop)?;
         refusal.set_stateless_tag();
         self.refused.entry(key, ());
@@ -181,7 +181,8 @@ mod tests {
         assert!(refuses(false, &request("INVITE", "admitted", "")).is_none());
         let refusal = refuses(true, &request("INVITE", "new", "")).unwrap();
         let Ok(Message::Response(response)) = Message::parse(&refusal.bytes) else { panic!("no response") };
-        assert_eq!((response.code, response.headers.get("Retry-After")), (503, Some("30")));
+        assert_eq!(response.code, 503);
+        assert!(response.headers.retry_after().is_some_and(|later| (30..=45).contains(&later.as_secs())));
         assert_eq!(refusal.hop.remote, hop.remote);
         for passes in [
             request("INVITE", "admitted", ""),

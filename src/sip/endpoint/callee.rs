@@ -146,7 +146,8 @@ impl Endpoint {
             refusal.code = 500;
         }
         if refusal.code == 503 && !refusal.headers.has("Retry-After") {
-            refusal.headers.push("Retry-After", self.retry_after());
+            let call_id = self.usages.get(&id).and_then(|usage| usage.call_id()).unwrap_or_default();
+            refusal.come_later(self.settings.retry_after, call_id);
         }
         self.answer(now, server, refusal);
         self.forget(now, id);

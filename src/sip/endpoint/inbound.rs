@@ -231,9 +231,7 @@ impl Endpoint {
     /// 481 without state: anybody can write such requests, and an answer that is repeated until its ACK comes would be a
     /// weapon against whoever they pretend to be.
     fn refuse_unknown(&mut self, arrival: &Arrival, request: &Request) {
-        let mut refusal = Response::to(request, 481, None);
-        refusal.set_to_tag(&format!("{:016x}", arrival.key.0 as u64));
-        self.send_stateless(arrival.back, refusal);
+        self.send_refusal(arrival.back, Response::to(request, 481, None));
     }
 
     fn refuse_method(&mut self, arrival: &Arrival, request: &Request) {
@@ -242,17 +240,11 @@ impl Endpoint {
         self.refuse(arrival, request, refusal);
     }
 
-    /// Seconds (RFC 3261 §20.33).
-    pub(super) fn retry_after(&self) -> String {
-        self.settings.retry_after.as_secs().max(1).to_string()
-    }
-
-    /// 503 without state. The tag is a function of the request, so that a retransmission gets the same (RFC 3261 §8.2.7).
+    /// 503 without state.
     pub(super) fn refuse_full(&mut self, arrival: &Arrival, request: &Request) {
         self.table.counters.refused_full += 1;
         let mut refusal = Response::to(request, 503, None);
-        refusal.set_to_tag(&format!("{:016x}", arrival.key.0 as u64));
-        refusal.headers.push("Retry-After", self.retry_after());
-        self.send_stateless(arrival.back, refusal);
+        refusal.come_later(self.settings.retry_after, request.headers.call_id().unwrap_or_default());
+        self.send_refusal(arrival.back, refusal);
     }
 }

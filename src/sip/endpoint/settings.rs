@@ -37,7 +37,7 @@ pub struct Settings {
     pub usages_max: usize,
     /// How long a new INVITE waits for our user to accept or refuse it; then it is answered 480. Longer than anybody rings.
     pub unanswered_max: Duration,
-    /// What a 503 of ours says in Retry-After. At least a second.
+    /// What a 503 of ours says in Retry-After at least; up to half as much more by the Call-ID. At least a second.
     pub retry_after: Duration,
 }
 

@@ -52,6 +52,12 @@ impl Endpoint {
         self.table.respond(now, key, response)
     }
 
+    /// A refusal that no state is kept of, so that whoever repeats the request gets the same again (RFC 3261 §8.2.7).
+    pub(super) fn send_refusal(&mut self, hop: Hop, mut refusal: Response) {
+        refusal.set_stateless_tag();
+        self.send_stateless(hop, refusal);
+    }
+
     /// A whole answer that no state is kept of.
     pub(super) fn send_stateless(&mut self, hop: Hop, mut response: Response) {
         self.sign_success(&mut response);

@@ -9,6 +9,9 @@ use crate::sip::message::{Request, Response};
 use crate::sip::uri::{Host, SipUri};
 use crate::time::{Duration, Time};
 
+/// When who finds the registrar full may try again.
+const FULL: Duration = Duration::from_secs(60);
+
 /// What a REGISTER would leave.
 pub(super) struct Plan {
     pub after: Vec<Binding>,
@@ -47,7 +50,7 @@ impl Refusal {
             Refusal::OutOfOrder => Response::to(request, 500, "CSeq Is Older Than The Last"),
             Refusal::Full => {
                 let mut response = Response::to(request, 503, "Registrar Is Full");
-                response.headers.push("Retry-After", "60");
+                response.come_later(FULL, request.headers.call_id().unwrap_or_default());
                 response
             }
         }
