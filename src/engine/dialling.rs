@@ -3,9 +3,8 @@
 use super::Engine;
 use super::calls::Plan;
 use super::directory::Directory;
-use super::numbering::keys;
 use super::settings::Settings;
-use crate::sip::Request;
+use crate::sip::{Request, keys};
 use std::borrow::Cow;
 use std::collections::HashMap;
 

@@ -3,13 +3,12 @@
 use super::calls::{Call, HOPS, Plan, Stage};
 use super::identity::{Identity, Read, Reading};
 use super::location::Location;
-use super::numbering::keys;
 use super::{Engine, Output};
 use crate::ids::{AgentId, CallId, LegId};
 use crate::record::{Caller, What};
 use crate::sip::auth::Verdict;
 use crate::sip::body::ACCEPT;
-use crate::sip::{self, Headers, Hop, InviteId, Message, Method, Request, Response, TransactionId, Uri};
+use crate::sip::{self, Headers, Hop, InviteId, Message, Method, Request, Response, TransactionId, Uri, keys};
 use crate::time::Time;
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -6,11 +6,10 @@
 //!
 //! What cannot be read, or is more than is kept, is left out and told; the call goes on.
 
-use super::numbering::keys;
 use super::settings::Trunk;
 use super::{Call, Engine};
 use crate::record::{Caller, caller};
-use crate::sip::{Headers, Hop, Host, NameAddr, SipUri, Uri};
+use crate::sip::{Headers, Hop, Host, NameAddr, SipUri, Uri, keys};
 use std::collections::BTreeSet;
 
 /// Longest value of one entry that is kept or passed on, in bytes.

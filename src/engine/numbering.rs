@@ -3,14 +3,11 @@
 //!
 //! Numbers that are none of the whole world (`100`, `118118`, `*1`) stay as they are, without visual separators.
 
-use std::borrow::Cow;
+use crate::sip::keys;
 use std::ops::RangeInclusive;
 
 /// Digits of a number of the whole world (ITU-T E.164 §6); the shortest in use, on Niue, have seven.
 const DIGITS: RangeInclusive<usize> = 7..=15;
-
-/// The longest that is read as a number at all.
-const KEYS_MAX: usize = 32;
 
 /// How numbers are written at a place: in the house, or by a trunk.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,21 +69,6 @@ impl Default for Numbering {
             bare: Bare::Unchanged,
         }
     }
-}
-
-/// What can be dialled on a telephone (digits, `*`, `#`, a `+` in front), without visual separators and parameters
-/// (RFC 3966 §3, §5.1.1); `None`: that is a name, or longer than any number.
-pub fn keys(written: &str) -> Option<Cow<'_, str>> {
-    let is_key = |c: char| c.is_ascii_digit() || matches!(c, '*' | '#');
-    let number = written.split(';').next().unwrap_or_default();
-    let separates = |c: char| matches!(c, '-' | '.' | '(' | ')' | ' ' | '\u{a0}');
-    let number: Cow<str> = match number.contains(separates) {
-        true => Cow::Owned(number.replace(separates, "")),
-        false => Cow::Borrowed(number),
-    };
-    let rest = number.strip_prefix('+').unwrap_or(&number);
-    (1..=KEYS_MAX).contains(&rest.len()).then_some(())?;
-    rest.chars().all(is_key).then_some(number)
 }
 
 /// Where a number that is written without it belongs, as the beginning of its form for the whole world: `;phone-context=+46`
@@ -258,6 +240,7 @@ impl Dialect {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sip::KEYS_MAX;
     use proptest::prelude::*;
 
     #[test]

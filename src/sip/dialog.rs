@@ -8,10 +8,9 @@ use super::endpoint::Hop;
 use super::headers::{Headers, NameAddr};
 use super::message::{Request, Response};
 use super::method::Method;
-use super::uri::{Host, Uri};
+use super::uri::Uri;
 use super::whereabouts;
 use std::borrow::Cow;
-use std::net::SocketAddr;
 
 #[derive(Clone, Debug)]
 pub struct Dialog {
@@ -186,11 +185,8 @@ impl Dialog {
         if !transport.is_reliable() || transport.is_websocket() || self.seen.connection.is_none() {
             return None;
         }
-        let remote = match self.next().as_sip().map(|uri| (&uri.host, uri.port)) {
-            Some((Host::Ip(ip), port)) => SocketAddr::new(*ip, port.unwrap_or(transport.default_port())),
-            Some((Host::Name(_), _)) => self.known.filter(|known| known.transport == transport)?.remote,
-            None => return None,
-        };
+        let known = self.known.filter(|known| known.transport == transport).map(|known| known.remote);
+        let remote = self.next().as_sip()?.address(transport).or(known)?;
         self.seen.remote = remote;
         self.seen.connection = None;
         Some(self.seen)
@@ -376,6 +372,10 @@ mod tests {
         let other = dialog.fallback(&hop(Transport::Tcp)).unwrap();
         assert_eq!((other.remote, other.connection), ("10.0.0.5:5070".parse().unwrap(), None));
         assert_eq!(dialog.fallback(&other), None);
+        invite.headers.set("Contact", "<sip:anna@10.0.0.5:0;transport=tcp>");
+        let mut dialog = Dialog::of_callee(&invite, "near", String::new(), hop(Transport::Tcp)).unwrap();
+        let other = dialog.fallback(&hop(Transport::Tcp)).unwrap();
+        assert_eq!(other.remote, "10.0.0.5:5060".parse().unwrap(), "nobody is at port 0");
         let mut dialog = Dialog::of_callee(&invite, "near", String::new(), hop(Transport::Udp)).unwrap();
         assert_eq!(dialog.fallback(&hop(Transport::Udp)), None);
     }

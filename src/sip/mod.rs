@@ -58,4 +58,4 @@ pub use params::Params;
 pub use parse::{BadMessage, Fault, MAX_MESSAGE};
 pub use registrar::{Binding, Change, Registrar};
 pub use stream::{Frame, Framer};
-pub use uri::{Host, SipUri, Uri};
+pub use uri::{Host, KEYS_MAX, SipUri, Uri, keys};

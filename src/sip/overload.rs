@@ -8,6 +8,7 @@ use super::endpoint::{Hop, Transmit};
 use super::message::{Request, Response};
 use super::method::Method;
 use super::recent::Recent;
+use super::uri::keys;
 use crate::time::{Duration, Time};
 use std::hash::{BuildHasher, RandomState};
 
@@ -105,11 +106,7 @@ impl Overload {
 
     /// However it is written: `1-1-2` is 112, and so is `urn:service:sos`.
     fn is_emergency(&self, request: &Request) -> bool {
-        let separates = |c: char| matches!(c, '-' | '.' | '(' | ')' | ' ' | '\u{a0}');
-        let is_number = |dialled: &str| {
-            let keys = dialled.split(';').next().unwrap_or_default().chars().filter(|c| !separates(*c));
-            self.emergency.iter().any(|number| number.chars().eq(keys.clone()))
-        };
+        let is_number = |dialled| keys(dialled).is_some_and(|keys| self.emergency.iter().any(|number| *number == keys));
         request.uri.is_emergency_service() || request.uri.user().is_some_and(is_number)
     }
 }

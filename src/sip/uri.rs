@@ -1,5 +1,6 @@
 //! SIP, SIPS and TEL URIs (RFC 3261 §19.1, RFC 3966).
 
+use super::endpoint::Transport;
 use super::lex;
 use super::params::{self, Params};
 use std::borrow::Cow;
@@ -45,6 +46,24 @@ pub struct SipUri {
 #[error("{0}")]
 pub struct BadUri(pub &'static str);
 
+/// The longest that is read as a number at all.
+pub const KEYS_MAX: usize = 32;
+
+/// What can be dialled on a telephone (digits, `*`, `#`, a `+` in front), without visual separators and parameters
+/// (RFC 3966 §3, §5.1.1); `None`: that is a name, or longer than any number.
+pub fn keys(written: &str) -> Option<Cow<'_, str>> {
+    let is_key = |c: char| c.is_ascii_digit() || matches!(c, '*' | '#');
+    let number = written.split(';').next().unwrap_or_default();
+    let separates = |c: char| matches!(c, '-' | '.' | '(' | ')' | ' ' | '\u{a0}');
+    let number: Cow<str> = match number.contains(separates) {
+        true => Cow::Owned(number.replace(separates, "")),
+        false => Cow::Borrowed(number),
+    };
+    let rest = number.strip_prefix('+').unwrap_or(&number);
+    (1..=KEYS_MAX).contains(&rest.len()).then_some(())?;
+    rest.chars().all(is_key).then_some(number)
+}
+
 impl SipUri {
     /// `sip:user@host` with nothing else.
     pub fn new(user: Option<&str>, host: Host, port: Option<u16>) -> SipUri {
@@ -57,6 +76,12 @@ impl SipUri {
             params: Params::default(),
             headers: Vec::new(),
         }
+    }
+
+    /// Where it is, if its host is an address and not a name. No port, and port 0, at which nobody is, mean that of `transport`.
+    pub fn address(&self, transport: Transport) -> Option<SocketAddr> {
+        let Host::Ip(ip) = self.host else { return None };
+        Some(SocketAddr::new(ip, self.port.filter(|port| *port > 0).unwrap_or(transport.default_port())))
     }
 
     /// The first header behind `?` with this name, for example `Replaces`.

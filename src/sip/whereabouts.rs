@@ -5,8 +5,8 @@
 //! at this machine or at a group of machines, and one behind NAT, which names its private address, is answered where it is seen.
 
 use super::endpoint::{Hop, Transport};
-use super::uri::{Host, SipUri};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use super::uri::SipUri;
+use std::net::{IpAddr, Ipv4Addr};
 
 /// The way to the address in `uri` for who is seen at `seen`; `None`: to `seen`, because they are the same, or it says nothing that
 /// can be used: a name, another transport or IP version, an address of another kind, our own.
@@ -22,8 +22,8 @@ pub(super) fn said(uri: &SipUri, seen: &Hop) -> Option<Hop> {
     {
         return None;
     }
-    let Host::Ip(ip) = uri.host else { return None };
-    let remote = SocketAddr::new(ip, uri.port.filter(|port| *port > 0).unwrap_or(transport.default_port()));
+    let remote = uri.address(transport)?;
+    let ip = remote.ip();
     let is_same = remote == seen.remote || (transport.is_reliable() && ip == seen.remote.ip());
     let fits = ip.is_ipv4() == seen.remote.is_ipv4() && kind(ip).is_some() && kind(ip) == kind(seen.remote.ip());
     (!is_same && fits && remote != seen.local).then_some(Hop { remote, connection: None, ..*seen })

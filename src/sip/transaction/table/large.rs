@@ -5,7 +5,6 @@
 use crate::sip::endpoint::{Hop, Transport};
 use crate::sip::headers::NameAddr;
 use crate::sip::message::Request;
-use crate::sip::uri::{Host, Uri};
 use crate::time::{Duration, Time};
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -60,13 +59,8 @@ impl Large {
 /// Whoever the request is for calls itself by another address than the one it is sent to.
 fn is_elsewhere(request: &Request, remote: SocketAddr) -> bool {
     let route = request.headers.items("Route").next().and_then(|route| NameAddr::parse(route).ok());
-    match route.as_ref().map_or(&request.uri, |route| &route.uri) {
-        Uri::Sip(uri) => match uri.host {
-            Host::Ip(ip) => SocketAddr::new(ip, uri.port.unwrap_or(Transport::Udp.default_port())) != remote,
-            Host::Name(_) => false,
-        },
-        _ => false,
-    }
+    let uri = route.as_ref().map_or(&request.uri, |route| &route.uri).as_sip();
+    uri.and_then(|uri| uri.address(Transport::Udp)).is_some_and(|address| address != remote)
 }
 
 #[cfg(test)]
