@@ -195,7 +195,7 @@ impl Gate {
         if !is_trusted && let Ruling::Drop(reason) = self.passes(now, hop.remote) {
             return Ruling::Drop(reason);
         }
-        if !begins(request) {
+        if !request.begins() {
             return Ruling::Stranger;
         }
         match self.auth.credentials(request) {
@@ -206,7 +206,7 @@ impl Gate {
 
     /// Whoever is known may ask what it likes, but not guess what others have.
     fn judge_known(&mut self, now: Time, remote: SocketAddr, is_trusted: bool, request: &Request) -> Ruling {
-        if !begins(request) {
+        if !request.begins() {
             return Ruling::Known;
         }
         let Some(credentials) = self.auth.credentials(request) else { return Ruling::Known };
@@ -370,12 +370,6 @@ impl Gate {
     pub fn is_known(&mut self, now: Time, remote: SocketAddr) -> bool {
         self.known.get(&remote).is_some_and(|until| now < *until)
     }
-}
-
-/// Whether a request is outside any dialog, and so needs credentials.
-fn begins(request: &Request) -> bool {
-    let is_inside = request.headers.to().is_ok_and(|to| to.tag().is_some());
-    !is_inside && !matches!(request.method, Method::Ack | Method::Cancel)
 }
 
 /// What one customer of a network can send from: an IPv4 address, or a /64 of IPv6.

@@ -68,6 +68,11 @@ impl Request {
         Request { method, uri, headers: Headers::new(), body: Vec::new() }
     }
 
+    /// Whether it asks for something outside any dialog, for which it may have to show credentials.
+    pub fn begins(&self) -> bool {
+        self.headers.to_tag().is_none() && !matches!(self.method, Method::Ack | Method::Cancel)
+    }
+
     /// Sets the body with its Content-Type.
     pub fn set_body(&mut self, content_type: &str, body: Vec<u8>) {
         self.headers.set("Content-Type", content_type);

@@ -41,9 +41,7 @@ pub(in crate::sip) fn note_source(headers: &mut Headers, hop: &Hop) -> Option<Ho
 
 impl Endpoint {
     pub(super) fn is_beginning(&self, request: &Request) -> bool {
-        let headers = &request.headers;
-        let outside = headers.top_via().is_ok() && headers.to_tag().is_none();
-        outside && !matches!(request.method, Method::Ack | Method::Cancel) && !self.table.has_server(request)
+        request.begins() && request.headers.top_via().is_ok() && !self.table.has_server(request)
     }
 
     pub(super) fn receive_request(&mut self, now: Time, hop: &Hop, mut request: Request) {
