@@ -56,13 +56,7 @@ impl Engine {
     }
 
     fn keep_ways_open(&mut self, now: Time, trunk: usize) {
-        let every = self.settings.registrar.keep_alive;
-        for target in &mut self.trunks.state_mut(trunk).targets {
-            if target.keep_at.is_some_and(|at| at <= now) {
-                target.keep_at = Some(now + every);
-                self.out.push_back(Output::KeepOpen(target.hop));
-            }
-        }
+        self.out.extend(self.trunks.keep_open(now, trunk).map(Output::KeepOpen));
     }
 
     fn probes_due(&mut self, now: Time, trunk: usize) {

@@ -37,17 +37,18 @@ impl Engine {
             return false;
         }
         let (callee, by, left) = (*callee, with.clone(), deadline.since(now));
+        let (ours, foreign): (Vec<&Uri>, Vec<&Uri>) =
+            to.iter().partition(|uri| self.is_place_of_ours(leg, callee, uri));
         // The agent's other phones ring on.
         let found = (legs.len() == 1 && call.redirects < REDIRECTS_MAX).then(|| {
-            let known = to.iter().filter(|uri| self.is_place_of_ours(leg, callee, uri));
-            let numbers = known.filter_map(Uri::user).map(|user| self.number(user, None));
+            let numbers = ours.iter().filter_map(|uri| uri.user()).map(|user| self.number(user, None));
             // Whose caps hold a call outside back.
             let is_answered_for = callee.or_else(|| self.who_calls_out(id)).is_some();
             let found = |number: String| self.redirect_to(id, &number, is_answered_for).map(|plan| (number, plan));
             numbers.filter_map(found).next()
         });
         let found = found.flatten();
-        if let Some(foreign) = to.iter().filter(|uri| !self.is_place_of_ours(leg, callee, uri)).find_map(Uri::as_sip) {
+        if let Some(foreign) = foreign.iter().find_map(|uri| uri.as_sip()) {
             let host = foreign.host.to_string().chars().take(HOST_MAX).collect();
             self.say(now, What::RedirectAbroad { call: id, by: by.clone(), host });
         }

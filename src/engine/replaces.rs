@@ -8,9 +8,6 @@ use crate::record::What;
 use crate::sip::{BadHeader, Headers, Hop, InviteId, Replaces, Request, Standing};
 use crate::time::Time;
 
-/// Legs of one call, those included that are about to end, beyond which nobody takes another's place in it.
-const LEGS_MAX: usize = 12;
-
 impl Engine {
     /// `agent`: whose phone this is; `None`: it came by a trunk.
     pub(super) fn on_replacing(
@@ -25,7 +22,7 @@ impl Engine {
         match replaces.map_err(|_| 400).and_then(|replaces| self.replaced(agent, &replaces)) {
             Err(code) => self.refuse(now, invite, code, Headers::default(), "bad_replaces"),
             // These calls count against no limit of calls, so they have one of their own.
-            Ok((id, _)) if self.calls.get(&id).is_some_and(|call| call.legs.len() >= LEGS_MAX) => {
+            Ok((id, _)) if self.calls.get(&id).is_some_and(|call| call.legs.len() >= self.legs_max()) => {
                 self.refuse(now, invite, 503, Headers::default(), "too_many_legs");
             }
             Ok((id, old)) => {
@@ -37,6 +34,12 @@ impl Engine {
                 self.legs.incoming(call.group, leg, invite, request, hop);
             }
         }
+    }
+
+    /// Legs of one call, those included that are about to end, beyond which nobody takes another's place in it: all phones of two
+    /// agents, of whom one is rung while the other's stop ringing, and the two who talk.
+    fn legs_max(&self) -> usize {
+        2 * self.settings.registrar.contacts_max + 2
     }
 
     /// The leg that this names, if its agent may replace it; or the code of the refusal (RFC 3891 §3).

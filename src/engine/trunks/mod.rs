@@ -131,6 +131,16 @@ impl Trunks {
         }
     }
 
+    /// Ways by which something is to be sent now, so that they stay open.
+    pub fn keep_open(&mut self, now: Time, trunk: usize) -> impl Iterator<Item = Hop> {
+        let every = self.keep_alive;
+        let due = self.list[trunk].targets.iter_mut().filter(move |target| target.keep_at.is_some_and(|at| at <= now));
+        due.map(move |target| {
+            target.keep_at = Some(now + every);
+            target.hop
+        })
+    }
+
     /// Nothing comes or goes this way any more; carriers that would have called us by it are to be asked anew.
     pub fn way_lost(&mut self, now: Time, hop: &Hop) {
         if let Some(connection) = hop.connection {
