@@ -27,7 +27,7 @@ use crate::sdp::{Answer, Capabilities, Negotiator, Refusal};
 use crate::sip::account::{Account, Unanswered};
 use crate::sip::body::Enclosed;
 use crate::sip::endpoint::{EndCause, Failure, Invitation};
-use crate::sip::{self, Endpoint, Headers, Hop, InviteId, Request, Uri};
+use crate::sip::{self, Endpoint, Headers, Hop, InviteId, Network, Request, Uri};
 use crate::time::{Duration, Time};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
@@ -55,6 +55,8 @@ pub struct Dial {
     pub phone_of: Option<u64>,
     /// What a challenge is answered with; `None`: none is answered.
     pub account: Option<Arc<Account>>,
+    /// Where who gave us the account is: in the talk no other challenges are answered.
+    pub places: Vec<Network>,
 }
 
 /// Why a leg that was up, or had arrived, is over.
@@ -446,7 +448,7 @@ impl Legs {
                 }
             },
             State::Opening(dial) => {
-                let Dial { target, hop, from, to, headers, enclosed, follows, phone_of, account } = *dial;
+                let Dial { target, hop, from, to, headers, enclosed, follows, phone_of, account, places } = *dial;
                 let offer = sdp.offer(Direction::SendRecv);
                 let contact_user = account.as_ref().map(|account| account.user.clone());
                 let (answers_challenges, shown) = (account.is_some(), account.clone());
@@ -463,7 +465,9 @@ impl Legs {
                     answers_challenges,
                 };
                 let id = endpoint.invite(now, invitation);
-                shown.into_iter().for_each(|account| endpoint.show(id, account));
+                if let Some(account) = shown {
+                    endpoint.show(id, account, places);
+                }
                 phone_of.into_iter().for_each(|owner| endpoint.belongs(id, owner));
                 l.invite = Some(id);
                 l.state = State::Inviting { rings: false, account };

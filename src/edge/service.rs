@@ -412,7 +412,7 @@ fn guard(config: &Config, auth_key: [u8; 32]) -> Guard {
     // A carrier calls from where we are registered.
     let registered = config.trunks.iter().filter(|trunk| trunk.register.is_some());
     let registered = registered.filter_map(|trunk| Some(trunk.to.as_ref()?.at()?.address.ip()));
-    let registered = registered.map(|address| Network { address, prefix: if address.is_ipv4() { 32 } else { 128 } });
+    let registered = registered.map(Network::of);
     let certificates = config.trunks.iter().filter_map(|trunk| trunk.certificate.clone()).collect();
     let overload = Overload::new(config.limits.retry_after, config.emergency.numbers.clone());
     Guard::new(Gate::new(config.gate(), auth), overload, from.chain(registered).collect(), certificates)

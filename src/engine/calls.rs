@@ -242,11 +242,9 @@ impl Engine {
         if phone.is_flow() {
             self.attempts.began(now, leg, attempt);
         }
-        self.dial(
-            call_id,
-            leg,
-            Dial { target, hop, from, to, headers, enclosed: Vec::new(), follows: false, phone_of, account: None },
-        );
+        let (account, places, enclosed) = (None, Vec::new(), Vec::new());
+        let dial = Dial { target, hop, from, to, headers, enclosed, follows: false, phone_of, account, places };
+        self.dial(call_id, leg, dial);
         Some(leg)
     }
 
@@ -270,17 +268,9 @@ impl Engine {
             location.headers.iter().for_each(|header| headers.push(header.name, header.value));
             enclosed.clone_from(&location.enclosed);
         }
-        let dial = Dial {
-            target: target.clone(),
-            hop,
-            from,
-            to: target,
-            headers,
-            enclosed,
-            follows: true,
-            phone_of: None,
-            account,
-        };
+        let places = self.trunks.places(way.trunk, trunk);
+        let (to, phone_of) = (target.clone(), None);
+        let dial = Dial { target, hop, from, to, headers, enclosed, follows: true, phone_of, account, places };
         let leg = LegId(self.ids.next());
         self.trunks.leg_began(leg, way.trunk);
         self.trunks.state_mut(way.trunk).counts.calls_out += 1;

@@ -158,7 +158,8 @@ impl Engine {
             let known = known.min_by_key(|known| known.remote.ip() != hop.remote.ip());
             self.endpoint.follow(id, known);
             if let Some(account) = &self.settings.trunks[trunk].account {
-                self.endpoint.show(id, account.clone());
+                let places = self.trunks.places(trunk, &self.settings.trunks[trunk]);
+                self.endpoint.show(id, account.clone(), places);
             }
         }
         self.legs.incoming(group, leg, id, request, hop);

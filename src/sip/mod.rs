@@ -19,6 +19,7 @@ mod lex;
 pub mod locate;
 pub mod message;
 pub mod method;
+pub mod network;
 pub mod overload;
 pub mod params;
 pub mod parse;
@@ -54,6 +55,7 @@ pub use endpoint::{
 pub use headers::{BadHeader, Header, Headers, NameAddr, Reason, Replaces, TopVia, Via};
 pub use message::{Message, Request, Response, reason_phrase};
 pub use method::Method;
+pub use network::Network;
 pub use params::Params;
 pub use parse::{BadMessage, Fault, MAX_MESSAGE};
 pub use registrar::{Binding, Change, Registrar};

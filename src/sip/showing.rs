@@ -3,13 +3,17 @@
 
 use super::account::{Account, CHALLENGES_MAX, Unanswered};
 use super::digest::Challenge;
+use super::endpoint::Hop;
 use super::message::{Request, Response};
+use super::network::Network;
 use std::sync::Arc;
 
 /// See the module's documentation.
 #[derive(Clone, Debug)]
 pub struct Showing {
     account: Arc<Account>,
+    /// Where who gave us the account is.
+    places: Vec<Network>,
     /// By the header that answers: one of a proxy and one of who is behind it, at most.
     held: Vec<Held>,
 }
@@ -26,8 +30,14 @@ struct Held {
 }
 
 impl Showing {
-    pub fn new(account: Arc<Account>) -> Showing {
-        Showing { account, held: Vec::new() }
+    pub fn new(account: Arc<Account>, places: Vec<Network>) -> Showing {
+        Showing { account, places, held: Vec::new() }
+    }
+
+    /// Whether what is sent there goes to who gave us the account. A Contact or Route of the dialog may lead elsewhere: whoever is
+    /// there could ask in our realm, which is no secret, and guess the password from what it is shown.
+    pub fn is_for(&self, hop: &Hop) -> bool {
+        self.places.iter().any(|place| place.contains(hop.remote.ip()))
     }
 
     /// The peer wants the password for a request that it got. Once that is answered whatever was shown with the request, for many
@@ -76,7 +86,10 @@ mod tests {
     use crate::sip::digest::{Algorithm, Credentials};
 
     fn showing() -> Showing {
-        Showing::new(Arc::new(Account { user: "vaxel".into(), password: "secret".into(), realm: "carrier".into() }))
+        Showing::new(
+            Arc::new(Account { user: "vaxel".into(), password: "secret".into(), realm: "carrier".into() }),
+            Vec::new(),
+        )
     }
 
     fn asks(realm: &str, nonce: &str, stale: bool) -> Response {

@@ -8,7 +8,7 @@ pub(super) mod target;
 use super::settings::{self, Trunk};
 use crate::ids::LegId;
 use crate::sip::registration::{self, Registration};
-use crate::sip::{ClientId, Endpoint, Hop, Host, SipUri, Transport, Uri};
+use crate::sip::{ClientId, Endpoint, Hop, Host, Network, SipUri, Transport, Uri};
 use crate::time::{Duration, Time};
 use bucket::Bucket;
 use std::collections::{BTreeMap, VecDeque};
@@ -215,6 +215,12 @@ impl Trunks {
         let is_target = |at: usize| self.list[at].targets.iter().any(|target| target.hop.remote.ip() == ip);
         let by_address = open().find(|(_, trunk)| is_from(trunk));
         by_address.or_else(|| open().find(|(at, trunk)| trunk.from_targets && is_target(*at))).map(|(at, _)| at)
+    }
+
+    /// Where a trunk is, as far as addresses tell: from where it calls and where it is called.
+    pub fn places(&self, at: usize, trunk: &Trunk) -> Vec<Network> {
+        let targets = self.list[at].targets.iter().map(|target| Network::of(target.hop.remote.ip()));
+        trunk.from.iter().copied().chain(targets).collect()
     }
 
     /// Whether some trunk has this name, or is at this address.

@@ -1,8 +1,9 @@
 //! Answers to challenges that come for requests of ours.
 
-use super::{Endpoint, InviteId};
+use super::{Endpoint, Hop, InviteId};
 use crate::sip::account::{Account, Unanswered};
 use crate::sip::message::{Request, Response};
+use crate::sip::network::Network;
 use crate::sip::showing::Showing;
 use crate::sip::usage::State;
 use crate::time::Time;
@@ -25,23 +26,27 @@ impl Endpoint {
     }
 
     /// Challenges to what we ask inside this dialog are answered with `account`: a re-INVITE, an UPDATE or a BYE is sent again.
-    pub fn show(&mut self, id: InviteId, account: Arc<Account>) {
+    /// Where the request went to none of `places` it is as if there were no account.
+    pub fn show(&mut self, id: InviteId, account: Arc<Account>, places: Vec<Network>) {
         if let Some(usage) = self.usages.get_mut(&id) {
-            usage.showing = Some(Box::new(Showing::new(account)));
+            usage.showing = Some(Box::new(Showing::new(account, places)));
         }
     }
 
-    /// Writes credentials into a request inside the dialog, if the peer has asked for them before.
-    pub(super) fn show_in(&mut self, id: InviteId, request: &mut Request) {
-        if let Some(showing) = self.usages.get_mut(&id).and_then(|usage| usage.showing.as_mut()) {
+    /// Writes credentials into a request inside the dialog that goes by `hop`, if the peer has asked for them before.
+    pub(super) fn show_in(&mut self, id: InviteId, hop: &Hop, request: &mut Request) {
+        let showing = self.usages.get_mut(&id).and_then(|usage| usage.showing.as_mut());
+        if let Some(showing) = showing.filter(|showing| showing.is_for(hop)) {
             showing.show(request, || self.table.secrets.next());
         }
     }
 
     /// Whether this, which came for a request inside the dialog, is a challenge that the next one will answer.
     pub(super) fn is_challenged(&mut self, id: InviteId, response: &Response) -> bool {
-        let Some(showing) = self.usages.get_mut(&id).and_then(|usage| usage.showing.as_mut()) else { return false };
-        if !matches!(response.code, 401 | 407) {
+        let Some(usage) = self.usages.get_mut(&id) else { return false };
+        let way = usage.dialog_with(response.headers.to_tag().unwrap_or_default()).map(|dialog| dialog.hop());
+        let Some(showing) = &mut usage.showing else { return false };
+        if !matches!(response.code, 401 | 407) || !way.is_some_and(|way| showing.is_for(&way)) {
             showing.settled();
             return false;
         }

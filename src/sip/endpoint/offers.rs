@@ -140,7 +140,7 @@ impl Endpoint {
         self.describe(&mut invite.headers);
         self.sign(&mut invite.headers, "User-Agent");
         self.ask_session(id, &mut invite.headers);
-        self.show_in(id, &mut invite);
+        self.show_in(id, &hop, &mut invite);
         invite.set_body(SDP, wanted.offer.clone());
         let client = self.table.start_client(now, hop, invite, Owner::Reinvite(id));
         if let Some(usage) = self.usages.get_mut(&id) {

@@ -69,7 +69,7 @@ impl Endpoint {
     pub(super) fn start_request(&mut self, now: Time, hop: Hop, mut request: Request, owner: Owner) -> ClientKey {
         self.sign(&mut request.headers, "User-Agent");
         if let Owner::Bye(id) | Owner::Refresh(id) | Owner::Info(id) | Owner::Prack(id) | Owner::Refer(id) = owner {
-            self.show_in(id, &mut request);
+            self.show_in(id, &hop, &mut request);
         }
         self.table.start_client(now, hop, request, owner)
     }

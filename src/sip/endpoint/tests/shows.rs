@@ -6,7 +6,7 @@ use crate::sip::digest::{Algorithm, Challenge, Credentials};
 use crate::sip::endpoint::{Event, InviteId, Settings};
 use crate::sip::message::{Message, Request, Response};
 use crate::sip::testing::{Weather, World};
-use crate::sip::{Method, Transport};
+use crate::sip::{Method, Network, Transport};
 use crate::time::Duration;
 use std::sync::Arc;
 
@@ -44,10 +44,10 @@ fn shows(request: &Request) -> Option<(String, u32)> {
 fn calling() -> (Peer, InviteId, Request) {
     let mut peer = Peer::new(Settings::default());
     let mut invitation = World::new(1, Transport::Udp, Weather::CALM).invitation(0);
-    invitation.hop = peer.hop;
+    (invitation.hop, invitation.follows) = (peer.hop, true);
     let id = peer.endpoint.invite(peer.now, invitation);
     let account = Account { user: "vaxel".into(), password: "secret".into(), realm: "carrier".into() };
-    peer.endpoint.show(id, Arc::new(account));
+    peer.endpoint.show(id, Arc::new(account), vec![Network::of(peer.hop.remote.ip())]);
     let invite = peer.requests().remove(0);
     (peer, id, invite)
 }
@@ -197,4 +197,52 @@ fn nothing_is_refreshed_any_more_once_we_have_hung_up() {
         answer(&mut peer, &bye, 200, "", "");
         assert_eq!((peer.endpoint.usages(), &peer.events[..]), (0, &[][..]), "{code}");
     }
+}
+
+/// The peer's answer with a Contact to which requests inside the dialog go from then on.
+fn moves(peer: &mut Peer, request: &Request, contact: &str) {
+    let mut ok = Response::to(request, 200, None);
+    if ok.headers.to().is_ok_and(|to| to.tag().is_none()) {
+        ok.set_to_tag("carrier");
+    }
+    ok.headers.push("Contact", contact);
+    ok.set_body("application/sdp", b"answer".to_vec());
+    let message = Message::parse(&Message::Response(ok).to_bytes()).unwrap();
+    peer.endpoint.handle_message(peer.now, &peer.hop, message);
+    peer.requests();
+    peer.hops.clear();
+}
+
+const THIEF: &str = "<sip:callee@198.51.100.66:5060>";
+
+#[test]
+fn who_is_reached_by_a_contact_and_is_not_the_carrier_is_shown_nothing() {
+    let (mut peer, id, invite) = calling();
+    moves(&mut peer, &invite, THIEF);
+    peer.events.clear();
+    peer.endpoint.reinvite(peer.now, id, b"hold".to_vec());
+    let first = peer.requests().remove(0);
+    assert_eq!(peer.hops[0].remote.ip().to_string(), "198.51.100.66");
+    answer(&mut peer, &first, 407, "chosen", "carrier");
+    assert!(peer.requests().iter().all(|request| request.method == Method::Ack && shows(request).is_none()));
+    assert!(matches!(peer.events[..], [Event::OfferAnswered { result: Err(407), .. }]), "{:?}", peer.events);
+    peer.endpoint.bye(peer.now, id, None);
+    let bye = peer.requests().remove(0);
+    assert_eq!(shows(&bye), None);
+    answer(&mut peer, &bye, 407, "chosen", "carrier");
+    assert_eq!((peer.requests().len(), peer.endpoint.usages()), (0, 0));
+}
+
+#[test]
+fn what_the_carrier_was_shown_is_not_shown_where_the_call_moves_to() {
+    let (mut peer, id) = called();
+    peer.endpoint.reinvite(peer.now, id, b"hold".to_vec());
+    let first = peer.requests().remove(0);
+    answer(&mut peer, &first, 407, "a", "carrier");
+    let again = peer.requests().remove(1);
+    assert!(shows(&again).is_some());
+    moves(&mut peer, &again, THIEF);
+    peer.endpoint.bye(peer.now, id, None);
+    let bye = peer.requests().remove(0);
+    assert_eq!((peer.hops[0].remote.ip().to_string().as_str(), shows(&bye)), ("198.51.100.66", None));
 }
