@@ -93,7 +93,7 @@ mod tests {
             (location.enclosed, ignored),
             (vec![place(BYTES_MAX - 1), place(1)], vec![("PIDF-LO", Ignored::TooLong)])
         );
-        let (long, many) = (format!("<https://{}>", "x".repeat(VALUE_MAX)), vec!["<cid:a>"; ENTRIES_MAX + 2].join(","));
+        let (long, many) = (format!("<https://{}>", "x".repeat(VALUE_MAX)), ["<cid:a>"; ENTRIES_MAX + 2].join(","));
         let (location, ignored) = Location::of(&invite(&[("Geolocation", &many), ("Geolocation-Routing", &long)], &[]));
         assert_eq!(location.headers.len(), ENTRIES_MAX);
         assert_eq!(ignored, [("Geolocation", Ignored::TooMany), ("Geolocation-Routing", Ignored::TooLong)]);
