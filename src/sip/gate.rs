@@ -21,7 +21,7 @@
 use super::auth::Authenticator;
 use super::digest::Credentials;
 use super::endpoint::{Hop, Transmit, Transport};
-use super::message::{Message, Request};
+use super::message::{Message, Request, reason_phrase};
 use super::method::Method;
 use super::parse::BadMessage;
 use super::recent::Recent;
@@ -336,15 +336,17 @@ impl Gate {
         Some(Transmit::new(hop, bytes))
     }
 
-    /// The answer to what could not be read, with the same bound; `None` also for what is never answered.
+    /// The answer to what could not be read, with the same bound; `None` also for what is never answered. What is wrong it says in
+    /// the words of the RFCs: our own would tell scanners what we are.
     pub fn answer_unread(&self, hop: &Hop, bad: &BadMessage, size: usize) -> Option<Transmit> {
         let mut response = bad.response()?;
+        response.reason = reason_phrase(response.code).to_owned();
         // Without a readable Via, to where it came from.
         let hop = response.go_back(hop).unwrap_or(*hop);
         let bytes = response.to_bytes();
-        let bytes = if bytes.len() > AMPLIFICATION_MAX * size { response.to_compact_bytes() } else { bytes };
-        (hop.transport != Transport::Udp || bytes.len() <= AMPLIFICATION_MAX * size)
-            .then_some(Transmit::new(hop, bytes))
+        let fits = |bytes: &Vec<u8>| hop.transport != Transport::Udp || bytes.len() <= AMPLIFICATION_MAX * size;
+        let bytes = Some(bytes).filter(fits).or_else(|| Some(response.to_compact_bytes()).filter(fits))?;
+        Some(Transmit::new(hop, bytes))
     }
 
     /// One message more of a stranger.

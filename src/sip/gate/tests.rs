@@ -418,3 +418,21 @@ fn tables_are_bounded_and_keep_what_is_used() {
     assert!(gate.sources.len() <= SOURCES_MAX);
     assert!(gate.is_known(START, used));
 }
+
+#[test]
+fn a_stranger_is_told_what_is_wrong_in_the_words_of_the_rfcs_where_the_answer_may_be_that_long() {
+    let gate = gate(small());
+    let text = "OPTIONS sip:b SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nCSeq: 1 INVITE\r\n\r\n";
+    let bad = Message::parse(text.as_bytes()).unwrap_err();
+    let said = |transport, size| {
+        let answer = gate.answer_unread(&Hop { transport, ..from(ANNA) }, &bad, size)?;
+        String::from_utf8(answer.bytes).unwrap().lines().next().map(str::to_owned)
+    };
+    let (long, short) = ("SIP/2.0 400 Bad Request", "SIP/2.0 400 ");
+    for transport in [Transport::Tcp, Transport::Tls, Transport::Ws, Transport::Wss] {
+        assert_eq!(said(transport, 0).as_deref(), Some(long));
+    }
+    let (size, first) = (1..1000).find_map(|size| Some((size, said(Transport::Udp, size)?))).unwrap();
+    assert_eq!(first, short);
+    assert_eq!(said(Transport::Udp, size + 100).as_deref(), Some(long));
+}
