@@ -59,7 +59,7 @@ pub enum SipFault {
     TooManyHandshakes,
     /// A stream was refused: too many handshakes with the same address are under way.
     TooManyHandshakesFromOne,
-    /// A stranger's stream was cut because another one needed its place.
+    /// A stranger's stream, or one whose handshake was under way, was cut because another one needed its place.
     MadeRoom,
     /// A stream was cut: what came for TLS was something else.
     NotTls,

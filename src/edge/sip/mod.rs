@@ -5,6 +5,7 @@
 
 mod faces;
 mod guard;
+mod handshakes;
 mod local;
 mod stream;
 mod table;

@@ -3,9 +3,8 @@
 //! A peer that sends faster than the engine takes is not read from until there is room. One that holds half a message
 //! for too long, sends what cannot be cut into messages, or does not read our answers, is cut.
 
-mod share;
-
 use super::guard::Passage;
+use super::handshakes::{self, Handshakes};
 use super::table::{Full, NotWritten, Origin, Place, Table};
 use super::websocket::{self, Web};
 use super::{Listen, Outside, PING, PONG, StreamSettings, tls};
@@ -15,13 +14,11 @@ use crate::sip::stream::{Frame, Framer};
 use crate::sip::{Hop, Transmit, Transport, gate};
 use crate::time::Duration;
 use rustls::pki_types::{CertificateDer, ServerName};
-use share::Share;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
-use std::collections::HashMap;
 use std::future::poll_fn;
 use std::io;
 use std::mem::MaybeUninit;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -29,7 +26,7 @@ use std::task::{Poll, ready};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_rustls::TlsStream;
 
@@ -54,11 +51,14 @@ pub struct StreamLimits {
     pub trial: Duration,
     /// From the opening of a connection that comes in to the end of its handshake.
     pub handshake: Duration,
-    /// Handshakes that are under way at a time; one more is refused. They cost more than messages do. One that has not said
-    /// anything yet is none.
+    /// Handshakes that are under way at a time; for one more, the oldest with the source that has most makes room. They cost more
+    /// than messages do. One that has not said anything yet is none.
     pub handshakes: usize,
-    /// Of those, with one source; one more is refused. Phones of an office whose power came back try again.
+    /// Of those, with one source; for one more, its own oldest makes room.
     pub handshakes_per_source: usize,
+    /// A handshake makes room for another with its own source only when it is so old; before, the other is refused. Phones of an
+    /// office whose power came back try again.
+    pub handshake_turn: Duration,
     /// A peer whose machine is silent for so long is gone (TCP keep-alive), and one whose WebSocket is. Its phone is not rung
     /// any more.
     pub loss: Duration,
@@ -83,6 +83,7 @@ impl Default for StreamLimits {
             handshake: Duration::from_secs(5),
             handshakes: 256,
             handshakes_per_source: 64,
+            handshake_turn: Duration::from_secs(1),
             loss: Duration::from_secs(4),
             ping: Some(Duration::from_secs(120)),
             pong: Duration::from_secs(10),
@@ -95,9 +96,7 @@ pub(super) struct Streams {
     settings: StreamSettings,
     runtime: Handle,
     outside: Outside,
-    handshakes: Semaphore,
-    /// How many of them each source has.
-    shares: Mutex<HashMap<IpAddr, usize>>,
+    handshakes: Handshakes,
     table: Mutex<Table>,
     listeners: Mutex<Vec<Listener>>,
 }
@@ -129,9 +128,8 @@ const BACKLOG: i32 = 1024;
 impl Streams {
     pub fn new(settings: StreamSettings, runtime: Handle, outside: Outside) -> Streams {
         let table = Mutex::new(Table::new(settings.limits));
-        let handshakes = Semaphore::new(settings.limits.handshakes);
-        let (shares, listeners) = (Mutex::default(), Mutex::default());
-        Streams { settings, runtime, outside, handshakes, shares, table, listeners }
+        let (handshakes, listeners) = (Handshakes::new(settings.limits), Mutex::default());
+        Streams { settings, runtime, outside, handshakes, table, listeners }
     }
 
     pub(super) fn limits(&self) -> &StreamLimits {
@@ -339,32 +337,34 @@ impl Streams {
 
     /// TLS, WebSocket or both with a peer that connected to us.
     async fn shake_hands(&self, stream: TcpStream, hop: Hop) -> Result<Opened, (SipFault, String)> {
-        let StreamSettings { limits, tls, origins } = &self.settings;
-        let transport = hop.transport;
-        let shaken = timeout(limits.handshake, async {
+        let shaken = timeout(self.settings.limits.handshake, async {
             // Who only holds a connection open takes no place from others.
             stream.readable().await.map_err(|error| (SipFault::ConnectionLost, error.to_string()))?;
-            let Ok(_place) = self.handshakes.try_acquire() else {
-                return Err((SipFault::TooManyHandshakes, String::new()));
-            };
-            let Some(_share) = Share::take(&self.shares, gate::source(hop.remote), limits.handshakes_per_source) else {
-                return Err((SipFault::TooManyHandshakesFromOne, String::new()));
-            };
-            if !transport.is_secure() {
-                return Ok(Opened::Web(Box::new(websocket::upgrade(stream, origins).await?)));
+            let begun = self.handshakes.begin(self.outside.clock.now(), gate::source(hop.remote));
+            let mut turn = begun.map_err(|full| match full {
+                handshakes::Full::Total => (SipFault::TooManyHandshakes, String::new()),
+                handshakes::Full::FromOne => (SipFault::TooManyHandshakesFromOne, String::new()),
+            })?;
+            tokio::select! {
+                shaken = self.secure(stream, hop.transport) => shaken,
+                _ = &mut turn.held => Err((SipFault::MadeRoom, String::new())),
             }
-            let acceptor = tls.acceptor().expect("without a certificate nothing listens");
-            let secured = acceptor.accept(stream).await.map_err(|error| (tls::fault(&error), error.to_string()))?;
-            let secured = Box::new(TlsStream::from(secured));
-            if !transport.is_websocket() {
-                return Ok(Opened::Secure(secured));
-            }
-            Ok(Opened::SecureWeb(Box::new(websocket::upgrade(secured, origins).await?)))
         });
-        match shaken.await {
-            Ok(shaken) => shaken,
-            Err(_) => Err((SipFault::HandshakeTimeout, String::new())),
+        shaken.await.unwrap_or_else(|_| Err((SipFault::HandshakeTimeout, String::new())))
+    }
+
+    async fn secure(&self, stream: TcpStream, transport: Transport) -> Result<Opened, (SipFault, String)> {
+        let StreamSettings { tls, origins, .. } = &self.settings;
+        if !transport.is_secure() {
+            return Ok(Opened::Web(Box::new(websocket::upgrade(stream, origins).await?)));
         }
+        let acceptor = tls.acceptor().expect("without a certificate nothing listens");
+        let secured = acceptor.accept(stream).await.map_err(|error| (tls::fault(&error), error.to_string()))?;
+        let secured = Box::new(TlsStream::from(secured));
+        if !transport.is_websocket() {
+            return Ok(Opened::Secure(secured));
+        }
+        Ok(Opened::SecureWeb(Box::new(websocket::upgrade(secured, origins).await?)))
     }
 
     /// One open connection to its end. `wanted`: as the engine named it before it had an id.

@@ -255,6 +255,48 @@ fn one_source_has_its_share_of_the_handshakes_and_makes_room_while_it_has_not_sa
 }
 
 #[test]
+fn sources_that_hold_all_handshakes_keep_no_phone_out() {
+    let authority = Authority::new();
+    let tls = TlsSettings { own: Some(authority.signs(&["127.0.0.1"], 2100)), ..TlsSettings::default() };
+    let limits = StreamLimits {
+        handshake: Duration::from_secs(60),
+        handshake_turn: Duration::from_secs(60),
+        handshakes: 6,
+        handshakes_per_source: 4,
+        ..StreamLimits::default()
+    };
+    let Bench { sip, metrics, _runtime, .. } = bench_of_strangers(Transport::Tls, limits, tls);
+    let at = sip.bound()[0].1;
+    let mut crowd: Vec<Peer> = [10, 11, 12, 10, 11, 12, 10].map(|host| from(host, at)).into();
+    crowd.iter_mut().for_each(|peer| peer.write_all(&[22]).unwrap());
+    // All are taken when one is refused, or when another source had more and lost one to it: as they happened to be read.
+    let began = std::time::Instant::now();
+    let count = |reason: &str| {
+        let (text, series) = (metrics.text(), format!("vaxel_sip_errors_total{{reason=\"{reason}\"}} "));
+        let line = text.lines().find_map(|line| line.strip_prefix(&series)).map(str::parse);
+        line.expect("it is counted").unwrap_or(0_u32)
+    };
+    while count("too_many_handshakes") + count("made_room") == 0 {
+        assert!(began.elapsed() < Duration::from_secs(20));
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let made_room = count("made_room");
+    for host in 2..8 {
+        let stream = from(host, at);
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        let name = ServerName::try_from("127.0.0.1").unwrap();
+        let connection = rustls::ClientConnection::new(authority.client(None), name).unwrap();
+        let mut phone = rustls::StreamOwned::new(connection, stream);
+        phone.write_all(OPTIONS).unwrap();
+        let mut answer = [0; 12];
+        phone.read_exact(&mut answer).unwrap();
+        assert_eq!(&answer, b"SIP/2.0 401 ");
+    }
+    // The place that the first has left is free for the next.
+    metrics.wait_for(&format!(r#"vaxel_sip_errors_total{{reason="made_room"}} {}"#, made_room + 1));
+}
+
+#[test]
 fn a_connection_that_did_not_come_about_is_not_counted() {
     let Bench { sip, entrance, metrics, _runtime, .. } = tcp(StreamLimits::default());
     let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
