@@ -111,8 +111,8 @@ impl Outside {
     }
 
     /// Something that is no SIP, but has its answer.
-    pub(super) fn may_ask(&self, remote: SocketAddr) -> bool {
-        let is_trusted = self.guard.is_trusted(remote.ip(), None);
+    pub(super) fn may_ask(&self, remote: SocketAddr, connection: Option<u64>) -> bool {
+        let is_trusted = self.guard.is_trusted(remote.ip(), connection);
         let ruling = self.guard.gate().judge_unread(self.clock.now(), remote, is_trusted);
         match ruling {
             Ruling::Drop(reason) => {

@@ -112,7 +112,7 @@ impl Udp {
     /// heard as often as with anything else.
     fn answer_stun(&self, bytes: &[u8], remote: SocketAddr) {
         let stun = &self.outside.traffic.stun;
-        if !self.outside.may_ask(remote) {
+        if !self.outside.may_ask(remote, None) {
             return stun.limited.inc();
         }
         match BindingRequest::parse(bytes) {

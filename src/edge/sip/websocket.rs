@@ -208,7 +208,11 @@ impl Streams {
                 Ok(Some(Err(_))) => return End::Fault(SipFault::BadFraming),
                 Ok(Some(Ok(Message::Text(text)))) => text.as_bytes().to_vec(),
                 Ok(Some(Ok(Message::Binary(bytes)))) => bytes.to_vec(),
-                // Pings are answered, and a goodbye too, by the WebSocket itself.
+                // Each is answered at once by the WebSocket itself, and so costs what a request does.
+                Ok(Some(Ok(Message::Ping(_)))) if !self.outside().may_ask(hop.remote, hop.connection) => {
+                    return End::Refused;
+                }
+                // A goodbye is answered as well.
                 Ok(Some(Ok(other))) => {
                     if matches!(other, Message::Pong(_)) {
                         keep_alives.answered.inc();
@@ -219,6 +223,9 @@ impl Streams {
             (spoke, idle_until, half_until) = (true, Instant::now() + limits.idle, None);
             // RFC 5626 §4.4.1, which some speak here as well.
             if bytes == PING {
+                if !self.outside().may_ask(hop.remote, hop.connection) {
+                    return End::Refused;
+                }
                 self.write_now(hop, PONG.to_vec());
                 continue;
             }

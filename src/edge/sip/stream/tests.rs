@@ -109,6 +109,27 @@ fn a_ping_is_answered_by_a_pong() {
 }
 
 #[test]
+fn a_strangers_pings_are_requests_like_others_and_a_phones_are_not() {
+    let Bench { sip, metrics, _runtime, .. } =
+        bench_of_strangers(Transport::Tcp, StreamLimits::default(), TlsSettings::default());
+    let bound = SocketAddr::from(([127, 0, 0, 1], sip.bound()[0].1.port()));
+    let (mut stranger, mut phone) = (Peer::connect(bound).unwrap(), Peer::connect(bound).unwrap());
+    sip.vouch(phone.local_addr().unwrap());
+    let answered = |peer: &mut Peer| {
+        peer.write_all(b"\r\n\r\n").unwrap();
+        peer.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        // The end of the connection otherwise.
+        peer.read_exact(&mut [0; 2]).is_ok()
+    };
+    let burst = gate::Settings::default().burst as usize;
+    let most = 20 * burst;
+    let n = (0..most).take_while(|_| answered(&mut stranger)).count();
+    assert!((burst..most).contains(&n), "{n}");
+    metrics.wait_for(r#"vaxel_sip_errors_total{reason="too_many_requests"} 1"#);
+    assert!((0..burst + 100).all(|_| answered(&mut phone)));
+}
+
+#[test]
 fn a_slow_sender_is_cut_and_a_silent_one_too() {
     let limits = StreamLimits { message: Duration::from_millis(200), ..StreamLimits::default() };
     let Bench { sip, metrics, _runtime, .. } = tcp(limits);

@@ -1,12 +1,12 @@
 //! WebSockets on loopback.
 
 use super::super::stream::tests::OPTIONS;
-use super::super::tests::{Bench, bench_tls};
+use super::super::tests::{Bench, bench_of_strangers, bench_tls};
 use super::super::tls::tests::Authority;
 use super::super::{StreamLimits, TlsSettings};
 use super::*;
 use crate::engine::Input;
-use crate::sip::{Transmit, Transport};
+use crate::sip::{Transmit, Transport, gate};
 use crate::time::Duration;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConnection, StreamOwned};
@@ -98,6 +98,36 @@ fn each_message_is_one_of_sip_and_answers_go_by_the_same_connection() {
     page.close(None).unwrap();
     assert!(matches!(bench.entrance.input(), Input::HopFailed { hop: failed } if failed == hop));
     bench.metrics.wait_for("vaxel_sip_connections 0");
+}
+
+#[test]
+fn a_strangers_pings_are_requests_like_others_and_a_phones_are_not() {
+    let bench = bench_of_strangers(Transport::Ws, StreamLimits::default(), TlsSettings::default());
+    let open = || {
+        let stream = TcpStream::connect(("127.0.0.1", bench.sip.bound()[0].1.port())).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        client(request("ws"), stream).unwrap().0
+    };
+    let burst = gate::Settings::default().burst as usize;
+    let most = 20 * burst;
+    let mut pings = [Message::Ping(Vec::new().into()), Message::text("\r\n\r\n")].into_iter().cycle();
+    let (mut stranger, mut answered) = (open(), 0);
+    loop {
+        stranger.send(pings.next().unwrap()).unwrap();
+        match said(&mut stranger) {
+            Message::Close(Some(frame)) => break assert_eq!(frame.code, CloseCode::Policy),
+            _ => answered += 1,
+        }
+        assert!(answered < most);
+    }
+    assert!(answered >= burst, "{answered}");
+    fault(&bench, SipFault::TooManyRequests, 1);
+    let mut phone = open();
+    bench.sip.vouch(phone.get_ref().local_addr().unwrap());
+    for ping in pings.take(burst + 100) {
+        phone.send(ping).unwrap();
+        assert!(!matches!(said(&mut phone), Message::Close(_)));
+    }
 }
 
 #[test]
