@@ -6,6 +6,7 @@
 use super::metrics::Metrics;
 use super::store::Store;
 use super::throttle::Throttle;
+use crate::engine::tolls::Toll;
 use crate::ids::CallId;
 use crate::record::{Board, CallEvent, Recorder, TrunkNews, What};
 use crate::sip::registrar;
@@ -39,6 +40,7 @@ pub(super) enum Told {
     Event(CallEvent),
     /// To be kept for the next run.
     Registration(Box<registrar::Change>),
+    Toll(Box<Toll>),
     /// Events before this were lost; so it is now.
     Board(Box<Board>),
 }
@@ -51,6 +53,7 @@ pub(super) struct Teller {
     is_behind: bool,
     lost: IntCounter,
     registrations_lost: IntCounter,
+    tolls_lost: IntCounter,
     losses: Throttle,
 }
 
@@ -59,8 +62,9 @@ impl Teller {
     pub fn new(metrics: &Metrics, places: usize) -> (Teller, Receiver<Told>) {
         let (told, hears) = sync_channel(places);
         let (lost, registrations_lost) = (metrics.engine.events_lost.clone(), metrics.store.registrations_lost.clone());
+        let tolls_lost = metrics.store.tolls_lost.clone();
         let (board, losses) = (metrics.board(), Throttle::new(LOSSES));
-        (Teller { told, board, is_behind: false, lost, registrations_lost, losses }, hears)
+        (Teller { told, board, is_behind: false, lost, registrations_lost, tolls_lost, losses }, hears)
     }
 
     pub fn tell(&mut self, now: Time, event: CallEvent) {
@@ -73,12 +77,18 @@ impl Teller {
         self.send(now, Told::Registration(change));
     }
 
+    /// One that is lost is not counted in the next run, but what follows of the same payer's minutes makes it good.
+    pub fn tell_toll(&mut self, now: Time, toll: Box<Toll>) {
+        self.send(now, Told::Toll(toll));
+    }
+
     fn send(&mut self, now: Time, told: Told) {
         match self.told.try_send(told) {
             Ok(()) => {}
             Err(TrySendError::Full(lost)) => {
                 match lost {
                     Told::Registration(_) => self.registrations_lost.inc(),
+                    Told::Toll(_) => self.tolls_lost.inc(),
                     Told::Event(_) | Told::Board(_) => {
                         self.is_behind = true;
                         self.lost.inc();
@@ -119,6 +129,10 @@ pub(super) fn run(told: &Receiver<Told>, metrics: &Arc<Metrics>, store: Store) -
                 Told::Event(event) => event,
                 Told::Registration(change) => {
                     store.registration(&change);
+                    continue;
+                }
+                Told::Toll(toll) => {
+                    store.toll(toll);
                     continue;
                 }
                 Told::Board(board) => {
@@ -197,6 +211,9 @@ fn log(event: &CallEvent, failures: &Throttle, foreign: &Throttle) {
                 let user: String = user.chars().take(USER_MAX).collect();
                 tracing::warn!(user, %from, held_back, "wrong password or unknown user");
             }
+        }
+        What::OutOfMinutes { call, payer } => {
+            tracing::warn!(%call, payer = &**payer, "the minutes of the day are used up; the talk ends");
         }
         What::AnswerOverdue { call } => tracing::info!(%call, "the flow has left the caller unanswered for too long"),
         What::LegSilent { call, leg, .. } => tracing::warn!(%call, %leg, "no sound comes from this leg"),

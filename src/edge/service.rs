@@ -131,6 +131,7 @@ impl Service {
         let registrations = store.registrations();
         registrations.iter().for_each(|binding| sip.vouch(binding.hop.remote));
         engine.restore(clock.now(), registrations);
+        engine.restore_tolls(store.tolls());
         let settings = media::Settings {
             workers: config.media.workers.unwrap_or(0),
             ports: media::PortRange { first: *config.media.ports.0.start(), last: *config.media.ports.0.end() },

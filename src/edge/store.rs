@@ -9,16 +9,19 @@
 //! they become contact records that say so. Which calls have a row is the recorder's business.
 //!
 //! `registrations` has who could be reached where, so that the next run need not wait for the phones, and `places` where DNS
-//! last said that trunks are, in case it says nothing then.
+//! last said that trunks are, in case it says nothing then. `tolls` has what agents and trunks have used up of their caps: a
+//! restart gives none of it back.
 
 mod places;
 mod registrations;
+mod tolls;
 
 pub use places::{Keeper, Kept};
 
 use super::Clock;
 use super::metrics::{Store as Metrics, ender, exit_name};
 use super::throttle::Throttle;
+use crate::engine::tolls::{Spent, Toll};
 use crate::ids::CallId;
 use crate::record::Contact;
 use crate::sip::registrar::{self, Binding, Name, Saved};
@@ -51,7 +54,7 @@ const RETRY_MAX: Duration = Duration::from_secs(5);
 const LOSSES: Duration = Duration::from_secs(10);
 
 /// What brings a database from the version of its place in this list to the next. Only ever added to.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     "
     CREATE TABLE contacts (
         id INTEGER PRIMARY KEY,
@@ -90,6 +93,13 @@ const MIGRATIONS: [&str; 4] = [
         trunk TEXT PRIMARY KEY, destination TEXT NOT NULL, places TEXT NOT NULL, since INTEGER NOT NULL
     ) STRICT;
 ",
+    // `what` is `call` (made `at`), `talk` (up since `at`) or `day` (talked for so long, in microseconds, since midnight `at`).
+    "
+    CREATE TABLE tolls (
+        payer TEXT NOT NULL, what TEXT NOT NULL, at INTEGER NOT NULL, id INTEGER NOT NULL, talked INTEGER NOT NULL,
+        PRIMARY KEY (payer, what, at, id)
+    ) STRICT;
+",
 ];
 
 /// The store as the recorder sees it.
@@ -102,8 +112,9 @@ pub struct Store {
     /// As they were at the start.
     registrations: Vec<Binding>,
     places: Vec<Kept>,
+    tolls: Vec<Spent>,
     clock: Clock,
-    /// Of registrations, which phones can cause.
+    /// Of registrations and calls, which phones can cause.
     losses: Throttle,
 }
 
@@ -117,6 +128,8 @@ enum Row {
     Registration(Box<(Name, Option<Saved>)>),
     /// Where a trunk is.
     Places(Box<Kept>),
+    /// What somebody has used up.
+    Toll(Box<Toll>),
     /// Nothing but the time, which is written with everything.
     Alive,
 }
@@ -125,7 +138,7 @@ impl Row {
     fn call(&self) -> Option<CallId> {
         match self {
             Row::Open(contact) | Row::Done(contact) => Some(contact.id),
-            Row::Registration(_) | Row::Places(_) | Row::Alive => None,
+            Row::Registration(_) | Row::Places(_) | Row::Toll(_) | Row::Alive => None,
         }
     }
 }
@@ -149,11 +162,12 @@ impl Store {
         let interrupted = interrupted(&mut database).await.with_context(named)?;
         let registrations = registrations::read(&mut database, clock.now()).await.with_context(named)?;
         let places = places::read(&mut database, clock.now()).await.with_context(named)?;
+        let tolls = tolls::read(&mut database, clock.now()).await.with_context(named)?;
         let (rows, waiting) = mpsc::channel(waiting_max);
         let (closing, deadline) = watch::channel(None);
         let writer = Writer { file, database: Some(database), waiting, deadline, clock, metrics: metrics.clone() };
         let (writer, losses) = (tokio::spawn(writer.run()), Throttle::new(LOSSES));
-        let store = Store { rows, closing, writer, metrics, registrations, places, clock, losses };
+        let store = Store { rows, closing, writer, metrics, registrations, places, tolls, clock, losses };
         if !interrupted.is_empty() {
             tracing::warn!(calls = interrupted.len(), "calls were up when the service stopped; their records say so");
         }
@@ -176,6 +190,21 @@ impl Store {
     /// Where DNS said that trunks are when the service last ran. Empty the second time.
     pub fn places(&mut self) -> Vec<Kept> {
         std::mem::take(&mut self.places)
+    }
+
+    /// What agents and trunks had used up of their caps when the service last stopped. Empty the second time.
+    pub fn tolls(&mut self) -> Vec<Spent> {
+        std::mem::take(&mut self.tolls)
+    }
+
+    /// Keeps what was used up. Never waits.
+    pub fn toll(&self, toll: Box<Toll>) {
+        if self.rows.try_send(Row::Toll(toll)).is_err() {
+            self.metrics.tolls_lost.inc();
+            if let Some(held_back) = self.losses.pass(self.clock.now()) {
+                tracing::warn!(held_back, "the disk is too slow: what a call uses up is not kept for the next start");
+            }
+        }
     }
 
     /// For whoever asks DNS.
@@ -259,7 +288,11 @@ impl Writer {
                         self.metrics.registrations_lost.inc();
                         continue;
                     }
-                    Row::Registration(_) | Row::Places(_) | Row::Open(_) | Row::Alive => continue,
+                    Row::Toll(_) if !written => {
+                        self.metrics.tolls_lost.inc();
+                        continue;
+                    }
+                    Row::Registration(_) | Row::Places(_) | Row::Toll(_) | Row::Open(_) | Row::Alive => continue,
                 };
                 self.metrics.waiting.dec();
                 if written {
@@ -310,6 +343,7 @@ impl Writer {
                 Row::Open(contact) if last[&row.call()] == n => insert_open(&mut transaction, contact).await?,
                 Row::Registration(row) => registrations::insert(&mut transaction, &row.0, row.1.as_ref()).await?,
                 Row::Places(kept) => places::insert(&mut transaction, kept).await?,
+                Row::Toll(toll) => tolls::insert(&mut transaction, toll).await?,
                 Row::Open(_) | Row::Alive => {}
             }
         }
@@ -427,11 +461,16 @@ fn whole(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-/// The records of calls that were up when the service last wrote anything. Their rows go when the records are written.
-async fn interrupted(database: &mut SqliteConnection) -> sqlx::Result<Vec<Contact>> {
+/// When the service last wrote anything.
+async fn last_alive(database: &mut SqliteConnection) -> sqlx::Result<Time> {
     let alive = sqlx::query("SELECT at FROM alive").fetch_optional(&mut *database).await?;
     let alive = alive.map(|row| row.try_get::<i64, _>(0)).transpose()?;
-    let alive = Time::from_micros(alive.and_then(|at| u64::try_from(at).ok()).unwrap_or(0));
+    Ok(Time::from_micros(alive.and_then(|at| u64::try_from(at).ok()).unwrap_or(0)))
+}
+
+/// The records of calls that were up when the service last wrote anything. Their rows go when the records are written.
+async fn interrupted(database: &mut SqliteConnection) -> sqlx::Result<Vec<Contact>> {
+    let alive = last_alive(&mut *database).await?;
     let rows = sqlx::query("SELECT record FROM open_calls ORDER BY id").fetch_all(database).await?;
     let mut contacts = Vec::with_capacity(rows.len());
     for row in rows {

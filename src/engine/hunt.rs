@@ -3,7 +3,7 @@
 use super::Engine;
 use super::calls::Stage;
 use super::settings::Trunk;
-use super::tolls::Cap;
+use super::tolls::{Cap, Payer};
 use super::trunks::Way;
 use crate::call::LegFailure;
 use crate::ids::{AgentId, CallId, LegId};
@@ -121,10 +121,11 @@ impl Engine {
         let ways = self.trunks.ways(now, &self.takers(&number), emergency, || draws.pop().unwrap_or(0));
         if let Some(agent) = self.who_calls_out(call).filter(|_| !emergency) {
             let caps = &self.settings.agents[agent.0 as usize].out;
-            if let Err(cap) = self.tolls.check_agent(now, agent, caps, &number) {
+            let payer = Payer::Agent(agent);
+            if let Err(cap) = self.tolls.check(now, payer, caps, &number, true) {
                 return Err(self.no_way(now, call, NoWay::Cap(cap)));
             }
-            self.tolls.agent_called(now, agent, caps);
+            self.tolls.called(now, payer, caps, call);
         }
         self.try_next(now, call, number, ways, Vec::new())
     }
@@ -143,8 +144,8 @@ impl Engine {
         while let Some(way) = left.pop_front() {
             let trunk = &self.settings.trunks[way.trunk];
             if !emergency {
-                let is_new = !counted.contains(&way.trunk);
-                if let Err(cap) = self.tolls.check_trunk(now, way.trunk, &trunk.out, &number, is_new) {
+                let (is_new, payer) = (!counted.contains(&way.trunk), Payer::Trunk(way.trunk));
+                if let Err(cap) = self.tolls.check(now, payer, &trunk.out, &number, is_new) {
                     why = NoWay::Cap(cap);
                     continue;
                 }
@@ -153,12 +154,12 @@ impl Engine {
                     continue;
                 }
                 if is_new {
-                    self.tolls.trunk_called(now, way.trunk, &trunk.out);
+                    self.tolls.called(now, payer, &trunk.out, call);
                     counted.push(way.trunk);
                 }
             }
             let Some(leg) = self.ring_outside(call, way, &number) else { break };
-            self.tolls.began(leg, agent, way.trunk);
+            self.toll_began(leg, agent, way.trunk, !emergency);
             self.hunts.silent.push_back((now + SILENCE, leg));
             self.hunts.by_leg.insert(leg, Hunt { number, way, left, counted, rings: false });
             return Ok(leg);

@@ -24,7 +24,7 @@ mod phones;
 pub mod redirects;
 mod replaces;
 pub mod settings;
-mod tolls;
+pub mod tolls;
 mod transfers;
 pub mod trunks;
 mod unanswered;
@@ -95,6 +95,8 @@ pub enum Output {
     Event(CallEvent),
     /// Who can be reached where: to be kept for [`Engine::restore`] in the next run.
     Registration(Box<registrar::Change>),
+    /// Something of a cap was used up: to be kept for [`Engine::restore_tolls`] in the next run.
+    Toll(Box<tolls::Toll>),
     /// Credentials of this account that came from there were judged: whoever guards the sockets wants to know.
     Judged {
         from: SocketAddr,
@@ -248,6 +250,7 @@ impl Engine {
         self.trunks_due(now);
         self.hunts_due(now);
         self.attempts_due(now);
+        self.tolls_due(now);
         let gone = self.registrar.handle_timeout(now);
         self.phones_gone(now, gone);
         self.ping_phones(now);
@@ -285,6 +288,7 @@ impl Engine {
             self.trunks.poll_timeout(),
             self.hunts.poll_timeout(),
             self.attempts.poll_timeout(),
+            self.tolls.poll_timeout(),
             self.wakes.first().map(|&(due, _)| due),
             drain,
         ]
@@ -386,6 +390,7 @@ impl Engine {
         while let Some(transmit) = self.endpoint.poll_transmit() {
             self.out.push_back(Output::Sip(transmit));
         }
+        self.tell_tolls();
     }
 
     fn say(&mut self, at: Time, what: What) {

@@ -126,6 +126,7 @@ impl Board {
             | What::CallRefused { .. }
             | What::AuthenticationFailed { .. }
             | What::NoWayOut { .. }
+            | What::OutOfMinutes { .. }
             | What::Trunk { .. } => {}
         }
     }

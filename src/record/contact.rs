@@ -344,6 +344,7 @@ impl Contact {
             | What::CallRefused { .. }
             | What::AuthenticationFailed { .. }
             | What::NoWayOut { .. }
+            | What::OutOfMinutes { .. }
             | What::Trunk { .. }
             | What::TransferRefused { .. }
             | What::Agent { .. } => false,

@@ -47,6 +47,11 @@ pub enum What {
     AnswerOverdue {
         call: CallId,
     },
+    /// Its talk outside ends: `payer`, an agent or a trunk, has used up its minutes of the day.
+    OutOfMinutes {
+        call: CallId,
+        payer: Arc<str>,
+    },
     /// The flow began a step.
     Step {
         call: CallId,
@@ -255,6 +260,7 @@ impl What {
             | What::CallerHeaderIgnored { call, .. }
             | What::CallAnswered { call }
             | What::AnswerOverdue { call }
+            | What::OutOfMinutes { call, .. }
             | What::Step { call, .. }
             | What::FlowFault { call, .. }
             | What::Queued { call, .. }

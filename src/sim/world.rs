@@ -364,7 +364,7 @@ impl World {
                     }
                 }
                 // For the next run, of which there is none.
-                Output::Registration(_) => {}
+                Output::Registration(_) | Output::Toll(_) => {}
                 // Nobody guards this network.
                 Output::Judged { .. } | Output::KeepOpen(_) => {}
                 Output::Event(event) => {

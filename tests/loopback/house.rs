@@ -49,6 +49,8 @@ const SETTINGS: &str = r#"
 pub struct House {
     service: Option<Service>,
     folder: Folder,
+    /// Settings beside those of every test.
+    more: String,
 }
 
 impl House {
@@ -60,7 +62,7 @@ impl House {
     pub fn with(more: &str) -> House {
         let folder = Folder::new();
         let service = Service::start(&settings(&folder.0, more)).expect("the service starts");
-        House { service: Some(service), folder }
+        House { service: Some(service), folder, more: more.into() }
     }
 
     /// `more`: a line of [sip].
@@ -70,7 +72,7 @@ impl House {
         let loaded = config::load(Some(Path::new("test.toml")), [], &|_| Ok(text.clone()));
         let config = loaded.unwrap_or_else(|problems| panic!("{}", problems[0])).config;
         let service = Service::start(&config).expect("the service starts");
-        House { service: Some(service), folder }
+        House { service: Some(service), folder, more: String::new() }
     }
 
     pub fn service(&self) -> &Service {
@@ -128,7 +130,7 @@ impl House {
     /// Ends it in good order and starts it again on the same data, with new ports.
     pub fn restart(&mut self) {
         self.close();
-        self.service = Some(Service::start(&settings(&self.folder.0, "")).expect("the service starts again"));
+        self.service = Some(Service::start(&settings(&self.folder.0, &self.more)).expect("the service starts again"));
     }
 
     /// The stored contact records, oldest first.

@@ -402,6 +402,29 @@ fn a_trunk_has_caps_of_its_own_and_another_may_take_what_it_may_not() {
 }
 
 #[test]
+fn a_talk_ends_when_the_minutes_of_the_day_are_used_up_and_a_call_for_help_does_not() {
+    let trunk = Trunk { emergency: true, ..trunk(1) };
+    let mut house = House::with(vec![trunk], &[Manner::Answers], |settings| {
+        settings.agents[0].out = Caps { minutes_per_day: Some(1), ..Caps::default() };
+    });
+    house.calls(0, NUMBER);
+    house.pass(59 * SECOND);
+    assert_eq!((house.heard(0), house.engine.calls()), (Some(200), 1));
+    house.pass(2 * SECOND);
+    let told = |what: &&What| matches!(what, What::OutOfMinutes { payer, .. } if payer.starts_with("agent "));
+    assert_eq!((house.engine.calls(), house.told.iter().filter(told).count()), (0, 1));
+    house.calls(0, NUMBER);
+    house.pass(SECOND);
+    assert_eq!((house.heard(0), no_way(&house)), (Some(403), vec!["minutes_per_day"]));
+    house.calls(0, "112");
+    house.pass(300 * SECOND);
+    assert_eq!((house.heard(0), house.engine.calls()), (Some(200), 1));
+    house.hangs_up(0);
+    house.pass(SECOND);
+    house.over();
+}
+
+#[test]
 fn an_emergency_is_tried_even_where_a_carrier_said_to_wait() {
     let carrier = Trunk { emergency: true, ..trunk(1) };
     let mut house = House::new(vec![carrier], &[Manner::Refuses(503, Some(600))]);

@@ -24,6 +24,7 @@ pub struct Calls {
     headers_ignored: IntCounterVec,
     ended: IntCounterVec,
     answer_overdue: IntCounter,
+    out_cut: IntCounter,
     silent: IntCounter,
     faults: IntCounter,
     authentication_failures: IntCounter,
@@ -189,6 +190,11 @@ impl Calls {
                 "vaxel_calls_answer_overdue_total",
                 "Calls that a flow left unanswered for as long as `answer_within` of [limits] allows.",
             ),
+            out_cut: counter(
+                registry,
+                "vaxel_calls_out_cut_total",
+                "Calls that ended because an agent or a trunk had used up `minutes_per_day` of `out`.",
+            ),
             silent: counter(
                 registry,
                 "vaxel_leg_silent_total",
@@ -236,6 +242,7 @@ impl Calls {
             }
             What::LegSilent { .. } => self.silent.inc(),
             What::AnswerOverdue { .. } => self.answer_overdue.inc(),
+            What::OutOfMinutes { .. } => self.out_cut.inc(),
             What::FlowFault { .. } => self.faults.inc(),
             What::CallAnswered { .. }
             | What::RedirectAbroad { .. }

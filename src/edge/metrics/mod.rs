@@ -72,6 +72,8 @@ pub struct Store {
     pub lost: IntCounter,
     /// Of those who can be reached where, with the same reasons; the phone's next REGISTER makes them good.
     pub registrations_lost: IntCounter,
+    /// Of what was used up of caps, with the same reasons: a call, or the minutes until the next talk is over.
+    pub tolls_lost: IntCounter,
     pub retries: IntCounter,
     pub waiting: IntGauge,
     pub batch_seconds: Histogram,
@@ -161,6 +163,11 @@ impl Store {
                 registry,
                 "vaxel_store_registrations_lost_total",
                 "Registrations, refreshed or ended, that the next start will not know of.",
+            ),
+            tolls_lost: counter(
+                registry,
+                "vaxel_store_tolls_lost_total",
+                "Calls and minutes of `out` that the next start will not know of.",
             ),
             retries: counter(registry, "vaxel_store_retries_total", "Batches tried again after an error."),
             waiting: gauge(registry, "vaxel_store_records_waiting", "Contact records not yet written."),
