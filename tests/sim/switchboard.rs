@@ -319,14 +319,16 @@ fn hold_is_told_to_both_records_and_the_other_party() {
 }
 
 #[test]
-fn ten_phones_may_take_one_place_at_once_and_the_eleventh_is_told_to_try_again() {
-    let mut story = Story::new(office());
+fn as_many_phones_as_two_agents_have_may_take_one_place_at_once_and_the_next_is_told_to_try_again() {
+    let settings = office();
+    let most = 2 * settings.registrar.contacts_max as u32;
+    let mut story = Story::new(settings);
     story.register_both();
     story.act(BJORN, Act::Call("2000".into()));
     story.act(ANNA, Act::Answer);
     assert!(story.world.phone(ANNA).is_some_and(vaxel::sim::Phone::is_talking));
     // All before any of them has a port.
-    let others: Vec<PhoneId> = (200..211).map(PhoneId).collect();
+    let others: Vec<PhoneId> = (200..=200 + most).map(PhoneId).collect();
     for id in &others {
         story.world.add_phone(*id, "agent0", Some("secret0"));
         story.world.act_in(Duration::ZERO, *id, Act::TakeOver(ANNA));
