@@ -68,6 +68,11 @@ pub enum Input {
     HopFailed {
         hop: Hop,
     },
+    /// A datagram found nobody, by what ICMP or the system says: the request of ours that has this number in its branch.
+    Undelivered {
+        hop: Hop,
+        branch: u64,
+    },
     Media(media::Event),
     /// Who is at the other end of this connection has a certificate with these names, in lower case, from an authority that
     /// the operator believes. Before anything else that comes by it; [`Input::HopFailed`] ends it.
@@ -224,6 +229,7 @@ impl Engine {
                 self.trunks.way_lost(now, &hop);
                 self.endpoint.handle_hop_failed(now, &hop);
             }
+            Input::Undelivered { hop, branch } => self.endpoint.handle_undelivered(now, &hop, branch),
             Input::Certified { connection, names } => self.trunks.certify(connection, &names, &self.settings.trunks),
             Input::Media(event) => self.legs.handle_media(now, event, &mut self.endpoint),
             Input::Targets { trunk, targets } => {

@@ -8,6 +8,7 @@ use vaxel::engine::{Engine, Input, Output, Settings, Target, Trunk};
 use vaxel::media;
 use vaxel::record::What;
 use vaxel::sim::media::{FakeMedia, switchboard};
+use vaxel::sip::transaction::quoted_branch;
 use vaxel::sip::{
     self, Account, Authenticator, Endpoint, Event, Failure, Headers, Hop, Invitation, InviteId, Message, Method,
     Request, Response, Transmit, Transport, Uri, Verdict,
@@ -320,7 +321,11 @@ impl House {
                     Manner::Silent => {}
                     Manner::Unreachable => {
                         let failed = Hop { local: hop.remote, remote: hop.local, ..hop };
-                        self.tell(Input::HopFailed { hop: failed });
+                        if hop.transport != Transport::Udp {
+                            self.tell(Input::HopFailed { hop: failed });
+                        } else if let Some(branch) = quoted_branch(&bytes) {
+                            self.tell(Input::Undelivered { hop: failed, branch });
+                        }
                     }
                     _ => {
                         self.peers[peer].endpoint.handle_message(now, &hop, message);

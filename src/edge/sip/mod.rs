@@ -176,7 +176,7 @@ impl Sip {
     pub fn keep_open(&self, hop: &Hop) {
         self.vouch(hop.remote);
         if let Some(socket) = self.socket(hop.local).filter(|_| hop.transport == Transport::Udp) {
-            socket.keep_open(hop.remote);
+            socket.keep_open(hop);
         }
     }
 
@@ -263,7 +263,15 @@ impl Outside {
     }
 
     fn hop_failed(&self, hop: Hop) {
-        match self.door.tell(Input::HopFailed { hop }) {
+        self.tell(Input::HopFailed { hop });
+    }
+
+    fn undelivered(&self, hop: Hop, branch: u64) {
+        self.tell(Input::Undelivered { hop, branch });
+    }
+
+    fn tell(&self, input: Input) {
+        match self.door.tell(input) {
             // Without an engine nobody waits for it.
             Ok(()) | Err(door::Refused::Gone | door::Refused::Full) => {}
         }

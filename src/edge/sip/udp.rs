@@ -5,15 +5,17 @@ use super::local::Locals;
 use super::{Listen, Outside, PING};
 use crate::edge::door::{Guest, Refused};
 use crate::edge::metrics::SipFault;
+use crate::sip::transaction::quoted_branch;
 use crate::sip::{Hop, Message, Transmit, Transport};
 use crate::stun::{self, BindingRequest};
+use nix::libc;
 use nix::sys::socket::{
-    ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt,
-    sockopt::{Ipv4RecvErr, Ipv6RecvErr},
+    ControlMessage, ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, sendmsg, setsockopt,
+    sockopt::{Ipv4PacketInfo, Ipv4RecvErr, Ipv6RecvErr, Ipv6RecvPacketInfo},
 };
 use socket2::{Domain, Protocol, Socket, Type};
-use std::io::{self, ErrorKind, IoSliceMut};
-use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6, UdpSocket};
+use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use tokio::io::unix::AsyncFd;
@@ -35,8 +37,8 @@ const SEND_BUFFER: usize = 1 << 20;
 /// Datagrams read before others on the runtime get their turn.
 const BATCH: usize = 64;
 
-/// What the ICMP message quotes of ours; the start line is enough.
-const QUOTED: usize = 64;
+/// How much is read of what an ICMP message quotes of ours: the request line and the Via below it, which tells whose it was.
+const QUOTED: usize = 512;
 
 impl Udp {
     pub fn bind(listen: &Listen, outside: Outside) -> io::Result<Udp> {
@@ -57,6 +59,13 @@ impl Udp {
         };
         if let Err(error) = icmp {
             tracing::warn!(%error, "phones that are gone are found by time-out only");
+        }
+        if listen.bind.ip().is_unspecified() {
+            // An answer comes from the address that was asked (RFC 3581 §4), of which a machine may have several.
+            match listen.bind.is_ipv4() {
+                true => setsockopt(&socket, Ipv4PacketInfo, &true)?,
+                false => setsockopt(&socket, Ipv6RecvPacketInfo, &true)?,
+            }
         }
         let socket: UdpSocket = socket.into();
         let bound = socket.local_addr()?;
@@ -87,6 +96,7 @@ impl Udp {
 
     pub async fn read(self: Arc<Udp>) {
         let mut buffer = vec![0; 1 << 16];
+        let mut control = nix::cmsg_space!(libc::in6_pktinfo);
         let mut locals = Locals::default();
         // Ends with the runtime.
         while let Ok(mut ready) = self.socket.ready(Interest::READABLE | Interest::ERROR).await {
@@ -95,8 +105,8 @@ impl Udp {
                 ready.clear_ready_matching(Ready::ERROR);
             }
             for _ in 0..BATCH {
-                match self.socket.get_ref().recv_from(&mut buffer) {
-                    Ok((length, remote)) => self.datagram(&buffer[..length], remote, &mut locals),
+                match self.receive(&mut buffer, &mut control) {
+                    Ok((length, remote, asked)) => self.datagram(&buffer[..length], remote, asked, &mut locals),
                     Err(error) if error.kind() == ErrorKind::WouldBlock => {
                         ready.clear_ready_matching(Ready::READABLE);
                         break;
@@ -108,9 +118,29 @@ impl Udp {
         }
     }
 
+    /// A datagram's length, its sender, and which of our addresses it was sent to, if that is not this socket's own.
+    fn receive(&self, buffer: &mut [u8], control: &mut Vec<u8>) -> io::Result<(usize, SocketAddr, Option<IpAddr>)> {
+        let socket = self.socket.get_ref();
+        if !self.bound.ip().is_unspecified() {
+            return socket.recv_from(buffer).map(|(length, remote)| (length, remote, None));
+        }
+        let mut slices = [IoSliceMut::new(buffer)];
+        let message =
+            recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut slices, Some(control), MsgFlags::MSG_DONTWAIT)?;
+        let asked = message.cmsgs()?.find_map(|control| match control {
+            ControlMessageOwned::Ipv4PacketInfo(info) => {
+                Some(Ipv4Addr::from(info.ipi_spec_dst.s_addr.to_ne_bytes()).into())
+            }
+            ControlMessageOwned::Ipv6PacketInfo(info) => Some(Ipv6Addr::from(info.ipi6_addr.s6_addr).into()),
+            _ => None,
+        });
+        let remote = message.address.and_then(address).ok_or(ErrorKind::InvalidData)?;
+        Ok((message.bytes, remote, asked))
+    }
+
     /// At once and without the engine: a phone that keeps its way through NAT open asks every half minute. A stranger is
     /// heard as often as with anything else.
-    fn answer_stun(&self, bytes: &[u8], remote: SocketAddr) {
+    fn answer_stun(&self, bytes: &[u8], remote: SocketAddr, asked: Option<IpAddr>) {
         let stun = &self.outside.traffic.stun;
         if !self.outside.may_ask(remote, None) {
             return stun.limited.inc();
@@ -118,7 +148,7 @@ impl Udp {
         match BindingRequest::parse(bytes) {
             Ok(request) => {
                 if request.is_refused() { &stun.refused } else { &stun.answered }.inc();
-                match self.put(&request.answer(remote), remote) {
+                match self.put(&request.answer(remote), remote, asked) {
                     Ok(_) => {}
                     Err(error) if error.kind() == ErrorKind::WouldBlock => {
                         self.outside.traffic.fault(SipFault::SendBusy);
@@ -133,16 +163,16 @@ impl Udp {
         }
     }
 
-    fn datagram(&self, bytes: &[u8], remote: SocketAddr, locals: &mut Locals) {
+    fn datagram(&self, bytes: &[u8], remote: SocketAddr, asked: Option<IpAddr>, locals: &mut Locals) {
         if stun::is_stun(bytes) {
-            return self.answer_stun(bytes, remote);
+            return self.answer_stun(bytes, remote, asked);
         }
         if self.outside.is_shut(remote) {
             return;
         }
         let face = self.face();
         let local = if face.ip().is_unspecified() {
-            match locals.towards(self.outside.clock.now(), remote) {
+            match asked.map_or_else(|| locals.towards(self.outside.clock.now(), remote), Ok) {
                 Ok(ip) => SocketAddr::new(ip, face.port()),
                 Err(error) => {
                     // It came from where we cannot answer to.
@@ -175,20 +205,23 @@ impl Udp {
 
     pub fn send(&self, transmit: &Transmit) {
         let hop = transmit.hop;
-        match self.put(&transmit.bytes, hop.remote) {
+        match self.put(&transmit.bytes, hop.remote, Some(hop.local.ip())) {
             Ok(_) => self.outside.traffic.sent(&transmit.bytes),
             // SIP repeats what matters.
             Err(error) if error.kind() == ErrorKind::WouldBlock => self.outside.traffic.fault(SipFault::SendBusy),
             Err(error) => {
                 self.outside.traffic.fault(SipFault::Unreachable);
                 tracing::debug!(remote = %hop.remote, %error, "cannot send");
-                self.outside.hop_failed(hop);
+                if let Some(branch) = quoted_branch(&transmit.bytes).filter(|_| is_request(&transmit.bytes)) {
+                    self.outside.undelivered(hop, branch);
+                }
             }
         }
     }
 
-    pub fn keep_open(&self, remote: SocketAddr) {
-        match self.put(PING, remote) {
+    pub fn keep_open(&self, hop: &Hop) {
+        let remote = hop.remote;
+        match self.put(PING, remote, Some(hop.local.ip())) {
             Ok(_) => self.outside.traffic.keep_alives.datagrams.inc(),
             Err(error) if error.kind() == ErrorKind::WouldBlock => self.outside.traffic.fault(SipFault::SendBusy),
             Err(error) => {
@@ -198,24 +231,53 @@ impl Udp {
         }
     }
 
-    fn put(&self, bytes: &[u8], to: SocketAddr) -> io::Result<usize> {
+    /// `from`: which of our addresses the peer knows; where the machine has it no more, the system chooses.
+    fn put(&self, bytes: &[u8], to: SocketAddr, from: Option<IpAddr>) -> io::Result<usize> {
         let send = || self.socket.get_ref().send_to(bytes, to);
+        let first = match from.filter(|_| self.advertise.is_none() && self.bound.ip().is_unspecified()) {
+            Some(from) => self.send_from(bytes, to, from),
+            None => send(),
+        };
         // The first error may be that of a datagram that went before, to somebody else: the system reports it once.
-        send().or_else(|error| if error.kind() == ErrorKind::WouldBlock { Err(error) } else { send() })
+        first.or_else(|error| if error.kind() == ErrorKind::WouldBlock { Err(error) } else { send() })
+    }
+
+    fn send_from(&self, bytes: &[u8], to: SocketAddr, from: IpAddr) -> io::Result<usize> {
+        let (v4, v6);
+        let control = match from {
+            IpAddr::V4(ip) => {
+                let address = |ip: Ipv4Addr| libc::in_addr { s_addr: u32::from_ne_bytes(ip.octets()) };
+                let (ipi_spec_dst, ipi_addr) = (address(ip), address(Ipv4Addr::UNSPECIFIED));
+                v4 = libc::in_pktinfo { ipi_ifindex: 0, ipi_spec_dst, ipi_addr };
+                ControlMessage::Ipv4PacketInfo(&v4)
+            }
+            IpAddr::V6(ip) => {
+                v6 = libc::in6_pktinfo { ipi6_addr: libc::in6_addr { s6_addr: ip.octets() }, ipi6_ifindex: 0 };
+                ControlMessage::Ipv6PacketInfo(&v6)
+            }
+        };
+        let (socket, to) = (self.socket.get_ref().as_raw_fd(), SockaddrStorage::from(to));
+        Ok(sendmsg(socket, &[IoSlice::new(bytes)], &[control], MsgFlags::MSG_DONTWAIT, Some(&to))?)
     }
 
     /// Takes what ICMP said about our datagrams (RFC 3261 §18.4) from the socket's error queue.
     fn read_errors(&self) {
         loop {
             match read_error(self.socket.get_ref()) {
-                Ok(Some((remote, quoted))) if is_request(&quoted) => {
+                Ok(Some(Lost { remote, from, quoted })) if is_request(&quoted) => {
                     self.outside.traffic.fault(SipFault::Unreachable);
+                    // ICMP comes from anybody. Who cannot quote what we sent is not believed, nor is a router that quotes too
+                    // little; the request is given up when its time is over.
+                    let Some(branch) = quoted_branch(&quoted) else { continue };
                     let face = self.face();
-                    let local = match Locals::default().towards(self.outside.clock.now(), remote) {
-                        Ok(ip) if face.ip().is_unspecified() => SocketAddr::new(ip, face.port()),
-                        Ok(_) | Err(_) => face,
+                    let local = if face.ip().is_unspecified() {
+                        let from = from.map_or_else(|| Locals::default().towards(self.outside.clock.now(), remote), Ok);
+                        from.map_or(face, |ip| SocketAddr::new(ip, face.port()))
+                    } else {
+                        face
                     };
-                    self.outside.hop_failed(Hop { transport: Transport::Udp, local, remote, connection: None });
+                    let hop = Hop { transport: Transport::Udp, local, remote, connection: None };
+                    self.outside.undelivered(hop, branch);
                 }
                 // A response that found nobody: whoever wanted it will ask again. Acting on these would let a stranger
                 // who writes false sender addresses keep the engine busy.
@@ -231,31 +293,52 @@ fn is_request(quoted: &[u8]) -> bool {
     !quoted.starts_with(b"SIP/2.0 ") && !stun::is_stun(quoted) && quoted != PING
 }
 
-/// To whom the oldest undeliverable datagram went, and how it began; `None`: the report was about something else.
+/// A datagram that found nobody.
+struct Lost {
+    remote: SocketAddr,
+    /// Which of our addresses it went out from, where a socket has several.
+    from: Option<IpAddr>,
+    /// How it began.
+    quoted: Vec<u8>,
+}
+
+/// The oldest undeliverable datagram; `None`: the report was about something else.
 ///
 /// # Errors
 ///
 /// `WouldBlock`: the queue is empty.
-fn read_error(socket: &UdpSocket) -> io::Result<Option<(SocketAddr, Vec<u8>)>> {
+fn read_error(socket: &UdpSocket) -> io::Result<Option<Lost>> {
     let mut quoted = [0; QUOTED];
-    let mut control = nix::cmsg_space!(nix::libc::sock_extended_err, nix::libc::sockaddr_in6);
+    let mut control = nix::cmsg_space!(libc::sock_extended_err, libc::sockaddr_in6, libc::in6_pktinfo);
     let flags = MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT;
     let mut slices = [IoSliceMut::new(&mut quoted)];
     let message = recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut slices, Some(&mut control), flags)?;
-    let unreachable = message.cmsgs()?.any(|control| match control {
-        // Type 3: destination unreachable; codes 0 to 3: net, host, protocol, port.
-        ControlMessageOwned::Ipv4RecvErr(error, _) => {
-            error.ee_origin == nix::libc::SO_EE_ORIGIN_ICMP && error.ee_type == 3 && error.ee_code <= 3
+    let (mut unreachable, mut from) = (false, None);
+    for control in message.cmsgs()? {
+        match control {
+            // Type 3: destination unreachable; codes 0 to 3: net, host, protocol, port.
+            ControlMessageOwned::Ipv4RecvErr(error, _) => {
+                unreachable |= error.ee_origin == libc::SO_EE_ORIGIN_ICMP && error.ee_type == 3 && error.ee_code <= 3;
+            }
+            // Type 1: destination unreachable (RFC 4443 §3.1).
+            ControlMessageOwned::Ipv6RecvErr(error, _) => {
+                unreachable |= error.ee_origin == libc::SO_EE_ORIGIN_ICMP6 && error.ee_type == 1;
+            }
+            // Where the ICMP message came, and so where the datagram had come from.
+            ControlMessageOwned::Ipv4PacketInfo(info) => {
+                from = Some(Ipv4Addr::from(info.ipi_addr.s_addr.to_ne_bytes()).into());
+            }
+            ControlMessageOwned::Ipv6PacketInfo(info) => from = Some(Ipv6Addr::from(info.ipi6_addr.s6_addr).into()),
+            _ => {}
         }
-        // Type 1: destination unreachable (RFC 4443 §3.1).
-        ControlMessageOwned::Ipv6RecvErr(error, _) => {
-            error.ee_origin == nix::libc::SO_EE_ORIGIN_ICMP6 && error.ee_type == 1
-        }
-        _ => false,
-    });
+    }
     let remote = message.address.and_then(address);
     let length = message.bytes;
-    Ok(remote.filter(|_| unreachable).map(|remote| (remote, quoted[..length.min(QUOTED)].to_vec())))
+    Ok(remote.filter(|_| unreachable).map(|remote| Lost {
+        remote,
+        from,
+        quoted: quoted[..length.min(QUOTED)].to_vec(),
+    }))
 }
 
 fn address(storage: SockaddrStorage) -> Option<SocketAddr> {
@@ -278,6 +361,10 @@ mod tests {
     const OPTIONS: &[u8] = b"OPTIONS sip:a@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:9;branch=z9hG4bK1\r\n\
         From: <sip:a@b>;tag=1\r\nTo: <sip:a@b>\r\nCall-ID: 1\r\nCSeq: 1 OPTIONS\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n";
 
+    /// As we write it, where the branch is a number.
+    const OURS: &[u8] =
+        b"OPTIONS sip:a@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:9;branch=z9hG4bK0000000000000abc;rport\r\n\r\n";
+
     #[test]
     fn a_datagram_becomes_a_message_with_the_way_it_came() {
         for bind in ["127.0.0.1:0", "[::1]:0", "0.0.0.0:0", "[::]:0"] {
@@ -295,6 +382,31 @@ mod tests {
             let (length, from) = peer.recv_from(&mut answer).unwrap();
             assert_eq!((&answer[..length], from), (&b"SIP/2.0 200 OK\r\n\r\n"[..], hop.local));
         }
+    }
+
+    #[test]
+    fn whoever_asks_at_one_of_many_addresses_is_answered_from_there() {
+        let Bench { sip, entrance, _runtime, .. } = bench(&[(Transport::Udp, "0.0.0.0:0", None)], 10);
+        let asked = SocketAddr::from(([127, 0, 0, 55], sip.bound()[0].1.port()));
+        let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+        peer.send_to(OPTIONS, asked).unwrap();
+        let Input::Sip { hop, .. } = entrance.input() else { panic!("no message") };
+        assert_eq!(hop.local, asked);
+        let mut heard = [0; 100];
+        sip.send(Transmit::new(hop, b"SIP/2.0 200 OK\r\n\r\n".to_vec()));
+        assert_eq!(peer.recv_from(&mut heard).unwrap().1, asked);
+        sip.keep_open(&hop);
+        assert_eq!(peer.recv_from(&mut heard).unwrap(), (PING.len(), asked));
+        peer.send_to(&[&[0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42][..], b"twelve bytes"].concat(), asked).unwrap();
+        assert_eq!(peer.recv_from(&mut heard).unwrap().1, asked);
+        let gone = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        sip.send(Transmit::new(Hop { remote: gone, ..hop }, OURS.to_vec()));
+        let Input::Undelivered { hop: failed, branch: 0xabc } = entrance.input() else { panic!("nobody is there") };
+        assert_eq!((failed.local, failed.remote), (asked, gone));
+        // An address that this machine had once.
+        let local = SocketAddr::from(([192, 0, 2, 1], asked.port()));
+        sip.send(Transmit::new(Hop { local, ..hop }, b"SIP/2.0 200 OK\r\n\r\n".to_vec()));
+        assert_eq!(peer.recv_from(&mut heard).unwrap().1.ip(), IpAddr::from([127, 0, 0, 1]));
     }
 
     #[test]
@@ -420,10 +532,14 @@ mod tests {
             // An answer that finds nobody is nobody's business, be it SIP's or STUN's, nor is a keep-alive; the request is.
             sip.send(Transmit::new(hop, b"SIP/2.0 200 OK\r\n\r\n".to_vec()));
             let stun = [&[1, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42][..], b"twelve bytes"].concat();
-            sip.udp[0].put(&stun, gone).unwrap();
-            sip.udp[0].put(PING, gone).unwrap();
+            sip.udp[0].put(&stun, gone, None).unwrap();
+            sip.udp[0].put(PING, gone, None).unwrap();
+            // Nor is what is not seen to be ours.
             sip.send(Transmit::new(hop, OPTIONS.to_vec()));
-            let Input::HopFailed { hop: failed } = entrance.input() else { panic!("nothing was said") };
+            sip.send(Transmit::new(hop, OURS.to_vec()));
+            let Input::Undelivered { hop: failed, branch: 0xabc } = entrance.input() else {
+                panic!("nothing was said")
+            };
             assert_eq!(failed, hop);
             // A living phone can be reached as before, at the first try.
             let phone = UdpSocket::bind((here, 0)).unwrap();

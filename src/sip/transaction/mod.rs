@@ -13,6 +13,7 @@ pub use client_invite::ClientInvite;
 pub use client_non_invite::ClientNonInvite;
 pub use server_invite::ServerInvite;
 pub use server_non_invite::ServerNonInvite;
+pub use table::quoted_branch;
 
 use crate::time::Duration;
 

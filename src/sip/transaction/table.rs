@@ -4,7 +4,7 @@ mod clients;
 mod large;
 mod servers;
 
-pub use clients::{ClientKey, Owner, Passed, copy_credentials, reinvite_ack};
+pub use clients::{ClientKey, Owner, Passed, copy_credentials, quoted_branch, reinvite_ack};
 pub use large::Large;
 pub use servers::{Known, ServerKey, answer_hop};
 

@@ -6,6 +6,7 @@ use crate::sip::headers::Headers;
 use crate::sip::message::{Message, Request, Response};
 use crate::sip::method::Method;
 use crate::sip::testing::{Weather, World, invited, ms};
+use crate::sip::transaction::quoted_branch;
 use crate::sip::usage::{FORKS_MAX, INFOS_MAX};
 
 /// `a` has called and `b` was told: the world, and both ids.
@@ -406,6 +407,27 @@ fn a_large_request_goes_by_tcp_and_by_udp_where_that_is_refused() {
     assert!(matches!(peer.events[..], [Event::Failed { failure: Failure::Unreachable, .. }]), "{:?}", peer.events);
     let counted = peer.endpoint.counters();
     assert_eq!((counted.large_by_tcp, counted.large_refused, counted.large_by_udp), (2, 2, 1));
+}
+
+#[test]
+fn who_has_answered_is_there_whatever_icmp_says_and_a_guess_is_not_believed() {
+    for rings in [false, true] {
+        let mut world = World::new(1, Transport::Udp, Weather::CALM);
+        world.cut = !rings;
+        let invitation = world.invitation(0);
+        world.act(0, |endpoint, now| endpoint.invite(now, invitation));
+        let hop = world.hop(0);
+        let Message::Request(invite) = world.sent[0].2.clone() else { panic!("an INVITE is sent") };
+        let branch = quoted_branch(&invite.to_bytes()).expect("ours");
+        world.run_for(ms(100));
+        let elsewhere = Hop { remote: "10.9.9.9:5060".parse().unwrap(), ..hop };
+        world.act(0, |endpoint, now| endpoint.handle_undelivered(now, &hop, branch ^ 1));
+        world.act(0, |endpoint, now| endpoint.handle_undelivered(now, &elsewhere, branch));
+        assert_eq!(world.take_events(0), []);
+        world.act(0, |endpoint, now| endpoint.handle_undelivered(now, &hop, branch));
+        let failed = matches!(world.take_events(0)[..], [Event::Failed { failure: Failure::Unreachable, .. }]);
+        assert_eq!(failed, !rings);
+    }
 }
 
 #[test]

@@ -10,6 +10,7 @@ use crate::sip::transaction::client_invite::{self, Reaction};
 use crate::sip::transaction::client_non_invite;
 use crate::sip::transaction::{ClientInvite, ClientNonInvite, Expiry};
 use crate::time::Time;
+use std::net::SocketAddr;
 
 /// The number in our branch; a CANCEL shares it with its INVITE (RFC 3261 §9.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -292,6 +293,15 @@ impl Table {
         failed.map(|client| (client.owner, client.request)).collect()
     }
 
+    /// A datagram with this branch did not reach `remote`. Ends its transaction and returns whose it was, if nothing has
+    /// come back yet: whoever has answered is there, whatever is said about him.
+    pub fn fail_datagram(&mut self, remote: SocketAddr, branch: u64) -> Option<(Owner, Request)> {
+        let key = ClientKey { branch, cancel: false };
+        let client = self.clients.get(&key)?;
+        let is_it = (client.hop.transport, client.hop.remote) == (Transport::Udp, remote) && client.has_heard_nothing();
+        is_it.then(|| self.drop_client(key))?.map(|client| (client.owner, client.request))
+    }
+
     /// RFC 3261 §18.1.1: a large request whose connection was refused goes by UDP after all. False: this one cannot, or is to
     /// reach nobody any more.
     fn send_as_datagram(&mut self, now: Time, key: ClientKey) -> bool {
@@ -366,6 +376,13 @@ impl Client {
         }
     }
 
+    fn has_heard_nothing(&self) -> bool {
+        match &self.machine {
+            ClientMachine::Invite(m) => m.state() == client_invite::State::Calling,
+            ClientMachine::NonInvite(m) => m.state() == client_non_invite::State::Trying,
+        }
+    }
+
     fn is_terminated(&self) -> bool {
         match &self.machine {
             ClientMachine::Invite(m) => m.state() == client_invite::State::Terminated,
@@ -396,6 +413,15 @@ pub fn copy_credentials(invite: &Request, ack: &mut Request) {
     for name in ["Authorization", "Proxy-Authorization"] {
         invite.headers.copy(name, &mut ack.headers);
     }
+}
+
+/// The number in the branch of a request of ours, of which an ICMP message quotes the beginning; `None`: it cannot be seen
+/// to be one. Nobody can guess that number, so who quotes it has seen the request (RFC 5927 §4.1 asks as much of TCP).
+pub fn quoted_branch(quoted: &[u8]) -> Option<u64> {
+    let mark = b";branch=z9hG4bK";
+    let at = quoted.windows(mark.len()).position(|window| window == mark)? + mark.len();
+    let number = quoted.get(at..at + 16)?;
+    u64::from_str_radix(std::str::from_utf8(number).ok()?, 16).ok()
 }
 
 fn client_key(response: &Response) -> Option<ClientKey> {
