@@ -25,6 +25,10 @@ pub(super) enum Sender {
     Stranger(Box<Response>),
 }
 
+/// So many at a time may be of one caller: the next has come round, by a carrier that leads the number back to us as a new call
+/// and so counts no hops (RFC 3261 §16.3 and RFC 5393 find only loops of proxies).
+const SAME_CALLS_SENT_ON_MAX: usize = 10;
+
 impl Engine {
     /// Whoever shows credentials is heard only if they are right: until then nothing else is said about the request, by
     /// which a stranger could learn what we are or make us send more than it did.
@@ -98,6 +102,9 @@ impl Engine {
             return self.refuse(now, id, 503, Headers::default(), "trunk_full");
         }
         let Read { from, name, identity, caller, ignored } = self.who_calls(request, by_trunk, caller_agent);
+        if by_trunk.is_some() && self.sent_on(&from, &dialled) >= SAME_CALLS_SENT_ON_MAX {
+            return self.refuse(now, id, 482, Headers::default(), "loop");
+        }
         let call = CallId(self.ids.next());
         let leg = LegId(self.ids.next());
         let group = caller_agent.and_then(|agent| self.group_of(agent)).unwrap_or(call);
@@ -164,6 +171,16 @@ impl Engine {
         }
         self.legs.incoming(group, leg, id, request, hop);
         self.schedule(call);
+    }
+
+    /// Calls of this caller for this number that a flow sent outside and nobody has answered. A caller without a number may
+    /// be anybody.
+    fn sent_on(&self, from: &str, to: &str) -> usize {
+        if !from.contains(|c: char| c.is_ascii_digit()) {
+            return 0;
+        }
+        let calls = self.hunts.legs().filter_map(|leg| self.calls.get(self.leg_calls.get(&leg)?));
+        calls.filter(|call| call.caller_agent.is_none() && (&*call.from, &*call.to) == (from, to)).count()
     }
 
     fn who_calls(&self, request: &Request, by_trunk: Option<usize>, agent: Option<AgentId>) -> Read {

@@ -55,6 +55,10 @@ impl Hunts {
     pub fn len(&self) -> usize {
         self.by_leg.len()
     }
+
+    pub fn legs(&self) -> impl Iterator<Item = LegId> {
+        self.by_leg.keys().copied()
+    }
 }
 
 /// Nobody can be reached by a trunk, and why: the label of `vaxel_calls_out_refused_total`.

@@ -63,13 +63,14 @@ pub(super) const OUTCOMES: [Outcome; 6] =
 const ENDERS: [EndedBy; 4] = [EndedBy::Caller, EndedBy::Agent, EndedBy::Flow, EndedBy::System];
 
 /// What the engine says today; a new reason gets its child when it first comes.
-const REFUSALS: [&str; 9] = [
+const REFUSALS: [&str; 10] = [
     "draining",
     "too_many_calls",
     "forbidden",
     "unknown_number",
     "own_number",
     "trunk_full",
+    "loop",
     "bad_replaces",
     "too_many_legs",
     "emergency_number",
