@@ -4,11 +4,12 @@ use super::Engine;
 use super::calls::{Plan, Served, Stage, Talk};
 use crate::acd::{Change, Outcome};
 use crate::call::{self, LegEnd, LegFailure};
-use crate::flow::{Facts, Input as FlowInput, Run};
+use crate::flow::{Facts, Flow, Input as FlowInput, Run};
 use crate::ids::{CallId, LegId};
 use crate::media::Sound;
 use crate::record::{EndedBy, What};
 use crate::time::Time;
+use std::sync::Arc;
 
 impl Engine {
     pub(super) fn on_leg(&mut self, now: Time, event: call::Event) {
@@ -84,18 +85,29 @@ impl Engine {
         self.schedule(id);
     }
 
-    /// Starts a flow from its beginning; also used when a flow hands the caller to another number.
+    /// Starts a flow from its beginning, because of what somebody outside of flows wants.
     pub(super) fn run_flow(&mut self, now: Time, id: CallId, flow: &str) {
+        self.begin_flow(now, id, flow, Run::new);
+        self.drive(now, id);
+    }
+
+    /// Puts the caller at the beginning of a flow; [`Engine::drive`] does what it asks for.
+    pub(super) fn begin_flow(
+        &mut self,
+        now: Time,
+        id: CallId,
+        flow: &str,
+        begin: impl FnOnce(Arc<Flow>, Facts, Time) -> Run,
+    ) {
         let Some(flow) = self.settings.flows.get(flow).cloned() else {
             return self.end_call(now, id, EndedBy::System, "the flow does not exist");
         };
         let Some(call) = self.calls.get_mut(&id) else { return };
         let facts = Facts { is_answered: self.legs.is_up(call.caller), ..call.facts() };
-        call.run = Some(Run::new(flow, facts, now));
+        call.run = Some(begin(flow, facts, now));
         call.served = None;
         call.queued = None;
         call.stage = Stage::Flow;
-        self.drive(now, id);
     }
 
     /// An agent's code: do it, say so, hang up.

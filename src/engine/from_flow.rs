@@ -126,7 +126,11 @@ impl Engine {
                 self.tell_forwarded(now, id);
                 self.ring_directly(now, id, plan, ring);
             }
-            Some(Plan::Flow(flow)) => self.run_flow(now, id, &flow),
+            // Not driven from here: whoever drives the present flow goes on with that one.
+            Some(Plan::Flow(flow)) => {
+                let Some(before) = self.calls.get_mut(&id).and_then(|call| call.run.take()) else { return };
+                self.begin_flow(now, id, &flow, |flow, facts, now| before.hand_over(flow, facts, now));
+            }
             _ => {
                 if let Some(run) = self.calls.get_mut(&id).and_then(|c| c.run.as_mut()) {
                     run.handle(now, FlowInput::TransferFailed(404));

@@ -176,12 +176,22 @@ const MOST_STEPS: u32 = 1000;
 impl Run {
     /// Begins at the flow's first step; what it wants is there to be polled at once.
     pub fn new(flow: Arc<Flow>, facts: Facts, now: Time) -> Run {
+        Run::begin(flow, facts, now, (0, 0))
+    }
+
+    /// Begins a flow that this one transferred the caller to. Variables and language do not go along, but the steps already
+    /// taken count: flows that transfer to each other without end are given up as one that goes round by itself.
+    pub fn hand_over(&self, flow: Arc<Flow>, facts: Facts, now: Time) -> Run {
+        Run::begin(flow, facts, now, (self.hops, self.steps))
+    }
+
+    fn begin(flow: Arc<Flow>, facts: Facts, now: Time, (hops, steps): (u32, u32)) -> Run {
         let graph = flow.graph().clone();
         let language = graph.languages.first().cloned().unwrap_or_default();
         let scope = Scope { facts, language, variables: graph.variables.clone() };
         let walk = Walk::new(now, scope, &graph.name);
         let start = graph.start;
-        let mut run = Run { flow, graph, here: start, state: State::Play(()), walk, is_over: false, hops: 0, steps: 0 };
+        let mut run = Run { flow, graph, here: start, state: State::Play(()), walk, is_over: false, hops, steps };
         run.go(Turn::at_once(start));
         run
     }

@@ -7,6 +7,7 @@ use vaxel::engine::identity::Passed;
 use vaxel::engine::redirects::Redirects;
 use vaxel::engine::{Caps, Network, Number, Settings, Trunk};
 use vaxel::record::What;
+use vaxel::sip::Headers;
 use vaxel::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -196,5 +197,87 @@ fn what_is_heard_before_the_answer_reaches_who_called_directly() {
     house.pass(SECOND);
     house.hangs_up(0);
     house.pass(3 * SECOND);
+    house.over();
+}
+
+fn faults(house: &House) -> Vec<&str> {
+    let all = house.told.iter().filter_map(|what| match what {
+        What::FlowFault { reason, .. } => Some(reason.as_ref()),
+        _ => None,
+    });
+    all.collect()
+}
+
+#[test]
+fn flows_that_send_a_caller_round_through_the_houses_numbers_are_given_up() {
+    for (transfer, answer) in [("", Some(200)), ("answer: false, ", Some(500))] {
+        let round = |name: &str, to: &str| {
+            let flow = format!(
+                "flow: {name}\nlanguages: [en]\nstart: on\nsteps:\n  on:\n    \
+                 transfer: {{ {transfer}to: \"{to}\", failed: end }}\n  end:\n    hangup: {{}}\n"
+            );
+            (name.to_owned(), compiled(name, &flow))
+        };
+        // Whoever is dialled, as direct dialling would have it; and two that each mean the other.
+        let flows = [round("direct", "{{ call.to }}"), round("ping", "{{ 402 }}"), round("pong", "{{ 401 }}")];
+        for dialled in ["299", "401"] {
+            let mut house = house(Manner::Silent, Manner::Silent, Redirects::None, |settings| {
+                settings.flows.extend(flows.clone());
+                for (number, flow) in [("2XX", "direct"), ("401", "ping"), ("402", "pong")] {
+                    let number = number.parse().expect("a number");
+                    settings.numbers.push(Number { number, flow: flow.into(), trunk: None });
+                }
+            });
+            house.calls(1, dialled);
+            house.pass(3 * SECOND);
+            assert_eq!(faults(&house), ["100 steps went by without waiting for the caller"], "{dialled}");
+            assert_eq!((house.heard(1), house.called(1)), (answer, 0), "{dialled}");
+            house.over();
+        }
+    }
+}
+
+#[test]
+fn a_flow_that_calls_an_absent_agent_again_and_again_is_given_up() {
+    let flow = "flow: to-agent\nlanguages: [en]\nstart: on\nsteps:\n  on:\n    \
+                transfer: { agent: agent0, next: hangup, failed: on }\n";
+    let mut house = house(Manner::Silent, Manner::Silent, Redirects::None, |settings| {
+        settings.flows.insert("to-agent".into(), compiled("to-agent", flow));
+    });
+    house.calls(1, "302");
+    house.pass(3 * SECOND);
+    assert_eq!(faults(&house), ["100 steps went by without waiting for the caller"]);
+    house.over();
+}
+
+#[test]
+fn a_caller_who_comes_round_by_a_carrier_again_and_again_is_refused_and_others_are_not() {
+    let mut house = house(Manner::RingsThen(486), Manner::Silent, Redirects::None, |settings| {
+        settings.flows.insert("to-agent".into(), compiled("to-agent", &TO_AGENT.replace("agent0", "'+4790000000'")));
+    });
+    for _ in 0..12 {
+        house.calls(2, "302");
+    }
+    house.pass(SECOND);
+    let refused = |house: &House| {
+        house
+            .told
+            .iter()
+            .filter(|what| matches!(what, What::CallRefused { code: 482, reason } if &**reason == "loop"))
+            .count()
+    };
+    assert_eq!((house.called(1), house.heard(2), refused(&house)), (10, Some(482), 2));
+    house.calls_from(2, "+4511111111", "302", Headers::default());
+    for _ in 0..12 {
+        // Nobody knows whether these are one.
+        house.calls_from(2, "anonymous", "302", Headers::default());
+    }
+    house.pass(SECOND);
+    assert_eq!((house.called(1), refused(&house)), (23, 2));
+    // Who was answered, or gave up, is on the way no more.
+    house.pass(60 * SECOND);
+    house.calls(2, "302");
+    house.pass(SECOND);
+    assert_eq!((house.called(1), refused(&house)), (24, 2));
     house.over();
 }
