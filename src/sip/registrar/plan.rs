@@ -144,7 +144,14 @@ pub(super) fn plan(
             cseq,
         };
         plan.after.push(binding.clone());
-        plan.changes.push(if old.is_some() { Change::Refreshed(binding) } else { Change::Added(binding) });
+        match old {
+            Some(old) if old.name() == binding.name() => plan.changes.push(Change::Refreshed(binding)),
+            // It has become a flow, is one no more, or writes its URI otherwise: who keeps bindings by name forgets the old one.
+            old => {
+                plan.changes.extend(old.map(Change::Removed));
+                plan.changes.push(Change::Added(binding));
+            }
+        }
     }
     while plan.after.len() > settings.contacts_max {
         // New ones stand behind old ones, and none of the request's own can be first: it has no more than the bound.

@@ -107,6 +107,22 @@ fn new_address_of_the_same_instance_replaces_the_old_one() {
 }
 
 #[test]
+fn a_binding_whose_name_changes_is_told_under_both_names() {
+    let flow = "+sip.instance=\"<urn:uuid:aa>\";reg-id=1";
+    for (first, then) in [
+        ("<sip:a@h>".to_owned(), format!("<sip:a@h>;{flow}")),
+        (format!("<sip:a@h>;{flow}"), "<sip:a@h>".into()),
+        ("<sip:a@h;ob;line=1>".into(), "<sip:a@h;line=1;ob>".into()),
+    ] {
+        let mut desk = Desk::new(quiet());
+        assert_eq!(desk.send(NOW, &format!("Contact: {first}")).1, "+a");
+        assert_eq!(desk.send(NOW, &format!("Contact: {then}")).1, "-a +a", "{first} {then}");
+        assert_eq!(desk.send(NOW, &format!("Contact: {then}")).1, "=a");
+        assert_eq!(desk.registrar.len(), 1);
+    }
+}
+
+#[test]
 fn who_takes_an_old_address_back_keeps_the_new_one() {
     for flow in ["", ";reg-id=1"] {
         let contact = |user: &str, expires: u32| {
