@@ -72,13 +72,13 @@ impl Default for Numbering {
 }
 
 /// Where a number that is written without it belongs, as the beginning of its form for the whole world: `;phone-context=+46`
-/// (RFC 3966 §5.1.5). `None`: nowhere, or in a network that has a name.
+/// (RFC 3966 §5.1.5), without the plus. `None`: nowhere, or in a network that has a name.
 fn context(written: &str) -> Option<String> {
     let mut params = written.split(';').skip(1).filter_map(|param| param.split_once('='));
     let (_, value) = params.find(|(name, _)| name.trim().eq_ignore_ascii_case("phone-context"))?;
     let prefix = value.trim().strip_prefix('+')?.replace(['-', '.', '(', ')'], "");
     let is_prefix = (1..=15).contains(&prefix.len()) && prefix.bytes().all(|b| b.is_ascii_digit());
-    is_prefix.then(|| format!("+{prefix}"))
+    is_prefix.then_some(prefix)
 }
 
 /// Whether this is a number of the whole world in its one form.
@@ -104,11 +104,24 @@ impl Numbering {
     /// The number in its one form; a name stays as it is. Idempotent.
     pub fn inner(&self, written: &str) -> String {
         let Some(number) = keys(written) else { return written.to_owned() };
-        let here = || self.world(&number);
-        // Somebody else's emergency number or extension is none of the world.
-        let there = context(written).filter(|_| !number.starts_with('+'));
-        let world = there.and_then(|prefix| self.world(&format!("{prefix}{number}"))).or_else(here);
-        world.unwrap_or_else(|| number.into_owned())
+        match context(written).filter(|_| number.bytes().all(|b| b.is_ascii_digit())) {
+            Some(context) => self.in_context(&context, &number),
+            None => self.world(&number).unwrap_or_else(|| number.into_owned()),
+        }
+    }
+
+    /// A number that is local where numbers begin with `context`. One of another country is none of ours, however short it is.
+    fn in_context(&self, context: &str, number: &str) -> String {
+        let is_here = context.starts_with(&*self.country_code);
+        // Keyed as from a telephone there, prefix and all, with which no number of the plan begins.
+        let is_dialled = number.starts_with('0')
+            && [&self.international_prefix, &self.national_prefix].iter().any(|prefix| after(number, prefix).is_some());
+        // Services and extensions: "911" belongs to "+1", and "+1911" is nobody (RFC 3966 §5.1.5).
+        let is_short = !is_long_enough(number) && (self.country_code.is_empty() || context == self.country_code);
+        if is_here && (is_dialled || is_short) {
+            return self.world(number).unwrap_or_else(|| number.to_owned());
+        }
+        format!("+{}", self.without_national_prefix(format!("{context}{number}")))
     }
 
     /// `None`: it stays as it is.
@@ -257,11 +270,29 @@ mod tests {
             ("0812345600;phone-context=+", "+46812345600"),
             ("112;phone-context=+46", "112"),
             ("*21;phone-context=+46", "*21"),
+            // Keyed with a prefix of the country.
+            ("0812345600;phone-context=+468", "+46812345600"),
+            ("0046812345600;phone-context=+46", "+46812345600"),
+            // A service of ours, which is no number behind +46; what has that name elsewhere; the extension of a house.
+            ("118118;phone-context=+46", "118118"),
+            ("118118;phone-context=+47", "+47118118"),
+            ("100;phone-context=+47", "+47100"),
+            ("100;phone-context=+46855500", "+46855500100"),
         ] {
             assert_eq!(sweden().inner(written), inner, "{written}");
             let tel: crate::sip::Uri = format!("tel:{written}").parse().expect("a URI");
             assert_eq!(sweden().inner(&tel.number().expect("a number")), inner, "{written}");
         }
+    }
+
+    #[test]
+    fn what_is_short_elsewhere_is_nobody_here() {
+        assert!(!sweden().is_callable(&sweden().inner("100;phone-context=+47")));
+        // Of which country we are is not known.
+        assert_eq!(Numbering::default().inner("100;phone-context=+46"), "100");
+        assert_eq!(Numbering::default().inner("812345600;phone-context=+46"), "+46812345600");
+        assert_eq!(america().inner("4085550123;phone-context=+1"), "+14085550123");
+        assert_eq!(america().inner("5550123;phone-context=+1408"), "+14085550123");
     }
 
     fn sweden() -> Numbering {
@@ -392,7 +423,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn one_form_is_enough(numbering in any_numbering(), written in "[+]?[-0-9*#.() ]{0,20}|[a-z0-9.-]{1,12}|\\PC{0,9}") {
+        fn one_form_is_enough(numbering in any_numbering(), written in "[+]?[-0-9*#.() ]{0,20}(;phone-context=[+]?[-0-9]{0,9})?|[a-z0-9.-]{1,12}|\\PC{0,9}") {
             let inner = numbering.inner(&written);
             prop_assert_eq!(&numbering.inner(&inner), &inner);
             prop_assert!(inner.len() <= written.len().max(KEYS_MAX + 8));
