@@ -191,13 +191,17 @@ impl Engine {
             LegFailure::Unavailable { retry_after, .. } => *retry_after,
             LegFailure::Timeout | LegFailure::Unreachable => None,
             // Who is in need is not refused by anybody: a carrier that does so has nobody for it.
-            LegFailure::Refused(_) if self.is_emergency(&hunt.number) && !hunt.rings => {
+            // Nor is it by a 3xx, and an announcement of it does not make it an answer. The word of the last one is told.
+            LegFailure::Refused(_) | LegFailure::Redirected(_)
+                if self.is_emergency(&hunt.number) && !hunt.left.is_empty() =>
+            {
                 self.go_elsewhere(now, id, leg, hunt);
                 return true;
             }
             _ => return false,
         };
-        if hunt.rings {
+        // Somebody in need is helped by no ringing that ends so.
+        if hunt.rings && (hunt.left.is_empty() || !self.is_emergency(&hunt.number)) {
             return false;
         }
         self.is_of_no_use(now, hunt.way, retry_after);

@@ -33,7 +33,8 @@ impl Engine {
     pub(super) fn redirected(&mut self, now: Time, id: CallId, leg: LegId, to: &[Uri]) -> bool {
         let Some(call) = self.calls.get(&id) else { return false };
         let Stage::Ringing { legs, callee, with, deadline, .. } = &call.stage else { return false };
-        if !legs.contains(&leg) {
+        // Who calls for help is sent on by nobody.
+        if !legs.contains(&leg) || self.is_emergency(with) {
             return false;
         }
         let (callee, by, left) = (*callee, with.clone(), deadline.since(now));

@@ -113,15 +113,24 @@ fn what_a_carrier_wants_of_us_is_nothing_for_the_caller_and_another_is_tried() {
 
 #[test]
 fn a_carrier_that_refuses_an_emergency_is_left_for_the_next_and_goes_on_getting_other_calls() {
-    for code in [403, 404, 480, 486, 600] {
-        let trunks = two().into_iter().map(|trunk| Trunk { emergency: true, ..trunk }).collect();
-        let mut house = House::new(trunks, &[Manner::Refuses(code, None), Manner::Answers]);
+    let both = || two().into_iter().map(|trunk| Trunk { emergency: true, ..trunk }).collect::<Vec<_>>();
+    let refuses = [403, 404, 480, 486, 600].map(|code| Manner::Refuses(code, None));
+    // Announcements of the refusal, and what would send the call into a flow of ours.
+    let others = [Manner::EarlyThen(404), Manner::RingsThen(480), Manner::RingsThen(503), Manner::Redirects("100")];
+    for manner in refuses.into_iter().chain(others) {
+        let mut house = House::new(both(), &[manner.clone(), Manner::Answers]);
         house.calls(0, "112");
-        house.pass(SECOND);
-        assert_eq!((house.called(1), house.called(2), house.heard(0)), (1, 1, Some(200)), "{code}");
-        assert_eq!(figures(&house, 0).targets_usable, 1, "{code}");
+        house.pass(4 * SECOND);
+        assert_eq!((house.called(1), house.called(2), house.heard(0)), (1, 1, Some(200)), "{manner:?}");
+        let keeps_calls = usize::from(manner != Manner::RingsThen(503));
+        assert_eq!(figures(&house, 0).targets_usable, keeps_calls, "{manner:?}");
         house.over();
     }
+    let mut house = House::new(both(), &[Manner::Refuses(403, None), Manner::Refuses(404, None)]);
+    house.calls(0, "112");
+    house.pass(SECOND);
+    assert_eq!((house.called(1), house.called(2), house.heard(0)), (1, 1, Some(404)), "the word of the last");
+    house.over();
 }
 
 #[test]
