@@ -160,6 +160,26 @@ fn what_the_colleague_says_is_what_the_caller_is_told() {
 }
 
 #[test]
+fn who_declines_at_one_phone_is_rung_at_no_other() {
+    let mut story = Story::new(office());
+    let second = PhoneId(60);
+    story.world.add_phone(second, "agent1", Some("secret1"));
+    story.register_both();
+    story.act(second, Act::Register { expires: Duration::from_secs(300) });
+    for (code, rings_on) in [(486, true), (603, false), (600, false)] {
+        story.phones.clear();
+        story.act(ANNA, Act::Call("2001".into()));
+        assert!(story.happened(second, &PhoneEvent::Rings { from: "agent0".into() }));
+        story.act(BJORN, Act::Decline(code));
+        assert_eq!(story.happened(second, &PhoneEvent::StoppedRinging), !rings_on, "{code}");
+        assert_eq!(story.failed(ANNA), (!rings_on).then_some(code));
+        story.act(ANNA, Act::HangUp);
+    }
+    story.act(second, Act::Unplug);
+    story.over();
+}
+
+#[test]
 fn a_caller_who_gives_up_stops_the_colleagues_phone() {
     let mut story = Story::new(office());
     story.register_both();
