@@ -36,7 +36,7 @@ fn every_method_is_denied_to_strangers_and_each_sender_gets_its_own() {
         let uri = "sip:999@vaxel";
         // Stranger, stranger who signs junk, trunk, agent.
         for (method, codes) in [
-            ("OPTIONS", [401, 403, 200, 200]),
+            ("OPTIONS", [401, 403, 404, 404]),
             ("REGISTER", [401, 403, 401, 200]),
             ("INVITE", [401, 403, 404, 404]),
             ("MESSAGE", [401, 403, 405, 405]),

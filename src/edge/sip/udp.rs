@@ -119,7 +119,7 @@ impl Udp {
     }
 
     /// A datagram's length, its sender, and which of our addresses it was sent to, if that is not this socket's own.
-    fn receive(&self, buffer: &mut [u8], control: &mut Vec<u8>) -> io::Result<(usize, SocketAddr, Option<IpAddr>)> {
+    fn receive(&self, buffer: &mut [u8], control: &mut [u8]) -> io::Result<(usize, SocketAddr, Option<IpAddr>)> {
         let socket = self.socket.get_ref();
         if !self.bound.ip().is_unspecified() {
             return socket.recv_from(buffer).map(|(length, remote)| (length, remote, None));
