@@ -108,3 +108,38 @@ fn acknowledgement_and_bye_go_to_the_contact_of_a_carrier_and_back_to_it_if_nobo
     let (bye, from) = next_request(&sends, "BYE", &mut caller);
     accept(&sends, &bye, from, gone);
 }
+
+#[test]
+fn who_is_behind_a_contact_and_asks_for_the_carriers_password_gets_none() {
+    let flows = Folder::new();
+    std::fs::write(flows.0.join("sales.yaml"), FLOW).expect("a flow is written");
+    let (sends, thief) = (bind([127, 0, 0, 83]), bind([127, 0, 0, 84]));
+    let at = |socket: &UdpSocket| socket.local_addr().expect("a bound socket");
+    let more = format!(
+        "\n[flows]\nfolder = \"{}\"\n[[trunks]]\nname = \"far\"\nto = \"udp:{}\"\ntakes = [\"+\"]\n\
+         account = {{ user = \"46850\", password = \"between us\", realm = \"r.example\" }}\n",
+        flows.0.display(),
+        at(&sends)
+    );
+    let house = House::with(&more);
+    // The carrier itself is shown it.
+    for (asks, contact, is_shown) in [(&sends, at(&sends), true), (&thief, at(&thief), false)] {
+        let mut caller = Person::new(Udp, carrier(true), house.sip(Udp, true), "+46701234567", None);
+        caller.does(|phone, now| phone.call(now, "300"));
+        let (invite, from) = next_request(&sends, "INVITE", &mut caller);
+        accept(&sends, &invite, from, contact);
+        until(&mut [&mut caller], 0, |event| matches!(event, PhoneEvent::Connected { .. }));
+        caller.does(|phone, now| phone.hang_up(now));
+        let (bye, from) = next_request(asks, "BYE", &mut caller);
+        assert!(!bye.contains("uthorization:"), "{bye}");
+        let challenge = "Proxy-Authenticate: Digest realm=\"r.example\", nonce=\"chosen\"\r\n";
+        answer(asks, &bye, from, "407 Proxy Authentication Required", challenge, "");
+        if is_shown {
+            let (bye, from) = next_request(asks, "BYE", &mut caller);
+            assert!(bye.contains("Proxy-Authorization: Digest "), "{bye}");
+            accept(asks, &bye, from, contact);
+        } else {
+            assert!(!gets(asks, "BYE"), "it is asked nothing more");
+        }
+    }
+}
