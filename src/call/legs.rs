@@ -27,7 +27,7 @@ use crate::sdp::{Answer, Capabilities, Negotiator, Refusal};
 use crate::sip::account::{Account, Unanswered};
 use crate::sip::body::Enclosed;
 use crate::sip::endpoint::{EndCause, Failure, Invitation};
-use crate::sip::{self, Endpoint, Headers, Hop, InviteId, Network, Request, Uri};
+use crate::sip::{self, Endpoint, Headers, Hop, InviteId, Network, Party, Request, Uri};
 use crate::time::{Duration, Time};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
@@ -51,8 +51,8 @@ pub struct Dial {
     pub enclosed: Vec<Enclosed>,
     /// It is a carrier, and in the talk it is where it says it is.
     pub follows: bool,
-    /// Whose phone it is, as in [`Endpoint::belongs`].
-    pub phone_of: Option<u64>,
+    /// Who is called, as in [`Endpoint::belongs`].
+    pub party: Party,
     /// What a challenge is answered with; `None`: none is answered.
     pub account: Option<Arc<Account>>,
     /// Where who gave us the account is: in the talk no other challenges are answered.
@@ -448,7 +448,7 @@ impl Legs {
                 }
             },
             State::Opening(dial) => {
-                let Dial { target, hop, from, to, headers, enclosed, follows, phone_of, account, places } = *dial;
+                let Dial { target, hop, from, to, headers, enclosed, follows, party, account, places } = *dial;
                 let offer = sdp.offer(Direction::SendRecv);
                 let contact_user = account.as_ref().map(|account| account.user.clone());
                 let (answers_challenges, shown) = (account.is_some(), account.clone());
@@ -468,7 +468,7 @@ impl Legs {
                 if let Some(account) = shown {
                     endpoint.show(id, account, places);
                 }
-                phone_of.into_iter().for_each(|owner| endpoint.belongs(id, owner));
+                endpoint.belongs(id, party);
                 l.invite = Some(id);
                 l.state = State::Inviting { rings: false, account };
                 self.by_invite.insert(id, leg);

@@ -183,6 +183,7 @@ static HEADERS: Throttle = Throttle::new(Duration::from_secs(60));
 
 /// So does a phone whose calls are forwarded.
 static ABROAD: Throttle = Throttle::new(Duration::from_secs(60));
+static STRAYED: Throttle = Throttle::new(Duration::from_secs(60));
 
 /// Numbers of callers are in the records, not in the log.
 fn log(event: &CallEvent, failures: &Throttle, foreign: &Throttle) {
@@ -214,6 +215,11 @@ fn log(event: &CallEvent, failures: &Throttle, foreign: &Throttle) {
         }
         What::OutOfMinutes { call, payer } => {
             tracing::warn!(%call, payer = &**payer, "the minutes of the day are used up; the talk ends");
+        }
+        What::Strayed { from, code } => {
+            if let Some(held_back) = STRAYED.pass(event.at) {
+                tracing::warn!(%from, code, held_back, "a request inside a call came from elsewhere than its party");
+            }
         }
         What::AnswerOverdue { call } => tracing::info!(%call, "the flow has left the caller unanswered for too long"),
         What::LegSilent { call, leg, .. } => tracing::warn!(%call, %leg, "no sound comes from this leg"),

@@ -12,7 +12,7 @@ use crate::flow::{Input as FlowInput, QueueRequest, Run};
 use crate::ids::{AgentId, CallId, EntryId, LegId};
 use crate::media::PlayId;
 use crate::record::{EndedBy, What};
-use crate::sip::{Headers, Uri};
+use crate::sip::{Headers, Party, Uri};
 use crate::time::Time;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -237,13 +237,13 @@ impl Engine {
         phone.path.iter().for_each(|proxy| headers.push("Route", proxy));
         let from = self.shown_to_agent(call, display.clone(), &hop, &mut headers);
         let (target, to) = (phone.uri.clone(), Uri::sip(Some(&phone.user), hop.local));
-        let phone_of = self.agents.named(&phone.user).map(|agent| agent.0.into());
+        let party = Party::Phone(self.agents.named(&phone.user)?.0);
         let leg = LegId(self.ids.next());
         if phone.is_flow() {
             self.attempts.began(now, leg, attempt);
         }
         let (account, places, enclosed) = (None, Vec::new(), Vec::new());
-        let dial = Dial { target, hop, from, to, headers, enclosed, follows: false, phone_of, account, places };
+        let dial = Dial { target, hop, from, to, headers, enclosed, follows: false, party, account, places };
         self.dial(call_id, leg, dial);
         Some(leg)
     }
@@ -268,9 +268,9 @@ impl Engine {
             location.headers.iter().for_each(|header| headers.push(header.name, header.value));
             enclosed.clone_from(&location.enclosed);
         }
-        let places = self.trunks.places(way.trunk, trunk);
-        let (to, phone_of) = (target.clone(), None);
-        let dial = Dial { target, hop, from, to, headers, enclosed, follows: true, phone_of, account, places };
+        let (party, places) = (Party::Trunk(way.trunk), self.trunks.places(way.trunk, trunk));
+        let to = target.clone();
+        let dial = Dial { target, hop, from, to, headers, enclosed, follows: true, party, account, places };
         let leg = LegId(self.ids.next());
         self.trunks.leg_began(leg, way.trunk);
         self.trunks.state_mut(way.trunk).counts.calls_out += 1;

@@ -8,7 +8,7 @@ use crate::ids::{AgentId, CallId, LegId};
 use crate::record::{Caller, What};
 use crate::sip::auth::Verdict;
 use crate::sip::body::ACCEPT;
-use crate::sip::{self, Headers, Hop, InviteId, Message, Method, Request, Response, TransactionId, Uri, keys};
+use crate::sip::{self, Headers, Hop, InviteId, Message, Method, Party, Request, Response, TransactionId, Uri, keys};
 use crate::time::Time;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -33,6 +33,11 @@ impl Engine {
     /// Whoever shows credentials is heard only if they are right: until then nothing else is said about the request, by
     /// which a stranger could learn what we are or make us send more than it did.
     pub(super) fn on_message(&mut self, now: Time, hop: &Hop, message: Message) {
+        if let Message::Request(request) = &message
+            && !self.is_from_its_party(now, hop, request)
+        {
+            return;
+        }
         if let Message::Request(request) = &message
             && self.auth.credentials(request).is_some()
             && !self.is_at_home(request, hop)
@@ -78,6 +83,8 @@ impl Engine {
                 return self.endpoint.challenge(now, id, *response);
             }
         };
+        let party = by_trunk.map(Party::Trunk).or(caller_agent.map(|agent| Party::Phone(agent.0)));
+        party.into_iter().for_each(|party| self.endpoint.belongs(id, party));
         if let Some(replaces) = replaces {
             return self.on_replacing(now, id, request, hop, caller_agent, replaces);
         }
@@ -154,7 +161,6 @@ impl Engine {
             },
         );
         if let Some(agent) = caller_agent {
-            self.endpoint.belongs(id, agent.0.into());
             self.own_call_began(now, agent, call);
         }
         if let Some(trunk) = by_trunk {

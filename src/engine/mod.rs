@@ -24,6 +24,7 @@ mod phones;
 pub mod redirects;
 mod replaces;
 pub mod settings;
+mod strays;
 pub mod tolls;
 mod transfers;
 pub mod trunks;

@@ -125,6 +125,7 @@ impl Board {
             | What::LegSilent { .. }
             | What::CallRefused { .. }
             | What::AuthenticationFailed { .. }
+            | What::Strayed { .. }
             | What::NoWayOut { .. }
             | What::OutOfMinutes { .. }
             | What::Trunk { .. } => {}

@@ -343,6 +343,7 @@ impl Contact {
             | What::CallEnded { .. }
             | What::CallRefused { .. }
             | What::AuthenticationFailed { .. }
+            | What::Strayed { .. }
             | What::NoWayOut { .. }
             | What::OutOfMinutes { .. }
             | What::Trunk { .. }

@@ -181,6 +181,11 @@ pub enum What {
         user: String,
         from: IpAddr,
     },
+    /// A request inside a dialog came from elsewhere than the other side of that, without the right password; answered with `code`.
+    Strayed {
+        from: IpAddr,
+        code: u16,
+    },
     /// A trunk is in another state, or something about it needs an operator.
     Trunk {
         trunk: Arc<str>,
@@ -280,9 +285,11 @@ impl What {
             | What::LegSilent { call, .. }
             | What::NoWayOut { call, .. }
             | What::CallEnded { call, .. } => Some(*call),
-            What::CallRefused { .. } | What::AuthenticationFailed { .. } | What::Trunk { .. } | What::Agent { .. } => {
-                None
-            }
+            What::CallRefused { .. }
+            | What::AuthenticationFailed { .. }
+            | What::Strayed { .. }
+            | What::Trunk { .. }
+            | What::Agent { .. } => None,
         }
     }
 }

@@ -8,7 +8,7 @@ use super::endpoint::Hop;
 use super::headers::{Headers, NameAddr};
 use super::message::{Request, Response};
 use super::method::Method;
-use super::uri::Uri;
+use super::uri::{Host, Uri};
 use super::whereabouts;
 use std::borrow::Cow;
 
@@ -130,6 +130,17 @@ impl Dialog {
     pub fn heard_by(&mut self, hop: &Hop) {
         self.seen = *hop;
         self.is_proven = true;
+    }
+
+    /// Whether what comes by `hop` can be the peer's: it was seen there, it is asked there, or a proxy of the route is there.
+    pub fn is_with(&self, hop: &Hop) -> bool {
+        let is_proxy = || {
+            let routes = self.routes.iter().filter_map(|route| NameAddr::parse(route).ok());
+            let mut hosts = routes.filter_map(|route| route.uri.as_sip().map(|uri| uri.host.clone()));
+            hosts.any(|host| host == Host::Ip(hop.remote.ip().to_canonical()))
+        };
+        let is_safe = hop.transport.is_reliable() || !self.seen.transport.is_reliable();
+        whereabouts::is_from(&self.seen, hop) || whereabouts::is_from(&self.hop(), hop) || (is_safe && is_proxy())
     }
 
     /// A phone with this Contact is there now (RFC 5626 §5.3). True: it is the peer, and is sent to there from here on.

@@ -18,6 +18,7 @@ mod refer;
 mod refresh;
 mod reliable;
 mod settings;
+mod strays;
 mod transport;
 mod writing;
 
@@ -32,6 +33,7 @@ use super::headers::{Headers, Replaces};
 use super::message::{Message, Request, Response};
 use super::method::Method;
 use super::parse::{BadMessage, Fault};
+use super::party::Party;
 use super::schedule::Schedule;
 use super::secrets::{Keyed, Secrets};
 use super::transaction::Timings;
@@ -639,8 +641,8 @@ impl Endpoint {
         for key in &usage.dialog_keys {
             self.dialogs.remove(key);
         }
-        if let Some(owner) = usage.phone_of {
-            self.phones.remove(&(owner, id));
+        if let Some(Party::Phone(owner)) = usage.party {
+            self.phones.remove(&(owner.into(), id));
         }
         self.schedule.move_to(id, &mut usage.armed, None);
     }

@@ -23,6 +23,7 @@ pub mod network;
 pub mod overload;
 pub mod params;
 pub mod parse;
+pub mod party;
 #[cfg(test)]
 mod properties;
 mod recent;
@@ -58,6 +59,7 @@ pub use method::Method;
 pub use network::Network;
 pub use params::Params;
 pub use parse::{BadMessage, Fault, MAX_MESSAGE};
+pub use party::Party;
 pub use registrar::{Binding, Change, Registrar};
 pub use stream::{Frame, Framer};
 pub use uri::{Host, KEYS_MAX, SipUri, Uri, keys};

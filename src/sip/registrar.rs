@@ -17,6 +17,7 @@ pub use pings::{Asked, Ping};
 
 use super::endpoint::{Hop, Transport};
 use super::message::{Request, Response};
+use super::whereabouts;
 use crate::time::{Duration, Time};
 use pings::Pings;
 use plan::{Plan, Refusal, plan, seconds_up};
@@ -206,6 +207,11 @@ impl Registrar {
     /// The flow of the same phone that was refreshed last, other than this one.
     pub fn next_flow(&self, flow: &Binding) -> Option<&Binding> {
         self.lookup(&flow.user).find(|other| other.is_beside(flow) && other.name() != flow.name())
+    }
+
+    /// Whether a phone of `user`, or a proxy before it, is registered there.
+    pub fn is_reached_by(&self, user: &str, hop: &Hop) -> bool {
+        self.users.get(user).is_some_and(|bindings| bindings.iter().any(|b| whereabouts::is_from(&b.hop, hop)))
     }
 
     /// A request found nobody by this flow. Where the phone has another, this one is removed and given back, unless it was

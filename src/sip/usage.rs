@@ -13,11 +13,13 @@ use super::dialog::Dialog;
 use super::endpoint::{Hop, Transmit};
 use super::headers::Headers;
 use super::message::{Request, Response};
+use super::party::Party;
 use super::reliable::Reliable;
 use super::session_timer::SessionTimer;
 use super::showing::Showing;
 use super::transaction::table::{ClientKey, ServerKey};
 use super::transaction::{Expiry, Timings};
+use super::whereabouts;
 use crate::time::{Duration, Time};
 
 /// A provisional answer is repeated this often, so that no proxy gives the call up (RFC 3261 §13.3.1.1).
@@ -59,8 +61,10 @@ pub struct Usage {
     pub refers: bool,
     /// The peer is a carrier, and its dialogs are sent to where it says it is ([`Dialog::follow`]); where it is known to be.
     pub follows: Option<Option<Hop>>,
-    /// Whose phone the peer is ([`super::Endpoint::belongs`]).
-    pub phone_of: Option<u64>,
+    /// Whom its dialogs are with ([`super::Endpoint::belongs`]); `None`: nobody has said.
+    pub party: Option<Party>,
+    /// Wrong passwords that came for them from elsewhere.
+    pub guesses: u32,
     /// What challenges inside the dialog are answered with; `None`: none is.
     pub showing: Option<Box<Showing>>,
     pub armed: Option<Time>,
@@ -244,7 +248,8 @@ impl Usage {
             peer_updates: false,
             refers: false,
             follows: None,
-            phone_of: None,
+            party: None,
+            guesses: 0,
             showing: None,
             armed: None,
         }
@@ -276,6 +281,17 @@ impl Usage {
         match &mut self.state {
             State::Calling(calling) => calling.early_with(peer).map(|early| &mut early.dialog),
             _ => self.dialog.as_mut(),
+        }
+    }
+
+    /// Whether what comes by `hop` can be the peer's, as far as the dialogs tell. One that answered nothing yet is where it was called.
+    pub fn is_with(&self, hop: &Hop) -> bool {
+        match &self.state {
+            State::Calling(calling) => {
+                let early = |early: &Early| early.dialog.is_with(hop);
+                whereabouts::is_from(&calling.hop, hop) || calling.early.iter().any(early)
+            }
+            _ => self.dialog.as_ref().is_none_or(|dialog| dialog.is_with(hop)),
         }
     }
 

@@ -29,6 +29,17 @@ pub(super) fn said(uri: &SipUri, seen: &Hop) -> Option<Hop> {
     (!is_same && fits && remote != seen.local).then_some(Hop { remote, connection: None, ..*seen })
 }
 
+/// Whether who is known to be at `known` can have sent what came by `hop`. By UDP it can from any port of that address, for routers
+/// change it, and by a connection too, as what is large is sent; who has a connection sends by that.
+pub(super) fn is_from(known: &Hop, hop: &Hop) -> bool {
+    let same_machine = known.remote.ip().to_canonical() == hop.remote.ip().to_canonical();
+    match known.connection {
+        Some(_) => (known.transport, known.connection) == (hop.transport, hop.connection),
+        None if known.transport.is_reliable() => same_machine && known.transport == hop.transport,
+        None => same_machine,
+    }
+}
+
 /// From where an address can be reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
@@ -74,6 +85,30 @@ fn kind(ip: IpAddr) -> Option<Kind> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn datagrams_come_from_the_address_and_what_has_a_connection_comes_by_it() {
+        use Transport::{Tcp, Tls, Udp};
+        let hop = |transport, remote: &str, connection| {
+            let local = "192.0.2.1:5060".parse().unwrap();
+            Hop { transport, local, remote: remote.parse().unwrap(), connection }
+        };
+        let (near, other) = ("198.51.100.9:5060", "198.51.100.9:40000");
+        for (known, by, is_it) in [
+            (hop(Udp, near, None), hop(Udp, other, None), true),
+            (hop(Udp, near, None), hop(Tcp, other, Some(3)), true),
+            (hop(Udp, near, None), hop(Udp, "[::ffff:198.51.100.9]:5060", None), true),
+            (hop(Udp, near, None), hop(Udp, "198.51.100.10:5060", None), false),
+            (hop(Tls, near, Some(3)), hop(Tls, near, Some(3)), true),
+            (hop(Tls, near, Some(3)), hop(Tls, near, Some(4)), false),
+            (hop(Tls, near, Some(3)), hop(Udp, near, None), false),
+            // One that is to be opened.
+            (hop(Tcp, near, None), hop(Tcp, other, Some(3)), true),
+            (hop(Tls, near, None), hop(Udp, near, None), false),
+        ] {
+            assert_eq!(is_from(&known, &by), is_it, "{known:?} {by:?}");
+        }
+    }
 
     fn follows(transport: Transport, seen: &str, uri: &str) -> Option<String> {
         let connection = transport.is_reliable().then_some(7);

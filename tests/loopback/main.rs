@@ -8,6 +8,7 @@ mod bodies;
 mod caps;
 mod carriers;
 mod contact;
+mod dialogs;
 mod emergency;
 mod flood;
 mod guess;

@@ -28,6 +28,7 @@ pub struct Calls {
     silent: IntCounter,
     faults: IntCounter,
     authentication_failures: IntCounter,
+    strayed: IntCounter,
     transfers: IntCounterVec,
     redirects: IntCounterVec,
 }
@@ -181,6 +182,11 @@ impl Calls {
                 "vaxel_sip_authentication_failures_total",
                 "SIP requests with a wrong password or an unknown user.",
             ),
+            strayed: counter(
+                registry,
+                "vaxel_sip_strayed_total",
+                "SIP requests inside a dialog that came from elsewhere than its other side, and were refused.",
+            ),
             faults: counter(
                 registry,
                 "vaxel_flow_faults_total",
@@ -213,6 +219,7 @@ impl Calls {
             },
             What::CallRefused { reason, .. } => self.refused.with_label_values(&[reason]).inc(),
             What::AuthenticationFailed { .. } => self.authentication_failures.inc(),
+            What::Strayed { .. } => self.strayed.inc(),
             What::CallEnded { by, .. } => self.ended.with_label_values(&[ender(*by)]).inc(),
             What::Queued { queue, .. } => self.on_queue(queue, |queue| queue.entries.inc()),
             What::Dequeued { queue, exit, waited, in_service_level, .. } => self.on_queue(queue, |queue| {
@@ -526,6 +533,7 @@ mod tests {
         apply(&metrics, at, What::CallEnded { call, by: EndedBy::Agent, cause: String::new() });
         apply(&metrics, at, What::CallRefused { code: 404, reason: "something_new".into() });
         apply(&metrics, at, What::AuthenticationFailed { user: "anna".into(), from: [192, 0, 2, 1].into() });
+        apply(&metrics, at, What::Strayed { from: [192, 0, 2, 1].into(), code: 481 });
         let scraped = scrape(&metrics);
         for (series, value) in [
             ("vaxel_calls", 0.0),
@@ -533,6 +541,7 @@ mod tests {
             (r#"vaxel_calls_ended_total{by="agent"}"#, 1.0),
             (r#"vaxel_calls_refused_total{reason="something_new"}"#, 1.0),
             ("vaxel_sip_authentication_failures_total", 1.0),
+            ("vaxel_sip_strayed_total", 1.0),
             (r#"vaxel_offers_total{outcome="no_answer",queue="sales"}"#, 1.0),
             (r#"vaxel_agents{state="offered"}"#, 1.0),
             (r#"vaxel_agents{state="offline"}"#, 1.0),

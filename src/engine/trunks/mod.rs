@@ -223,6 +223,14 @@ impl Trunks {
         trunk.from.iter().copied().chain(targets).collect()
     }
 
+    /// Whether whoever sends by this hop is this trunk: it has shown the certificate that it has to, or else is where the trunk is.
+    pub fn is_at_home(&self, at: usize, trunk: &Trunk, hop: &Hop) -> bool {
+        match &trunk.certificate {
+            Some(_) => hop.connection.is_some_and(|connection| self.certified.get(&connection) == Some(&at)),
+            None => self.places(at, trunk).iter().any(|place| place.contains(hop.remote.ip())),
+        }
+    }
+
     /// Whether some trunk has this name, or is at this address.
     pub fn is_at(&self, host: &Host, trunks: &[Trunk]) -> bool {
         trunks.iter().zip(&self.list).any(|(trunk, state)| match host {

@@ -179,12 +179,12 @@ impl Endpoint {
         }
     }
 
-    /// An ACK in the dialog of the usage.
-    pub(super) fn acknowledged(&mut self, now: Time, hop: &Hop, id: InviteId, ack: Request) {
+    /// An ACK in the dialog of the usage. `hop`: by which the peer sent it; `None`: somebody did.
+    pub(super) fn acknowledged(&mut self, now: Time, hop: Option<&Hop>, id: InviteId, ack: Request) {
         let Some(usage) = self.usages.get_mut(&id) else { return };
         let number = ack.headers.cseq().map_or(0, |(number, _)| number);
         let Some(waiting) = usage.unacknowledged.take_if(|waiting| waiting.number == number) else { return };
-        if let Some(dialog) = &mut usage.dialog {
+        if let (Some(dialog), Some(hop)) = (&mut usage.dialog, hop) {
             dialog.heard_by(hop);
         }
         if let State::Leaving { reason } = &mut usage.state {

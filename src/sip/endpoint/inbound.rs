@@ -198,13 +198,13 @@ impl Endpoint {
             return;
         }
         match self.usage_of(&request) {
-            Some(id) => self.acknowledged(now, hop, id, request),
+            Some(id) => self.acknowledged(now, Some(hop), id, request),
             None => self.table.counters.dropped += 1,
         }
     }
 
     /// The usage whose dialog the request is in.
-    fn usage_of(&self, request: &Request) -> Option<InviteId> {
+    pub(super) fn usage_of(&self, request: &Request) -> Option<InviteId> {
         let headers = &request.headers;
         let name = (headers.call_id().ok()?, headers.to_tag()?, headers.from_tag().unwrap_or_default());
         self.dialogs.get(&self.table.secrets.key(name)).copied()

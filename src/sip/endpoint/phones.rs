@@ -1,14 +1,16 @@
 //! Dialogs with phones that are somewhere else from one moment to the next (RFC 5626 §5.3).
 
 use super::{Endpoint, Hop, InviteId};
+use crate::sip::party::Party;
 use crate::sip::uri::Uri;
 
 impl Endpoint {
-    /// The peer is a phone of `owner`: see [`Endpoint::moved`].
-    pub fn belongs(&mut self, id: InviteId, owner: u64) {
-        if let Some(usage) = self.usages.get_mut(&id) {
-            usage.phone_of = Some(owner);
-            self.phones.insert((owner, id));
+    /// The dialogs of this usage are with `party`: see [`Endpoint::moved`] and [`Endpoint::stray`].
+    pub fn belongs(&mut self, id: InviteId, party: Party) {
+        let Some(usage) = self.usages.get_mut(&id) else { return };
+        usage.party = Some(party);
+        if let Party::Phone(owner) = party {
+            self.phones.insert((owner.into(), id));
         }
     }
 
