@@ -22,7 +22,9 @@ impl Engine {
             Party::Trunk(at) => {
                 let trunk = &self.settings.trunks[at];
                 let login = trunk.login.as_ref().map(|login| (login.user.as_str().into(), login.password.clone()));
-                (self.trunks.is_at_home(at, trunk, hop), login)
+                // A carrier's hosts have more addresses than settings and DNS told, and its BYE must not be lost.
+                let may_be = login.is_none() && trunk.certificate.is_none() && self.endpoint.is_by_name(id);
+                (may_be || self.trunks.is_at_home(at, trunk, hop), login)
             }
         };
         if is_there {

@@ -143,6 +143,13 @@ impl Dialog {
         whereabouts::is_from(&self.seen, hop) || whereabouts::is_from(&self.hop(), hop) || (is_safe && is_proxy())
     }
 
+    /// Whether the peer, or a proxy of the route, is known by the name of a host, which may have any address.
+    pub fn is_by_name(&self) -> bool {
+        let routes = self.routes.iter().filter_map(|route| NameAddr::parse(route).ok());
+        let by_name = |uri: &Uri| uri.as_sip().is_some_and(|uri| matches!(uri.host, Host::Name(_)));
+        by_name(&self.target) || routes.into_iter().any(|route| by_name(&route.uri))
+    }
+
     /// A phone with this Contact is there now (RFC 5626 §5.3). True: it is the peer, and is sent to there from here on.
     pub fn moved(&mut self, contact: &Uri, hop: &Hop) -> bool {
         let is_it = self.routes.is_empty() && self.target.equivalent(contact);

@@ -162,15 +162,23 @@ fn a_phone_in_another_network_is_heard_with_its_password_and_nobody_with_a_wrong
 fn a_call_of_a_trunk_is_heard_from_its_addresses_alone() {
     let house = House::new();
     let mut trunk = Asker::new(Udp, carrier(true), house.sip(Udp, true));
-    let invite = trunk.write(&Ask { to: "300", ..Ask::new("INVITE", "sip:300@vaxel", "+46701234567") });
-    let ok = trunk.ask(&with_body(&invite, SDP));
-    let talk = Talk::of(&ok);
-    let ack = talk.request(&trunk, "ACK", 1, "");
-    trunk.send(ack.as_bytes());
+    let mut calls = |trunk: &mut Asker, more: &str| {
+        let invite = trunk.write(&Ask { to: "300", more, ..Ask::new("INVITE", "sip:300@vaxel", "+46701234567") });
+        let talk = Talk::of(&trunk.ask(&with_body(&invite, SDP)));
+        let ack = talk.request(trunk, "ACK", 1, "");
+        trunk.send(ack.as_bytes());
+        talk
+    };
+    let talk = calls(&mut trunk, "");
     assert_eq!(tries(&talk, &mut stranger(&house)), [481; 5]);
     house.wait_for_metric("vaxel_sip_strayed_total", 5.0);
     // Another of its machines, by TCP.
     let mut other = Asker::new(Tcp, carrier(true), house.sip(Tcp, true));
     let bye = talk.request(&other, "BYE", 9, "");
     assert_eq!(other.ask(&bye).code, 200);
+    // One whose proxies have names may have them anywhere.
+    let talk = calls(&mut trunk, "Record-Route: <sip:edge.carrier.example;lr>\r\n");
+    let mut anywhere = stranger(&house);
+    let bye = talk.request(&anywhere, "BYE", 9, "");
+    assert_eq!(anywhere.ask(&bye).code, 200);
 }

@@ -31,6 +31,12 @@ impl Endpoint {
         (!is_known).then_some((id, party))
     }
 
+    /// Whether the peer's dialog names a host, so that where it comes from says nothing.
+    pub fn is_by_name(&self, id: InviteId) -> bool {
+        let dialog = self.usages.get(&id).and_then(|usage| usage.dialog.as_ref());
+        dialog.is_some_and(|dialog| dialog.is_by_name())
+    }
+
     /// An ACK from elsewhere, which nobody can be asked a password for: our answer is repeated no more, and that is all. One that
     /// brings a description is not believed.
     pub fn take_stray_ack(&mut self, now: Time, id: InviteId, ack: &Request) {
