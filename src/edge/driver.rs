@@ -67,7 +67,9 @@ impl Driver {
             let now = self.clock.now();
             let overslept = now.since(rested_since) > wait + OVERSLEPT;
             if overslept || rested_since.since(worked_since) > OVERWORKED {
-                let Some(heard) = self.hear_first(first) else { return };
+                // No longer than it stood still: what came in that time is read by then.
+                let stood = now.since(rested_since + wait).max(rested_since.since(worked_since));
+                let Some(heard) = self.hear_first(first, stood.min(HEARING_MAX)) else { return };
                 first = heard;
             }
             worked_since = self.clock.now();
@@ -113,8 +115,8 @@ impl Driver {
 
     /// What peers sent while we stood still waits in the sockets, and is older than the deadlines that passed meanwhile: their answers
     /// come first, or they would be called silent because we did not listen. Gives what comes next; `None`: stop.
-    fn hear_first(&mut self, first: Option<Knock>) -> Option<Option<Knock>> {
-        let until = self.clock.now() + HEARING_MAX;
+    fn hear_first(&mut self, first: Option<Knock>, longest: Duration) -> Option<Option<Knock>> {
+        let until = self.clock.now() + longest;
         let mut next = first;
         loop {
             if let Some(knock) = next
@@ -124,7 +126,7 @@ impl Driver {
             }
             let left = self.clock.until(until).min(QUIET);
             next = self.entrance.wait(left).ok()?;
-            if next.is_none() || left < QUIET {
+            if next.is_none() || left.is_zero() {
                 return Some(next);
             }
         }

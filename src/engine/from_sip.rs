@@ -264,7 +264,7 @@ impl Engine {
         let is_full = by_trunk.is_some_and(|at| self.trunks.is_full(at, &self.settings.trunks[at]));
         if is_full || self.drain.is_some() || self.calls.len() >= self.settings.limits.calls {
             let mut response = Response::to(request, 503, None);
-            response.headers.push("Retry-After", self.settings.sip.retry_after.as_secs().max(1).to_string());
+            response.come_later(self.settings.sip.retry_after, request.headers.call_id().unwrap_or_default());
             return response;
         }
         // A name means the house: carriers ask for `ping` or what we write into Contact, and are to learn that we are there.

@@ -185,14 +185,23 @@ impl Engine {
 
     /// A leg of a call out failed. True: another way is tried, or the caller was told that there is none.
     pub(super) fn hunt_failed(&mut self, now: Time, id: CallId, leg: LegId, failure: &LegFailure) -> bool {
-        let Some(hunt) = self.hunts.by_leg.remove(&leg) else { return false };
+        let Some(mut hunt) = self.hunts.by_leg.remove(&leg) else { return false };
+        // Where somebody in need is must not keep them from being heard: who cannot read it is asked again without.
+        if let LegFailure::Unavailable { code: 413 | 415 | 424, .. } = failure
+            && self.is_emergency(&hunt.number)
+            && self.calls.get_mut(&id).is_some_and(|call| call.location.take().is_some())
+        {
+            hunt.left.push_front(hunt.way);
+            self.go_elsewhere(now, id, leg, hunt);
+            return true;
+        }
         // What is refused for another reason is refused by who was called (4xx, 6xx), or for one of ours.
         let retry_after = match failure {
             LegFailure::Unavailable { retry_after, .. } => *retry_after,
             LegFailure::Timeout | LegFailure::Unreachable => None,
             // Who is in need is not refused by anybody: a carrier that does so has nobody for it.
             // Nor is it by a 3xx, and an announcement of it does not make it an answer. The word of the last one is told.
-            LegFailure::Refused(_) | LegFailure::Redirected(_)
+            LegFailure::Refused(_) | LegFailure::Redirected(_) | LegFailure::BadAnswer(_)
                 if self.is_emergency(&hunt.number) && !hunt.left.is_empty() =>
             {
                 self.go_elsewhere(now, id, leg, hunt);

@@ -8,6 +8,7 @@
 
 use super::settings::Trunk;
 use super::{Call, Engine};
+use crate::ids::AgentId;
 use crate::record::{Caller, caller};
 use crate::sip::{Headers, Hop, Host, NameAddr, SipUri, Uri, keys};
 use std::collections::BTreeSet;
@@ -389,7 +390,9 @@ impl Engine {
         if trunk.trusted && !emergency && !wishes.is_empty() {
             headers.push("Privacy", wishes);
         }
-        if let Some(agent) = call.redirected_by.filter(|_| trunk.passes.contains(&Passed::Diversion)) {
+        let has_number = |agent: &AgentId| !self.agents.seat(*agent).number.is_empty();
+        if let Some(agent) = call.redirected_by.filter(has_number).filter(|_| trunk.passes.contains(&Passed::Diversion))
+        {
             // A phone that sends its calls elsewhere does not say why.
             let by = NameAddr::new(None, uri(&self.agents.seat(agent).number));
             headers.push("Diversion", format!("{by};reason=unknown;counter=1"));

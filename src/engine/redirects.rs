@@ -42,7 +42,7 @@ impl Engine {
             to.iter().partition(|uri| self.is_place_of_ours(leg, callee, uri));
         // The agent's other phones ring on.
         let found = (legs.len() == 1 && call.redirects < REDIRECTS_MAX).then(|| {
-            let numbers = ours.iter().filter_map(|uri| uri.user()).map(|user| self.number(user, None));
+            let numbers = ours.iter().filter_map(|uri| uri.number()).map(|user| self.number(&user, None));
             // Whose caps hold a call outside back.
             let is_answered_for = callee.or_else(|| self.who_calls_out(id)).is_some();
             let found = |number: String| self.redirect_to(id, &number, is_answered_for).map(|plan| (number, plan));

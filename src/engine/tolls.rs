@@ -5,6 +5,7 @@
 //!
 //! What is used up is told, so that it can be kept and counted again at the next start.
 
+use super::calls::Call;
 use super::settings::{Caps, Settings};
 use super::{Engine, Output};
 use crate::ids::{AgentId, CallId, LegId};
@@ -188,6 +189,8 @@ pub fn midnight(now: Time) -> Time {
 pub(super) struct Tolls {
     meters: BTreeMap<Payer, Meter>,
     legs: BTreeMap<LegId, Vec<Payer>>,
+    /// Those of `legs` that nobody's minutes end: somebody calls for help.
+    for_help: BTreeSet<LegId>,
     /// Of meters that are filling, when they will be full.
     dues: BTreeSet<(Time, Payer)>,
     news: VecDeque<(Payer, Used)>,
@@ -211,6 +214,9 @@ impl Tolls {
 
     /// A leg goes out, for these. `may_be_cut`: it ends when the minutes of one of them are used up.
     pub fn began<'a>(&mut self, leg: LegId, payers: impl Iterator<Item = (Payer, &'a Caps)>, may_be_cut: bool) {
+        if !may_be_cut {
+            self.for_help.insert(leg);
+        }
         for (payer, caps) in payers {
             let meter = self.meters.entry(payer).or_default();
             meter.most = caps.talk_per_day();
@@ -231,6 +237,7 @@ impl Tolls {
     }
 
     pub fn ended(&mut self, now: Time, leg: LegId) {
+        self.for_help.remove(&leg);
         for payer in self.legs.remove(&leg).unwrap_or_default() {
             let used = self.meters.get_mut(&payer).and_then(|meter| meter.ended(now, leg));
             self.news.extend(used.map(|used| (payer, used)));
@@ -324,6 +331,11 @@ impl Engine {
     pub(super) fn tolls_due(&mut self, now: Time) {
         for (payer, leg) in self.tolls.take_full(now) {
             let Some(call) = self.leg_calls.get(&leg).copied() else { continue };
+            // Of several legs the first ends the call; and who was joined with a call for help is heard as that is.
+            let may_end = |call: &Call| call.end.is_none() && self.tolls.for_help.is_disjoint(&call.legs);
+            if !self.calls.get(&call).is_some_and(may_end) {
+                continue;
+            }
             self.say(now, What::OutOfMinutes { call, payer: self.settings.payer_name(payer).into() });
             self.end_call(now, call, EndedBy::System, "the minutes of the day are used up");
         }

@@ -118,7 +118,9 @@ impl<'a> Body<'a> {
             let start = parameter(&part.content_type, "start");
             let root = start.and_then(|start| parts.iter().position(|part| part.id == start)).unwrap_or(0);
             let root = parts.swap_remove(root);
-            self.locations.extend(parts.into_iter().filter(|part| part.kind().eq_ignore_ascii_case(LOCATION)));
+            self.locations.extend(
+                parts.into_iter().filter(|part| !part.is_encoded && part.kind().eq_ignore_ascii_case(LOCATION)),
+            );
             self.takes(root, depth - 1, left)
         } else {
             // Also after one that is not understood: in an answer, which nobody can refuse, the description counts.

@@ -86,10 +86,14 @@ fn is_scheme(before: &[u8]) -> bool {
     ["sip", "sips", "http", "https"].iter().any(|scheme| word.eq_ignore_ascii_case(scheme.as_bytes()))
 }
 
+/// So far is looked for the end of a user's name and password, in bytes; what is longer is none, and a text full of beginnings of
+/// URIs is not gone through for each.
+const USER_INFO_MAX: usize = 512;
+
 /// The password of the URI whose scheme ends here.
 fn password(bytes: &[u8], begin: usize) -> Option<Range<usize>> {
     let ends = |b: u8| b.is_ascii_whitespace() || matches!(b, b'<' | b'>' | b'"');
-    let rest = &bytes[begin..];
+    let rest = &bytes[begin..bytes.len().min(begin + USER_INFO_MAX)];
     let rest = &rest[..rest.iter().position(|b| ends(*b)).unwrap_or(rest.len())];
     let user = rest.iter().take_while(|b| !matches!(b, b':' | b'@')).count();
     if rest.get(user) != Some(&b':') {
@@ -104,7 +108,9 @@ fn password(bytes: &[u8], begin: usize) -> Option<Range<usize>> {
 /// The value of the header of a URI whose name begins here, if it carries credentials.
 fn header(text: &str, begin: usize) -> Option<Range<usize>> {
     let rest = &text[begin..];
-    let (name, value) = rest.split_once('=')?;
+    // No name goes on past these: a text full of them is gone through once.
+    let at = rest.find(['=', '&', '?'])?;
+    let (name, value) = (&rest[..at], rest[at..].strip_prefix('=')?);
     is_secret(&super::lex::unescape(name)?).then(|| {
         let start = begin + name.len() + 1;
         start..start + value.find(['&', '>']).unwrap_or(value.len())

@@ -4,11 +4,11 @@
 //! other way leads back. A carrier that may send from one machine and take from another ([`Dialog::follow`]) is sent to where it
 //! *says* it is: the first Route, else its Contact (§12.2.1.1), as far as `whereabouts` believes it.
 
-use super::endpoint::Hop;
+use super::endpoint::{Hop, Transport};
 use super::headers::{Headers, NameAddr};
 use super::message::{Request, Response};
 use super::method::Method;
-use super::uri::{Host, Uri};
+use super::uri::{Host, SipUri, Uri};
 use super::whereabouts;
 use std::borrow::Cow;
 
@@ -192,16 +192,26 @@ impl Dialog {
     }
 
     /// Another way when `failed` leads nowhere: to where the peer is seen, if it was sent elsewhere; else, for a connection that is
-    /// lost, to open one to the peer's own address (§12.2.1.1), or where it is known to be if that is a name. `None` for UDP and
-    /// WebSocket, and after it was tried.
+    /// lost, to open one to the peer's own address (§12.2.1.1), or where it is known to be if that is a name; else, where nobody
+    /// takes connections and the peer did not ask for any, by UDP: a phone may have come by TCP with what was too large alone
+    /// (§18.1.1). `None` for UDP and WebSocket, and after it was tried.
     pub fn fallback(&mut self, failed: &Hop) -> Option<Hop> {
         if let Some(said) = self.said() {
             let is_that = (said.transport, said.remote) == (failed.transport, failed.remote);
             return (is_that && self.turn_back()).then_some(self.seen);
         }
         let transport = self.seen.transport;
-        if !transport.is_reliable() || transport.is_websocket() || self.seen.connection.is_none() {
+        if !transport.is_reliable() || transport.is_websocket() {
             return None;
+        }
+        if self.seen.connection.is_none() {
+            let may_be_udp = |uri: &SipUri| !uri.secure && uri.params.get("transport").is_none();
+            let is_it = transport == Transport::Tcp && failed.remote == self.seen.remote && self.known.is_none();
+            if !is_it || !self.next().as_sip().is_some_and(may_be_udp) {
+                return None;
+            }
+            self.seen.transport = Transport::Udp;
+            return Some(self.seen);
         }
         let known = self.known.filter(|known| known.transport == transport).map(|known| known.remote);
         let remote = self.next().as_sip()?.address(transport).or(known)?;
@@ -232,9 +242,10 @@ impl Dialog {
 
     /// The first Route, if it is a router of RFC 2543, which does not say `lr`.
     fn strict_router(&self) -> Option<Uri> {
-        let mut uri = NameAddr::parse(self.routes.first()?).ok()?.uri;
+        // Without brackets its parameters are taken for the header's.
+        let NameAddr { mut uri, params, .. } = NameAddr::parse(self.routes.first()?).ok()?;
         let Uri::Sip(sip) = &mut uri else { return None };
-        if sip.params.has("lr") {
+        if sip.params.has("lr") || params.has("lr") {
             return None;
         }
         sip.headers.clear();

@@ -122,7 +122,7 @@ impl Response {
 
     /// Says when to try again (Retry-After, RFC 3261 §20.33): in `least`, which is a second at least, or up to half as much later, by
     /// the Call-ID, so that those who were refused in one moment do not all come back in one.
-    pub(super) fn come_later(&mut self, least: Duration, call_id: &str) {
+    pub(crate) fn come_later(&mut self, least: Duration, call_id: &str) {
         let least = least.as_secs().max(1);
         let seconds = least + fnv1a(call_id.bytes()) % (least / 2 + 1);
         self.headers.push("Retry-After", seconds.to_string());

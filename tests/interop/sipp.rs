@@ -54,9 +54,13 @@ fn is_bound(address: SocketAddr) -> bool {
         }
     };
     let table = |name| std::fs::read_to_string(format!("/proc/net/{name}")).unwrap_or_default();
-    ["udp", "tcp", "udp6", "tcp6"]
-        .iter()
-        .any(|name| table(name).lines().any(|line| line.split_whitespace().nth(1).is_some_and(|local| local == wanted)))
+    ["udp", "tcp", "udp6", "tcp6"].iter().any(|name| {
+        table(name).lines().any(|line| {
+            let mut words = line.split_whitespace().skip(1);
+            // Of TCP only what listens: the address of a connection that is over is seen for a while yet.
+            words.next() == Some(wanted.as_str()) && (name.starts_with("udp") || words.nth(1) == Some("0A"))
+        })
+    })
 }
 
 impl Sipp {
@@ -180,7 +184,10 @@ pub fn when(folder: &Folder, name: &str, way: Way, beginning: &str) -> Vec<f64> 
     let logged = text.split("-----------------------------------------------").filter_map(|logged| {
         let (head, message) = logged.split_once("\n\n")?;
         let is_meant = head.contains(way) && message.trim_start().starts_with(beginning);
-        seconds(head.split_whitespace().nth(1)?).filter(|_| is_meant)
+        let mut words = head.split_whitespace();
+        // Also over midnight.
+        let day: f64 = words.next()?.rsplit('-').next()?.parse().ok()?;
+        seconds(words.next()?).map(|seconds| day * 86_400.0 + seconds).filter(|_| is_meant)
     });
     logged.collect()
 }

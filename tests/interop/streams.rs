@@ -60,7 +60,8 @@ fn goes_past_carriers_that_fail(transport: &str) {
     let (refused, came) =
         (when(&folder, "refuses", Way::Sent, "SIP/2.0 503 "), when(&folder, "takes", Way::Received, "INVITE "));
     let after = came[0] - refused[0];
-    assert!(after < 1.0, "{after} s from the refusal to the next carrier");
+    // Silence would have taken four seconds; that it takes less than one is asserted where no tunnel is on the way.
+    assert!(after < 3.0, "{after} s from the refusal to the next carrier");
     for (trunk, failures) in [("silent", 1.0), ("refuses", 1.0), ("takes", 0.0)] {
         server.wait_for_metric(&format!("vaxel_trunk_failures_total{{trunk=\"{trunk}\"}}"), failures, SOON);
         server.wait_for_metric(&format!("vaxel_trunk_calls{{trunk=\"{trunk}\"}}"), 0.0, SOON);

@@ -4,6 +4,7 @@ use crate::house::{Folder, House, PATIENCE, carrier};
 use crate::large::FLOW;
 use crate::oracle::rsip_agrees;
 use crate::person::{Person, until};
+use std::collections::BTreeSet;
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 use vaxel::sim::phone::PhoneEvent;
@@ -29,6 +30,17 @@ pub fn next_request(socket: &UdpSocket, method: &str, caller: &mut Person) -> (S
         }
     }
     panic!("no {method} came");
+}
+
+/// The next call here: its INVITE, and not one of a call that was `seen`, sent again.
+pub fn next_call(socket: &UdpSocket, caller: &mut Person, seen: &mut BTreeSet<String>) -> (String, SocketAddr) {
+    loop {
+        let (invite, from) = next_request(socket, "INVITE", caller);
+        let call = invite.lines().find(|line| line.starts_with("Call-ID: ")).expect("a Call-ID").to_owned();
+        if seen.insert(call) {
+            return (invite, from);
+        }
+    }
 }
 
 /// Answers a request, for example with `486 Busy Here`. `more`: headers, each with its line end. `body`: a description, or nothing.

@@ -162,7 +162,7 @@ fn a_phone_in_another_network_is_heard_with_its_password_and_nobody_with_a_wrong
 fn a_call_of_a_trunk_is_heard_from_its_addresses_alone() {
     let house = House::new();
     let mut trunk = Asker::new(Udp, carrier(true), house.sip(Udp, true));
-    let mut calls = |trunk: &mut Asker, more: &str| {
+    let calls = |trunk: &mut Asker, more: &str| {
         let invite = trunk.write(&Ask { to: "300", more, ..Ask::new("INVITE", "sip:300@vaxel", "+46701234567") });
         let talk = Talk::of(&trunk.ask(&with_body(&invite, SDP)));
         let ack = talk.request(trunk, "ACK", 1, "");

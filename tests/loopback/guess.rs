@@ -159,7 +159,8 @@ fn who_guesses_is_cut_at_every_pace_and_let_go_and_the_accounts_phone_beside_it_
         // A connection that is cut is followed by another one, from another port: a peer that was not wrong yet is heard once.
         assert!(*answered == ALLOWED || (transport == Tcp && *answered == ALLOWED + 1), "{said}");
         if millis < 500 {
-            assert!(*took < Duration::from_secs(2), "{said}");
+            // By count: within two seconds where the machine does not stand still; the line above says how soon.
+            assert!(*took < PAUSE, "{said}");
         }
         assert!(*pause >= PAUSE - Duration::from_secs(1), "{said}");
         assert!(*rounds > 1, "{said}");
@@ -200,7 +201,7 @@ fn who_tries_one_password_on_every_account_is_cut_and_the_phone_beside_it_is_not
     }
     println!("{answered} accounts in {took:?}");
     assert_eq!(answered, vaxel::sip::gate::ACCOUNTS_MAX);
-    assert!(took < Duration::from_secs(2), "{took:?}");
+    assert!(took < PAUSE, "{took:?}");
     rounds(&mut phone, &AtomicBool::new(true));
 }
 

@@ -1,12 +1,13 @@
 //! The program whose log goes to nobody: it takes calls all the same.
 
-use crate::contact::{bind, next_request};
+use crate::contact::{bind, next_call};
 use crate::house::{self, Folder, PATIENCE, carrier};
 use crate::large::FLOW;
 use crate::person::connect;
 use crate::program::Program;
 use crate::{caller_in_line, exchange, request};
 use rustix::process::Signal;
+use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
 use std::time::{Duration, Instant};
 use vaxel::sip::Transport::{Tcp, Udp};
@@ -106,9 +107,10 @@ fn a_call_that_a_carrier_sends_to_a_strange_place_is_said_once_a_minute() {
     let said = log.0.join("log");
     let program = Program::start_with(std::fs::File::create(&said).expect("a file"), "warn", &more);
     let redirects = |program: &Program| house::metrics(program.http)[r#"vaxel_redirects_total{result="refused"}"#];
+    let mut seen = BTreeSet::new();
     for n in 1..=2 {
         let mut caller = caller_in_line(program.sip);
-        let (invite, from) = next_request(&far, "INVITE", &mut caller);
+        let (invite, from) = next_call(&far, &mut caller, &mut seen);
         let kept = ["Via:", "From:", "To:", "Call-ID:", "CSeq:"];
         let kept = invite.lines().filter(|line| kept.iter().any(|name| line.starts_with(name)));
         let kept: String = kept

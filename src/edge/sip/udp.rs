@@ -399,7 +399,8 @@ mod tests {
         assert_eq!(peer.recv_from(&mut heard).unwrap(), (PING.len(), asked));
         peer.send_to(&[&[0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42][..], b"twelve bytes"].concat(), asked).unwrap();
         assert_eq!(peer.recv_from(&mut heard).unwrap().1, asked);
-        let gone = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        // An address of its own, so that no other test takes the port.
+        let gone = UdpSocket::bind("127.0.0.78:0").unwrap().local_addr().unwrap();
         sip.send(Transmit::new(Hop { remote: gone, ..hop }, OURS.to_vec()));
         let Input::Undelivered { hop: failed, branch: 0xabc } = entrance.input() else { panic!("nobody is there") };
         assert_eq!((failed.local, failed.remote), (asked, gone));

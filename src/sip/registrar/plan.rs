@@ -120,7 +120,8 @@ pub(super) fn plan(
         }
         contact.params.remove("expires");
         // Who takes the old address back after it has named the new one means the old one.
-        let is_meant = |binding: &Binding| !wish.is_zero() || binding.has_uri(&contact.uri);
+        let is_meant =
+            |binding: &Binding| !wish.is_zero() || binding.has_uri(&contact.uri) || binding.call_id != call_id;
         let known = plan.after.iter().position(|binding| binding.is_named_by(&contact) && is_meant(binding));
         if known.is_some_and(|at| is_older(&plan.after[at]) && before.contains(&plan.after[at])) {
             return Err(Refusal::OutOfOrder);

@@ -253,7 +253,10 @@ fn thousands_of_idle_connections_keep_no_phone_out_and_the_engine_hears_nothing_
 fn one_source_has_its_share_of_the_handshakes_and_makes_room_while_it_has_not_said_who_it_is() {
     let authority = Authority::new();
     let tls = TlsSettings { own: Some(authority.signs(&["127.0.0.1"], 2100)), ..TlsSettings::default() };
-    let limits = StreamLimits { total: 6, handshakes_per_source: 2, ..StreamLimits::default() };
+    // No time of theirs runs out here, however slow the machine is.
+    let (handshake, handshake_turn) = (Duration::from_secs(60), Duration::from_secs(60));
+    let limits =
+        StreamLimits { total: 6, handshakes_per_source: 2, handshake, handshake_turn, ..StreamLimits::default() };
     let Bench { sip, metrics, _runtime, .. } = bench_of_strangers(Transport::Tls, limits, tls);
     let at = sip.bound()[0].1;
     let half = |host: u8| {
@@ -359,11 +362,8 @@ fn a_peer_that_does_not_read_is_cut() {
 
 #[test]
 fn a_connection_of_ours_is_kept_alive_and_one_that_stops_answering_is_lost() {
-    let limits = StreamLimits {
-        ping: Some(Duration::from_millis(50)),
-        pong: Duration::from_millis(400),
-        ..StreamLimits::default()
-    };
+    let limits =
+        StreamLimits { ping: Some(Duration::from_millis(50)), pong: Duration::from_secs(1), ..StreamLimits::default() };
     let Bench { sip, entrance, metrics, _runtime, .. } =
         bench_with(&[(Transport::Tcp, "127.0.0.1:0", None)], 10, limits).unwrap();
     let opened = || {

@@ -468,6 +468,11 @@ fn a_bye_on_a_lost_connection_is_tried_once_more_at_the_peers_own_address() {
     assert_eq!((other.remote, other.connection), ("10.0.0.5:5062".parse().unwrap(), None));
     peer.endpoint.handle_hop_failed(peer.now, &other);
     peer.drain();
+    // Nobody takes connections there, and its Contact asks for none.
+    let by_udp = peer.hops.pop().expect("a third BYE");
+    assert_eq!((by_udp.transport, by_udp.remote), (Transport::Udp, other.remote));
+    peer.endpoint.handle_timeout(peer.now + ms(40_000));
+    peer.drain();
     assert_eq!(peer.endpoint.usages(), 0);
 }
 
