@@ -270,7 +270,9 @@ impl Engine {
         // A name means the house: carriers ask for `ping` or what we write into Contact, and are to learn that we are there.
         let user = request.uri.user().unwrap_or_default();
         let account = by_trunk.and_then(|at| self.settings.trunks[at].account.as_ref());
-        let is_house = keys(user).is_none() || account.is_some_and(|account| account.user == user);
+        // So do phones that write its address there.
+        let is_address = user.parse::<std::net::IpAddr>().is_ok();
+        let is_house = is_address || keys(user).is_none() || account.is_some_and(|account| account.user == user);
         let is_known = || match self.plan_for(&self.dialled(by_trunk, request), by_trunk) {
             Some(Plan::Flow(_)) => true,
             Some(_) => by_trunk.is_none(),

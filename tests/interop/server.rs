@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 /// Waits until `ready` gives something, with a limit; says what it waited for when it is reached.
@@ -19,14 +20,28 @@ pub fn wait_for<T>(what: &str, limit: Duration, mut ready: impl FnMut() -> Optio
     }
 }
 
+/// The first of so many ports that no test was given yet. They are below those from which the system gives every socket one that
+/// asks for none, so that nobody takes a port between its choice and the program it is for.
+fn take_ports(n: u16) -> u16 {
+    const PORTS: std::ops::Range<u16> = 10_000..32_000;
+    static TAKEN: AtomicU16 = AtomicU16::new(0);
+    let room = PORTS.end - PORTS.start;
+    // Another run beside this one begins elsewhere.
+    let start = u16::try_from(std::process::id() % u32::from(room)).expect("it is less than `room`");
+    let taken = TAKEN.fetch_add(n, Ordering::Relaxed) % room;
+    let first =
+        PORTS.start + u16::try_from((u32::from(start) + u32::from(taken)) % u32::from(room)).expect("less than `room`");
+    if first + n > PORTS.end { PORTS.start } else { first }
+}
+
 /// A port that nobody uses at the moment, for UDP and TCP, IPv4 and IPv6 alike.
 pub fn free_port() -> u16 {
     wait_for("a free port", Duration::from_secs(5), || {
-        let udp = UdpSocket::bind("127.0.0.1:0").ok()?;
-        let port = udp.local_addr().ok()?.port();
-        TcpListener::bind(("127.0.0.1", port)).ok()?;
-        UdpSocket::bind(("::1", port)).ok()?;
-        TcpListener::bind(("::1", port)).ok()?;
+        let port = take_ports(1);
+        for home in ["127.0.0.1", "::1"] {
+            UdpSocket::bind((home, port)).ok()?;
+            TcpListener::bind((home, port)).ok()?;
+        }
         Some(port)
     })
 }
@@ -34,9 +49,8 @@ pub fn free_port() -> u16 {
 /// The first of `n` UDP ports in a row, even, that nobody uses at the moment.
 pub fn free_ports(n: u16) -> u16 {
     wait_for("free ports in a row", Duration::from_secs(5), || {
-        let first = free_port() & !1;
-        let last = first.checked_add(n)?;
-        let held: Vec<_> = (first..last).map(|port| UdpSocket::bind(("127.0.0.1", port))).collect();
+        let first = take_ports(n + 1).next_multiple_of(2);
+        let held: Vec<_> = (first..first + n).map(|port| UdpSocket::bind(("127.0.0.1", port))).collect();
         held.iter().all(Result::is_ok).then_some(first)
     })
 }
