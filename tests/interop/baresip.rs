@@ -108,8 +108,7 @@ impl Baresip {
 
     /// Gives a command of baresip's menu: `hangup` hangs up or refuses, `accept` answers.
     pub fn command(&mut self, command: &str) {
-        let json = format!("{{\"command\":\"{command}\"}}");
-        write!(self.control, "{}:{json},", json.len()).expect("baresip listens");
+        self.tell(&format!("{{\"command\":\"{command}\"}}"));
     }
 
     pub fn dial(&mut self, number: &str) {
@@ -140,8 +139,12 @@ impl Baresip {
     }
 
     fn command_with(&mut self, command: &str, parameter: &str) {
-        let json = format!("{{\"command\":\"{command}\",\"params\":\"{parameter}\"}}");
-        write!(self.control, "{}:{json},", json.len()).expect("baresip listens");
+        self.tell(&format!("{{\"command\":\"{command}\",\"params\":\"{parameter}\"}}"));
+    }
+
+    /// In one piece: baresip forgets a command whose end it does not see at once.
+    fn tell(&mut self, json: &str) {
+        self.control.write_all(format!("{}:{json},", json.len()).as_bytes()).expect("baresip listens");
     }
 
     /// Waits until baresip says that this happened, later than what was waited for before: `CALL_INCOMING`,
