@@ -4,15 +4,13 @@ use super::Engine;
 use super::calls::Stage;
 use super::settings::Trunk;
 use super::tolls::{Cap, Payer};
+use super::tried::Tried;
 use super::trunks::Way;
 use crate::call::LegFailure;
 use crate::ids::{AgentId, CallId, LegId};
 use crate::record::What;
 use crate::time::{Duration, Time};
-use std::collections::{BTreeMap, VecDeque};
-
-/// A carrier that has said nothing at all for so long is given up, if there is another.
-pub const SILENCE: Duration = Duration::from_secs(4);
+use std::collections::VecDeque;
 
 /// The leg that is being tried, and what could be tried after it.
 pub(super) struct Hunt {
@@ -25,39 +23,11 @@ pub(super) struct Hunt {
     rings: bool,
 }
 
-/// The hunts that go on, by the leg that is tried.
-#[derive(Default)]
-pub(super) struct Hunts {
-    by_leg: BTreeMap<LegId, Hunt>,
-    /// When each leg should have been heard; in order, since all have the same time.
-    silent: VecDeque<(Time, LegId)>,
-}
-
-impl Hunts {
-    pub fn remove(&mut self, leg: LegId) {
-        self.by_leg.remove(&leg);
-    }
-
+impl Tried<Hunt> {
     pub fn rings(&mut self, leg: LegId) {
-        if let Some(hunt) = self.by_leg.get_mut(&leg) {
+        if let Some(hunt) = self.get_mut(leg) {
             hunt.rings = true;
         }
-    }
-
-    pub fn poll_timeout(&self) -> Option<Time> {
-        self.silent.front().map(|(at, _)| *at)
-    }
-
-    fn take_due(&mut self, now: Time) -> Option<LegId> {
-        self.silent.pop_front_if(|(at, _)| *at <= now).map(|(_, leg)| leg)
-    }
-
-    pub fn len(&self) -> usize {
-        self.by_leg.len()
-    }
-
-    pub fn legs(&self) -> impl Iterator<Item = LegId> {
-        self.by_leg.keys().copied()
     }
 }
 
@@ -164,8 +134,7 @@ impl Engine {
             }
             let Some(leg) = self.ring_outside(call, way, &number) else { break };
             self.toll_began(leg, agent, way.trunk, !emergency);
-            self.hunts.silent.push_back((now + SILENCE, leg));
-            self.hunts.by_leg.insert(leg, Hunt { number, way, left, counted, rings: false });
+            self.hunts.began(now, leg, Hunt { number, way, left, counted, rings: false });
             return Ok(leg);
         }
         Err(self.no_way(now, call, why))
@@ -185,7 +154,7 @@ impl Engine {
 
     /// A leg of a call out failed. True: another way is tried, or the caller was told that there is none.
     pub(super) fn hunt_failed(&mut self, now: Time, id: CallId, leg: LegId, failure: &LegFailure) -> bool {
-        let Some(mut hunt) = self.hunts.by_leg.remove(&leg) else { return false };
+        let Some(mut hunt) = self.hunts.remove(leg) else { return false };
         // Where somebody in need is must not keep them from being heard: who cannot read it is asked again without.
         if let LegFailure::Unavailable { code: 413 | 415 | 424, .. } = failure
             && self.is_emergency(&hunt.number)
@@ -249,14 +218,14 @@ impl Engine {
     /// Gives up who should have been heard by now.
     pub(super) fn hunts_due(&mut self, now: Time) {
         while let Some(leg) = self.hunts.take_due(now) {
-            let Some(hunt) = self.hunts.by_leg.get(&leg) else { continue };
+            let Some(hunt) = self.hunts.get(leg) else { continue };
             if hunt.rings || self.legs.is_heard(leg, &self.endpoint) {
                 continue;
             }
             // Who is the last goes on being tried: one lost datagram more may be all that was wrong.
             let (left, id) = (!hunt.left.is_empty(), self.leg_calls.get(&leg).copied());
             if let (true, Some(id)) = (left, id)
-                && let Some(hunt) = self.hunts.by_leg.remove(&leg)
+                && let Some(hunt) = self.hunts.remove(leg)
             {
                 self.legs.hang_up(now, leg, 487, None, &mut self.endpoint);
                 self.is_of_no_use(now, hunt.way, None);
@@ -268,7 +237,7 @@ impl Engine {
     /// Somebody answered.
     pub(super) fn hunt_answered(&mut self, now: Time, leg: LegId) {
         self.tolls.answered(now, leg);
-        if let Some(hunt) = self.hunts.by_leg.remove(&leg)
+        if let Some(hunt) = self.hunts.remove(leg)
             && let Some(target) = self.trunks.target_mut(hunt.way)
         {
             target.took(now);

@@ -27,6 +27,7 @@ pub mod settings;
 mod strays;
 pub mod tolls;
 mod transfers;
+mod tried;
 pub mod trunks;
 mod unanswered;
 
@@ -44,12 +45,13 @@ use crate::time::{Duration, Time};
 use agents::Agents;
 use calls::{Call, Offer};
 use dialling::Numbers;
-use hunt::Hunts;
-use outbound::Attempts;
+use hunt::Hunt;
+use outbound::Attempt;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tolls::Tolls;
+use tried::Tried;
 use trunks::Trunks;
 
 /// What the switchboard is told.
@@ -132,8 +134,10 @@ pub struct Engine {
     acd: Acd,
     agents: Agents,
     trunks: Trunks,
-    hunts: Hunts,
-    attempts: Attempts,
+    /// Calls out that go on, by the leg that is tried.
+    hunts: Tried<Hunt>,
+    /// The phones with flows that are rung and have said nothing yet.
+    attempts: Tried<Attempt>,
     tolls: Tolls,
     numbers: Numbers,
     queues: Vec<Queue>,
@@ -170,8 +174,8 @@ impl Engine {
         let mut endpoint = Endpoint::new(settings.sip.clone(), seed);
         let mut engine = Engine {
             trunks: Trunks::new(now, &settings.trunks, settings.registrar.keep_alive, &mut endpoint),
-            hunts: Hunts::default(),
-            attempts: Attempts::default(),
+            hunts: Tried::default(),
+            attempts: Tried::default(),
             tolls: Tolls::default(),
             endpoint,
             registrar: Registrar::new(settings.registrar),

@@ -3,13 +3,11 @@
 
 use super::Engine;
 use super::calls::Stage;
-use super::hunt::SILENCE;
 use crate::call::LegFailure;
 use crate::ids::{CallId, LegId};
 use crate::sip::Headers;
 use crate::sip::registrar::Binding;
 use crate::time::Time;
-use std::collections::{BTreeMap, VecDeque};
 
 /// One ring of one phone: what it takes to ring it by another flow.
 pub(super) struct Attempt {
@@ -18,42 +16,11 @@ pub(super) struct Attempt {
     pub headers: Headers,
 }
 
-/// The phones with flows that are rung and have said nothing yet, by their legs.
-#[derive(Default)]
-pub(super) struct Attempts {
-    by_leg: BTreeMap<LegId, Attempt>,
-    /// When each should have been heard; in order, since all have the same time.
-    silent: VecDeque<(Time, LegId)>,
-}
-
-impl Attempts {
-    pub fn began(&mut self, now: Time, leg: LegId, attempt: Attempt) {
-        self.silent.push_back((now + SILENCE, leg));
-        self.by_leg.insert(leg, attempt);
-    }
-
-    pub fn remove(&mut self, leg: LegId) {
-        self.by_leg.remove(&leg);
-    }
-
-    pub fn poll_timeout(&self) -> Option<Time> {
-        self.silent.front().map(|(at, _)| *at)
-    }
-
-    fn take_due(&mut self, now: Time) -> Option<LegId> {
-        self.silent.pop_front_if(|(at, _)| *at <= now).map(|(_, leg)| leg)
-    }
-
-    pub fn len(&self) -> usize {
-        self.by_leg.len()
-    }
-}
-
 impl Engine {
     /// The leg of a phone failed. True: the phone is rung by another flow. That is done only where nobody was reached (§7): any other
     /// answer is the phone's own.
     pub(super) fn flow_failed(&mut self, now: Time, id: CallId, leg: LegId, failure: &LegFailure) -> bool {
-        let Some(attempt) = self.attempts.by_leg.remove(&leg) else { return false };
+        let Some(attempt) = self.attempts.remove(leg) else { return false };
         let reached =
             !matches!(failure, LegFailure::Refused(408 | 430) | LegFailure::Timeout | LegFailure::Unreachable);
         !reached && self.ring_by_next_flow(now, id, leg, attempt)
@@ -62,13 +29,13 @@ impl Engine {
     /// Leaves the flows by which nothing at all was heard for as long as a carrier may be silent.
     pub(super) fn attempts_due(&mut self, now: Time) {
         while let Some(leg) = self.attempts.take_due(now) {
-            let Some(attempt) = self.attempts.by_leg.get(&leg) else { continue };
+            let Some(attempt) = self.attempts.get(leg) else { continue };
             // Who has no other goes on being tried: one lost datagram more may be all that was wrong.
             if self.legs.is_heard(leg, &self.endpoint) || self.registrar.next_flow(&attempt.phone).is_none() {
                 continue;
             }
             if let Some(id) = self.leg_calls.get(&leg).copied()
-                && let Some(attempt) = self.attempts.by_leg.remove(&leg)
+                && let Some(attempt) = self.attempts.remove(leg)
             {
                 self.legs.hang_up(now, leg, 487, None, &mut self.endpoint);
                 self.ring_by_next_flow(now, id, leg, attempt);

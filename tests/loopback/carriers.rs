@@ -36,13 +36,19 @@ fn sends_on(carriers: &[&UdpSocket], more: &str) -> (House, Folder) {
     (House::with(&settings), flows)
 }
 
-#[test]
-fn an_invite_that_expires_is_given_up_with_487_and_nobody_is_rung_for_it_any_more() {
+/// A house in whose line callers wait before the answer.
+fn where_callers_wait_unanswered() -> (House, Folder) {
     let flows = Folder::new();
     let waits = "flow: sales\nlanguages: [en]\nstart: on\nsteps:\n  on:\n    \
                  queue: { name: sales, answer: false, failed: late }\n  late:\n    hangup: { answer: false, code: unavailable }\n";
     std::fs::write(flows.0.join("sales.yaml"), waits).expect("a flow is written");
     let house = House::with(&format!("\n[flows]\nfolder = \"{}\"\n", flows.0.display()));
+    (house, flows)
+}
+
+#[test]
+fn an_invite_that_expires_is_given_up_with_487_and_nobody_is_rung_for_it_any_more() {
+    let (house, _flows) = where_callers_wait_unanswered();
     for transport in [Udp, Tcp] {
         let began = Instant::now();
         let invite = described(transport, "Expires: 2\r\n", "RTP/AVP", HERE);
@@ -158,11 +164,7 @@ fn what_a_carrier_says_before_its_answer_is_told_as_it_is_meant_and_counts_if_th
 
 #[test]
 fn an_answer_whose_connection_is_gone_comes_to_where_the_carrier_takes_connections() {
-    let flows = Folder::new();
-    let waits = "flow: sales\nlanguages: [en]\nstart: on\nsteps:\n  on:\n    \
-                 queue: { name: sales, answer: false, failed: late }\n  late:\n    hangup: { answer: false, code: unavailable }\n";
-    std::fs::write(flows.0.join("sales.yaml"), waits).expect("a flow is written");
-    let house = House::with(&format!("\n[flows]\nfolder = \"{}\"\n", flows.0.display()));
+    let (house, _flows) = where_callers_wait_unanswered();
     let home = IpAddr::V4(Ipv4Addr::LOCALHOST);
     let mut anna = Person::new(Udp, home, house.sip(Udp, true), "anna", Some(house.password("anna")));
     anna.does(|phone, now| phone.register(now, Duration::from_secs(600)));
