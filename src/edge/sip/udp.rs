@@ -39,6 +39,8 @@ const BATCH: usize = 64;
 
 /// How much is read of what an ICMP message quotes of ours: the request line and the Via below it, which tells whose it was.
 const QUOTED: usize = 512;
+/// Errors in a row that are taken for those of other datagrams.
+const STALE_ERRORS_MAX: usize = 8;
 
 impl Udp {
     pub fn bind(listen: &Listen, outside: Outside) -> io::Result<Udp> {
@@ -233,13 +235,12 @@ impl Udp {
 
     /// `from`: which of our addresses the peer knows; where the machine has it no more, the system chooses.
     fn put(&self, bytes: &[u8], to: SocketAddr, from: Option<IpAddr>) -> io::Result<usize> {
-        let send = || self.socket.get_ref().send_to(bytes, to);
-        let first = match from.filter(|_| self.advertise.is_none() && self.bound.ip().is_unspecified()) {
-            Some(from) => self.send_from(bytes, to, from),
-            None => send(),
-        };
-        // The first error may be that of a datagram that went before, to somebody else: the system reports it once.
-        first.or_else(|error| if error.kind() == ErrorKind::WouldBlock { Err(error) } else { send() })
+        let by_choice = || self.socket.get_ref().send_to(bytes, to);
+        match from.filter(|_| self.advertise.is_none() && self.bound.ip().is_unspecified()) {
+            Some(from) => insist(|| self.send_from(bytes, to, from))
+                .or_else(|error| if error.kind() == ErrorKind::WouldBlock { Err(error) } else { insist(by_choice) }),
+            None => insist(by_choice),
+        }
     }
 
     fn send_from(&self, bytes: &[u8], to: SocketAddr, from: IpAddr) -> io::Result<usize> {
@@ -286,6 +287,22 @@ impl Udp {
             }
         }
     }
+}
+
+/// Sends, whatever the system reports of datagrams that went before, to others: it says so instead of sending the next one, and
+/// again for each report that is read at the same time from the error queue.
+fn insist(send: impl Fn() -> io::Result<usize>) -> io::Result<usize> {
+    let mut tried = send();
+    for _ in 1..STALE_ERRORS_MAX {
+        if !tried.as_ref().is_err_and(|error| error.kind() != ErrorKind::WouldBlock) {
+            break;
+        }
+        tried = send();
+    }
+    // Nobody can have refused what was not sent, so this one is of others too.
+    tried.map_err(
+        |error| if error.kind() == ErrorKind::ConnectionRefused { ErrorKind::WouldBlock.into() } else { error },
+    )
 }
 
 /// Of ours: we ask nobody by STUN, and what keeps a way open asks nothing.
@@ -554,6 +571,31 @@ mod tests {
             assert_eq!((&ping[..length], from), (PING, hop.local));
             metrics.wait_for(r#"vaxel_sip_keep_alives_total{kind="crlf_udp",result="sent"} 1"#);
             assert!(entrance.quiet());
+        }
+    }
+
+    #[test]
+    fn what_others_do_not_get_keeps_nothing_from_who_is_there() {
+        for bind in ["127.0.0.1:0", "0.0.0.0:0"] {
+            let Bench { sip, entrance, _runtime, .. } = bench(&[(Transport::Udp, bind, None)], 10);
+            // An address of its own, so that no other test takes the port.
+            let gone = UdpSocket::bind("127.0.0.79:0").unwrap().local_addr().unwrap();
+            let phone = UdpSocket::bind("127.0.0.1:0").unwrap();
+            phone.set_nonblocking(true).unwrap();
+            let mut to_gone = sip.towards(Transport::Udp, gone, None).unwrap();
+            if bind.starts_with('0') {
+                to_gone.local.set_ip([127, 0, 0, 55].into());
+            }
+            let hop = Hop { remote: phone.local_addr().unwrap(), ..to_gone };
+            // Another thread reads the errors of these, which makes the system report more than one of them.
+            for turn in 0..5_000 {
+                sip.send(Transmit::new(to_gone, OPTIONS.to_vec()));
+                sip.send(Transmit::new(to_gone, OPTIONS.to_vec()));
+                sip.send(Transmit::new(hop, OURS.to_vec()));
+                let from = phone.recv_from(&mut [0; 1000]).map(|(_, from)| from);
+                assert_eq!(from.expect("it came at once"), hop.local, "{turn}");
+            }
+            assert!(entrance.quiet(), "everybody who was asked was there");
         }
     }
 
