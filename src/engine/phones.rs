@@ -22,7 +22,7 @@ impl Engine {
                 && binding.is_direct
                 && let Some(agent) = self.agents.named(&binding.user)
             {
-                self.endpoint.moved(agent.0.into(), &binding.uri, &binding.hop);
+                self.endpoint.moved(now, agent.0.into(), &binding.uri, &binding.hop);
             }
             self.out.push_back(Output::Registration(Box::new(change)));
         }

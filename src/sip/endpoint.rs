@@ -475,6 +475,7 @@ impl Endpoint {
         self.resend_accepted(now, id);
         self.offer_next(now, id);
         self.session_due(now, id);
+        self.missing_too_long(now, id);
         self.arm(id);
     }
 
@@ -513,7 +514,7 @@ impl Endpoint {
     fn send_bye(&mut self, now: Time, id: InviteId, reason: Option<&str>) {
         self.terminate_offer(now, id);
         let Some(usage) = self.usages.get_mut(&id) else { return };
-        usage.state = State::Ending { reason: reason.map(str::to_string) };
+        usage.state = State::Ending { reason: reason.map(str::to_string), missing_until: None };
         usage.unacknowledged = None;
         usage.wanted = None;
         // Whatever else was being asked for, this has its own tries.
@@ -524,7 +525,8 @@ impl Endpoint {
     /// The BYE as it was, by the way and with the credentials that are good now.
     fn send_bye_again(&mut self, now: Time, id: InviteId) {
         let Some(usage) = self.usages.get_mut(&id) else { return };
-        let State::Ending { reason } = &usage.state else { return };
+        let State::Ending { reason, missing_until } = &mut usage.state else { return };
+        *missing_until = None;
         let Some(dialog) = &mut usage.dialog else { return self.forget(now, id) };
         let mut bye = dialog.request(Method::Bye);
         let hop = dialog.hop();
@@ -550,26 +552,10 @@ impl Endpoint {
         }
     }
 
-    fn bye_unanswered(&mut self, now: Time, id: InviteId) {
-        if self.turn_back(id) {
-            self.send_bye_again(now, id);
-        } else {
-            self.forget_ending(id);
-        }
-    }
-
     /// Nobody answers where the peer of this dialog says it is. True: there is another way, where it is seen.
     fn turn_back(&mut self, id: InviteId) -> bool {
         let dialog = self.usages.get_mut(&id).and_then(|usage| usage.dialog.as_mut());
         dialog.is_some_and(Dialog::turn_back)
-    }
-
-    fn bye_unreachable(&mut self, now: Time, id: InviteId, failed: &Hop) {
-        if self.has_other_way(id, failed) {
-            self.send_bye_again(now, id);
-        } else {
-            self.forget_ending(id);
-        }
     }
 
     /// Whether the dialog has, or can be given, another hop than the one that failed.

@@ -19,6 +19,7 @@ use super::session_timer::SessionTimer;
 use super::showing::Showing;
 use super::transaction::table::{ClientKey, ServerKey};
 use super::transaction::{Expiry, Timings};
+use super::uri::Uri;
 use super::whereabouts;
 use crate::time::{Duration, Time};
 
@@ -67,6 +68,8 @@ pub struct Usage {
     pub guesses: u32,
     /// What challenges inside the dialog are answered with; `None`: none is.
     pub showing: Option<Box<Showing>>,
+    /// Where its phone was seen before it answered, and the Contact that was said there ([`super::Endpoint::moved`]).
+    pub moved: Option<Box<(Uri, Hop)>>,
     pub armed: Option<Time>,
 }
 
@@ -92,6 +95,8 @@ pub enum State {
     /// `reason`: what its BYE says, however often it is sent.
     Ending {
         reason: Option<String>,
+        /// No way leads to the phone. Until then it may come back, and is told.
+        missing_until: Option<Time>,
     },
 }
 
@@ -250,6 +255,7 @@ impl Usage {
             follows: None,
             party: None,
             guesses: 0,
+            moved: None,
             showing: None,
             armed: None,
         }
@@ -259,6 +265,9 @@ impl Usage {
     pub fn of_this(&self, mut dialog: Dialog) -> Dialog {
         if let Some(known) = self.follows {
             dialog.follow(known);
+        }
+        if let Some((contact, hop)) = self.moved.as_deref() {
+            dialog.moved(contact, hop);
         }
         dialog
     }
@@ -361,6 +370,7 @@ impl Usage {
                 again.into_iter().chain(reliable).chain([*until]).min()
             }
             State::Challenged(challenged) => Some(challenged.until),
+            State::Ending { missing_until, .. } => *missing_until,
             _ => None,
         };
         let offer = self.wanted.as_ref().filter(|_| self.may_offer()).map(|wanted| wanted.not_before);

@@ -65,7 +65,9 @@ impl Endpoint {
             return;
         }
         // The next state is known only when the request is sent; nothing sees the one between.
-        let State::Challenged(challenged) = std::mem::replace(&mut usage.state, State::Ending { reason: None }) else {
+        let State::Challenged(challenged) =
+            std::mem::replace(&mut usage.state, State::Ending { reason: None, missing_until: None })
+        else {
             return;
         };
         let Challenged { mut invite, offer, hop, challenges, lengthened, .. } = *challenged;
@@ -95,7 +97,9 @@ impl Endpoint {
     fn invite_too_short(&mut self, now: Time, id: InviteId, mut invite: Request, response: &Response) {
         self.forget_early(id);
         let Some(usage) = self.usages.get_mut(&id) else { return };
-        let State::Calling(calling) = std::mem::replace(&mut usage.state, State::Ending { reason: None }) else {
+        let State::Calling(calling) =
+            std::mem::replace(&mut usage.state, State::Ending { reason: None, missing_until: None })
+        else {
             return;
         };
         usage.shortest = session_timer::min_se(&response.headers);
@@ -278,7 +282,9 @@ impl Endpoint {
         let (patience, event) = (self.table.timings().patience(), Box::new(response.clone()));
         self.forget_early(id);
         let Some(usage) = self.usages.get_mut(&id) else { return };
-        let State::Calling(calling) = std::mem::replace(&mut usage.state, State::Ending { reason: None }) else {
+        let State::Calling(calling) =
+            std::mem::replace(&mut usage.state, State::Ending { reason: None, missing_until: None })
+        else {
             return;
         };
         // To where it was sent, by the connection that was opened for it.

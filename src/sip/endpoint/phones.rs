@@ -1,8 +1,11 @@
 //! Dialogs with phones that are somewhere else from one moment to the next (RFC 5626 §5.3).
 
 use super::{Endpoint, Hop, InviteId};
+use crate::sip::dialog::Dialog;
 use crate::sip::party::Party;
 use crate::sip::uri::Uri;
+use crate::sip::usage::State;
+use crate::time::Time;
 
 impl Endpoint {
     /// The dialogs of this usage are with `party`: see [`Endpoint::moved`] and [`Endpoint::stray`].
@@ -15,13 +18,29 @@ impl Endpoint {
     }
 
     /// A phone of `owner` with this Contact is seen there from now on, or again: by a new connection, or from where its router
-    /// put it. So are its dialogs (RFC 5626 §5.3): what was begun by a connection that is lost goes on by the new one.
-    pub fn moved(&mut self, owner: u64, contact: &Uri, hop: &Hop) {
+    /// put it. So are its dialogs (RFC 5626 §5.3): what was begun by a connection that is lost goes on by the new one, also if
+    /// what came by the lost one is read later. A BYE that has not reached it is sent once more.
+    pub fn moved(&mut self, now: Time, owner: u64, contact: &Uri, hop: &Hop) {
         let theirs = self.phones.range((owner, InviteId(0))..=(owner, InviteId(u64::MAX)));
+        let mut to_tell = Vec::new();
         for (_, id) in theirs {
-            if let Some(usage) = self.usages.get_mut(id) {
-                usage.dialogs_mut().for_each(|dialog| _ = dialog.moved(contact, hop));
+            let Some(usage) = self.usages.get_mut(id) else { continue };
+            let before = usage.dialog.as_ref().map(Dialog::hop);
+            let is_it = usage.dialogs_mut().fold(false, |is_it, dialog| dialog.moved(contact, hop) | is_it);
+            match &usage.state {
+                // Datagrams are read in the order in which they came.
+                State::Calling(calling) if hop.transport.is_reliable() => {
+                    let called = self.table.invite(calling.client).is_some_and(|invite| invite.uri.equivalent(contact));
+                    if called {
+                        usage.moved = Some(Box::new((contact.clone(), *hop)));
+                    }
+                }
+                State::Ending { missing_until, .. } if is_it && (missing_until.is_some() || before != Some(*hop)) => {
+                    to_tell.push(*id);
+                }
+                _ => {}
             }
         }
+        to_tell.into_iter().for_each(|id| self.send_bye_again(now, id));
     }
 }

@@ -3,6 +3,7 @@
 mod bodies;
 mod early;
 mod follows;
+mod moves;
 mod pracks;
 mod races;
 mod refers;
