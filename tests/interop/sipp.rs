@@ -224,7 +224,9 @@ impl Steps {
     }
 
     fn go_on(&mut self) {
-        write!(self.stream, "Call-ID: {}\r\n\r\n{ESCAPE}", self.call).expect("SIPp listens");
+        // In one piece: SIPp may take a part of a command for the whole of it.
+        let command = format!("Call-ID: {}\r\n\r\n{ESCAPE}", self.call);
+        self.stream.write_all(command.as_bytes()).expect("SIPp listens");
     }
 }
 

@@ -16,8 +16,15 @@ const LOST: &str = "vaxel_log_lines_lost_total";
 
 /// From its beginning to its end.
 fn takes_a_call(program: &mut Program) {
-    let options = exchange(Udp, carrier(true), program.sip, request("OPTIONS", Udp).as_bytes());
-    assert!(options.starts_with("SIP/2.0 200 "), "{options}");
+    let asked = Instant::now();
+    loop {
+        let options = exchange(Udp, carrier(true), program.sip, request("OPTIONS", Udp).as_bytes());
+        if options.starts_with("SIP/2.0 200 ") {
+            break;
+        }
+        // A machine with too much else to do is late for a while, and says so to everybody.
+        assert!(options.starts_with("SIP/2.0 503 ") && asked.elapsed() < PATIENCE, "{options}");
+    }
     let ended = |program: &Program| house::metrics(program.http)[r#"vaxel_calls_ended_total{by="caller"}"#];
     let before = ended(program);
     let mut caller = caller_in_line(program.sip);
@@ -51,7 +58,8 @@ fn wait_for_losses(program: &Program) {
         for _ in 0..100 {
             stream.write_all(request("INVITE", Tcp).replace("300", "999").as_bytes()).expect("it is taken");
         }
-        while answers.matches("SIP/2.0 404 ").count() < 100 {
+        // Those that the engine is late for are refused for that.
+        while answers.matches("SIP/2.0 404 ").count() + answers.matches("SIP/2.0 503 ").count() < 100 {
             let mut buffer = [0; 65536];
             let length = stream.read(&mut buffer).expect("answers come");
             assert!(length > 0, "the connection is lost");

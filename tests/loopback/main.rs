@@ -68,10 +68,16 @@ fn exchange(transport: Transport, home: IpAddr, server: SocketAddr, bytes: &[u8]
     loop {
         let mut buffer = [0; 4096];
         let length = read(&mut buffer);
-        let answer = String::from_utf8_lossy(&buffer[..length]).into_owned();
-        if !answer.starts_with("SIP/2.0 1") {
-            rsip_agrees(&buffer[..length]);
-            return answer;
+        assert!(length > 0, "it was cut without an answer");
+        let mut answer = &buffer[..length];
+        // By a connection more than one may come at a time. Provisional ones have no body here.
+        while answer.starts_with(b"SIP/2.0 1") {
+            let end = answer.windows(4).position(|four| four == b"\r\n\r\n").expect("a whole answer");
+            answer = &answer[end + 4..];
+        }
+        if !answer.is_empty() {
+            rsip_agrees(answer);
+            return String::from_utf8_lossy(answer).into_owned();
         }
     }
 }
