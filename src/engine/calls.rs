@@ -49,6 +49,8 @@ pub(super) struct Call {
     /// comes to its end here or there (RFC 3261 §16.6 step 3).
     pub hops_left: u8,
     pub run: Option<Run>,
+    /// What its flow asks for is being done.
+    pub is_driven: bool,
     pub stage: Stage,
     /// What the flow is waiting to hear played.
     pub play: Option<PlayId>,

@@ -13,8 +13,16 @@ use crate::time::{Duration, Time};
 impl Engine {
     /// Does what the call's flow asks for until it asks for nothing more.
     pub(super) fn drive(&mut self, now: Time, id: CallId) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        // What fails at once tells the flow so while it is being driven; whoever drives it goes on with what it says to that.
+        if std::mem::replace(&mut call.is_driven, true) {
+            return;
+        }
         while let Some(action) = self.calls.get_mut(&id).and_then(|c| c.run.as_mut()).and_then(|r| r.poll_action()) {
             self.act(now, id, action);
+        }
+        if let Some(call) = self.calls.get_mut(&id) {
+            call.is_driven = false;
         }
         self.schedule(id);
     }

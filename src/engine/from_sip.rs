@@ -142,6 +142,7 @@ impl Engine {
                 trunk,
                 hops_left: request.headers.max_forwards().unwrap_or(HOPS).min(HOPS).saturating_sub(1),
                 run: None,
+                is_driven: false,
                 stage: Stage::Arriving { plan },
                 play: None,
                 music_while_ringing: false,

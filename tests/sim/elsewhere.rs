@@ -238,6 +238,28 @@ fn flows_that_send_a_caller_round_through_the_houses_numbers_are_given_up() {
 }
 
 #[test]
+fn steps_that_fail_at_once_take_no_more_room_the_more_they_are() {
+    let step = |n: u32| format!("  s{n}:\n    transfer: {{ to: agent0, failed: s{} }}\n", n + 1);
+    let steps: String = (0..900).map(step).collect();
+    let flow = format!("flow: long\nlanguages: [en]\nstart: s0\nsteps:\n{steps}  s900:\n    hangup: {{ code: 486 }}\n");
+    let run = move || {
+        let mut house = house(Manner::Answers, Manner::Answers, Redirects::None, |settings| {
+            settings.flows.insert("long".into(), compiled("long", &flow));
+            settings.numbers.push(Number {
+                number: "401".parse().expect("a number"),
+                flow: "long".into(),
+                trunk: None,
+            });
+        });
+        house.calls(1, "401");
+        house.pass(SECOND);
+        assert_eq!(faults(&house), ["100 steps went by without waiting for the caller"]);
+        house.over();
+    };
+    std::thread::Builder::new().stack_size(400 << 10).spawn(run).expect("a thread").join().expect("it has room");
+}
+
+#[test]
 fn a_caller_who_comes_round_by_a_carrier_again_and_again_is_refused_and_others_are_not() {
     let mut house = house(Manner::RingsThen(486), Manner::Answers, Redirects::None, |settings| {
         settings.flows.insert("to-agent".into(), compiled("to-agent", &TO_AGENT.replace("agent0", "'+4790000000'")));
