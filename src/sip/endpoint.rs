@@ -40,7 +40,7 @@ use super::secrets::{Keyed, Secrets};
 use super::transaction::Timings;
 use super::transaction::table::{Large, Owner, ServerKey, Table};
 use super::uri::Uri;
-use super::usage::{Exchange, INFOS_MAX, State, Usage};
+use super::usage::{Exchange, State, Usage};
 use crate::time::Time;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
@@ -401,8 +401,9 @@ impl Endpoint {
         self.reject_offer(now, id, code, headers);
     }
 
-    /// Sends an INFO inside the dialog; its answer is not said, except that 408, 481 and silence end the usage. Before the
-    /// ACK of our 2xx it waits (the peer may not know the dialog yet); at most 16 wait, further ones are dropped.
+    /// Sends an INFO inside the dialog; its answer is not said, except that 408, 481 and silence end the usage. It waits for
+    /// the ACK of our 2xx (the peer may not know the dialog before) and for the answer to the INFO before it, so that what they
+    /// say comes in order; at most 16 wait, further ones are dropped.
     pub fn info(&mut self, now: Time, id: InviteId, content_type: &str, body: Vec<u8>) {
         self.send_info(now, id, content_type.to_string(), body);
     }
@@ -489,25 +490,6 @@ impl Endpoint {
         } else {
             self.send_bye(now, id, reason);
         }
-    }
-
-    fn send_info(&mut self, now: Time, id: InviteId, content_type: String, body: Vec<u8>) {
-        let Some(usage) = self.usages.get_mut(&id).filter(|usage| matches!(usage.state, State::Answered)) else {
-            return;
-        };
-        if usage.unacknowledged.as_ref().is_some_and(|waiting| waiting.first) {
-            if usage.infos.len() < INFOS_MAX {
-                usage.infos.push((content_type, body));
-            } else {
-                self.table.counters.infos_lost += 1;
-            }
-            return;
-        }
-        let Some(dialog) = &mut usage.dialog else { return };
-        let mut info = dialog.request(Method::Info);
-        let hop = dialog.hop();
-        info.set_body(&content_type, body);
-        self.start_request(now, hop, info, Owner::Info(id));
     }
 
     /// From here on the usage only waits for the answer to this BYE.

@@ -22,6 +22,7 @@ use super::transaction::{Expiry, Timings};
 use super::uri::Uri;
 use super::whereabouts;
 use crate::time::{Duration, Time};
+use std::collections::VecDeque;
 
 /// A provisional answer is repeated this often, so that no proxy gives the call up (RFC 3261 §13.3.1.1).
 pub const RING_AGAIN: Duration = Duration::from_secs(60);
@@ -32,7 +33,7 @@ pub const REINVITE_PATIENCE: Duration = Duration::from_secs(180);
 /// Dialogs that one INVITE of ours may make by forking; what exceeds it is not acknowledged.
 pub const FORKS_MAX: usize = 12;
 
-/// INFOs that may wait for the ACK of our 2xx.
+/// INFOs that may wait for the ACK of our 2xx, or for the answer to the one before.
 pub const INFOS_MAX: usize = 16;
 
 #[derive(Debug)]
@@ -46,8 +47,10 @@ pub struct Usage {
     pub own_call_id: Option<Box<str>>,
     /// The 2xx of ours that waits for its ACK.
     pub unacknowledged: Option<Unacknowledged>,
-    /// INFOs, type and body, that wait for it.
-    pub infos: Vec<(String, Vec<u8>)>,
+    /// INFOs, type and body, that wait for it, or for the answer to another one.
+    pub infos: VecDeque<(String, Vec<u8>)>,
+    /// An INFO waits for its answer.
+    pub informs: bool,
     pub exchange: Exchange,
     pub wanted: Option<Wanted>,
     /// The INVITE requires that provisional answers are acknowledged (RFC 3262).
@@ -244,7 +247,8 @@ impl Usage {
             dialog_keys: Vec::new(),
             own_call_id,
             unacknowledged: None,
-            infos: Vec::new(),
+            infos: VecDeque::new(),
+            informs: false,
             exchange: Exchange::Idle,
             wanted: None,
             reliable: None,
@@ -338,6 +342,12 @@ impl Usage {
         matches!(self.state, State::Answered)
             && matches!(self.exchange, Exchange::Idle)
             && self.unacknowledged.is_none()
+    }
+
+    /// Whether an INFO of ours may be sent.
+    pub fn may_inform(&self) -> bool {
+        let is_known = self.unacknowledged.as_ref().is_none_or(|waiting| !waiting.first);
+        matches!(self.state, State::Answered) && is_known && !self.informs
     }
 
     /// The peer's offer, if one waits for its answer; from here on nothing is under way.

@@ -19,7 +19,7 @@ impl Limits {
     pub(super) fn new(registry: &Registry) -> Limits {
         let all = Opts::new(
             "vaxel_sip_limits_reached_total",
-            "How often a bound was reached: `registrations` in all, `contacts` of one agent, `contacts_at_once` and `path` in one REGISTER, `forks` of a call of ours, `keys_by_info` that wait for an ACK, `full_table` of transactions or calls.",
+            "How often a bound was reached: `registrations` in all, `contacts` of one agent, `contacts_at_once` and `path` in one REGISTER, `forks` of a call of ours, `keys_by_info` that wait for an ACK or for the one before, `full_table` of transactions or calls.",
         );
         let all = register(registry, IntCounterVec::new(all, &["limit"]).expect("a valid name"));
         Limits { counters: NAMES.map(|name| all.with_label_values(&[name])), last: Mutex::default() }

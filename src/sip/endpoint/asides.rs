@@ -1,10 +1,11 @@
-//! INFO and PRACK of ours that found nobody, or that were challenged: what they carry is sent once more, with the next number.
+//! INFO and PRACK of ours. Where one found nobody, or was challenged, what it carries is sent once more, with the next number.
 
-use super::{Endpoint, Hop};
+use super::{Endpoint, Hop, InviteId};
 use crate::sip::dialog::Dialog;
 use crate::sip::message::{Request, Response};
+use crate::sip::method::Method;
 use crate::sip::transaction::table::{Owner, Passed};
-use crate::sip::usage::State;
+use crate::sip::usage::{INFOS_MAX, State};
 use crate::time::Time;
 
 impl Endpoint {
@@ -15,6 +16,42 @@ impl Endpoint {
             passed.refused.iter().for_each(|refused| self.send_aside_again(now, passed.owner, refused));
         } else if matches!((passed.owner, answer.code), (Owner::Info(_), 408 | 481)) {
             self.peer_gone(now, id);
+        } else {
+            self.aside_over(now, passed.owner);
+        }
+    }
+
+    pub(super) fn send_info(&mut self, now: Time, id: InviteId, content_type: String, body: Vec<u8>) {
+        let Some(usage) = self.usages.get_mut(&id).filter(|usage| matches!(usage.state, State::Answered)) else {
+            return;
+        };
+        if usage.infos.len() < INFOS_MAX {
+            usage.infos.push_back((content_type, body));
+            self.next_info(now, id);
+        } else {
+            self.table.counters.infos_lost += 1;
+        }
+    }
+
+    /// The first that waits, if it need not any more.
+    pub(super) fn next_info(&mut self, now: Time, id: InviteId) {
+        let Some(usage) = self.usages.get_mut(&id).filter(|usage| usage.may_inform()) else { return };
+        let Some(dialog) = &mut usage.dialog else { return };
+        let Some((content_type, body)) = usage.infos.pop_front() else { return };
+        usage.informs = true;
+        let mut info = dialog.request(Method::Info);
+        let hop = dialog.hop();
+        info.set_body(&content_type, body);
+        self.start_request(now, hop, info, Owner::Info(id));
+    }
+
+    /// Nothing more comes of it.
+    fn aside_over(&mut self, now: Time, owner: Owner) {
+        if let Owner::Info(id) = owner
+            && let Some(usage) = self.usages.get_mut(&id)
+        {
+            usage.informs = false;
+            self.next_info(now, id);
         }
     }
 
@@ -22,6 +59,8 @@ impl Endpoint {
     pub(super) fn aside_unreachable(&mut self, now: Time, owner: Owner, failed: &Hop, lost: &Request) {
         if self.dialog_of(owner, lost).is_some_and(|dialog| dialog.has_other_way(failed)) {
             self.send_aside_again(now, owner, lost);
+        } else {
+            self.aside_over(now, owner);
         }
     }
 

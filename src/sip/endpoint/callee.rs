@@ -191,14 +191,11 @@ impl Endpoint {
             let reason = reason.take();
             return self.send_bye(now, id, reason.as_deref());
         }
-        let infos = std::mem::take(&mut usage.infos);
         let body = ack.description();
         if waiting.first || !body.is_empty() {
             self.events.push_back(Event::Confirmed { id, body: body.to_vec() });
         }
-        for (content_type, body) in infos {
-            self.send_info(now, id, content_type, body);
-        }
+        self.next_info(now, id);
         self.offer_next(now, id);
         self.arm(id);
     }

@@ -246,3 +246,20 @@ fn what_the_carrier_was_shown_is_not_shown_where_the_call_moves_to() {
     let bye = peer.requests().remove(0);
     assert_eq!((peer.hops[0].remote.ip().to_string().as_str(), shows(&bye)), ("198.51.100.66", None));
 }
+
+#[test]
+fn keys_go_one_after_the_other_and_each_is_heard_whatever_is_asked_of_them() {
+    let (mut peer, id) = called();
+    for key in 1..=3 {
+        peer.endpoint.info(peer.now, id, "application/dtmf-relay", format!("Signal={key}").into_bytes());
+    }
+    let mut heard = Vec::new();
+    while let [info] = &peer.requests()[..] {
+        let code = if shows(info).is_some() { 200 } else { 407 };
+        if code == 200 {
+            heard.push(String::from_utf8(info.body.clone()).unwrap());
+        }
+        answer(&mut peer, info, code, "a", "carrier");
+    }
+    assert_eq!(heard, ["Signal=1", "Signal=2", "Signal=3"]);
+}
