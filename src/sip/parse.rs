@@ -76,6 +76,12 @@ impl Fault {
             _ => 400,
         }
     }
+
+    /// A bound on sizes was exceeded: [`MAX_MESSAGE`], [`MAX_LINES`] or [`MAX_VALUE`].
+    pub fn is_of_size(&self) -> bool {
+        use Fault::{LineTooLong, RequestUriTooLong, TooLarge, TooManyLines};
+        matches!(self, RequestUriTooLong | LineTooLong(_) | TooManyLines | TooLarge)
+    }
 }
 
 /// A message that must not be acted on, with what could be read of it.

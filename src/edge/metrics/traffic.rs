@@ -73,7 +73,7 @@ pub enum SipFault {
     NoSubprotocol,
     /// A WebSocket was refused: it comes from a page that may not.
     WrongOrigin,
-    /// A WebSocket was cut: a message or frame is too large.
+    /// A message, its header or its Request-URI is too large, or the frame that brings it.
     TooLarge,
     /// A connection was closed: nothing came by it for very long.
     Idle,

@@ -169,9 +169,17 @@ impl Outside {
         if *bad.fault() == Fault::Empty {
             return Passage::Nothing;
         }
-        self.traffic.fault(SipFault::Malformed);
-        tracing::debug!(remote = %hop.remote, %bad, "not a readable SIP message");
-        let ruling = self.guard.gate().judge_unread(self.clock.now(), hop.remote, is_trusted);
+        let now = self.clock.now();
+        if bad.fault().is_of_size() {
+            self.traffic.fault(SipFault::TooLarge);
+            if let Some(held_back) = self.large.pass(now) {
+                tracing::warn!(remote = %hop.remote, %bad, held_back, "a SIP message is too large");
+            }
+        } else {
+            self.traffic.fault(SipFault::Malformed);
+            tracing::debug!(remote = %hop.remote, %bad, "not a readable SIP message");
+        }
+        let ruling = self.guard.gate().judge_unread(now, hop.remote, is_trusted);
         match ruling {
             Ruling::Drop(reason) => self.dropped(hop.remote, reason),
             _ if *bad.fault() == Fault::NotSip => Passage::Nothing,

@@ -81,6 +81,7 @@ pub struct Outside {
     overload: Arc<Throttle>,
     handshakes: Arc<Throttle>,
     strangers: Arc<Throttle>,
+    large: Arc<Throttle>,
 }
 
 /// A keep-alive (RFC 5626 §3.5.1), and its answer.
@@ -245,8 +246,8 @@ impl Outside {
     pub(in crate::edge) fn new(door: Door, traffic: Traffic, clock: Clock, guard: Guard, tap: Arc<Tap>) -> Outside {
         let throttle = || Arc::new(Throttle::new(LOG_INTERVAL));
         let guard = Arc::new(guard);
-        let (overload, handshakes, strangers) = (throttle(), throttle(), throttle());
-        Outside { door, traffic, clock, guard, tap, overload, handshakes, strangers }
+        let (overload, handshakes, strangers, large) = (throttle(), throttle(), throttle(), throttle());
+        Outside { door, traffic, clock, guard, tap, overload, handshakes, strangers, large }
     }
 
     /// The peer has a good certificate with these names. True: that makes it a trunk, and the engine knows.

@@ -452,6 +452,13 @@ mod tests {
         assert!(matches!(entrance.input(), Input::Sip { .. }));
         let text = metrics.text();
         assert!(text.contains(r#"vaxel_sip_errors_total{reason="malformed"} 2"#), "{text}");
+        // Giant headers are a thing of their own.
+        let options = |more: &str| [OPTIONS.trim_ascii_end(), b"\r\n", more.as_bytes(), b"\r\n\r\n"].concat();
+        for (large, more) in [(1, format!("X: {}", "x".repeat(9000))), (2, "X: x\r\n".repeat(200))] {
+            peer.send_to(&options(&more), bound).unwrap();
+            assert!(matches!(entrance.input(), Input::Malformed { .. }));
+            metrics.wait_for(&format!(r#"vaxel_sip_errors_total{{reason="too_large"}} {large}"#));
+        }
         assert!(text.contains(r#"vaxel_sip_messages_total{direction="received",kind="OPTIONS"} 1"#), "{text}");
     }
 
