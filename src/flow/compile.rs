@@ -109,6 +109,7 @@ pub struct Compiler<'a> {
     set_somewhere: BTreeSet<String>,
     /// Some way leads nowhere, so that complaints about ways would be beside the point.
     is_lost: bool,
+    is_too_long: bool,
 }
 
 impl<'a> Compiler<'a> {
@@ -138,6 +139,7 @@ impl<'a> Compiler<'a> {
             at: FIRST,
             set_somewhere: BTreeSet::new(),
             is_lost: false,
+            is_too_long: false,
         }
     }
 
@@ -162,6 +164,9 @@ impl<'a> Compiler<'a> {
         }
         if read.steps.0.is_empty() {
             self.problem(read.start.at, "a flow needs steps".into(), None);
+        }
+        if let Some((name, _)) = read.steps.0.get(MOST_STEPS) {
+            self.too_many_steps(name.at);
         }
         for (index, (name, step)) in read.steps.0.iter().enumerate() {
             self.host = name.value.clone();
@@ -242,6 +247,14 @@ impl<'a> Compiler<'a> {
         self.problem(at, format!("there is no {what} `{name}`"), help);
     }
 
+    /// Said once, where the first of those stands that are too many.
+    fn too_many_steps(&mut self, at: Span) {
+        if !std::mem::replace(&mut self.is_too_long, true) {
+            self.problem(at, format!("a flow has at most {MOST_STEPS} steps"), None);
+        }
+        self.is_lost = true;
+    }
+
     // --- ways ---
 
     /// The step of that name.
@@ -261,7 +274,7 @@ impl<'a> Compiler<'a> {
             Next::Step(name) => self.step(name, way.at),
             Next::Inline(step) => {
                 if self.steps.len() >= MOST_STEPS {
-                    self.problem(way.at, format!("a flow has at most {MOST_STEPS} steps"), None);
+                    self.too_many_steps(way.at);
                     return self.hangup;
                 }
                 let id = StepId(self.steps.len());
@@ -729,5 +742,16 @@ e: { play: { prompt: a, next: d } }";
             " } } }".repeat(7)
         );
         assert!(compile("t.yaml", &phone::text(&nested), &phone::world()).is_ok(), "steps in steps, within reason");
+        let named = |n: usize| -> String {
+            (0..n).map(|at| format!("  s{at}: {{ play: {{ prompt: a, next: s{} }} }}\n", at + 1)).collect()
+        };
+        let flow = |n: usize| {
+            let head = "flow: t\nlanguages: [en]\nstart: s0\nsteps:\n";
+            compile("t.yaml", &format!("{head}{}  s{n}: {{ hangup: {{}} }}\n", named(n)), &phone::world())
+        };
+        assert_eq!(flow(MOST_STEPS - 1).err(), None);
+        let problems = flow(MOST_STEPS).err().expect("one too many");
+        assert_eq!(problems.len(), 1);
+        assert!(problems[0].to_string().contains("at most 1000 steps"), "{}", problems[0]);
     }
 }
