@@ -78,7 +78,8 @@ const REFUSALS: [&str; 10] = [
 ];
 
 /// Why a call out finds no trunk.
-const NO_WAYS: [&str; 6] = ["exhausted", "trunk_full", "destination", "calls", "calls_per_hour", "minutes_per_day"];
+const NO_WAYS: [&str; 7] =
+    ["exhausted", "trunk_full", "destination", "calls", "calls_per_hour", "minutes_per_day", "emergency_by_flow"];
 
 /// Headers about callers, and why something of them is left out.
 const CALLER_HEADERS: [&str; 5] = ["From", "P-Asserted-Identity", "Diversion", "History-Info", "User-to-User"];
