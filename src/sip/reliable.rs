@@ -1,6 +1,6 @@
 //! Provisional answers that their receiver acknowledges by PRACK (RFC 3262). Pure rules for both sides.
 
-use super::endpoint::Transmit;
+use super::endpoint::{Hop, Transmit};
 use super::headers::Headers;
 use super::lex;
 use super::method::Method;
@@ -122,6 +122,11 @@ impl Reliable {
     /// Whether the description in an answer of ours has arrived, and none is on its way.
     pub fn is_described(&self) -> bool {
         self.is_described && !self.holds_accept()
+    }
+
+    /// As [`Transmit::follow`], for the answer that waits.
+    pub fn follow(&mut self, hop: &Hop) -> bool {
+        self.waiting.as_mut().is_some_and(|waiting| waiting.answer.follow(hop))
     }
 
     /// `None`: nothing waits.

@@ -415,6 +415,11 @@ impl Unacknowledged {
         &self.answer
     }
 
+    /// As [`Transmit::follow`].
+    pub fn follow(&mut self, hop: &Hop) -> bool {
+        self.answer.follow(hop)
+    }
+
     pub fn next_timeout(&self) -> Time {
         self.resend.min(self.over)
     }

@@ -3,8 +3,9 @@
 use super::{Endpoint, Hop, InviteId};
 use crate::sip::dialog::Dialog;
 use crate::sip::party::Party;
+use crate::sip::transaction::table::Table;
 use crate::sip::uri::Uri;
-use crate::sip::usage::State;
+use crate::sip::usage::{Exchange, State, Usage};
 use crate::time::Time;
 
 impl Endpoint {
@@ -19,7 +20,8 @@ impl Endpoint {
 
     /// A phone of `owner` with this Contact is seen there from now on, or again: by a new connection, or from where its router
     /// put it. So are its dialogs (RFC 5626 §5.3): what was begun by a connection that is lost goes on by the new one, also if
-    /// what came by the lost one is read later. A BYE that has not reached it is sent once more.
+    /// what came by the lost one is read later. A BYE that has not reached it is sent once more, and so is what we answered to its
+    /// INVITE and it has not acknowledged; further answers go there too.
     pub fn moved(&mut self, now: Time, owner: u64, contact: &Uri, hop: &Hop) {
         let theirs = self.phones.range((owner, InviteId(0))..=(owner, InviteId(u64::MAX)));
         let mut to_tell = Vec::new();
@@ -27,6 +29,9 @@ impl Endpoint {
             let Some(usage) = self.usages.get_mut(id) else { continue };
             let before = usage.dialog.as_ref().map(Dialog::hop);
             let is_it = usage.dialogs_mut().fold(false, |is_it, dialog| dialog.moved(contact, hop) | is_it);
+            if is_it {
+                answers_follow(&mut self.table, usage, hop);
+            }
             match &usage.state {
                 // Datagrams are read in the order in which they came.
                 State::Calling(calling) if hop.transport.is_reliable() => {
@@ -42,5 +47,24 @@ impl Endpoint {
             }
         }
         to_tell.into_iter().for_each(|id| self.send_bye_again(now, id));
+    }
+}
+
+fn answers_follow(table: &mut Table, usage: &mut Usage, hop: &Hop) {
+    if let Some(waiting) = &mut usage.unacknowledged
+        && waiting.follow(hop)
+    {
+        table.counters.retransmissions_sent += 1;
+        table.transmits.push_back(waiting.answer().clone());
+    }
+    if let State::Incoming { server, .. } = &usage.state {
+        // Sends that of the next line as well.
+        table.follow(*server, hop);
+    }
+    if let Some(reliable) = &mut usage.reliable {
+        reliable.follow(hop);
+    }
+    if let Exchange::Received { server, .. } = &usage.exchange {
+        table.follow(*server, hop);
     }
 }

@@ -93,6 +93,14 @@ pub struct Hop {
     pub connection: Option<u64>,
 }
 
+impl Hop {
+    /// Whether answers that were to go by this connection go by `other` once the peer is there: another connection may take the
+    /// place of one that is lost, a datagram is answered by datagrams (RFC 3261 §18.2.2).
+    pub fn gives_way_to(&self, other: &Hop) -> bool {
+        self.transport.is_reliable() && other.transport.is_reliable() && self != other
+    }
+}
+
 #[derive(Clone, Debug)]
 pub struct Transmit {
     pub hop: Hop,
@@ -107,5 +115,15 @@ impl Transmit {
     /// By the one way there is.
     pub fn new(hop: Hop, bytes: Vec<u8>) -> Transmit {
         Transmit { hop, bytes, is_trial: false, reopen: None }
+    }
+
+    /// An answer to a peer that is there now. True: it goes there, and went elsewhere before.
+    pub fn follow(&mut self, hop: &Hop) -> bool {
+        let follows = self.hop.gives_way_to(hop);
+        if follows {
+            self.hop = *hop;
+            self.reopen = None;
+        }
+        follows
     }
 }

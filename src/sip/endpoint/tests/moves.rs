@@ -1,8 +1,8 @@
 //! Phones that are somewhere else from one moment to the next.
 
-use super::refusals::Peer;
+use super::refusals::{Peer, by_hand, codes, with};
 use crate::sip::endpoint::{Event, Hop, InviteId, Settings};
-use crate::sip::message::{Message, Response};
+use crate::sip::message::{Message, Request, Response};
 use crate::sip::party::Party;
 use crate::sip::testing::{Weather, World, ms};
 use crate::sip::uri::Uri;
@@ -116,4 +116,103 @@ fn a_phone_that_does_not_come_back_is_forgotten_and_a_carrier_at_once() {
             assert_eq!((peer.endpoint.usages(), byes(&mut peer).len()), (0, 1));
         }
     }
+}
+
+/// The answers since the last look, and by which hops they went.
+fn answers(peer: &mut Peer) -> Vec<(u16, Hop)> {
+    peer.drain();
+    let both = std::mem::take(&mut peer.answers).into_iter().zip(std::mem::take(&mut peer.hops));
+    let code = |message| if let Message::Response(response) = message { Some(response.code) } else { None };
+    both.filter_map(|(message, hop)| Some((code(message)?, hop))).collect()
+}
+
+/// A call of Anna's page to us.
+fn called(hop: Hop, invite: impl FnOnce(Request) -> Request) -> (Peer, InviteId) {
+    let mut peer = Peer::new(Settings::default());
+    peer.hop = hop;
+    let request = with(by_hand("INVITE", 1, "1"), "Contact", &format!("<{};ob>", contact()));
+    peer.receive(&invite(request));
+    let Some(Event::Invite { id, .. }) = peer.events.pop() else { panic!("an INVITE") };
+    peer.endpoint.belongs(id, Party::Phone(ANNA));
+    peer.answers.clear();
+    peer.hops.clear();
+    (peer, id)
+}
+
+/// Whatever is sent within ten seconds.
+fn for_ten_seconds(peer: &mut Peer) -> Vec<(u16, Hop)> {
+    for _ in 0..10 {
+        peer.now += ms(1000);
+        peer.endpoint.handle_timeout(peer.now);
+    }
+    answers(peer)
+}
+
+#[test]
+fn a_call_of_a_phone_that_moves_is_answered_where_it_is() {
+    for transport in [Transport::Wss, Transport::Tcp] {
+        let (here, there) = here_and_there(transport);
+        let (mut peer, id) = called(here, |invite| invite);
+        peer.endpoint.ring(peer.now, id, 180, Vec::new());
+        assert_eq!(answers(&mut peer), [(180, here)]);
+        peer.endpoint.handle_hop_failed(peer.now, &here);
+        peer.endpoint.moved(peer.now, ANNA.into(), &contact(), &there);
+        assert_eq!(answers(&mut peer), [(180, there)], "it may have been lost");
+        // What it says again of itself changes nothing, nor does another's phone.
+        peer.endpoint.moved(peer.now, ANNA.into(), &contact(), &there);
+        peer.endpoint.moved(peer.now, 8, &contact(), &here);
+        assert_eq!(answers(&mut peer), []);
+        peer.endpoint.accept(peer.now, id, b"answer".to_vec());
+        assert_eq!(answers(&mut peer), [(200, there)]);
+        let again = for_ten_seconds(&mut peer);
+        assert!(again.len() > 2 && again.iter().all(|sent| *sent == (200, there)), "{again:?}");
+        assert_acknowledged(peer, there);
+    }
+}
+
+#[test]
+fn an_answer_that_was_lost_is_sent_again_as_soon_as_the_phone_is_back() {
+    for transport in [Transport::Wss, Transport::Tcp] {
+        let (here, there) = here_and_there(transport);
+        let (mut peer, id) = called(here, |invite| invite);
+        peer.endpoint.handle_hop_failed(peer.now, &here);
+        peer.endpoint.accept(peer.now, id, b"answer".to_vec());
+        assert_eq!(answers(&mut peer), [(200, here)]);
+        peer.endpoint.moved(peer.now, ANNA.into(), &contact(), &there);
+        assert_eq!(answers(&mut peer), [(200, there)]);
+        let again = for_ten_seconds(&mut peer);
+        assert!(again.len() > 2 && again.iter().all(|sent| *sent == (200, there)), "{again:?}");
+        assert_acknowledged(peer, there);
+    }
+}
+
+/// The ACK by `hop` is taken, and with it the answer has found its way.
+fn assert_acknowledged(mut peer: Peer, hop: Hop) {
+    let to = "<sip:100@192.0.2.1>;tag=";
+    let tag =
+        peer.endpoint.usages.values().find_map(|usage| usage.dialog.as_ref().map(|dialog| dialog.id().1.to_owned()));
+    peer.hop = hop;
+    let ack = with(by_hand("ACK", 1, "2"), "To", &format!("{to}{}", tag.expect("a dialog")));
+    assert_eq!(peer.endpoint.stray(&hop, &ack), None);
+    assert_eq!(codes(&peer.receive(&ack)), [0; 0]);
+    assert!(matches!(peer.events[..], [Event::Confirmed { .. }]), "{:?}", peer.events);
+    assert_eq!(for_ten_seconds(&mut peer), []);
+}
+
+#[test]
+fn what_must_be_acknowledged_before_the_answer_follows_and_datagrams_stay_where_they_came_from() {
+    let (here, there) = here_and_there(Transport::Wss);
+    let (mut peer, id) = called(here, |invite| with(invite, "Require", "100rel"));
+    peer.endpoint.ring(peer.now, id, 183, b"early".to_vec());
+    assert_eq!(answers(&mut peer), [(183, here)]);
+    peer.endpoint.moved(peer.now, ANNA.into(), &contact(), &there);
+    assert_eq!(answers(&mut peer), [(183, there)]);
+    let again = for_ten_seconds(&mut peer);
+    assert!(again.len() > 2 && again.iter().all(|sent| *sent == (183, there)), "{again:?}");
+
+    let by_udp = Hop { transport: Transport::Udp, connection: None, ..here };
+    let (mut peer, id) = called(by_udp, |invite| invite);
+    peer.endpoint.moved(peer.now, ANNA.into(), &contact(), &there);
+    peer.endpoint.accept(peer.now, id, b"answer".to_vec());
+    assert_eq!(answers(&mut peer), [(200, by_udp)]);
 }

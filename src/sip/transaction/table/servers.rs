@@ -186,6 +186,16 @@ impl Table {
         }
     }
 
+    /// The peer is there now: answers go there, the last one once more, because it may have been lost with the connection.
+    pub fn follow(&mut self, key: ServerKey, hop: &Hop) {
+        let Some(server) = self.servers.get_mut(&key) else { return };
+        if server.hop.gives_way_to(hop) {
+            server.hop = *hop;
+            server.reopen = None;
+            self.resend_answer(key);
+        }
+    }
+
     pub fn set_usage(&mut self, key: ServerKey, usage: InviteId) {
         if let Some(server) = self.servers.get_mut(&key) {
             server.usage = Some(usage);
