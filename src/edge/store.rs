@@ -215,7 +215,7 @@ impl Store {
     /// Keeps who can be reached where. Never waits.
     pub fn registration(&self, change: &registrar::Change) {
         let row = match change {
-            registrar::Change::Added(binding) | registrar::Change::Refreshed(binding) => {
+            registrar::Change::Added(binding) | registrar::Change::Refreshed(binding, _) => {
                 (binding.name(), binding.save())
             }
             registrar::Change::Removed(binding) => (binding.name(), None),

@@ -16,17 +16,31 @@ impl Engine {
                 Registration::Added(binding) | Registration::Removed(binding) => {
                     users.insert(binding.user.clone());
                 }
-                Registration::Refreshed(_) => {}
+                Registration::Refreshed(..) => {}
             }
-            if let Registration::Added(binding) | Registration::Refreshed(binding) = &change
-                && binding.is_direct
-                && let Some(agent) = self.agents.named(&binding.user)
-            {
-                self.endpoint.moved(now, agent.0.into(), &binding.uri, &binding.hop);
-            }
+            self.dialogs_follow(now, &change);
             self.out.push_back(Output::Registration(Box::new(change)));
         }
         self.who_is_there(now, users);
+    }
+
+    /// What is up with a phone goes where it is now.
+    fn dialogs_follow(&mut self, now: Time, change: &Registration) {
+        let (Registration::Added(binding) | Registration::Refreshed(binding, _) | Registration::Removed(binding)) =
+            change;
+        let Some(agent) = self.agents.named(&binding.user).filter(|_| binding.is_direct) else { return };
+        let (owner, flow) = (agent.0.into(), binding.flow());
+        let left = match change {
+            Registration::Added(_) => None,
+            Registration::Refreshed(_, before) => Some(before).filter(|before| **before != binding.uri),
+            Registration::Removed(_) => Some(&binding.uri),
+        };
+        if let Some((contact, flow)) = left.zip(flow.as_deref()) {
+            self.endpoint.left(owner, contact, flow);
+        }
+        if !matches!(change, Registration::Removed(_)) {
+            self.endpoint.moved(now, owner, &binding.uri, flow.as_deref(), &binding.hop);
+        }
     }
 
     /// Their time is over, their connection is lost, or they do not answer.

@@ -150,11 +150,21 @@ impl Dialog {
         by_name(&self.target) || routes.into_iter().any(|route| by_name(&route.uri))
     }
 
-    /// A phone with this Contact is there now (RFC 5626 §5.3). True: it is the peer, and is sent to there from here on.
-    pub fn moved(&mut self, contact: &Uri, hop: &Hop) -> bool {
-        let is_it = self.routes.is_empty() && self.target.equivalent(contact);
+    /// Whether the peer is the phone with this Contact, and no proxy is between.
+    pub fn is_at(&self, contact: &Uri) -> bool {
+        self.routes.is_empty() && self.target.equivalent(contact)
+    }
+
+    /// A phone with this Contact is there now (RFC 5626 §5.3). `is_known`: it is the peer, whatever Contact it had. True: it is, and
+    /// is sent to there from here on.
+    pub fn moved(&mut self, contact: &Uri, hop: &Hop, is_known: bool) -> bool {
+        let is_at = self.is_at(contact);
+        let is_it = is_at || (is_known && self.routes.is_empty());
         if is_it {
             self.seen = *hop;
+        }
+        if is_it && !is_at {
+            self.target = contact.clone();
         }
         is_it
     }
@@ -364,13 +374,16 @@ mod tests {
         let there = Hop { remote: "198.51.100.9:40001".parse().unwrap(), ..hop(Transport::Udp) };
         let contact: Uri = "sip:anna@10.0.0.5:5070;transport=tcp;ob".parse().unwrap();
         let mut dialog = Dialog::of_callee(&invite, "near", String::new(), hop(Transport::Udp)).unwrap();
-        assert!(!dialog.moved(&contact, &there), "it is reached by way of proxies");
+        assert!(!dialog.moved(&contact, &there, true), "it is reached by way of proxies");
         invite.headers.remove("Record-Route");
         let mut dialog = Dialog::of_callee(&invite, "near", String::new(), hop(Transport::Udp)).unwrap();
-        assert!(!dialog.moved(&"sip:anna@10.0.0.6:5070".parse().unwrap(), &there), "another phone of hers");
+        assert!(!dialog.moved(&"sip:anna@10.0.0.6:5070".parse().unwrap(), &there, false), "another phone of hers");
         assert_eq!(dialog.hop(), hop(Transport::Udp));
-        assert!(dialog.moved(&contact, &there));
+        assert!(dialog.moved(&contact, &there, false));
         assert_eq!(dialog.hop(), there);
+        let contact: Uri = "sip:anna@10.0.0.6:5070".parse().unwrap();
+        assert!(dialog.moved(&contact, &hop(Transport::Udp), true), "hers, with another Contact");
+        assert_eq!((dialog.hop(), dialog.request(Method::Bye).uri), (hop(Transport::Udp), contact));
     }
 
     #[test]

@@ -17,6 +17,7 @@ pub use pings::{Asked, Ping};
 
 use super::endpoint::{Hop, Transport};
 use super::message::{Request, Response};
+use super::uri::Uri;
 use super::whereabouts;
 use crate::time::{Duration, Time};
 use pings::Pings;
@@ -77,8 +78,8 @@ pub struct Limited {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     Added(Binding),
-    /// Same binding with a new end, and perhaps a new hop or URI.
-    Refreshed(Binding),
+    /// Same binding with a new end, and perhaps a new hop or URI; the URI that it had.
+    Refreshed(Binding, Uri),
     Removed(Binding),
 }
 

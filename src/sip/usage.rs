@@ -73,6 +73,8 @@ pub struct Usage {
     pub showing: Option<Box<Showing>>,
     /// Where its phone was seen before it answered, and the Contact that was said there ([`super::Endpoint::moved`]).
     pub moved: Option<Box<(Uri, Hop)>>,
+    /// The flow as which its phone was registered, if it has left the Contact that is known here ([`super::Endpoint::left`]).
+    pub flow: Option<Box<str>>,
     pub armed: Option<Time>,
 }
 
@@ -260,6 +262,7 @@ impl Usage {
             party: None,
             guesses: 0,
             moved: None,
+            flow: None,
             showing: None,
             armed: None,
         }
@@ -271,7 +274,7 @@ impl Usage {
             dialog.follow(known);
         }
         if let Some((contact, hop)) = self.moved.as_deref() {
-            dialog.moved(contact, hop);
+            dialog.moved(contact, hop, self.flow.is_some());
         }
         dialog
     }

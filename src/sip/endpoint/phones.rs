@@ -18,27 +18,38 @@ impl Endpoint {
         }
     }
 
-    /// A phone of `owner` with this Contact is seen there from now on, or again: by a new connection, or from where its router
+    /// The phone of `owner` that was registered as `flow` (instance and number, RFC 5626 §6) is at this Contact no more. When that
+    /// flow is somewhere again, its dialogs know it by that, whatever its Contact is then ([`Endpoint::moved`]).
+    pub fn left(&mut self, owner: u64, contact: &Uri, flow: &str) {
+        for (_, id) in self.phones.range((owner, InviteId(0))..=(owner, InviteId(u64::MAX))) {
+            let Some(usage) = self.usages.get_mut(id) else { continue };
+            if calls(&self.table, &usage.state, contact) || usage.dialogs_mut().any(|dialog| dialog.is_at(contact)) {
+                usage.flow = Some(flow.into());
+            }
+        }
+    }
+
+    /// A phone of `owner` with this Contact, registered as `flow` if it is one, is seen there from now on, or again: by a new connection, or from where its router
     /// put it. So are its dialogs (RFC 5626 §5.3): what was begun by a connection that is lost goes on by the new one, also if
     /// what came by the lost one is read later. A BYE that has not reached it is sent once more, and so is what we answered to its
     /// INVITE and it has not acknowledged; further answers go there too.
-    pub fn moved(&mut self, now: Time, owner: u64, contact: &Uri, hop: &Hop) {
+    pub fn moved(&mut self, now: Time, owner: u64, contact: &Uri, flow: Option<&str>, hop: &Hop) {
         let theirs = self.phones.range((owner, InviteId(0))..=(owner, InviteId(u64::MAX)));
         let mut to_tell = Vec::new();
         for (_, id) in theirs {
             let Some(usage) = self.usages.get_mut(id) else { continue };
             let before = usage.dialog.as_ref().map(Dialog::hop);
-            let is_it = usage.dialogs_mut().fold(false, |is_it, dialog| dialog.moved(contact, hop) | is_it);
+            let is_known = flow.is_some() && usage.flow.as_deref() == flow;
+            let is_it = usage.dialogs_mut().fold(false, |is_it, dialog| dialog.moved(contact, hop, is_known) | is_it);
             if is_it {
                 answers_follow(&mut self.table, usage, hop);
             }
             match &usage.state {
                 // Datagrams are read in the order in which they came.
-                State::Calling(calling) if hop.transport.is_reliable() => {
-                    let called = self.table.invite(calling.client).is_some_and(|invite| invite.uri.equivalent(contact));
-                    if called {
-                        usage.moved = Some(Box::new((contact.clone(), *hop)));
-                    }
+                State::Calling(_)
+                    if hop.transport.is_reliable() && (is_known || calls(&self.table, &usage.state, contact)) =>
+                {
+                    usage.moved = Some(Box::new((contact.clone(), *hop)));
                 }
                 State::Ending { missing_until, .. } if is_it && (missing_until.is_some() || before != Some(*hop)) => {
                     to_tell.push(*id);
@@ -48,6 +59,12 @@ impl Endpoint {
         }
         to_tell.into_iter().for_each(|id| self.send_bye_again(now, id));
     }
+}
+
+/// Whether an INVITE of ours to this Contact waits for its answer.
+fn calls(table: &Table, state: &State, contact: &Uri) -> bool {
+    let State::Calling(calling) = state else { return false };
+    table.invite(calling.client).is_some_and(|invite| invite.uri.equivalent(contact))
 }
 
 fn answers_follow(table: &mut Table, usage: &mut Usage, hop: &Hop) {

@@ -48,6 +48,11 @@ impl Binding {
         self.instance().is_some() && self.contact.params.has("reg-id")
     }
 
+    /// Instance and number of the flow that it is (RFC 5626 §6); `None`: it is none.
+    pub fn flow(&self) -> Option<String> {
+        flow(&self.contact).map(|(instance, id)| format!("{instance} {id}"))
+    }
+
     /// Both are flows of one phone.
     pub(super) fn is_beside(&self, other: &Binding) -> bool {
         let instances = self.instance().zip(other.instance());
@@ -65,8 +70,7 @@ impl Binding {
 
     /// What tells it from the user's other bindings.
     pub fn name(&self) -> Name {
-        let flow = flow(&self.contact).map(|(instance, id)| format!("{instance} {id}"));
-        Name { user: self.user.clone(), contact: flow.unwrap_or_else(|| self.uri.to_string()) }
+        Name { user: self.user.clone(), contact: self.flow().unwrap_or_else(|| self.uri.to_string()) }
     }
 
     /// By its flow; without one, by its URI (RFC 3261 §10.3 step 7).

@@ -146,7 +146,10 @@ pub(super) fn plan(
         };
         plan.after.push(binding.clone());
         match old {
-            Some(old) if old.name() == binding.name() => plan.changes.push(Change::Refreshed(binding)),
+            Some(old) if old.name() == binding.name() => {
+ plan.changes.push(Change::Refreshed(binding, old.uri));
+ }
+,
             // It has become a flow, is one no more, or writes its URI otherwise: who keeps bindings by name forgets the old one.
             old => {
                 plan.changes.extend(old.map(Change::Removed));

@@ -54,10 +54,10 @@ fn an_answer_that_is_read_after_the_phone_has_moved_does_not_send_its_dialog_bac
     for transport in [Transport::Wss, Transport::Tcp] {
         let (here, there) = here_and_there(transport);
         let (mut peer, id) = talking(here, here, |peer| {
-            peer.endpoint.moved(peer.now, ANNA.into(), &contact(), &there);
+            peer.endpoint.moved(peer.now, ANNA.into(), &contact(), None, &there);
             // Another phone of hers, and another's.
-            peer.endpoint.moved(peer.now, ANNA.into(), &"sip:anna@192.0.2.77".parse().unwrap(), &here);
-            peer.endpoint.moved(peer.now, 8, &contact(), &here);
+            peer.endpoint.moved(peer.now, ANNA.into(), &"sip:anna@192.0.2.77".parse().unwrap(), None, &here);
+            peer.endpoint.moved(peer.now, 8, &contact(), None, &here);
         });
         byes(&mut peer);
         peer.endpoint.bye(peer.now, id, None);
@@ -76,10 +76,10 @@ fn a_bye_that_led_nowhere_is_sent_when_the_phone_is_back() {
     assert_eq!(byes(&mut peer), []);
     peer.now += ms(31_900);
     peer.endpoint.handle_timeout(peer.now);
-    peer.endpoint.moved(peer.now, ANNA.into(), &contact(), &there);
+    peer.endpoint.moved(peer.now, ANNA.into(), &contact(), None, &there);
     assert_eq!(byes(&mut peer), [there]);
     // What it says again of itself changes nothing, and the end of its time is that of the second BYE.
-    peer.endpoint.moved(peer.now, ANNA.into(), &contact(), &there);
+    peer.endpoint.moved(peer.now, ANNA.into(), &contact(), None, &there);
     peer.now += ms(31_900);
     peer.endpoint.handle_timeout(peer.now);
     assert_eq!((byes(&mut peer), peer.endpoint.usages()), (vec![], 1));
@@ -95,7 +95,7 @@ fn a_bye_under_way_follows_a_phone_that_moves() {
     byes(&mut peer);
     peer.endpoint.bye(peer.now, id, None);
     assert_eq!(byes(&mut peer), [here]);
-    peer.endpoint.moved(peer.now, ANNA.into(), &contact(), &there);
+    peer.endpoint.moved(peer.now, ANNA.into(), &contact(), None, &there);
     assert_eq!(byes(&mut peer), [there]);
     peer.endpoint.handle_hop_failed(peer.now, &here);
     assert_eq!(peer.endpoint.usages(), 1, "the other one may yet be answered");
@@ -156,11 +156,11 @@ fn a_call_of_a_phone_that_moves_is_answered_where_it_is() {
         peer.endpoint.ring(peer.now, id, 180, Vec::new());
         assert_eq!(answers(&mut peer), [(180, here)]);
         peer.endpoint.handle_hop_failed(peer.now, &here);
-        peer.endpoint.moved(peer.now, ANNA.into(), &contact(), &there);
+        peer.endpoint.moved(peer.now, ANNA.into(), &contact(), None, &there);
         assert_eq!(answers(&mut peer), [(180, there)], "it may have been lost");
         // What it says again of itself changes nothing, nor does another's phone.
-        peer.endpoint.moved(peer.now, ANNA.into(), &contact(), &there);
-        peer.endpoint.moved(peer.now, 8, &contact(), &here);
+        peer.endpoint.moved(peer.now, ANNA.into(), &contact(), None, &there);
+        peer.endpoint.moved(peer.now, 8, &contact(), None, &here);
         assert_eq!(answers(&mut peer), []);
         peer.endpoint.accept(peer.now, id, b"answer".to_vec());
         assert_eq!(answers(&mut peer), [(200, there)]);
@@ -178,7 +178,7 @@ fn an_answer_that_was_lost_is_sent_again_as_soon_as_the_phone_is_back() {
         peer.endpoint.handle_hop_failed(peer.now, &here);
         peer.endpoint.accept(peer.now, id, b"answer".to_vec());
         assert_eq!(answers(&mut peer), [(200, here)]);
-        peer.endpoint.moved(peer.now, ANNA.into(), &contact(), &there);
+        peer.endpoint.moved(peer.now, ANNA.into(), &contact(), None, &there);
         assert_eq!(answers(&mut peer), [(200, there)]);
         let again = for_ten_seconds(&mut peer);
         assert!(again.len() > 2 && again.iter().all(|sent| *sent == (200, there)), "{again:?}");
@@ -205,14 +205,50 @@ fn what_must_be_acknowledged_before_the_answer_follows_and_datagrams_stay_where_
     let (mut peer, id) = called(here, |invite| with(invite, "Require", "100rel"));
     peer.endpoint.ring(peer.now, id, 183, b"early".to_vec());
     assert_eq!(answers(&mut peer), [(183, here)]);
-    peer.endpoint.moved(peer.now, ANNA.into(), &contact(), &there);
+    peer.endpoint.moved(peer.now, ANNA.into(), &contact(), None, &there);
     assert_eq!(answers(&mut peer), [(183, there)]);
     let again = for_ten_seconds(&mut peer);
     assert!(again.len() > 2 && again.iter().all(|sent| *sent == (183, there)), "{again:?}");
 
     let by_udp = Hop { transport: Transport::Udp, connection: None, ..here };
     let (mut peer, id) = called(by_udp, |invite| invite);
-    peer.endpoint.moved(peer.now, ANNA.into(), &contact(), &there);
+    peer.endpoint.moved(peer.now, ANNA.into(), &contact(), None, &there);
     peer.endpoint.accept(peer.now, id, b"answer".to_vec());
     assert_eq!(answers(&mut peer), [(200, by_udp)]);
+}
+
+#[test]
+fn a_flow_that_returns_with_another_contact_has_its_dialogs() {
+    let elsewhere: Uri = "sip:anna@198.51.100.7:40001;transport=tcp".parse().unwrap();
+    let (here, there) = here_and_there(Transport::Tcp);
+    for (flow, is_it) in [("urn:uuid:1 1", true), ("urn:uuid:1 2", false), ("urn:uuid:2 1", false)] {
+        let (mut peer, id) = talking(here, here, |_| {});
+        byes(&mut peer);
+        // Another phone of hers, and another's.
+        peer.endpoint.left(ANNA.into(), &"sip:anna@192.0.2.77".parse().unwrap(), "urn:uuid:2 1");
+        peer.endpoint.left(8, &contact(), "urn:uuid:2 1");
+        peer.endpoint.left(ANNA.into(), &contact(), "urn:uuid:1 1");
+        peer.endpoint.moved(peer.now, 8, &elsewhere, Some(flow), &there);
+        peer.endpoint.moved(peer.now, ANNA.into(), &elsewhere, None, &there);
+        peer.endpoint.moved(peer.now, ANNA.into(), &elsewhere, Some(flow), &there);
+        peer.endpoint.bye(peer.now, id, None);
+        peer.drain();
+        let (expected, to) = if is_it { (there, elsewhere.clone()) } else { (here, contact()) };
+        assert_eq!(peer.hops, [expected], "{flow}");
+        let [bye] = &peer.requests()[..] else { panic!("a BYE") };
+        assert_eq!((&bye.method, &bye.uri), (&Method::Bye, &to), "{flow}");
+    }
+}
+
+#[test]
+fn an_answer_of_a_flow_that_has_moved_to_another_contact_does_not_send_its_dialog_back() {
+    let elsewhere: Uri = "sip:anna@198.51.100.7:40001;transport=tcp".parse().unwrap();
+    let (here, there) = here_and_there(Transport::Tcp);
+    let (mut peer, id) = talking(here, here, |peer| {
+        peer.endpoint.left(ANNA.into(), &contact(), "urn:uuid:1 1");
+        peer.endpoint.moved(peer.now, ANNA.into(), &elsewhere, Some("urn:uuid:1 1"), &there);
+    });
+    byes(&mut peer);
+    peer.endpoint.bye(peer.now, id, None);
+    assert_eq!(byes(&mut peer), [there]);
 }
