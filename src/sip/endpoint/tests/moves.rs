@@ -1,7 +1,7 @@
 //! Phones that are somewhere else from one moment to the next.
 
 use super::refusals::{Peer, by_hand, codes, with};
-use crate::sip::endpoint::{Event, Hop, InviteId, Settings};
+use crate::sip::endpoint::{Event, Failure, Hop, InviteId, Settings};
 use crate::sip::message::{Message, Request, Response};
 use crate::sip::party::Party;
 use crate::sip::testing::{Weather, World, ms};
@@ -251,4 +251,61 @@ fn an_answer_of_a_flow_that_has_moved_to_another_contact_does_not_send_its_dialo
     byes(&mut peer);
     peer.endpoint.bye(peer.now, id, None);
     assert_eq!(byes(&mut peer), [there]);
+}
+
+#[test]
+fn a_phone_that_answers_after_its_connection_was_lost_is_told_that_it_is_over() {
+    let (here, there) = here_and_there(Transport::Wss);
+    let mut peer = Peer::new(Settings::default());
+    peer.hop = here;
+    let mut invitation = World::new(1, here.transport, Weather::CALM).invitation(0);
+    (invitation.hop, invitation.target) = (here, contact());
+    let id = peer.endpoint.invite(peer.now, invitation);
+    peer.endpoint.belongs(id, Party::Phone(ANNA));
+    let invite = peer.requests().remove(0);
+    let answer = |peer: &mut Peer, code, hop: &Hop| {
+        let mut answer = Response::to(&invite, code, None);
+        answer.set_to_tag("anna");
+        answer.headers.push("Contact", format!("<{}>", contact()));
+        let message = Message::parse(&Message::Response(answer).to_bytes()).unwrap();
+        peer.hops.clear();
+        peer.endpoint.handle_message(peer.now, hop, message);
+        peer.drain();
+        let hops = peer.hops.clone();
+        (peer.requests().into_iter().map(|request| request.method).collect::<Vec<_>>(), hops)
+    };
+    assert_eq!(answer(&mut peer, 180, &here), (vec![], vec![]));
+    peer.endpoint.handle_hop_failed(peer.now, &here);
+    peer.drain();
+    let is_failed = |event: &Event| matches!(event, Event::Failed { failure: Failure::Unreachable, .. });
+    assert!(peer.events.pop().is_some_and(|event| is_failed(&event)) && peer.endpoint.usages() == 0);
+    // It is said once.
+    peer.endpoint.handle_hop_failed(peer.now, &here);
+    peer.events.clear();
+    peer.now += ms(20_000);
+    peer.endpoint.handle_timeout(peer.now);
+    assert_eq!(answer(&mut peer, 200, &there), (vec![Method::Ack, Method::Bye], vec![there, there]));
+    assert_eq!(answer(&mut peer, 200, &there), (vec![Method::Ack], vec![there]));
+    peer.endpoint.handle_timeout(peer.now + ms(40_000));
+    peer.drain();
+    assert!(peer.events.is_empty() && peer.endpoint.entries() == 0, "{:?}", peer.events);
+}
+
+#[test]
+fn a_lost_invite_that_nobody_answers_is_forgotten() {
+    let (here, _) = here_and_there(Transport::Wss);
+    let mut peer = Peer::new(Settings::default());
+    let mut invitation = World::new(1, here.transport, Weather::CALM).invitation(0);
+    (invitation.hop, invitation.target) = (here, contact());
+    peer.endpoint.invite(peer.now, invitation);
+    let invite = peer.requests().remove(0);
+    let ringing = Message::Response(Response::to(&invite, 180, None)).to_bytes();
+    peer.endpoint.handle_message(peer.now, &here, Message::parse(&ringing).unwrap());
+    peer.endpoint.handle_hop_failed(peer.now, &here);
+    peer.drain();
+    peer.events.clear();
+    peer.endpoint.handle_timeout(peer.now + ms(32_000));
+    peer.drain();
+    assert!(peer.events.is_empty() && peer.endpoint.entries() == 0, "{:?}", peer.events);
+    assert_eq!(peer.endpoint.counters().timeouts, 0, "it has failed already");
 }

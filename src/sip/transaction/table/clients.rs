@@ -62,6 +62,8 @@ pub(super) struct Client {
     datagram: Option<Transmit>,
     /// Nobody wants it to arrive any more: it does not begin anew.
     abandoned: bool,
+    /// Its user was told that its connection is lost; it only waits for an answer by another.
+    lost: bool,
     /// Our ACKs for 2xx, by the tag of the fork that sent it.
     acks: Vec<(String, Transmit)>,
     armed: Option<Time>,
@@ -94,7 +96,10 @@ impl Table {
                 self.drop_client(key);
                 None
             }
-            Some(Expiry::TimedOut) => self.drop_client(key).map(|client| (client.owner, client.request)),
+            Some(Expiry::TimedOut) => {
+                let client = self.drop_client(key).filter(|client| !client.lost)?;
+                Some((client.owner, client.request))
+            }
             None => {
                 self.arm_client(key);
                 None
@@ -169,8 +174,8 @@ impl Table {
         if !owner.keeps() {
             request.body = Vec::new();
         }
-        let (acks, abandoned, armed) = (Vec::new(), false, None);
-        let client = Client { machine, hop, request, wire: kept, owner, datagram, abandoned, acks, armed };
+        let (acks, abandoned, lost, armed) = (Vec::new(), false, false, None);
+        let client = Client { machine, hop, request, wire: kept, owner, datagram, abandoned, lost, acks, armed };
         self.clients.insert(key, Box::new(client));
         self.by_remote.entry((hop.transport, hop.remote)).or_default().insert(key);
         self.arm_client(key);
@@ -279,18 +284,35 @@ impl Table {
         }
     }
 
-    /// Ends every client transaction that waits for something from `hop` and returns whose they were, with what was kept of their
+    /// Fails every client transaction that waits for something from `hop` and returns whose they were, with what was kept of their
     /// requests, but for those that can still go by UDP and do. Server transactions run out by themselves.
     pub fn fail_hop(&mut self, now: Time, hop: &Hop) -> Vec<(Owner, Request)> {
         let Some(keys) = self.by_remote.get(&(hop.transport, hop.remote)) else { return Vec::new() };
         let waits = |client: &Client| {
             let same = client.hop.connection.is_none() || client.hop.connection == hop.connection;
-            same && client.is_pending()
+            same && client.is_pending() && !client.lost
         };
         let failed: Vec<ClientKey> = keys.iter().copied().filter(|key| waits(&self.clients[key])).collect();
         let failed: Vec<ClientKey> = failed.into_iter().filter(|key| !self.send_as_datagram(now, *key)).collect();
-        let failed = failed.into_iter().filter_map(|key| self.drop_client(key));
-        failed.map(|client| (client.owner, client.request)).collect()
+        failed.into_iter().filter_map(|key| self.lose_client(now, key)).collect()
+    }
+
+    /// A phone that rings may answer by its next connection: who talks there without a word of ours would wait for ever, so the
+    /// transaction stays for the time of a CANCEL to acknowledge a 2xx (RFC 3261 §13.2.2.4), and has failed all the same.
+    fn lose_client(&mut self, now: Time, key: ClientKey) -> Option<(Owner, Request)> {
+        let client = self.clients.get_mut(&key)?;
+        match &mut client.machine {
+            ClientMachine::Invite(machine)
+                if machine.state() == client_invite::State::Proceeding && matches!(client.owner, Owner::Invite(_)) =>
+            {
+                machine.give_up_at(now + self.timings.patience());
+                client.lost = true;
+                let lost = (client.owner, client.request.clone());
+                self.arm_client(key);
+                Some(lost)
+            }
+            _ => self.drop_client(key).map(|client| (client.owner, client.request)),
+        }
     }
 
     /// A datagram with this branch did not reach `remote`. Ends its transaction and returns whose it was, if nothing has
