@@ -259,6 +259,11 @@ impl<'a> Table<'a> {
         }
     }
 
+    /// Whether `key` is written as a list of nothing.
+    pub fn is_empty_list(&self, key: &str) -> bool {
+        self.values.get(key).is_some_and(|value| matches!(&value.kind, ValueKind::Array(values) if values.is_empty()))
+    }
+
     /// Names with a number each, such as `{ sales = 8, lang_sv = 10 }`.
     pub fn levels(&self, key: &'static str, range: RangeInclusive<u8>) -> BTreeMap<String, u8> {
         let at = self.at.key(key);

@@ -507,6 +507,23 @@ fn an_agent_may_call_out_what_all_may_or_what_the_own_settings_say() {
 }
 
 #[test]
+fn a_list_of_nothing_that_may_be_called_is_no_leave_to_call_everything() {
+    insta::assert_snapshot!(
+        "allows_nothing",
+        problems(
+            r#"[[trunks]]
+name = "t"
+to = "udp:203.0.113.1:5060"
+takes = ["+"]
+out = { allowed = [], denied = [] }"#
+        )
+    );
+    let file = "numbers = []\n[every_agent]\nout = { denied = [], calls = 0 }\n[[agents]]\nname = 'anna'";
+    let out = load_with(Some(file), &[], &[]).unwrap().config.agents.remove(0).out;
+    assert_eq!((out.allowed.len(), out.denied.len(), out.calls), (0, 0, Some(0)));
+}
+
+#[test]
 fn an_emergency_number_means_nothing_else_and_reaches_somebody() {
     let text = problems("[[trunks]]\nname = 't'\nto = 'udp:203.0.113.1:5060'\n[emergency]\nnumbers = ['112', '100']");
     assert!(text.contains("`100` is there twice"), "{text}");

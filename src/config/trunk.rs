@@ -86,6 +86,11 @@ pub(super) fn trunk(table: &Table, house: &Numbering, read: &dyn Fn(&Path) -> io
 pub(super) fn caps(table: &Table) -> Option<Caps> {
     part(table, "out", |out| {
         let beginnings = |key| out.list::<Beginning>(key).into_iter().map(|beginning| beginning.0).collect();
+        // Some would mean nothing by it, and some everything: what may cost a fortune is not guessed.
+        if out.is_empty_list("allowed") {
+            let help = r#"expected the beginnings of numbers, for example "+46"; leave `allowed` out to allow all that is not `denied`, or write `calls = 0` to allow none"#;
+            out.wrong("allowed", "`allowed` is empty".into(), help.into());
+        }
         Some(Caps {
             allowed: beginnings("allowed"),
             denied: beginnings("denied"),
