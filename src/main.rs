@@ -160,13 +160,7 @@ fn settings(file: Option<&Path>) -> Result<Config, Failure> {
         complain(problem);
         Failure::Said
     })?;
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(|| log::Lines)
-        .with_ansi(io::stderr().is_terminal())
-        // By `eprintln!`, which panics when nobody reads.
-        .log_internal_errors(false)
-        .init();
+    log::begin(filter);
     Ok(loaded.config)
 }
 

@@ -3,17 +3,23 @@
 //! Whoever logs never waits and never fails: a full disk, a closed pipe or a reader that has stopped costs log lines, not
 //! calls. Lines go into a bounded buffer that one thread writes out; those that do not fit or cannot be written are
 //! lost, and counted.
+//!
+//! What comes from the network stands in it only as we write it: other crates are not heard where they show it as it came.
 
 use crate::config::{self, Problem};
 use crate::time::Duration;
 use prometheus::IntCounter;
 use rustix::event::{PollFd, PollFlags, poll};
 use std::fs::File;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
+use tracing::{Level, Metadata, Subscriber};
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{LevelFilter, filter_fn};
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// Bytes that may wait to be written; as many more are being written.
 const WAITING_MAX: usize = 1 << 20;
@@ -49,9 +55,39 @@ pub fn filter(log: &config::Log) -> Result<EnvFilter, Box<Problem>> {
     EnvFilter::try_new(&log.filter).map_err(|error| bad(&error.to_string()))
 }
 
+/// Begins the log of this process, once.
+pub fn begin(filter: EnvFilter) {
+    subscriber(filter, || Lines, io::stderr().is_terminal()).init();
+}
+
+fn subscriber<W>(filter: EnvFilter, lines: W, in_colour: bool) -> impl Subscriber + Send + Sync
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(lines)
+        .with_ansi(in_colour)
+        // By `eprintln!`, which panics when nobody reads.
+        .log_internal_errors(false)
+        .finish()
+        .with(filter_fn(is_fit))
+}
+
+/// Whatever the operator's filter says: at these levels other crates show what came as it came, credentials and line breaks
+/// that look like lines of the log among it. WebSockets do from DEBUG on.
+fn is_fit(metadata: &Metadata<'_>) -> bool {
+    let most = match metadata.target().split("::").next() {
+        Some("vaxel") => Level::TRACE,
+        Some("tungstenite" | "tokio_tungstenite") => Level::INFO,
+        _ => Level::DEBUG,
+    };
+    *metadata.level() <= most
+}
+
 /// Takes log lines; for [`tracing_subscriber`], which makes one for each.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Lines;
+struct Lines;
 
 impl Write for Lines {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -218,6 +254,31 @@ impl Write for Patient {
 mod tests {
     use super::*;
     use std::io::Read;
+
+    #[test]
+    fn other_crates_do_not_show_what_came_whatever_the_filter_says() {
+        for wanted in [
+            "trace",
+            "vaxel=trace,tungstenite=trace,tokio_tungstenite=trace,rustls=trace",
+            "vaxel=trace,tungstenite::protocol=trace,rustls::server=trace",
+        ] {
+            let (mut reader, writer) = io::pipe().unwrap();
+            let writer = File::from(std::os::fd::OwnedFd::from(writer));
+            let subscriber = subscriber(EnvFilter::new(wanted), Arc::new(writer), false);
+            tracing::subscriber::with_default(subscriber, || {
+                tracing::trace!(target: "tungstenite::protocol::frame", "secret");
+                tracing::debug!(target: "tungstenite::protocol", "secret");
+                tracing::trace!(target: "tokio_tungstenite", "secret");
+                tracing::trace!(target: "rustls::server::hs", "secret");
+                tracing::warn!(target: "tungstenite::protocol", "first");
+                tracing::trace!(target: "vaxel::sip", "second");
+            });
+            let mut said = String::new();
+            reader.read_to_string(&mut said).unwrap();
+            assert!(!said.contains("secret"), "{wanted}: {said}");
+            assert!(said.contains("first") && said.contains("second"), "{wanted}: {said}");
+        }
+    }
 
     fn buffer() -> Buffer {
         Buffer::new(IntCounter::new("lost", "Lines.").unwrap())

@@ -10,6 +10,9 @@ use rustix::process::Signal;
 use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
 use std::time::{Duration, Instant};
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::http::HeaderValue;
+use tokio_tungstenite::tungstenite::{Message, client};
 use vaxel::sip::Transport::{Tcp, Udp};
 
 const LOST: &str = "vaxel_log_lines_lost_total";
@@ -100,6 +103,27 @@ fn a_log_that_nobody_reads_costs_lines_and_no_call() {
     takes_a_call(&mut program);
     ends(program);
     drop(reader);
+}
+
+#[test]
+fn messages_by_websocket_are_not_in_the_log_at_any_level() {
+    let log = Folder::new();
+    let said = log.0.join("log");
+    let program = Program::start(std::fs::File::create(&said).expect("a file"), "trace,tungstenite=trace");
+    let mut upgrade = format!("ws://{}/", program.ws).into_client_request().expect("an address");
+    upgrade.headers_mut().insert("Sec-WebSocket-Protocol", HeaderValue::from_static("sip"));
+    let stream = connect(carrier(true), program.ws);
+    stream.set_read_timeout(Some(PATIENCE)).expect("a time-out can be set");
+    let (mut page, _) = client(upgrade, stream).expect("it is let in");
+    let line = "x\n2026-01-01T00:00:00.000000Z  WARN vaxel: forged\n";
+    let more = format!("Authorization: Digest response=\"s3cret\"\r\nContent-Length: {}\r\n\r\n{line}", line.len());
+    let options = request("OPTIONS", Tcp).replace("/TCP", "/WS").replace("Content-Length: 0\r\n\r\n", &more);
+    page.send(Message::text(options)).expect("it is taken");
+    let answer = page.read().expect("an answer comes").into_data();
+    assert!(answer.starts_with(b"SIP/2.0 "), "{answer:?}");
+    ends(program);
+    let said = std::fs::read_to_string(&said).expect("text");
+    assert!(!said.contains("s3cret") && !said.contains("forged") && said.contains(" INFO vaxel"), "{said}");
 }
 
 #[test]
