@@ -1,7 +1,7 @@
 //! What operators are not shown of a message: credentials, wherever they stand.
 //!
 //! In headers that carry them, whole; in URIs the password (RFC 3261 §19.1.1 wants none there, and some write one) and headers behind
-//! `?` that carry credentials; in bodies the keys of SRTP (RFC 4568, RFC 4566 §5.12) and headers quoted from other messages. A
+//! `?` that carry credentials; in bodies the keys of SRTP (RFC 4568, RFC 4567, RFC 4566 §5.12) and headers quoted from other messages. A
 //! signed Identity (RFC 8224) is none: whoever is called may see it.
 
 use super::headers::Headers;
@@ -23,24 +23,26 @@ pub fn conceal(message: &mut Message) {
     if let Message::Request(request) = message {
         match &mut request.uri {
             Uri::Sip(uri) => conceal_uri(uri),
-            Uri::Other(text) => *text = without(text, &in_value(text)),
+            Uri::Other(text) => *text = without(text, &in_value(text.as_bytes())),
             Uri::Tel { .. } => {}
         }
     }
-    let is_open = |name: &str, value: &str| is_secret(name) || !in_value(value).is_empty();
+    let is_open = |name: &str, value: &str| is_secret(name) || !in_value(value.as_bytes()).is_empty();
     if message.headers().iter().any(|header| is_open(header.name, header.value)) {
         let mut shown = Headers::new();
         for header in message.headers().iter() {
             match is_secret(header.name) {
                 true => shown.push(header.name, HIDDEN),
-                false => shown.push(header.name, without(header.value, &in_value(header.value))),
+                false => shown.push(header.name, without(header.value, &in_value(header.value.as_bytes()))),
             }
         }
         *message.headers_mut() = shown;
     }
-    // As long as before: bodies tell lengths within themselves.
+    // As long as before, and in as many lines: bodies tell lengths within themselves.
     let body = message.body_mut();
-    in_body(body).into_iter().for_each(|secret| body[secret].fill(b'*'));
+    for secret in in_body(body) {
+        body[secret].iter_mut().filter(|b| !b.is_ascii_whitespace()).for_each(|b| *b = b'*');
+    }
 }
 
 fn is_secret(name: &str) -> bool {
@@ -65,13 +67,12 @@ fn without(text: &str, secrets: &[Range<usize>]) -> String {
 }
 
 /// Where secrets are in what holds URIs, in order. Rather too much than too little, where a URI is not written as it should be.
-fn in_value(text: &str) -> Vec<Range<usize>> {
-    let bytes = text.as_bytes();
+fn in_value(bytes: &[u8]) -> Vec<Range<usize>> {
     let (mut found, mut at) = (Vec::new(), 0);
     while at < bytes.len() {
         let secret = match bytes[at] {
             b':' if is_scheme(&bytes[..at]) => password(bytes, at + 1),
-            b'?' | b'&' => header(text, at + 1),
+            b'?' | b'&' => header(bytes, at + 1),
             _ => None,
         };
         at = secret.as_ref().map_or(at + 1, |secret| secret.end);
@@ -83,7 +84,7 @@ fn in_value(text: &str) -> Vec<Range<usize>> {
 /// Whether a URI begins here.
 fn is_scheme(before: &[u8]) -> bool {
     let word = before.rsplit(|b| !b.is_ascii_alphanumeric()).next().unwrap_or_default();
-    ["sip", "sips", "http", "https"].iter().any(|scheme| word.eq_ignore_ascii_case(scheme.as_bytes()))
+    ["sip", "sips", "ws", "wss", "http", "https"].iter().any(|scheme| word.eq_ignore_ascii_case(scheme.as_bytes()))
 }
 
 /// So far is looked for the end of a user's name and password, in bytes; what is longer is none, and a text full of beginnings of
@@ -99,32 +100,42 @@ fn password(bytes: &[u8], begin: usize) -> Option<Range<usize>> {
     if rest.get(user) != Some(&b':') {
         return None;
     }
-    // Without an @ it was a host and its port.
-    let length = rest[user + 1..].iter().position(|b| matches!(b, b'@' | b';' | b'?'))?;
+    // Without an @ it was a host and its port. No password has these others in it, but some write them.
+    let after = &rest[user + 1..];
+    let first = after.iter().position(|b| matches!(b, b'@' | b';' | b'?' | b'/'))?;
+    let is_port = after[..first].iter().all(u8::is_ascii_digit) || rest.starts_with(b"[");
+    if after[first] != b'@' && is_port {
+        return None;
+    }
+    let length = after.iter().position(|b| *b == b'@')?;
     let start = begin + user + 1;
-    (bytes[start + length] == b'@').then_some(start..start + length)
+    Some(start..start + length)
 }
 
 /// The value of the header of a URI whose name begins here, if it carries credentials.
-fn header(text: &str, begin: usize) -> Option<Range<usize>> {
-    let rest = &text[begin..];
+fn header(bytes: &[u8], begin: usize) -> Option<Range<usize>> {
+    let rest = &bytes[begin..];
     // No name goes on past these: a text full of them is gone through once.
-    let at = rest.find(['=', '&', '?'])?;
-    let (name, value) = (&rest[..at], rest[at..].strip_prefix('=')?);
+    let at = rest.iter().position(|b| matches!(b, b'=' | b'&' | b'?'))?;
+    let (name, value) = (str::from_utf8(&rest[..at]).ok()?, rest[at..].strip_prefix(b"=")?);
     is_secret(&super::lex::unescape(name)?).then(|| {
         let start = begin + name.len() + 1;
-        start..start + value.find(['&', '>']).unwrap_or(value.len())
+        start..start + value.iter().position(|b| matches!(b, b'&' | b'>')).unwrap_or(value.len())
     })
 }
 
 /// Where secrets are in a body, in order.
 fn in_body(body: &[u8]) -> Vec<Range<usize>> {
     let (mut found, mut at) = (Vec::new(), 0);
-    for line in body.split_inclusive(|b| *b == b'\n') {
+    while at < body.len() {
+        let line = line(&body[at..]);
         let text = line.trim_ascii_end();
         let starts = |word: &[u8]| text.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word));
         let begin = if starts(b"a=crypto:") {
             text.windows(7).position(|word| word.eq_ignore_ascii_case(b"inline:")).map(|at| at + 7)
+        } else if starts(b"a=key-mgmt:") {
+            // Behind the name of a protocol.
+            text.iter().position(|b| *b == b' ').or(Some(b"a=key-mgmt:".len()))
         } else if starts(b"k=") {
             Some(2)
         } else {
@@ -132,14 +143,19 @@ fn in_body(body: &[u8]) -> Vec<Range<usize>> {
             let is_secret = |name: &[u8]| str::from_utf8(name.trim_ascii_end()).is_ok_and(is_secret);
             name.filter(|colon| is_secret(&text[..*colon])).map(|colon| colon + 1)
         };
-        match (begin, str::from_utf8(text)) {
-            (Some(begin), _) => found.push(at + begin..at + text.len()),
-            (None, Ok(text)) => found.extend(in_value(text).into_iter().map(|r| at + r.start..at + r.end)),
-            (None, Err(_)) => {}
+        match begin {
+            Some(begin) => found.push(at + begin..at + text.len()),
+            None => found.extend(in_value(text).into_iter().map(|r| at + r.start..at + r.end)),
         }
         at += line.len();
     }
     found
+}
+
+/// The first line with those by which it goes on: they begin with a space or a tab (RFC 3261 §7.3.1).
+fn line(body: &[u8]) -> &[u8] {
+    let ends = |at: &usize| body[*at] == b'\n' && !matches!(body.get(at + 1), Some(b' ' | b'\t'));
+    &body[..(0..body.len()).find(ends).map_or(body.len(), |at| at + 1)]
 }
 
 #[cfg(test)]
@@ -220,6 +236,37 @@ mod tests {
     }
 
     #[test]
+    fn a_quoted_header_is_hidden_with_the_lines_by_which_it_goes_on() {
+        let body = "INVITE sip:b.example SIP/2.0\r\nAuthorization:\r\n Digest\r\n\tresponse=\"s3cret\"\r\n  , cnonce=\"s3cret\"\r\n\
+                    Refer-To: <sip:x@h?Authorization=Digest\r\n a=\"s3cret\">\r\nSubject: a\r\n b\r\n\
+                    a=key-mgmt:mikey AQAFgM0XflABAAAAs3cret\r\na=key-mgmt:s3cret\r\n";
+        let text = shown("MESSAGE sip:b.example SIP/2.0", "Content-Type: message/sipfrag\r\n", body);
+        assert!(!text.contains("cret"), "{text}");
+        let kept = ["Authorization:\r\n ******\r\n\t*****", "\r\nSubject: a\r\n b\r\na=key-mgmt:mikey *"];
+        assert!(kept.iter().all(|kept| text.contains(kept)), "{text}");
+        let mut body = b"Authorization: x\n s3cret \xff\nContact: \xff <sip:u:s3cret@h>".to_vec();
+        let secrets = in_body(&body);
+        secrets.into_iter().for_each(|secret| body[secret].fill(b'*'));
+        assert!(!body.windows(6).any(|word| word == b"s3cret"), "{body:?}");
+    }
+
+    #[test]
+    fn passwords_that_are_not_as_they_should_be_are_hidden_and_ports_are_not() {
+        let hidden = |text: &str| without(text, &in_value(text.as_bytes()));
+        for (text, shown) in [
+            ("sip:a:x;s3cret@b", "sip:a:***@b"),
+            ("sip:a:x?s3/cret@b;lr", "sip:a:***@b;lr"),
+            ("wss://u:s3cret@h:443/a", "wss://u:***@h:443/a"),
+            ("WS://u:s3cret@h", "WS://u:***@h"),
+            ("sip:h:5060;a=b@c", "sip:h:5060;a=b@c"),
+            ("https://h:80/a@b", "https://h:80/a@b"),
+            ("sip:[2001:db8::1]:5060;a=b@c", "sip:[2001:db8::1]:5060;a=b@c"),
+        ] {
+            assert_eq!(hidden(text), shown);
+        }
+    }
+
+    #[test]
     fn what_has_no_secret_stays_as_it_came() {
         let more =
             "Subject: 10:30 @ noon? a&b=c\r\nContact: <sip:anna@192.0.2.7:5060>\r\nX-A: sip:h:5060;a=b@c, ?&=\r\n";
@@ -233,7 +280,7 @@ mod tests {
     fn nothing_that_comes_makes_it_fail() {
         for text in ["", ":", "sip:", "sip::", "sip::@", "?", "&", "?=", "?%", "sip:a:b", "sip:ä:ö@ü?%41uthorization=ß"]
         {
-            let secrets = in_value(text);
+            let secrets = in_value(text.as_bytes());
             assert!(!without(text, &secrets).contains(['ß', 'ö']), "{text}");
             in_body(text.as_bytes());
         }
