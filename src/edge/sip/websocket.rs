@@ -76,13 +76,13 @@ pub(super) async fn upgrade<S: AsyncRead + AsyncWrite + Unpin>(
     let protocols = request.headers().get_all("Sec-WebSocket-Protocol");
     let mut protocols = protocols.iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
     if !protocols.any(|protocol| protocol.trim().eq_ignore_ascii_case(SIP)) {
-        return Err(refuse(stream, "400 Subprotocol Must Be sip", SipFault::NoSubprotocol).await);
+        return Err(refuse(stream, "400 Bad Request", SipFault::NoSubprotocol).await);
     }
     let origin = request.headers().get("Origin");
     let known =
         |origin: &HeaderValue| origins.iter().any(|known| origin.as_bytes().eq_ignore_ascii_case(known.as_bytes()));
     if !origins.is_empty() && origin.is_some_and(|origin| !known(origin)) {
-        return Err(refuse(stream, "403 Origin Not Allowed", SipFault::WrongOrigin).await);
+        return Err(refuse(stream, "403 Forbidden", SipFault::WrongOrigin).await);
     }
     response.headers_mut().insert("Sec-WebSocket-Protocol", HeaderValue::from_static(SIP));
     let mut answer = Vec::new();
