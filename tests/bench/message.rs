@@ -5,6 +5,9 @@
 //! Call-ID and Contact; rsip cannot type this Contact.) `split` is what rsip does before any header is looked into. To route is to
 //! learn what decides where a request goes: the branch of its topmost Via, whether it is within a dialog, and who was dialled.
 
+// The ratios are taken here, by turns.
+#![allow(clippy::disallowed_methods)]
+
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use rsip::prelude::{HeadersExt, ToTypedHeader};
 use std::hint::black_box;
@@ -102,6 +105,8 @@ fn messages(criterion: &mut Criterion) {
     by_turns();
 }
 
+type Work<'a> = &'a dyn Fn();
+
 /// Reads, routes and writes by turns, so that a machine that is slow for a while is slow for both: the median of the ratios. Also
 /// of the message with a Contact that rsip can type, as ours always is.
 fn by_turns() {
@@ -109,7 +114,7 @@ fn by_turns() {
     const MESSAGES: u32 = 50;
     let plain = String::from_utf8(INVITE.to_vec()).expect("text").replacen(INSTANCE, "", 1).into_bytes();
     assert!(plain.len() < INVITE.len(), "it has an instance");
-    let time = |work: &dyn Fn()| {
+    let time = |work: Work| {
         let began = Instant::now();
         (0..MESSAGES).for_each(|_| work());
         began.elapsed().as_secs_f64() / f64::from(MESSAGES)
@@ -138,7 +143,7 @@ fn by_turns() {
             black_box((rsip_route_typed(&theirs), theirs.message.to_string().into_bytes()));
         };
         let (only_ours, only_theirs) = (|| drop(black_box(read_ours())), || drop(black_box(read_theirs())));
-        let works: [(&str, &dyn Fn(), &dyn Fn()); 2] =
+        let works: [(&str, Work, Work); 2] =
             [("read", &only_ours, &only_theirs), ("read, route, write", &all_ours, &all_theirs)];
         for (what, ours, theirs) in works {
             let pairs: Vec<_> = (0..TURNS).map(|_| (time(ours), time(theirs))).collect();
