@@ -13,7 +13,8 @@
 //! UDP nobody guesses in another's name.
 //!
 //! All strangers together are limited as well, so that a flood from many sources costs little more than reading who sent it;
-//! while it lasts, new phones have to ask more than once.
+//! while it lasts, new phones have to ask more than once. Datagrams and streams are counted apart in both limits: anybody can write
+//! any sender on a datagram, and must not spend with that what those have who proved by a handshake where they are.
 //!
 //! Every table is bounded. At its bound the half that was not used for longest is forgotten: a flood from many sources
 //! makes the gate forget guesses sooner, and phones be strangers for one request, no more.
@@ -45,11 +46,11 @@ pub const KNOWN_FOR: Duration = Duration::from_secs(4 * 3600);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// Requests per second of one source (an IPv4 address, an IPv6 /64) while it is strange; at least 1.
+    /// Requests per second of one source (an IPv4 address, an IPv6 /64) while it is strange, by UDP and as many by streams; at least 1.
     pub rate: u32,
     /// How many of them may come at once; at least 1.
     pub burst: u32,
-    /// Requests per second of all strangers together, and as many at once; at least 1.
+    /// Requests per second of all strangers together, and as many at once, by UDP and as many by streams; at least 1.
     pub rate_of_all: u32,
     /// Wrong passwords for one account from one source; then it is not listened to. At least 1.
     pub guesses: u32,
@@ -94,15 +95,23 @@ pub struct Gate {
     proved: Recent<(SocketAddr, u64), Time>,
     sources: Recent<IpAddr, Source>,
     /// As [`Source::paid_until`], for all strangers together.
-    all_paid_until: Time,
+    all_paid_until: [Time; WAYS],
     /// For [`Guess`] and `proved`: strangers choose those names, and how long they are.
     keys: RandomState,
 }
 
+/// Kinds of ways that are counted apart.
+const WAYS: usize = 2;
+
+/// The place of a transport among what is counted apart.
+fn way(transport: Transport) -> usize {
+    usize::from(transport != Transport::Udp)
+}
+
 #[derive(Clone, Debug)]
 struct Source {
-    /// When all that came would have come at the rate allowed (the virtual scheduling of a token bucket).
-    paid_until: Time,
+    /// When all that came by each [`way`] would have come at the rate allowed (the virtual scheduling of a token bucket).
+    paid_until: [Time; WAYS],
     guesses: Vec<Guess>,
 }
 
@@ -129,7 +138,7 @@ const PENDING_FOR: Duration = Duration::from_secs(1);
 
 impl Source {
     fn new(now: Time) -> Source {
-        Source { paid_until: now, guesses: Vec::new() }
+        Source { paid_until: [now; WAYS], guesses: Vec::new() }
     }
 
     /// Makes room: what says least about guessing goes first.
@@ -164,17 +173,17 @@ impl Gate {
             known: Recent::new(KNOWN_MAX),
             proved: Recent::new(KNOWN_MAX),
             sources: Recent::new(SOURCES_MAX),
-            all_paid_until: Time::EPOCH,
+            all_paid_until: [Time::EPOCH; WAYS],
             keys: RandomState::new(),
         }
     }
 
-    /// Whatever comes from there would be dropped: it need not even be read.
-    pub fn is_shut(&mut self, now: Time, remote: SocketAddr) -> bool {
-        let tolerance = self.tolerance();
+    /// Whatever comes from there by this transport would be dropped: it need not even be read.
+    pub fn is_shut(&mut self, now: Time, transport: Transport, remote: SocketAddr) -> bool {
+        let (tolerance, way) = (self.tolerance(), way(transport));
         !self.is_known(now, remote)
-            && (self.all_paid_until > now + SECOND
-                || self.sources.get(&source(remote)).is_some_and(|source| source.paid_until > now + tolerance))
+            && (self.all_paid_until[way] > now + SECOND
+                || self.sources.get(&source(remote)).is_some_and(|source| source.paid_until[way] > now + tolerance))
     }
 
     /// Judges a message that came by `hop`; `is_trusted`: from an address that the operator named.
@@ -183,7 +192,7 @@ impl Gate {
         let request = match message {
             Message::Request(request) => request,
             Message::Response(_) if is_trusted || is_known => return Ruling::Known,
-            Message::Response(_) => return self.passes(now, hop.remote),
+            Message::Response(_) => return self.passes(now, hop.transport, hop.remote),
         };
         if is_known {
             return self.judge_known(now, hop.remote, is_trusted, request);
@@ -192,7 +201,7 @@ impl Gate {
         if is_trusted && !signs {
             return Ruling::Known;
         }
-        if !is_trusted && let Ruling::Drop(reason) = self.passes(now, hop.remote) {
+        if !is_trusted && let Ruling::Drop(reason) = self.passes(now, hop.transport, hop.remote) {
             return Ruling::Drop(reason);
         }
         if !request.begins() {
@@ -217,8 +226,8 @@ impl Gate {
     }
 
     /// Judges what could not be read, where `Stranger` stands for an answer by [`Gate::answer_unread`], and what is no SIP.
-    pub fn judge_unread(&mut self, now: Time, remote: SocketAddr, is_trusted: bool) -> Ruling {
-        if is_trusted || self.is_known(now, remote) { Ruling::Known } else { self.passes(now, remote) }
+    pub fn judge_unread(&mut self, now: Time, transport: Transport, remote: SocketAddr, is_trusted: bool) -> Ruling {
+        if is_trusted || self.is_known(now, remote) { Ruling::Known } else { self.passes(now, transport, remote) }
     }
 
     fn judge_credentials(
@@ -350,16 +359,17 @@ impl Gate {
     }
 
     /// One message more of a stranger.
-    fn passes(&mut self, now: Time, remote: SocketAddr) -> Ruling {
-        let tolerance = self.tolerance();
+    fn passes(&mut self, now: Time, transport: Transport, remote: SocketAddr) -> Ruling {
+        let (tolerance, way) = (self.tolerance(), way(transport));
         let step = Duration::from_micros(1_000_000 / u64::from(self.settings.rate.clamp(1, 1_000_000)));
-        let source = self.sources.entry(source(remote), Source::new(now));
-        if source.paid_until > now + tolerance || self.all_paid_until > now + SECOND {
+        let source = &mut self.sources.entry(source(remote), Source::new(now)).paid_until[way];
+        let all = &mut self.all_paid_until[way];
+        if *source > now + tolerance || *all > now + SECOND {
             return Ruling::Drop(Reason::TooMany);
         }
         let of_all = Duration::from_micros(1_000_000 / u64::from(self.settings.rate_of_all.clamp(1, 1_000_000)));
-        self.all_paid_until = self.all_paid_until.max(now) + of_all;
-        source.paid_until = source.paid_until.max(now) + step;
+        *all = (*all).max(now) + of_all;
+        *source = (*source).max(now) + step;
         Ruling::Stranger
     }
 

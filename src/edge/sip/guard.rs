@@ -8,7 +8,7 @@ use crate::engine::Input;
 use crate::engine::settings::Network;
 use crate::sip::gate::{Gate, Reason, Ruling};
 use crate::sip::overload::Overload;
-use crate::sip::{BadMessage, Fault, Hop, Message, Transmit};
+use crate::sip::{BadMessage, Fault, Hop, Message, Transmit, Transport};
 use crate::time::Time;
 use std::collections::{BTreeMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
@@ -100,10 +100,11 @@ impl Guard {
 }
 
 impl Outside {
-    /// Nothing that comes from there now is worth reading.
+    /// No datagram that comes from there now is worth reading.
     pub(super) fn is_shut(&self, remote: SocketAddr) -> bool {
         let guard = &self.guard;
-        let is_shut = guard.gate().is_shut(self.clock.now(), remote) && !guard.is_trusted(remote.ip(), None);
+        let is_shut =
+            guard.gate().is_shut(self.clock.now(), Transport::Udp, remote) && !guard.is_trusted(remote.ip(), None);
         if is_shut {
             self.dropped(remote, Reason::TooMany);
         }
@@ -111,9 +112,9 @@ impl Outside {
     }
 
     /// Something that is no SIP, but has its answer.
-    pub(super) fn may_ask(&self, remote: SocketAddr, connection: Option<u64>) -> bool {
+    pub(super) fn may_ask(&self, transport: Transport, remote: SocketAddr, connection: Option<u64>) -> bool {
         let is_trusted = self.guard.is_trusted(remote.ip(), connection);
-        let ruling = self.guard.gate().judge_unread(self.clock.now(), remote, is_trusted);
+        let ruling = self.guard.gate().judge_unread(self.clock.now(), transport, remote, is_trusted);
         match ruling {
             Ruling::Drop(reason) => {
                 self.dropped(remote, reason);
@@ -179,7 +180,7 @@ impl Outside {
             self.traffic.fault(SipFault::Malformed);
             tracing::debug!(remote = %hop.remote, %bad, "not a readable SIP message");
         }
-        let ruling = self.guard.gate().judge_unread(now, hop.remote, is_trusted);
+        let ruling = self.guard.gate().judge_unread(now, hop.transport, hop.remote, is_trusted);
         match ruling {
             Ruling::Drop(reason) => self.dropped(hop.remote, reason),
             _ if *bad.fault() == Fault::NotSip => Passage::Nothing,

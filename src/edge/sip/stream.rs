@@ -460,7 +460,7 @@ impl Streams {
                 let passage = match frame {
                     Frame::Message(message) => self.outside.receive(hop, 0, Ok(message)),
                     Frame::Bad(bad) => self.outside.receive(hop, 0, Err(bad)),
-                    Frame::Ping if !self.outside.may_ask(hop.remote, hop.connection) => Passage::Cut,
+                    Frame::Ping if !self.outside.may_ask(hop.transport, hop.remote, hop.connection) => Passage::Cut,
                     Frame::Ping => {
                         self.write_now(hop, PONG.to_vec());
                         continue;

@@ -144,7 +144,7 @@ impl Udp {
     /// heard as often as with anything else.
     fn answer_stun(&self, bytes: &[u8], remote: SocketAddr, asked: Option<IpAddr>) {
         let stun = &self.outside.traffic.stun;
-        if !self.outside.may_ask(remote, None) {
+        if !self.outside.may_ask(Transport::Udp, remote, None) {
             return stun.limited.inc();
         }
         match BindingRequest::parse(bytes) {

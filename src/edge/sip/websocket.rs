@@ -209,7 +209,9 @@ impl Streams {
                 Ok(Some(Ok(Message::Text(text)))) => text.as_bytes().to_vec(),
                 Ok(Some(Ok(Message::Binary(bytes)))) => bytes.to_vec(),
                 // Each is answered at once by the WebSocket itself, and so costs what a request does.
-                Ok(Some(Ok(Message::Ping(_)))) if !self.outside().may_ask(hop.remote, hop.connection) => {
+                Ok(Some(Ok(Message::Ping(_))))
+                    if !self.outside().may_ask(hop.transport, hop.remote, hop.connection) =>
+                {
                     return End::Refused;
                 }
                 // A goodbye is answered as well.
@@ -223,7 +225,7 @@ impl Streams {
             (spoke, idle_until, half_until) = (true, Instant::now() + limits.idle, None);
             // RFC 5626 §4.4.1, which some speak here as well.
             if bytes == PING {
-                if !self.outside().may_ask(hop.remote, hop.connection) {
+                if !self.outside().may_ask(hop.transport, hop.remote, hop.connection) {
                     return End::Refused;
                 }
                 self.write_now(hop, PONG.to_vec());

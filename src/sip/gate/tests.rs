@@ -93,7 +93,8 @@ fn a_source_has_a_burst_and_then_its_rate() {
     assert_eq!(passed(START + Duration::from_secs(1), ANNA, 100), 5, "the burst is whole again");
     let tenth = |n: u64| START + Duration::from_millis(1000 + 100 * n);
     assert_eq!((1..=10).map(|n| passed(tenth(n), ANNA, 3)).sum::<usize>(), 10, "one each tenth of a second");
-    assert!(gate.is_shut(tenth(10), from(ANNA).remote) && !gate.is_shut(tenth(30), from(ANNA).remote));
+    let mut is_shut = |at| gate.is_shut(at, Transport::Udp, from(ANNA).remote);
+    assert!(is_shut(tenth(10)) && !is_shut(tenth(30)));
 }
 
 #[test]
@@ -106,8 +107,30 @@ fn all_strangers_together_are_limited_and_known_peers_are_not() {
         |at, n| (0..n).filter(|n| gate.judge(at, &hop(*n), false, &invite) != Ruling::Drop(Reason::TooMany)).count();
     assert_eq!(passed(START, 1000), 101);
     assert_eq!(passed(START + Duration::from_millis(500), 1000), 50);
-    assert!(gate.is_shut(START + Duration::from_millis(500), hop(5000).remote));
+    assert!(gate.is_shut(START + Duration::from_millis(500), Transport::Udp, hop(5000).remote));
     assert_eq!(gate.judge(START, &from(ANNA), false, &invite), Ruling::Known);
+}
+
+#[test]
+fn datagrams_with_somebody_elses_sender_cost_no_stream_its_turn() {
+    // Of the source, and of all together.
+    for settings in [small(), Settings { rate: 1_000_000, burst: 1_000_000, rate_of_all: 5, ..small() }] {
+        let mut gate = gate(settings);
+        let invite = message("INVITE", "");
+        let mut passed = |transport, n| {
+            let hop = Hop { transport, connection: (transport != Transport::Udp).then_some(1), ..from(ANNA) };
+            (0..n).filter(|_| !matches!(gate.judge(START, &hop, false, &invite), Ruling::Drop(_))).count()
+        };
+        let most = passed(Transport::Udp, 100);
+        assert!((5..=6).contains(&most), "{most}");
+        assert_eq!(passed(Transport::Tcp, 3), 3);
+        assert_eq!(passed(Transport::Wss, 100), most - 3, "all streams have one limit");
+        assert_eq!((passed(Transport::Tls, 1), passed(Transport::Udp, 1)), (0, 0));
+        let shut = [Transport::Udp, Transport::Tcp].map(|transport| gate.is_shut(START, transport, from(ANNA).remote));
+        assert_eq!(shut, [true, true]);
+        let unread = |gate: &mut Gate, transport| gate.judge_unread(START, transport, from(ANNA).remote, false);
+        assert_eq!(unread(&mut gate, Transport::Tcp), Ruling::Drop(Reason::TooMany));
+    }
 }
 
 #[test]
@@ -193,7 +216,7 @@ fn what_is_kept_of_a_guess_is_as_short_for_the_longest_name() {
 #[test]
 fn a_burst_is_no_way_to_more_guesses() {
     let mut gate = gate(Settings { burst: 1000, ..small() });
-    gate.passes(START, from(ANNA).remote);
+    gate.passes(START, Transport::Udp, from(ANNA).remote);
     let guess = signed(&gate, START, "anna");
     let mut rulings = |at| (0..9).map(|_| gate.judge(at, &from(ANNA), false, &guess)).collect::<Vec<_>>();
     let first = rulings(START);
@@ -216,7 +239,7 @@ fn one_source_cannot_try_every_account() {
         gate.judged(START, from(ANNA).remote, &format!("user{n}"), false);
     }
     let further = signed(&gate, START, "anna");
-    gate.passes(START, from(ANNA).remote);
+    gate.passes(START, Transport::Udp, from(ANNA).remote);
     assert_eq!(gate.judge(START, &from(ANNA), false, &further), Ruling::Drop(Reason::Guessing));
     let later = START + Duration::from_secs(60);
     let further = signed(&gate, later, "anna");
@@ -409,7 +432,7 @@ fn tables_are_bounded_and_keep_what_is_used() {
     gate.vouch(START, used);
     for n in 0..3 * KNOWN_MAX as u32 {
         gate.vouch(START, SocketAddr::from((std::net::Ipv4Addr::from_bits(n), 5060)));
-        gate.passes(START, SocketAddr::from((std::net::Ipv4Addr::from_bits(n), 5060)));
+        gate.passes(START, Transport::Udp, SocketAddr::from((std::net::Ipv4Addr::from_bits(n), 5060)));
         if n % 1000 == 0 {
             assert!(gate.is_known(START, used));
         }
