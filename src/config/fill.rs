@@ -37,6 +37,7 @@ impl Config {
             Agent {
                 settings: agent.settings.clone(),
                 out: agent.out.clone(),
+                calls: agent.calls,
                 number: agent.number.clone().unwrap_or_default(),
                 password: written.or_else(made_up).unwrap_or_default(),
             }

@@ -25,7 +25,7 @@ use crate::engine::directory::Pattern;
 use crate::engine::identity::{self, Passed};
 use crate::engine::numbering::{Dialect, Numbering};
 use crate::engine::redirects::Redirects;
-use crate::engine::settings::{Caps, Network};
+use crate::engine::settings::{CALLS_OF_AGENT, Caps, Network};
 use crate::media::Ringback;
 use crate::sip::digest::Algorithm;
 use crate::time::Duration;
@@ -46,6 +46,9 @@ pub const SAMPLE: &str = include_str!("sample.toml");
 
 /// Settings that are lists of tables.
 const LISTS: [&str; 4] = ["numbers", "queues", "agents", "trunks"];
+
+/// At a time, of the service, an agent or a trunk.
+const CALLS: std::ops::RangeInclusive<u32> = 1..=1_000_000;
 
 /// Everything an operator can set, checked.
 #[derive(Clone, Debug)]
@@ -253,6 +256,8 @@ pub struct Agent {
     pub password: Option<Secret>,
     /// What the agent may call outside.
     pub out: Caps,
+    /// Calls at a time that the account may have begun; at least 1.
+    pub calls: u32,
 }
 
 #[derive(Clone, Debug)]
@@ -415,6 +420,7 @@ impl Config {
         let queue_defaults = queue(&every_queue, &QueueSettings::default());
         let agent_defaults = agent(&every_agent, &AgentSettings::default());
         let out_defaults = trunk::caps(&every_agent).unwrap_or_default();
+        let calls_default = every_agent.within("calls", CALLS).unwrap_or(CALLS_OF_AGENT);
         every_queue.finish();
         every_agent.finish();
         let numbering = section(top, "numbering", |table| numbers::numbering(table, &Numbering::default()));
@@ -464,7 +470,7 @@ impl Config {
                 place: sounds.place("hold_music"),
             }),
             limits: section(top, "limits", |limits| Limits {
-                calls: limits.within("calls", 1..=1_000_000).unwrap_or(1),
+                calls: limits.within("calls", CALLS).unwrap_or(1),
                 call_duration: seconds(limits, "call_duration", 60, 7 * 86_400),
                 ring_time: seconds(limits, "ring_time", 5, 600),
                 instant_refusal: seconds(limits, "instant_refusal", 0, 10),
@@ -503,6 +509,7 @@ impl Config {
                 number: table.optional::<Dialled>("number").map(|number| number.0),
                 password: password(table, read),
                 out: trunk::caps(table).unwrap_or_else(|| out_defaults.clone()),
+                calls: table.within("calls", CALLS).unwrap_or(calls_default),
             }),
             trunks: each(top, "trunks", |table| trunk::trunk(table, &numbering, read)),
             identity: section(top, "identity", |identity| identity::Settings {

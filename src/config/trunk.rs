@@ -2,7 +2,7 @@
 
 use super::read::Table;
 use super::values::{Beginning, CertificateName, Dialled, Domain, Name, To};
-use super::{Account, Login, Trunk, numbers, password};
+use super::{Account, CALLS, Login, Trunk, numbers, password};
 use crate::engine::numbering::Numbering;
 use crate::engine::settings::Caps;
 use crate::sip::Host;
@@ -66,7 +66,7 @@ pub(super) fn trunk(table: &Table, house: &Numbering, read: &dyn Fn(&Path) -> io
         takes,
         priority: table.within("priority", 0..=u16::MAX).unwrap_or(0),
         weight: table.within("weight", 0..=u16::MAX).unwrap_or(1),
-        calls: table.within("calls", 1..=1_000_000),
+        calls: table.within("calls", CALLS),
         calls_per_second: table.within("calls_per_second", 0.1..=1000.0),
         out: caps(table).unwrap_or_default(),
         emergency: table.optional("emergency").unwrap_or(false),

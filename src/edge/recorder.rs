@@ -183,6 +183,7 @@ static HEADERS: Throttle = Throttle::new(Duration::from_secs(60));
 
 /// So does a phone whose calls are forwarded.
 static ABROAD: Throttle = Throttle::new(Duration::from_secs(60));
+static AGENT_FULL: Throttle = Throttle::new(Duration::from_secs(60));
 static STRAYED: Throttle = Throttle::new(Duration::from_secs(60));
 
 /// Numbers of callers are in the records, not in the log.
@@ -206,6 +207,13 @@ fn log(event: &CallEvent, failures: &Throttle, foreign: &Throttle) {
         What::Transferred { call, by, kind, to } => tracing::info!(%call, by = &**by, ?kind, to, "call transferred"),
         What::TransferEnded { call, kind, code } => tracing::info!(%call, ?kind, code, "transfer over"),
         What::TransferRefused { call, kind, code } => tracing::info!(%call, ?kind, code, "transfer refused"),
+        // Said with the name, and not each time.
+        What::CallRefused { reason, .. } if **reason == *"agent_full" => {}
+        What::AgentFull { agent } => {
+            if let Some(held_back) = AGENT_FULL.pass(event.at) {
+                tracing::warn!(agent = &**agent, held_back, "has begun as many calls as `calls` of the agent allows");
+            }
+        }
         What::CallRefused { code, reason } => tracing::info!(code, reason = &**reason, "call refused"),
         What::AuthenticationFailed { user, from } => {
             if let Some(held_back) = failures.pass(event.at) {

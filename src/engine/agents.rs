@@ -1,4 +1,4 @@
-//! Who the agents are: names, numbers, accounts, and the calls that no queue gave them.
+//! Who the agents are: names, numbers, accounts, the calls that no queue gave them, and how many they have begun.
 
 use super::settings::Agent;
 use crate::ids::{AgentId, CallId};
@@ -12,6 +12,24 @@ pub(super) struct Agents {
     by_number: BTreeMap<String, AgentId>,
 }
 
+/// Calls for help at a time that one account may have begun: twice as many as it may have phones. They count apart from all others, so
+/// that nothing else takes their place; but a stolen password must not take everybody's.
+const FOR_HELP_MAX: u32 = 20;
+
+/// A call that an account has begun, until it is over: also when the agent has no part in it any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Begun {
+    agent: AgentId,
+    for_help: bool,
+}
+
+/// How many of them there are.
+#[derive(Clone, Copy, Debug, Default)]
+struct Count {
+    up: u32,
+    most: u32,
+}
+
 pub(super) struct Seat {
     pub name: Arc<str>,
     pub number: String,
@@ -23,9 +41,15 @@ pub(super) struct Seat {
     /// The call that a queue gives or gave: from the offer until the agent has no part in it any more, whatever becomes
     /// of the call meanwhile.
     pub queue_call: Option<CallId>,
+    begun: Count,
+    begun_for_help: Count,
 }
 
 impl Seat {
+    fn count(&mut self, for_help: bool) -> &mut Count {
+        if for_help { &mut self.begun_for_help } else { &mut self.begun }
+    }
+
     /// A call that the agent has a part in. All of them are of one group.
     pub fn a_call(&self) -> Option<CallId> {
         self.queue_call.or_else(|| self.own_calls.first().copied())
@@ -45,6 +69,8 @@ impl Agents {
                     house: None,
                     own_calls: BTreeSet::new(),
                     queue_call: None,
+                    begun: Count { up: 0, most: a.calls },
+                    begun_for_help: Count { up: 0, most: FOR_HELP_MAX },
                 })
                 .collect(),
             by_name: agents.iter().enumerate().map(|(i, a)| (a.settings.name.clone(), id(i))).collect(),
@@ -74,6 +100,26 @@ impl Agents {
         &mut self.seats[id.0 as usize]
     }
 
+    /// Counts a call that the account begins, until [`Agents::is_over`]. `None`: it has as many as it may have.
+    pub fn begin(&mut self, agent: AgentId, for_help: bool) -> Option<Begun> {
+        let count = self.seat_mut(agent).count(for_help);
+        if count.up >= count.most {
+            return None;
+        }
+        count.up += 1;
+        Some(Begun { agent, for_help })
+    }
+
+    pub fn is_over(&mut self, Begun { agent, for_help }: Begun) {
+        let count = self.seat_mut(agent).count(for_help);
+        count.up = count.up.checked_sub(1).expect("a call that ends has begun");
+    }
+
+    /// Calls that agents have begun.
+    pub fn begun(&self) -> usize {
+        self.seats.iter().map(|seat| (seat.begun.up + seat.begun_for_help.up) as usize).sum()
+    }
+
     /// Agents who have a part in a call.
     pub fn in_calls(&self) -> usize {
         self.seats.iter().filter(|seat| seat.a_call().is_some()).count()
@@ -81,5 +127,37 @@ impl Agents {
 
     pub fn password(&self, name: &str) -> Option<String> {
         self.named(name).map(|id| self.seat(id).password.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::acd::AgentSettings;
+    use crate::engine::settings::Caps;
+
+    #[test]
+    fn an_account_has_as_many_calls_as_it_may_and_those_for_help_count_apart() {
+        let agent = |name: &str, calls| Agent {
+            settings: AgentSettings { name: name.into(), ..AgentSettings::default() },
+            out: Caps::default(),
+            calls,
+            number: String::new(),
+            password: String::new(),
+        };
+        let mut agents = Agents::new(&[agent("anna", 2), agent("bo", 1)]);
+        let [anna, bo] = [AgentId(0), AgentId(1)];
+        let first = agents.begin(anna, false).expect("the first");
+        assert!(agents.begin(anna, false).is_some());
+        assert_eq!(agents.begin(anna, false), None);
+        assert!(agents.begin(bo, false).is_some(), "each has its own");
+        for _ in 0..FOR_HELP_MAX {
+            assert!(agents.begin(anna, true).is_some());
+        }
+        assert_eq!(agents.begin(anna, true), None);
+        assert_eq!(agents.begun(), 3 + FOR_HELP_MAX as usize);
+        agents.is_over(first);
+        assert!(agents.begin(anna, false).is_some());
+        assert_eq!((agents.begin(anna, false), agents.begin(anna, true)), (None, None));
     }
 }

@@ -1,6 +1,7 @@
 //! A call from the INVITE that made it to the end of its last leg.
 
 use super::Engine;
+use super::agents::Begun;
 use super::identity::Identity;
 use super::location::Location;
 use super::outbound::Attempt;
@@ -27,6 +28,8 @@ pub(super) struct Call {
     pub caller: LegId,
     /// The agent who called, if it is no trunk.
     pub caller_agent: Option<AgentId>,
+    /// Whose call it counts as, until it is over.
+    pub begun: Option<Begun>,
     /// The entry by which that agent came into the call before the call became theirs by a transfer.
     pub caller_entry: Option<EntryId>,
     /// Legs of calls of one group can be bridged with each other: the calls of an agent who may join them.
@@ -407,6 +410,9 @@ impl Engine {
         if over && let Some(call) = self.calls.remove(&id) {
             if let Some(wake) = call.wake {
                 self.wakes.remove(&(wake, id));
+            }
+            if let Some(begun) = call.begun {
+                self.agents.is_over(begun);
             }
             if let Some((by, cause)) = call.end {
                 self.say(now, What::CallEnded { call: id, by, cause });

@@ -112,6 +112,14 @@ impl Engine {
         if by_trunk.is_some() && self.sent_on(&from, &dialled) >= SAME_CALLS_SENT_ON_MAX {
             return self.refuse(now, id, 482, Headers::default(), "loop");
         }
+        let begun = match caller_agent.map(|agent| (agent, self.agents.begin(agent, emergency))) {
+            Some((agent, None)) => {
+                let agent = self.agents.seat(agent).name.clone();
+                self.say(now, What::AgentFull { agent });
+                return self.refuse(now, id, 486, Headers::default(), "agent_full");
+            }
+            begun => begun.and_then(|(_, begun)| begun),
+        };
         let call = CallId(self.ids.next());
         let leg = LegId(self.ids.next());
         let group = caller_agent.and_then(|agent| self.group_of(agent)).unwrap_or(call);
@@ -129,6 +137,7 @@ impl Engine {
             Call {
                 caller: leg,
                 caller_agent,
+                begun,
                 caller_entry: None,
                 group,
                 from,

@@ -354,6 +354,7 @@ impl Engine {
             ("entries", self.entries.len()),
             ("offers", self.offers.len()),
             ("agents in calls", self.agents.in_calls()),
+            ("calls begun by agents", self.agents.begun()),
             ("wakes", self.wakes.len()),
             ("pings", self.pings.len()),
             ("hunts", self.hunts.len()),

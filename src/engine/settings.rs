@@ -38,11 +38,16 @@ pub struct Caps {
     pub minutes_per_day: Option<u32>,
 }
 
+/// [`Agent::calls`] where nobody says otherwise: people have two or three.
+pub const CALLS_OF_AGENT: u32 = 10;
+
 #[derive(Clone, PartialEq)]
 pub struct Agent {
     pub settings: AgentSettings,
     /// What the agent may call outside.
     pub out: Caps,
+    /// Calls at a time that the account may have begun, wherever they go; one more is refused with 486.
+    pub calls: u32,
     /// What other agents dial to reach this one.
     pub number: String,
     /// Digest password of the account, whose user name is the agent's name.

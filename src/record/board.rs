@@ -124,6 +124,7 @@ impl Board {
             | What::LegClosed { .. }
             | What::LegSilent { .. }
             | What::CallRefused { .. }
+            | What::AgentFull { .. }
             | What::AuthenticationFailed { .. }
             | What::Strayed { .. }
             | What::NoWayOut { .. }

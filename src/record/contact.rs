@@ -342,6 +342,7 @@ impl Contact {
             | What::RedirectAbroad { .. }
             | What::CallEnded { .. }
             | What::CallRefused { .. }
+            | What::AgentFull { .. }
             | What::AuthenticationFailed { .. }
             | What::Strayed { .. }
             | What::NoWayOut { .. }

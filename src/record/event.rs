@@ -176,6 +176,10 @@ pub enum What {
         code: u16,
         reason: Arc<str>,
     },
+    /// An account has begun as many calls as it may have at a time; each time also `CallRefused`.
+    AgentFull {
+        agent: Arc<str>,
+    },
     /// A request came with a wrong password, or for a user that is not there. `user` is what the sender wrote.
     AuthenticationFailed {
         user: String,
@@ -286,6 +290,7 @@ impl What {
             | What::NoWayOut { call, .. }
             | What::CallEnded { call, .. } => Some(*call),
             What::CallRefused { .. }
+            | What::AgentFull { .. }
             | What::AuthenticationFailed { .. }
             | What::Strayed { .. }
             | What::Trunk { .. }

@@ -18,6 +18,7 @@ mod unanswered;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use vaxel::acd::{AgentSettings, Exit, Outcome, QueueSettings};
+use vaxel::engine::settings::CALLS_OF_AGENT;
 use vaxel::engine::{Agent, Codes, Limits, Network as Net, Number, Settings, Target, Trunk};
 use vaxel::flow::{self, Flow};
 use vaxel::sim::day::{Day, Habits, OUTSIDE, Report};
@@ -131,6 +132,7 @@ fn settings(agents: u32, queue: QueueSettings) -> Settings {
                 number: format!("{}", 2000 + i),
                 password: format!("secret{i}"),
                 out: Default::default(),
+                calls: CALLS_OF_AGENT,
             })
             .collect(),
         // Callers come from everywhere but the agents' addresses, which are told apart by their accounts.

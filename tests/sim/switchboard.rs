@@ -293,6 +293,76 @@ fn at_the_limit_of_calls_the_next_is_asked_to_come_later() {
     story.over();
 }
 
+/// Times that the account was told that it has enough calls.
+fn times_full(story: &Story) -> usize {
+    let named = |what: &&What| matches!(what, What::AgentFull { agent } if **agent == *"agent0");
+    let refused = |what: &&What| matches!(what, What::CallRefused { code: 486, reason } if **reason == *"agent_full");
+    let times = story.told.iter().filter(named).count();
+    assert_eq!(story.told.iter().filter(refused).count(), times);
+    times
+}
+
+#[test]
+fn an_account_that_calls_without_end_leaves_room_for_everybody_else() {
+    let mut settings = office();
+    settings.limits.calls = 12;
+    let mut story = Story::new(settings);
+    story.register_both();
+    let lines: Vec<PhoneId> = (200..215).map(PhoneId).collect();
+    for id in &lines {
+        story.world.add_phone(*id, "agent0", Some("secret0"));
+        story.act(*id, Act::Call("100".into()));
+    }
+    assert_eq!(lines.iter().filter(|id| story.failed(**id) == Some(486)).count(), 5, "ten are enough for anybody");
+    assert_eq!(times_full(&story), 5);
+    story.act(CALLER, Act::Call("100".into()));
+    story.act(BJORN, Act::Call("100".into()));
+    assert!([CALLER, BJORN].into_iter().all(|id| story.world.phone(id).is_some_and(vaxel::sim::Phone::is_talking)));
+    // One for one.
+    story.act(lines[0], Act::HangUp);
+    story.act(lines[14], Act::Call("100".into()));
+    assert!(story.world.phone(lines[14]).is_some_and(vaxel::sim::Phone::is_talking));
+    lines.into_iter().for_each(|id| story.act(id, Act::HangUp));
+    story.over();
+}
+
+#[test]
+fn a_call_is_its_beginners_until_it_is_over_and_calls_for_help_go_beside_it() {
+    let outside = PhoneId(51);
+    let hop = Hop {
+        transport: Transport::Udp,
+        local: switchboard(),
+        remote: World::address(outside, 5060),
+        connection: None,
+    };
+    let mut settings = office();
+    settings.agents[0].calls = 1;
+    let trunk = &mut settings.trunks[0];
+    (trunk.sends, trunk.emergency) = (true, true);
+    trunk.targets = vec![vaxel::engine::Target { hop, priority: 0, weight: 1 }];
+    let mut story = Story::new(settings);
+    story.world.add_phone(outside, "help", None);
+    story.register_both();
+    story.act(ANNA, Act::Call("2001".into()));
+    story.act(BJORN, Act::Answer);
+    story.act(ANNA, Act::Transfer("100".into()));
+    story.act(ANNA, Act::HangUp);
+    assert!(story.world.phone(BJORN).is_some_and(vaxel::sim::Phone::is_talking), "he hears the menu");
+    story.act(ANNA, Act::Call("100".into()));
+    assert_eq!((story.failed(ANNA), times_full(&story)), (Some(486), 1));
+    story.act(ANNA, Act::Call("112".into()));
+    story.act(outside, Act::Answer);
+    assert!(story.world.phone(outside).is_some_and(vaxel::sim::Phone::is_talking));
+    story.act(BJORN, Act::HangUp);
+    story.act(ANNA, Act::HangUp);
+    story.act(ANNA, Act::Call("100".into()));
+    assert!(story.world.phone(ANNA).is_some_and(vaxel::sim::Phone::is_talking));
+    assert_eq!(times_full(&story), 1);
+    story.act(ANNA, Act::HangUp);
+    story.act(outside, Act::Unplug);
+    story.over();
+}
+
 #[test]
 fn a_call_that_lasts_too_long_is_ended() {
     let mut settings = office();

@@ -255,6 +255,7 @@ impl Calls {
             What::FlowFault { .. } => self.faults.inc(),
             What::CallAnswered { .. }
             | What::RedirectAbroad { .. }
+            | What::AgentFull { .. }
             | What::CallerKnown { .. }
             | What::LegClosed { .. }
             | What::Step { .. }
