@@ -261,7 +261,12 @@ impl<'a> Table<'a> {
 
     /// Whether `key` is written as a list of nothing.
     pub fn is_empty_list(&self, key: &str) -> bool {
-        self.values.get(key).is_some_and(|value| matches!(&value.kind, ValueKind::Array(values) if values.is_empty()))
+        let by_variable = || self.reader.sources.variable(&self.at.key(key)).is_some();
+        self.values.get(key).is_some_and(|value| match &value.kind {
+            ValueKind::Array(values) => values.is_empty(),
+            ValueKind::String(text) => by_variable() && text.split(',').all(|item| item.trim().is_empty()),
+            _ => false,
+        })
     }
 
     /// Names with a number each, such as `{ sales = 8, lang_sv = 10 }`.

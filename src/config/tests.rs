@@ -509,6 +509,24 @@ fn an_agent_may_call_out_what_all_may_or_what_the_own_settings_say() {
 }
 
 #[test]
+fn variables_say_what_all_agents_may_call_out() {
+    let file = "numbers = []\n[every_agent]\nout = { calls = 2, minutes_per_day = 9 }\n[[agents]]\nname = 'anna'";
+    let with = |variables: &[(&str, &str)]| load_with(Some(file), variables, &[]);
+    let [allowed, calls] = ["VAXEL_EVERY_AGENT__OUT__ALLOWED", "VAXEL_EVERY_AGENT__OUT__CALLS"];
+    let out = with(&[(allowed, "+46, +47"), (calls, "1")]).unwrap().config.agents.remove(0).out;
+    assert_eq!((out.allowed.as_slice(), out.calls), (["+46", "+47"].map(String::from).as_slice(), Some(1)));
+    assert_eq!(out.minutes_per_day, Some(9), "the rest is the file's");
+    for (variable, said) in [
+        ((allowed, " , "), "`allowed` is empty"),
+        (("VAXEL_EVERY_AGENT__OUT__CALL", "1"), "did you mean VAXEL_EVERY_AGENT__OUT__CALLS?"),
+        (("VAXEL_EVERY_AGENT__OUT", "{ calls = 1 }"), "VAXEL_EVERY_AGENT__OUT__SETTING"),
+    ] {
+        let problems = shown(&with(&[variable]).expect_err(said));
+        assert!(problems.contains(said), "{problems}");
+    }
+}
+
+#[test]
 fn a_list_of_nothing_that_may_be_called_is_no_leave_to_call_everything() {
     insta::assert_snapshot!(
         "allows_nothing",

@@ -84,21 +84,23 @@ pub(super) fn trunk(table: &Table, house: &Numbering, read: &dyn Fn(&Path) -> io
 
 /// `out` of a trunk, of an agent, or of all agents.
 pub(super) fn caps(table: &Table) -> Option<Caps> {
-    part(table, "out", |out| {
-        let beginnings = |key| out.list::<Beginning>(key).into_iter().map(|beginning| beginning.0).collect();
-        // Some would mean nothing by it, and some everything: what may cost a fortune is not guessed.
-        if out.is_empty_list("allowed") {
-            let help = r#"expected the beginnings of numbers, for example "+46"; leave `allowed` out to allow all that is not `denied`, or write `calls = 0` to allow none"#;
-            out.wrong("allowed", "`allowed` is empty".into(), help.into());
-        }
-        Some(Caps {
-            allowed: beginnings("allowed"),
-            denied: beginnings("denied"),
-            calls: out.within("calls", 0..=1_000_000),
-            calls_per_hour: out.within("calls_per_hour", 0..=100_000),
-            minutes_per_day: out.within("minutes_per_day", 0..=1_000_000),
-        })
-    })
+    // Read also where it is not there: what is asked for is what a variable can set.
+    let (there, out) = (table.has("out"), table.table("out"));
+    let beginnings = |key| out.list::<Beginning>(key).into_iter().map(|beginning| beginning.0).collect();
+    // Some would mean nothing by it, and some everything: what may cost a fortune is not guessed.
+    if out.is_empty_list("allowed") {
+        let help = r#"expected the beginnings of numbers, for example "+46"; leave `allowed` out to allow all that is not `denied`, or write `calls = 0` to allow none"#;
+        out.wrong("allowed", "`allowed` is empty".into(), help.into());
+    }
+    let caps = Caps {
+        allowed: beginnings("allowed"),
+        denied: beginnings("denied"),
+        calls: out.within("calls", 0..=1_000_000),
+        calls_per_hour: out.within("calls_per_hour", 0..=100_000),
+        minutes_per_day: out.within("minutes_per_day", 0..=1_000_000),
+    };
+    out.finish();
+    there.then_some(caps)
 }
 
 /// A table of a trunk that may be absent, read to its end.
