@@ -96,20 +96,37 @@ fn password(bytes: &[u8], begin: usize) -> Option<Range<usize>> {
     let ends = |b: u8| b.is_ascii_whitespace() || matches!(b, b'<' | b'>' | b'"');
     let rest = &bytes[begin..bytes.len().min(begin + USER_INFO_MAX)];
     let rest = &rest[..rest.iter().position(|b| ends(*b)).unwrap_or(rest.len())];
+    let (is_url, rest, begin) = match rest.strip_prefix(b"//") {
+        Some(rest) => (true, rest, begin + 2),
+        None => (false, rest, begin),
+    };
     let user = rest.iter().take_while(|b| !matches!(b, b':' | b'@')).count();
     if rest.get(user) != Some(&b':') {
         return None;
     }
     // Without an @ it was a host and its port. No password has these others in it, but some write them.
     let after = &rest[user + 1..];
-    let first = after.iter().position(|b| matches!(b, b'@' | b';' | b'?' | b'/'))?;
-    let is_port = after[..first].iter().all(u8::is_ascii_digit) || rest.starts_with(b"[");
-    if after[first] != b'@' && is_port {
+    let first = after.iter().position(|b| matches!(b, b'@' | b';' | b'?' | b'/' | b'#'))?;
+    let length = after.iter().position(|b| *b == b'@')?;
+    let is_number = after[..first].iter().all(u8::is_ascii_digit);
+    if first < length && (rest.starts_with(b"[") || is_number && is_behind_port(&after[first..length], is_url)) {
         return None;
     }
-    let length = after.iter().position(|b| *b == b'@')?;
     let start = begin + user + 1;
     Some(start..start + length)
+}
+
+/// Whether what stands between a number and an @ can be what follows a port, so that the number is one: no URI may have such an @, but
+/// some have. Else the number is a password, or the beginning of one.
+fn is_behind_port(text: &[u8], is_url: bool) -> bool {
+    if is_url {
+        // RFC 3986 §3.2: these end what could be a user.
+        return matches!(text.first(), Some(b'/' | b'?' | b'#'));
+    }
+    // The @ is in the next URI of a list, or in the value of a parameter or header.
+    let has = |start: &[u8]| text.windows(start.len()).any(|word| word.eq_ignore_ascii_case(start));
+    let last = text.rsplit(|b| matches!(b, b';' | b'?' | b'&')).next().unwrap_or_default();
+    has(b",sip:") || has(b",sips:") || last.iter().position(|b| *b == b'=').is_some_and(|at| at > 0)
 }
 
 /// The value of the header of a URI whose name begins here, if it carries credentials.
@@ -261,6 +278,27 @@ mod tests {
             ("sip:h:5060;a=b@c", "sip:h:5060;a=b@c"),
             ("https://h:80/a@b", "https://h:80/a@b"),
             ("sip:[2001:db8::1]:5060;a=b@c", "sip:[2001:db8::1]:5060;a=b@c"),
+            // A password of digits alone.
+            ("sip:anna:1234@b", "sip:anna:***@b"),
+            ("sip:anna:1234;x@b", "sip:anna:***@b"),
+            ("sips:anna:1234;a=b;x@b:5061", "sips:anna:***@b:5061"),
+            ("<sip:anna:1234?x@b>;q=1", "<sip:anna:***@b>;q=1"),
+            ("sip:anna:12/34@b", "sip:anna:***@b"),
+            ("sip:anna:12#4@b;lr", "sip:anna:***@b;lr"),
+            ("sip:anna:1234;=x@b", "sip:anna:***@b"),
+            ("https://u:1234;a=b@h:80/", "https://u:***@h:80/"),
+            // Ports, whatever follows them.
+            ("sip:h:5060;lr,sip:u@h", "sip:h:5060;lr,sip:u@h"),
+            ("sip:h:5060;lr,sips:u:12@h", "sip:h:5060;lr,sips:u:***@h"),
+            ("sip:h:5060;x, <sip:u@h>", "sip:h:5060;x, <sip:u@h>"),
+            ("<sip:h:5060;x>;a@b", "<sip:h:5060;x>;a@b"),
+            ("<sip:h:5060;lr;ftag=a@b>", "<sip:h:5060;lr;ftag=a@b>"),
+            ("<sip:h:5060?Replaces=a@b>", "<sip:h:5060?Replaces=a@b>"),
+            ("<sip:h:5060?a=b&Replaces=a@b>", "<sip:h:5060?a=b&Replaces=a@b>"),
+            ("<sip:u@h:5060;x@y>", "<sip:u@h:5060;x@y>"),
+            ("ws://h:80?a@b", "ws://h:80?a@b"),
+            ("https://h:80#a@b", "https://h:80#a@b"),
+            ("https://[2001:db8::1]:80/a@b", "https://[2001:db8::1]:80/a@b"),
         ] {
             assert_eq!(hidden(text), shown);
         }
