@@ -4,6 +4,7 @@
 //! was expected. This room knows the settings structs of the other rooms and fills them; nobody but `edge` and `main`
 //! knows this room. It opens no file: the text of files is asked for through a function.
 
+mod agent;
 mod cross;
 mod environment;
 mod fill;
@@ -25,7 +26,7 @@ use crate::engine::directory::Pattern;
 use crate::engine::identity::{self, Passed};
 use crate::engine::numbering::{Dialect, Numbering};
 use crate::engine::redirects::Redirects;
-use crate::engine::settings::{CALLS_OF_AGENT, Caps, Network};
+use crate::engine::settings::{Caps, Network};
 use crate::media::Ringback;
 use crate::sip::digest::Algorithm;
 use crate::time::Duration;
@@ -418,9 +419,7 @@ impl Config {
         let every_queue = top.table("every_queue");
         let every_agent = top.table("every_agent");
         let queue_defaults = queue(&every_queue, &QueueSettings::default());
-        let agent_defaults = agent(&every_agent, &AgentSettings::default());
-        let out_defaults = trunk::caps(&every_agent).unwrap_or_default();
-        let calls_default = every_agent.within("calls", CALLS).unwrap_or(CALLS_OF_AGENT);
+        let agent_defaults = agent::every_agent(&every_agent);
         every_queue.finish();
         every_agent.finish();
         let numbering = section(top, "numbering", |table| numbers::numbering(table, &Numbering::default()));
@@ -500,17 +499,7 @@ impl Config {
                 needs: table.levels("needs", 1..=10),
                 ..queue(table, &queue_defaults)
             }),
-            agents: each(top, "agents", |table| Agent {
-                settings: AgentSettings {
-                    name: table.get::<Name>("name").0,
-                    skills: table.levels("skills", 1..=10),
-                    ..agent(table, &agent_defaults)
-                },
-                number: table.optional::<Dialled>("number").map(|number| number.0),
-                password: password(table, read),
-                out: trunk::caps(table).unwrap_or_else(|| out_defaults.clone()),
-                calls: table.within("calls", CALLS).unwrap_or(calls_default),
-            }),
+            agents: each(top, "agents", |table| agent::agent(table, &agent_defaults, read)),
             trunks: each(top, "trunks", |table| trunk::trunk(table, &numbering, read)),
             identity: section(top, "identity", |identity| identity::Settings {
                 to_agents: identity.list("to_agents"),
@@ -579,48 +568,6 @@ fn queue(table: &Table, defaults: &QueueSettings) -> QueueSettings {
         short_abandon: time("short_abandon", defaults.short_abandon),
         service_level: time("service_level", defaults.service_level),
         ..defaults.clone()
-    }
-}
-
-/// What an agent and `[every_agent]` have in common.
-fn agent(table: &Table, defaults: &AgentSettings) -> AgentSettings {
-    let time = |key, low, default: Duration| {
-        table.within(key, Duration::from_secs(low)..=Duration::from_secs(86_400)).unwrap_or(default)
-    };
-    AgentSettings {
-        ring_time: time("ring_time", 1, defaults.ring_time),
-        wrap_up: time("wrap_up", 0, defaults.wrap_up),
-        rona_pause: time("rona_pause", 0, defaults.rona_pause),
-        back_off: time("back_off", 0, defaults.back_off),
-        back_off_max: time("back_off_max", 0, defaults.back_off_max),
-        ..defaults.clone()
-    }
-}
-
-fn password(agent: &Table, read: &dyn Fn(&Path) -> io::Result<String>) -> Option<Secret> {
-    let written: Option<String> = agent.optional("password");
-    let file = agent.path("password_file");
-    match (written, file) {
-        (Some(_), Some(_)) => {
-            let help = "keep one of them".into();
-            agent.wrong("password_file", "there is a `password` and a `password_file`".into(), help);
-            None
-        }
-        (Some(password), None) => Some(Secret::new(password)),
-        (None, None) => None,
-        (None, Some(path)) => match read(&path).map(|text| text.trim_end_matches(['\r', '\n']).to_owned()) {
-            Ok(text) if !text.is_empty() && !text.contains('\n') => Some(Secret::new(text)),
-            Ok(_) => {
-                let message = format!("{} does not hold one line with a password", path.display());
-                agent.wrong("password_file", message, "write the password into it, and nothing else".into());
-                None
-            }
-            Err(e) => {
-                let message = format!("{} cannot be read: {e}", path.display());
-                agent.wrong("password_file", message, "make it, readable for the user that vaxel runs as".into());
-                None
-            }
-        },
     }
 }
 

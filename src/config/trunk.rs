@@ -1,8 +1,9 @@
 //! One `[[trunks]]`: what it brings, what it takes, and who is who by password.
 
+use super::agent::password;
 use super::read::Table;
 use super::values::{Beginning, CertificateName, Dialled, Domain, Name, To};
-use super::{Account, CALLS, Login, Trunk, numbers, password};
+use super::{Account, CALLS, Login, Trunk, numbers};
 use crate::engine::numbering::Numbering;
 use crate::engine::settings::Caps;
 use crate::sip::Host;

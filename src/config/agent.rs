@@ -1,0 +1,82 @@
+//! One `[[agents]]`, and what `[every_agent]` says for those who say nothing else.
+
+use super::read::Table;
+use super::values::{Dialled, Name};
+use super::{Agent, CALLS, Secret, trunk};
+use crate::acd::AgentSettings;
+use crate::engine::settings::{CALLS_OF_AGENT, Caps};
+use crate::time::Duration;
+use std::io;
+use std::path::Path;
+
+/// What holds for every agent who does not say otherwise.
+pub(super) struct EveryAgent {
+    settings: AgentSettings,
+    out: Caps,
+    calls: u32,
+}
+
+pub(super) fn every_agent(table: &Table) -> EveryAgent {
+    EveryAgent {
+        settings: settings(table, &AgentSettings::default()),
+        out: trunk::caps(table).unwrap_or_default(),
+        calls: table.within("calls", CALLS).unwrap_or(CALLS_OF_AGENT),
+    }
+}
+
+pub(super) fn agent(table: &Table, every: &EveryAgent, read: &dyn Fn(&Path) -> io::Result<String>) -> Agent {
+    Agent {
+        settings: AgentSettings {
+            name: table.get::<Name>("name").0,
+            skills: table.levels("skills", 1..=10),
+            ..settings(table, &every.settings)
+        },
+        number: table.optional::<Dialled>("number").map(|number| number.0),
+        password: password(table, read),
+        out: trunk::caps(table).unwrap_or_else(|| every.out.clone()),
+        calls: table.within("calls", CALLS).unwrap_or(every.calls),
+    }
+}
+
+/// What an agent and `[every_agent]` have in common.
+fn settings(table: &Table, defaults: &AgentSettings) -> AgentSettings {
+    let time = |key, low, default: Duration| {
+        table.within(key, Duration::from_secs(low)..=Duration::from_secs(86_400)).unwrap_or(default)
+    };
+    AgentSettings {
+        ring_time: time("ring_time", 1, defaults.ring_time),
+        wrap_up: time("wrap_up", 0, defaults.wrap_up),
+        rona_pause: time("rona_pause", 0, defaults.rona_pause),
+        back_off: time("back_off", 0, defaults.back_off),
+        back_off_max: time("back_off_max", 0, defaults.back_off_max),
+        ..defaults.clone()
+    }
+}
+
+/// Written itself, or as the name of a file of one line.
+pub(super) fn password(agent: &Table, read: &dyn Fn(&Path) -> io::Result<String>) -> Option<Secret> {
+    let written: Option<String> = agent.optional("password");
+    let file = agent.path("password_file");
+    match (written, file) {
+        (Some(_), Some(_)) => {
+            let help = "keep one of them".into();
+            agent.wrong("password_file", "there is a `password` and a `password_file`".into(), help);
+            None
+        }
+        (Some(password), None) => Some(Secret::new(password)),
+        (None, None) => None,
+        (None, Some(path)) => match read(&path).map(|text| text.trim_end_matches(['\r', '\n']).to_owned()) {
+            Ok(text) if !text.is_empty() && !text.contains('\n') => Some(Secret::new(text)),
+            Ok(_) => {
+                let message = format!("{} does not hold one line with a password", path.display());
+                agent.wrong("password_file", message, "write the password into it, and nothing else".into());
+                None
+            }
+            Err(e) => {
+                let message = format!("{} cannot be read: {e}", path.display());
+                agent.wrong("password_file", message, "make it, readable for the user that vaxel runs as".into());
+                None
+            }
+        },
+    }
+}
