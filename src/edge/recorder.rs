@@ -184,6 +184,7 @@ static HEADERS: Throttle = Throttle::new(Duration::from_secs(60));
 /// So does a phone whose calls are forwarded.
 static ABROAD: Throttle = Throttle::new(Duration::from_secs(60));
 static AGENT_FULL: Throttle = Throttle::new(Duration::from_secs(60));
+static CUT: Throttle = Throttle::new(Duration::from_secs(60));
 static STRAYED: Throttle = Throttle::new(Duration::from_secs(60));
 
 /// Numbers of callers are in the records, not in the log.
@@ -233,6 +234,11 @@ fn log(event: &CallEvent, failures: &Throttle, foreign: &Throttle) {
         What::LegSilent { call, leg, .. } => tracing::warn!(%call, %leg, "no sound comes from this leg"),
         What::Redirected { call, by, to } => {
             tracing::info!(%call, by = &**by, followed = to.is_some(), "wants to have the call elsewhere");
+        }
+        What::RedirectsCut { call, by, left } => {
+            if let Some(held_back) = CUT.pass(event.at) {
+                tracing::warn!(%call, by = &**by, left, held_back, "sends a call to more places than are tried");
+            }
         }
         What::RedirectAbroad { call, by, host } => {
             if let Some(held_back) = ABROAD.pass(event.at) {

@@ -5,6 +5,7 @@ use super::agents::Begun;
 use super::identity::Identity;
 use super::location::Location;
 use super::outbound::Attempt;
+use super::search::Search;
 use super::transfers::{Departing, TookBack, Transfer};
 use super::trunks::Way;
 use crate::acd::{Change, Exit, Outcome};
@@ -40,7 +41,8 @@ pub(super) struct Call {
     pub identity: Identity,
     /// Where an emergency is.
     pub location: Option<Box<Location>>,
-    /// How often it was sent elsewhere by who was called, and the last agent whose phone did so.
+    /// To how many places it was sent, by who was called, until it came into its flow; and the agent whose phone sent it where it
+    /// rings.
     pub redirects: u8,
     pub redirected_by: Option<AgentId>,
     /// The leg whose sound the caller hears before anybody has answered.
@@ -112,8 +114,7 @@ pub(super) enum Stage {
         callee: Option<AgentId>,
         with: Arc<str>,
         deadline: Time,
-        /// The most telling refusal until now.
-        code: u16,
+        search: Box<Search>,
     },
     Talking(Talk),
     /// The agent who dialled a code hears that it worked.
@@ -291,21 +292,12 @@ impl Engine {
         self.legs.dial(call.group, leg, dial);
     }
 
-    /// Nobody answered the direct call or transfer: the flow goes on, or the caller is told.
-    pub(super) fn ringing_failed(&mut self, now: Time, id: CallId, code: u16) {
+    /// Nobody answered the direct call or transfer, and nobody else is tried: the flow goes on, or the caller is told.
+    pub(super) fn nobody_answered(&mut self, now: Time, id: CallId, code: u16) {
         let Some(call) = self.calls.get_mut(&id) else { return };
-        let Stage::Ringing { legs, callee, .. } = std::mem::replace(&mut call.stage, Stage::Flow) else { return };
-        if let Some(heard) = call.heard.take() {
-            self.legs.unbridge(call.caller, heard);
-        }
-        let (is_transfer, has_flow) = (call.transfer.is_some(), call.run.is_some());
-        let caller = call.caller;
-        // What is called next is not called because of that phone.
+        let (caller, is_transfer, has_flow) = (call.caller, call.transfer.is_some(), call.run.is_some());
+        // What is called next is not called because of a phone.
         call.redirected_by = None;
-        for leg in legs {
-            self.legs.hang_up(now, leg, code, None, &mut self.endpoint);
-        }
-        self.own_call_over(now, callee, id);
         if is_transfer {
             self.transfer_failed(now, id, code);
         } else if has_flow {

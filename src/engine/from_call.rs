@@ -215,23 +215,23 @@ impl Engine {
             return;
         }
         self.heard_no_more(id, leg);
-        if let LegFailure::Redirected(to) = &failure
-            && self.redirected(now, id, leg, to)
-        {
-            return;
-        }
+        let is_sent_on = match &failure {
+            LegFailure::Redirected(to) => self.redirected(now, id, leg, to),
+            _ => false,
+        };
         if self.hunt_failed(now, id, leg, &failure) {
             return;
         }
+        self.leave_place(now, leg);
         let Some(call) = self.calls.get_mut(&id) else { return };
-        if let Stage::Ringing { legs, code, .. } = &mut call.stage {
+        if let Stage::Ringing { legs, search, .. } = &mut call.stage {
             legs.retain(|l| *l != leg);
-            *code = (*code).max(code_of(&failure));
+            if !is_sent_on {
+                search.refused(code_of(&failure));
+            }
             // Said for the person and not for the phone (RFC 3261 §21.6): the others need not ring on.
-            let is_over = legs.is_empty() || matches!(failure, LegFailure::Refused(600..700));
-            let code = *code;
-            if is_over {
-                self.ringing_failed(now, id, code);
+            if legs.is_empty() || matches!(failure, LegFailure::Refused(600..700)) {
+                self.ring_next(now, id);
                 self.schedule(id);
             }
         }

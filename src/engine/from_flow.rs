@@ -3,6 +3,7 @@
 use super::Engine;
 use super::calls::{Call, Plan, Queued, Stage};
 use super::hunt::NoWay;
+use super::search::Search;
 use crate::acd::{AgentState, Change, Exit};
 use crate::flow::{Action, Facts, Input as FlowInput, Prompt, QueueRequest, QueueResult, Target};
 use crate::ids::{AgentId, CallId, EntryId};
@@ -147,8 +148,17 @@ impl Engine {
         }
     }
 
-    /// Rings somebody outside the queues. An agent who is busy, offered a call or away is not rung.
+    /// Rings somebody outside the queues for so long, and then those to whom they send the call. An agent who is busy, offered a call
+    /// or away is not rung.
     pub(super) fn ring_directly(&mut self, now: Time, id: CallId, plan: Plan, ring: Duration) {
+        let Some(call) = self.calls.get(&id) else { return };
+        // Carriers end a call that rings for longer than that, however many phones it rings at.
+        let search = Search::new(now, &plan, call.redirects, ring, self.settings.limits.answer_within);
+        self.ring(now, id, plan, Box::new(search));
+    }
+
+    /// Rings one place of a search.
+    pub(super) fn ring(&mut self, now: Time, id: CallId, plan: Plan, search: Box<Search>) {
         let (callee, with) = match &plan {
             Plan::Agent(agent) => (Some(*agent), self.agents.seat(*agent).name.clone()),
             Plan::Outside { number } => (None, number.as_str().into()),
@@ -157,7 +167,8 @@ impl Engine {
         let Some(call) = self.calls.get_mut(&id) else { return };
         let name = if call.name.is_empty() { call.from.clone() } else { call.name.clone() };
         // The callee is noted once the phone is rung: until then there is nothing to take back.
-        call.stage = Stage::Ringing { legs: Vec::new(), callee: None, with, deadline: now + ring, code: 0 };
+        let deadline = search.deadline(now);
+        call.stage = Stage::Ringing { legs: Vec::new(), callee: None, with, deadline, search };
         let rung = match plan {
             Plan::Agent(agent) => {
                 if let Some(code) = self.not_to_be_rung(agent) {

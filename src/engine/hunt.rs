@@ -196,9 +196,8 @@ impl Engine {
 
     fn go_elsewhere(&mut self, now: Time, id: CallId, leg: LegId, hunt: Hunt) {
         let Hunt { number, way, left, counted, .. } = hunt;
-        // Its place is free for the next way, which may be one of the same trunk; its media is closed a moment later.
-        self.trunks.leg_closed(leg);
-        self.tolls.ended(now, leg);
+        // The next way may be one of the same trunk.
+        self.leave_place(now, leg);
         self.trunks.state_mut(way.trunk).counts.failed += 1;
         let is_ringing = |stage: &Stage| matches!(stage, Stage::Ringing { legs, .. } if legs.contains(&leg));
         if !self.calls.get(&id).is_some_and(|call| is_ringing(&call.stage)) {

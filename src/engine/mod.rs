@@ -23,6 +23,7 @@ mod outbound;
 mod phones;
 pub mod redirects;
 mod replaces;
+mod search;
 pub mod settings;
 mod strays;
 pub mod tolls;

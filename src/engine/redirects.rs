@@ -2,16 +2,23 @@
 //!
 //! Only for calls that somebody dialled, or that a flow or a transfer sends to one party. A phone that a queue rings has declined:
 //! where the caller goes next, the queue decides.
+//!
+//! ```text
+//!            3xx: the places are kept
+//!  ringing ───────────────────────────▶ ringing, by the other phones of the same agent
+//!     │ the last phone failed, nobody answered in time, or a 6xx
+//!     ▼
+//!  is a place left? ── yes ──▶ a flow goes on there; anybody else is rung (or is busy: the next place)
+//!     └─────────────── no ───▶ the transfer or the flow goes on, or the caller is told
+//! ```
 
 use super::Engine;
 use super::calls::{Plan, Stage};
+use super::search::{Next, Place, Search};
 use crate::ids::{AgentId, CallId, LegId};
 use crate::record::What;
 use crate::sip::{Host, Uri};
 use crate::time::Time;
-
-/// How often a call may be sent elsewhere by those it reaches.
-pub const REDIRECTS_MAX: u8 = 3;
 
 /// Characters of a host's name that are told of it.
 const HOST_MAX: usize = 100;
@@ -29,55 +36,104 @@ pub enum Redirects {
 }
 
 impl Engine {
-    /// The dialled leg wants to have the call elsewhere. False: it goes nowhere by that.
+    /// The dialled leg wants to have the call elsewhere: kept until nobody is rung any more, for the agent's other phones ring on
+    /// (RFC 3261 §16.7 step 4). False: it goes nowhere by that.
     pub(super) fn redirected(&mut self, now: Time, id: CallId, leg: LegId, to: &[Uri]) -> bool {
         let Some(call) = self.calls.get(&id) else { return false };
-        let Stage::Ringing { legs, callee, with, deadline, .. } = &call.stage else { return false };
+        let Stage::Ringing { legs, callee, with, .. } = &call.stage else { return false };
         // Who calls for help is sent on by nobody.
         if !legs.contains(&leg) || self.is_emergency(with) {
             return false;
         }
-        let (callee, by, left) = (*callee, with.clone(), deadline.since(now));
+        let (callee, by, agent) = (*callee, with.clone(), callee.or(call.redirected_by));
         let (ours, foreign): (Vec<&Uri>, Vec<&Uri>) =
             to.iter().partition(|uri| self.is_place_of_ours(leg, callee, uri));
-        // The agent's other phones ring on.
-        let found = (legs.len() == 1 && call.redirects < REDIRECTS_MAX).then(|| {
-            let numbers = ours.iter().filter_map(|uri| uri.number()).map(|user| self.number(&user, None));
-            // Whose caps hold a call outside back.
-            let is_answered_for = callee.or_else(|| self.who_calls_out(id)).is_some();
-            let found = |number: String| self.redirect_to(id, &number, is_answered_for).map(|plan| (number, plan));
-            numbers.filter_map(found).next()
+        // Whose caps hold a call outside back.
+        let is_answered_for = callee.or_else(|| self.who_calls_out(id)).is_some();
+        let numbers = ours.iter().filter_map(|uri| uri.number()).map(|user| self.number(&user, None));
+        let places = numbers.filter_map(|number| {
+            let plan = self.redirect_to(id, &number, is_answered_for)?;
+            Some(Place { plan, number, by: by.clone(), agent })
         });
-        let found = found.flatten();
+        let places: Vec<Place> = places.collect();
         if let Some(foreign) = foreign.iter().find_map(|uri| uri.as_sip()) {
             let host = foreign.host.to_string().chars().take(HOST_MAX).collect();
             self.say(now, What::RedirectAbroad { call: id, by: by.clone(), host });
         }
-        let number = found.as_ref().map(|(number, _)| number.clone());
-        self.say(now, What::Redirected { call: id, by, to: number });
-        let Some((_, plan)) = found else { return false };
-        let Some(call) = self.calls.get_mut(&id) else { return false };
-        call.redirects += 1;
-        call.redirected_by = callee.or(call.redirected_by);
-        call.stage = Stage::Flow;
+        let is_sent_on = match self.calls.get_mut(&id).map(|call| &mut call.stage) {
+            Some(Stage::Ringing { search, .. }) => search.sent_to(places),
+            _ => false,
+        };
+        if !is_sent_on {
+            self.say(now, What::Redirected { call: id, by, to: None });
+        }
+        is_sent_on
+    }
+
+    /// Nobody answered who was rung, by this code: the next place is tried that they named, or else the flow goes on, or the caller
+    /// is told.
+    pub(super) fn ringing_failed(&mut self, now: Time, id: CallId, code: u16) {
+        if let Some(Stage::Ringing { search, .. }) = self.calls.get_mut(&id).map(|call| &mut call.stage) {
+            search.refused(code);
+            self.ring_next(now, id);
+        }
+    }
+
+    /// Nobody is rung any more, or is to be.
+    pub(super) fn ring_next(&mut self, now: Time, id: CallId) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        let Stage::Ringing { legs, callee, mut search, .. } = std::mem::replace(&mut call.stage, Stage::Flow) else {
+            return;
+        };
+        let (caller, heard) = (call.caller, call.heard.take());
+        if let Some(heard) = heard {
+            self.legs.unbridge(caller, heard);
+        }
+        for leg in legs {
+            self.legs.hang_up(now, leg, 487, None, &mut self.endpoint);
+            self.leave_place(now, leg);
+        }
         self.own_call_over(now, callee, id);
-        self.tell_forwarded(now, id);
-        // That leg's place is free for the call that takes its turn.
+        let code = match search.next(now) {
+            Next::Place(place) => {
+                if heard.is_some() {
+                    self.play_ringback(id);
+                }
+                return self.send_on(now, id, place, search);
+            }
+            Next::Over { code } => code,
+            Next::Cut { code, by, left } => {
+                self.say(now, What::RedirectsCut { call: id, by, left });
+                code
+            }
+        };
+        self.nobody_answered(now, id, code);
+    }
+
+    /// A leg that was rung is over: what it took of a trunk or a cap is free for the next one. Its media is closed a moment later.
+    pub(super) fn leave_place(&mut self, now: Time, leg: LegId) {
         self.trunks.leg_closed(leg);
         self.tolls.ended(now, leg);
+    }
+
+    fn send_on(&mut self, now: Time, id: CallId, place: Place, search: Box<Search>) {
+        let Place { plan, number, by, agent } = place;
+        self.say(now, What::Redirected { call: id, by, to: Some(number) });
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        call.redirected_by = agent;
+        self.tell_forwarded(now, id);
         match plan {
             Plan::Flow(flow) => {
-                // What the flow calls, it calls by itself.
+                // What the flow calls, it calls by itself; but it is no way to be sent on without end.
                 if let Some(call) = self.calls.get_mut(&id) {
-                    call.redirected_by = None;
+                    (call.redirects, call.redirected_by) = (search.sent(), None);
                 }
                 self.transfer_over(now, id, 200);
                 self.run_flow(now, id, &flow);
             }
-            plan => self.ring_directly(now, id, plan, left),
+            plan => self.ring(now, id, plan, search),
         }
         self.schedule(id);
-        true
     }
 
     /// Whether this is at a place whose numbers are those that we dial: at our own address or name, as `leg` or the phone of `callee`

@@ -120,6 +120,7 @@ impl Board {
             | What::TransferEnded { .. }
             | What::TransferRefused { .. }
             | What::Redirected { .. }
+            | What::RedirectsCut { .. }
             | What::RedirectAbroad { .. }
             | What::LegClosed { .. }
             | What::LegSilent { .. }

@@ -332,6 +332,7 @@ impl Contact {
             What::Redirected { by, to, .. } => {
                 push(&mut self.redirects, Redirect { at, by: by.clone(), to: to.clone() })
             }
+            What::RedirectsCut { by, .. } => push(&mut self.redirects, Redirect { at, by: by.clone(), to: None }),
             What::LegSilent { leg, since, .. } => {
                 push(&mut self.silences, Silence { leg: *leg, since: *since, noticed: at })
             }

@@ -140,12 +140,18 @@ pub enum What {
         kind: TransferKind,
         code: u16,
     },
-    /// Who was called (an agent's name, or a number) wants to have the call elsewhere (3xx). `to`: where it goes by that;
-    /// `None`: nowhere, which counts as a refusal.
+    /// Who was called (an agent's name, or a number) wants to have the call elsewhere (3xx). `to`: where it goes now by that, said for
+    /// each place that is tried; `None`: nowhere, which counts as a refusal.
     Redirected {
         call: CallId,
         by: Arc<str>,
         to: Option<String>,
+    },
+    /// So many places, the first of them named by this one, are not tried, because as many as may be were.
+    RedirectsCut {
+        call: CallId,
+        by: Arc<str>,
+        left: usize,
     },
     /// Who was called named a place for it that is neither ours nor a trunk's: nobody is called there.
     RedirectAbroad {
@@ -284,6 +290,7 @@ impl What {
             | What::TransferEnded { call, .. }
             | What::TransferRefused { call, .. }
             | What::Redirected { call, .. }
+            | What::RedirectsCut { call, .. }
             | What::RedirectAbroad { call, .. }
             | What::LegClosed { call, .. }
             | What::LegSilent { call, .. }

@@ -119,3 +119,57 @@ fn a_carrier_that_sends_a_call_to_one_of_us_reaches_the_colleague() {
     server.wait_for_metric("vaxel_redirects_total{result=\"followed\"}", 1.0, SOON);
     server.wait_for_metric("vaxel_agents{state=\"ready\"}", 2.0, SOON);
 }
+
+#[test]
+fn a_call_goes_from_a_busy_place_to_the_next_and_waits_for_the_other_phone() {
+    let folder = Folder::new("places");
+    let [norway, denmark, home] = [3, 4, 5].map(|host| SocketAddr::from(([127, 0, 0, host], free_port())));
+    let trunk = |name: &str, at, takes| format!("{{ name = \"{name}\", to = \"udp:{at}\", takes = [\"{takes}\"] }}");
+    let trunks = format!("[{}, {}]", trunk("norway", norway, "+47"), trunk("denmark", denmark, "+45"));
+    let server = Server::start_with(&folder, &[("VAXEL_TRUNKS", &trunks), ("VAXEL_SIP__REDIRECTS", "outside")]);
+    let play =
+        |name, home, script: &Script| Sipp::play(&folder, &Play { name, server: server.sip, home, tcp: false }, script);
+    // Of two phones of bjorn's one sends calls to Norway, and behind that to Denmark; or first to a place that is nobody's.
+    let phone = Script::new("bjorn", "bjorn").registers_signed("bjorn-secret").gets(200);
+    play("registers", home, &phone).finish(END);
+    server.wait_for_metric("vaxel_agents{state=\"ready\"}", 1.0, SOON);
+    let mut anna = agent(&folder, &server, "anna", "auto", "udp");
+    server.wait_for_metric("vaxel_agents{state=\"ready\"}", 2.0, SOON);
+    let mut bjorn = agent(&folder, &server, "bjorn", "manual", "udp");
+    let place = |number: &str, q: &str| format!("Contact: <sip:{number}@{}>;q={q}\n", server.sip);
+    let places = place("+4587000", "0.2") + &place("+4787000", "0.7") + &place("+999", "0.9");
+    let sends_on = Script::new("bjorn", "nobody")
+        .gets_request("INVITE")
+        .answers_saying("302 Moved Temporarily", &places)
+        .gets_request("ACK");
+    let busy =
+        Script::new("norway", "nobody").gets_request("INVITE").answers_early("486 Busy Here").gets_request("ACK");
+    let sound = Sound::with(CALLER, Codec::Pcmu, denmark.ip());
+    let answers = Script::new("denmark", "nobody")
+        .gets_and_keeps("INVITE")
+        .accepts_kept(Offer::at(sound.port()))
+        .gets_request("ACK")
+        .waits_for_bye();
+    let phone = play("phone", home, &sends_on);
+    let busy = play("norway", norway, &busy);
+    let answers = play("denmark", denmark, &answers);
+    anna.dial("202");
+    bjorn.wait_for("CALL_INCOMING", SOON);
+    phone.finish(END);
+    // Its wish has been heard, and the other phone rings all the same.
+    assert_eq!(server.metric("vaxel_redirects_total{result=\"followed\"}"), Some(0.0));
+    bjorn.command("hangup");
+    busy.finish(END);
+    anna.wait_for("CALL_ESTABLISHED", SOON);
+    sound.speaks_to(answers.other_end(server.sip.ip(), SOON));
+    anna.wait_for_tone(CALLER, 1000);
+    sound.wait_for_tone(ANNA, 1000);
+    anna.command("hangup");
+    answers.finish(END);
+    let record = &server.contacts(1)[0];
+    let went: Vec<_> = list(record, "redirects").iter().map(|r| (r["by"].clone(), r["to"].clone())).collect();
+    assert_eq!(went, ["+4787000", "+4587000"].map(|to| ("bjorn".into(), to.into())));
+    assert_eq!(list(record, "talks")[0]["with"], "+4587000");
+    server.wait_for_metric("vaxel_redirects_total{result=\"followed\"}", 2.0, SOON);
+    server.wait_for_metric("vaxel_agents{state=\"ready\"}", 2.0, SOON);
+}

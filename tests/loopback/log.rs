@@ -1,6 +1,6 @@
 //! The program whose log goes to nobody: it takes calls all the same.
 
-use crate::contact::{bind, next_call};
+use crate::contact::{answer, bind, next_call};
 use crate::house::{self, Folder, PATIENCE, carrier};
 use crate::large::FLOW;
 use crate::person::connect;
@@ -126,39 +126,49 @@ fn messages_by_websocket_are_not_in_the_log_at_any_level() {
     assert!(!said.contains("s3cret") && !said.contains("forged") && said.contains(" INFO vaxel"), "{said}");
 }
 
-#[test]
-fn a_call_that_a_carrier_sends_to_a_strange_place_is_said_once_a_minute() {
+/// Twice a carrier sends a call to these places: the one line of the log that says so. `result`: how that is counted.
+fn said_of(contacts: &str, result: &str, words: &str) -> String {
     let (flows, log) = (Folder::new(), Folder::new());
     std::fs::write(flows.0.join("sales.yaml"), FLOW).expect("a flow is written");
     let far = bind([127, 0, 0, 94]);
+    // Colleagues without a phone.
+    let colleagues: String = (1..=5).map(|n| format!("[[agents]]\nname = \"away{n}\"\nnumber = \"80{n}\"\n")).collect();
     let more = format!(
-        "[flows]\nfolder = \"{}\"\n[[trunks]]\nname = \"far\"\nto = \"udp:{}\"\ntakes = [\"+\"]\n",
+        "[flows]\nfolder = \"{}\"\n[[trunks]]\nname = \"far\"\nto = \"udp:{}\"\ntakes = [\"+\"]\n{colleagues}",
         flows.0.display(),
         far.local_addr().expect("a bound socket")
     );
     let said = log.0.join("log");
     let program = Program::start_with(std::fs::File::create(&said).expect("a file"), "warn", &more);
-    let redirects = |program: &Program| house::metrics(program.http)[r#"vaxel_redirects_total{result="refused"}"#];
+    let counted =
+        |program: &Program| house::metrics(program.http)[&*format!("vaxel_redirects_total{{result=\"{result}\"}}")];
     let mut seen = BTreeSet::new();
     for n in 1..=2 {
         let mut caller = caller_in_line(program.sip);
         let (invite, from) = next_call(&far, &mut caller, &mut seen);
-        let kept = ["Via:", "From:", "To:", "Call-ID:", "CSeq:"];
-        let kept = invite.lines().filter(|line| kept.iter().any(|name| line.starts_with(name)));
-        let kept: String = kept
-            .map(|line| if line.starts_with("To:") { format!("{line};tag=far\r\n") } else { format!("{line}\r\n") })
-            .collect();
-        let moved = "SIP/2.0 302 Moved Temporarily\r\nContact: <sip:thief@192.0.2.99>\r\nContent-Length: 0\r\n";
-        far.send_to(format!("{moved}{kept}\r\n").as_bytes(), from).expect("loopback takes it");
+        answer(&far, &invite, from, "302 Moved Temporarily", &format!("Contact: {contacts}\r\n"), "");
         let began = Instant::now();
-        while redirects(&program) < f64::from(n) {
+        while counted(&program) < f64::from(n) {
             assert!(began.elapsed() < PATIENCE, "it is not counted");
             caller.turn();
         }
     }
     ends(program);
     let said = std::fs::read_to_string(&said).expect("text");
-    let lines: Vec<_> = said.lines().filter(|line| line.contains("neither ours nor a trunk's")).collect();
+    let lines: Vec<_> = said.lines().filter(|line| line.contains(words)).collect();
     let [line] = lines[..] else { panic!("one line for two calls:\n{said}") };
+    line.to_owned()
+}
+
+#[test]
+fn a_call_that_a_carrier_sends_to_a_strange_place_is_said_once_a_minute() {
+    let line = said_of("<sip:thief@192.0.2.99>", "refused", "neither ours nor a trunk's");
     assert!(line.contains("192.0.2.99") && !line.contains("thief"), "{line}");
+}
+
+#[test]
+fn a_call_that_a_carrier_sends_to_more_places_than_are_tried_is_said_once_a_minute() {
+    let places = [801, 802, 803, 804, 805].map(|number| format!("<sip:{number}@127.0.0.1>"));
+    let line = said_of(&places.join(", "), "cut", "more places than are tried");
+    assert!(line.contains("left=2") && line.contains(" WARN "), "{line}");
 }

@@ -30,7 +30,7 @@ pub enum Manner {
     Refuses(u16, Option<u32>),
     /// Says 183 with a description, and after two seconds this.
     EarlyThen(u16),
-    /// Sends the call to this number (302).
+    /// Sends the call to these numbers (302), each with its `;q=` if it has one.
     Redirects(&'static str),
     /// Says 183 with a description before that.
     EarlyThenRedirects(&'static str),
@@ -406,9 +406,14 @@ impl House {
                             peer.endpoint.ring(now, id, 183, sdp(peer.address));
                         }
                         let mut headers = Headers::default();
-                        // Without a host: one of the switchboard's numbers.
-                        let to = if to.contains('@') { to.to_owned() } else { format!("{to}@{}", switchboard()) };
-                        headers.push("Contact", format!("<sip:nobody@{}>;q=0.1, <sip:{to}>", peer.address));
+                        headers.push("Contact", format!("<sip:nobody@{}>;q=0.1", peer.address));
+                        for place in to.split_whitespace() {
+                            let (to, q) =
+                                place.split_once(';').map_or((place, String::new()), |(to, q)| (to, format!(";{q}")));
+                            // Without a host: one of the switchboard's numbers.
+                            let to = if to.contains('@') { to.to_owned() } else { format!("{to}@{}", switchboard()) };
+                            headers.push("Contact", format!("<sip:{to}>{q}"));
+                        }
                         peer.endpoint.reject(now, id, 302, headers);
                     }
                     Manner::Tries | Manner::Silent | Manner::Unreachable => {}

@@ -14,12 +14,17 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// A carrier for Norway, another for Denmark, and the number 302, by which a flow sends callers to the first agent.
 fn house(norway: Manner, denmark: Manner, redirects: Redirects, change: impl FnOnce(&mut Settings)) -> House {
+    house_of(&[norway, denmark], redirects, change)
+}
+
+/// The same, with these manners of the two and of others.
+fn house_of(manners: &[Manner], redirects: Redirects, change: impl FnOnce(&mut Settings)) -> House {
     let takes = |peer: usize, code: &str| Trunk {
         takes: vec![code.into()],
         from: vec![Network { address: address(peer).ip(), prefix: 32 }],
         ..trunk(peer)
     };
-    House::with(vec![takes(1, "+47"), takes(2, "+45")], &[norway, denmark], |settings| {
+    House::with(vec![takes(1, "+47"), takes(2, "+45")], manners, |settings| {
         settings.redirects = redirects;
         settings.flows.insert("to-agent".into(), compiled("to-agent", TO_AGENT));
         let number = "302".parse().expect("a number");
@@ -72,13 +77,179 @@ fn a_call_goes_to_our_own_numbers_by_the_wish_of_who_was_called_and_nowhere_else
     }
 }
 
+/// What was called at a carrier, one after the other.
+fn numbers(house: &House, peer: usize) -> Vec<String> {
+    house.peers[peer].invites.iter().map(|(_, invite)| invite.uri.user().unwrap_or_default().to_owned()).collect()
+}
+
+/// How many places were not tried because enough were.
+fn cut(house: &House) -> Vec<(&str, usize)> {
+    let all = house.told.iter().filter_map(|what| match what {
+        What::RedirectsCut { by, left, .. } => Some((&**by, *left)),
+        _ => None,
+    });
+    all.collect()
+}
+
 #[test]
 fn a_circle_of_phones_that_send_calls_on_ends() {
     let there = Manner::Redirects("+4590000000");
     let mut house = house(there, Manner::Redirects("+4790000000"), Redirects::Outside, |_| {});
     assert_eq!(dial(&mut house), Some(480));
-    assert_eq!((house.called(1), house.called(2)), (2, 2), "the first call, and three more");
-    assert_eq!(redirects(&house)[3].1, None);
+    assert_eq!((house.called(1), house.called(2)), (1, 1), "each once");
+    assert_eq!(redirects(&house), [("+4790000000", Some("+4590000000")), ("+4590000000", None)]);
+    house.over();
+}
+
+#[test]
+fn the_next_place_is_tried_after_one_that_is_busy_silent_or_out_of_order() {
+    let wish = "+4590000003;q=0.1 +4590000001;q=0.9 112;q=0.8 +4590000001;q=0.7 +4590000002;q=0.5";
+    for (fails, told, ring) in [
+        (Manner::Refuses(486, None), 486, 0),
+        (Manner::RingsThen(404), 404, 2),
+        (Manner::Refuses(500, None), 503, 0),
+        (Manner::Tries, 408, 30),
+    ] {
+        let mut house = house(Manner::Redirects(wish), fails.clone(), Redirects::Outside, |settings| {
+            settings.trunks[1].emergency = true;
+        });
+        house.calls(0, "+4790000000");
+        house.pass(Duration::from_secs(ring * 3) + SECOND);
+        assert_eq!(numbers(&house, 2), ["+4590000001", "+4590000002", "+4590000003"], "{fails:?}");
+        let gaps: Vec<_> = house.peers[2].invites.windows(2).map(|two| two[1].0.since(two[0].0).as_secs()).collect();
+        assert_eq!(gaps, [ring, ring], "{fails:?}");
+        assert_eq!(house.heard(0), Some(told));
+        let by = "+4790000000";
+        let each = ["+4590000001", "+4590000002", "+4590000003"].map(|to| (by, Some(to)));
+        assert_eq!((redirects(&house), cut(&house)), (each.to_vec(), vec![]));
+        house.over();
+    }
+}
+
+#[test]
+fn a_place_that_answers_is_the_last_and_one_that_refuses_for_all_too() {
+    for (second, told, called) in [(Manner::Answers, 200, 1), (Manner::Refuses(603, None), 603, 1)] {
+        let there = Manner::Redirects("+4590000001 +4590000002");
+        let mut house = house(there, second, Redirects::Outside, |_| {});
+        assert_eq!((dial(&mut house), house.called(2)), (Some(told), called));
+        house.over();
+    }
+}
+
+#[test]
+fn so_many_places_are_tried_and_the_log_says_that_there_were_more() {
+    let wish = "+4590000001 +4590000002 +4590000003 +4590000004 +4590000005";
+    let mut house = house(Manner::Redirects(wish), Manner::Refuses(486, None), Redirects::Outside, |_| {});
+    assert_eq!(dial(&mut house), Some(486));
+    assert_eq!((house.called(2), cut(&house)), (3, vec![("+4790000000", 2)]));
+    // Another call has its own.
+    assert_eq!((dial(&mut house), house.called(2)), (Some(486), 6));
+    house.over();
+}
+
+#[test]
+fn a_busy_colleague_is_not_rung_by_the_wish_of_another_and_the_next_place_is_tried() {
+    let mut house = house(Manner::Answers, Manner::Redirects("100;q=0.8 2000;q=0.9"), Redirects::Inside, |settings| {
+        settings.flows.insert("to-agent".into(), compiled("to-agent", &TO_AGENT.replace("agent0", "'+4590000000'")));
+    });
+    house.is_registered(0);
+    house.calls(0, "+4790000000");
+    house.pass(SECOND);
+    assert_eq!(house.heard(0), Some(200), "the agent talks");
+    house.calls(1, "302");
+    house.pass(3 * SECOND);
+    assert_eq!((house.called(2), house.called(0)), (1, 0));
+    let each = ["2000", "100"].map(|to| ("+4590000000", Some(to)));
+    assert_eq!((redirects(&house), house.flows()), (each.to_vec(), vec!["main".to_owned()]));
+    house.over();
+}
+
+/// The first agent has two phones, of which the first sends calls to Denmark; somebody called.
+fn house_with_two_phones(second: Manner, denmark: Manner, ring: u32) -> House {
+    const SECOND_PHONE: usize = 3;
+    let flow = TO_AGENT.replace("agent0", &format!("agent0, ring: {ring}s"));
+    let mut house = house_of(&[Manner::Answers, denmark, second], Redirects::Outside, |settings| {
+        settings.flows.insert("to-agent".into(), compiled("to-agent", &flow));
+    });
+    house.is_registered(0);
+    house.is_registered(SECOND_PHONE);
+    house.peers[0].manner = Manner::Redirects("+4590000000");
+    house.calls(1, "302");
+    house.pass(60 * SECOND);
+    assert_eq!((house.called(0), house.called(SECOND_PHONE)), (1, 1), "both are rung, once");
+    house
+}
+
+/// With whom callers were connected.
+fn talks(house: &House) -> Vec<&str> {
+    let all = house.told.iter().filter_map(|what| match what {
+        What::Connected { with, .. } => Some(&**with),
+        _ => None,
+    });
+    all.collect()
+}
+
+#[test]
+fn the_other_phone_of_an_agent_rings_on_and_the_call_is_sent_on_when_nobody_took_it() {
+    for (second, rang) in [(Manner::RingsThen(486), Some(2)), (Manner::Tries, Some(20)), (Manner::RingsThen(603), None)]
+    {
+        let house = house_with_two_phones(second.clone(), Manner::Answers, 20);
+        let invites = [0, 2].map(|peer| house.peers[peer].invites.first().map(|(at, _)| *at));
+        let [Some(first), then] = invites else { panic!("{second:?}") };
+        assert_eq!(then.map(|then| then.since(first).as_secs()), rang, "{second:?}");
+        let to = rang.map(|_| ("agent0", Some("+4590000000")));
+        assert_eq!(redirects(&house), to.into_iter().collect::<Vec<_>>(), "{second:?}");
+        assert_eq!(talks(&house), rang.map(|_| "+4590000000").into_iter().collect::<Vec<_>>(), "{second:?}");
+        house.over();
+    }
+    // Taken by the agent, the call goes nowhere else.
+    let house = house_with_two_phones(Manner::Answers, Manner::Answers, 20);
+    assert_eq!((talks(&house), house.called(2), redirects(&house)), (vec!["agent0"], 0, vec![]));
+    house.over();
+}
+
+#[test]
+fn what_both_phones_of_an_agent_want_is_tried() {
+    let house = house_with_two_phones(Manner::Redirects("+4590000001"), Manner::Refuses(486, None), 20);
+    let mut called = numbers(&house, 2);
+    called.sort();
+    assert_eq!(called, ["+4590000000", "+4590000001"]);
+    house.over();
+}
+
+#[test]
+fn a_caller_who_heard_a_phone_that_did_not_answer_in_time_hears_ringing_at_the_next_place() {
+    let house = house_with_two_phones(Manner::EarlyThen(486), Manner::Tries, 1);
+    assert_eq!((house.called(2), house.bridges, house.repeats), (1, 1, 2), "the tone, the phone, the tone");
+    house.over();
+}
+
+#[test]
+fn a_phone_that_sends_the_call_into_the_flow_that_rang_it_ends_the_circle() {
+    let mut house = house(Manner::Answers, Manner::Answers, Redirects::Inside, |_| {});
+    house.is_registered(0);
+    house.peers[0].manner = Manner::Redirects("302");
+    house.calls(1, "302");
+    house.pass(3 * SECOND);
+    assert_eq!((house.called(0), redirects(&house).len(), cut(&house)), (4, 3, vec![("agent0", 1)]));
+    house.over();
+}
+
+#[test]
+fn a_transfer_is_over_when_the_last_place_has_failed() {
+    let wish = "+4590000001 +4590000002";
+    let mut house = house(Manner::Answers, Manner::Redirects(wish), Redirects::Outside, |_| {});
+    house.is_registered(0);
+    house.calls(1, "302");
+    house.pass(SECOND);
+    house.transfers(0, "+4590000000", "<sip:agent0@vaxel>");
+    house.pass(3 * SECOND);
+    let codes = house.told.iter().filter_map(|what| match what {
+        What::TransferEnded { code, .. } => Some(*code),
+        _ => None,
+    });
+    assert_eq!(codes.collect::<Vec<_>>(), [480]);
+    assert_eq!((numbers(&house, 2).len(), talks(&house)), (3, vec!["agent0", "agent0"]), "the caller is not lost");
     house.over();
 }
 
@@ -151,7 +322,8 @@ fn a_carrier_that_a_flow_called_sends_nobody_outside_at_our_cost() {
 
 #[test]
 fn a_call_that_is_sent_on_leaves_its_place_on_the_trunk_to_itself() {
-    let mut house = house(Manner::Redirects("+4790000001"), Manner::Answers, Redirects::Outside, |settings| {
+    let wish = "+4790000001 +4790000002 +4790000003";
+    let mut house = house(Manner::Redirects(wish), Manner::Answers, Redirects::Outside, |settings| {
         settings.trunks[0].calls = Some(1);
     });
     assert_eq!(dial(&mut house), Some(480));

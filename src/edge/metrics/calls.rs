@@ -147,8 +147,8 @@ impl Calls {
             "Transfers by agents' phones that are over, by what became of them.",
             &["kind", "result"],
         );
-        let redirects = vec("vaxel_redirects_total", "Phones that wanted to have a call elsewhere (3xx).", &["result"]);
-        for result in ["followed", "refused"] {
+        let redirects = vec("vaxel_redirects_total", "Calls that phones wanted to have elsewhere (3xx).", &["result"]);
+        for result in ["followed", "refused", "cut"] {
             redirects.with_label_values(&[result]);
         }
         for kind in [TransferKind::Blind, TransferKind::Attended] {
@@ -249,6 +249,7 @@ impl Calls {
             What::Redirected { to, .. } => {
                 self.redirects.with_label_values(&[if to.is_some() { "followed" } else { "refused" }]).inc();
             }
+            What::RedirectsCut { .. } => self.redirects.with_label_values(&["cut"]).inc(),
             What::LegSilent { .. } => self.silent.inc(),
             What::AnswerOverdue { .. } => self.answer_overdue.inc(),
             What::OutOfMinutes { .. } => self.out_cut.inc(),
@@ -536,6 +537,11 @@ mod tests {
         apply(&metrics, at, What::CallRefused { code: 404, reason: "something_new".into() });
         apply(&metrics, at, What::AuthenticationFailed { user: "anna".into(), from: [192, 0, 2, 1].into() });
         apply(&metrics, at, What::Strayed { from: [192, 0, 2, 1].into(), code: 481 });
+        let by: Arc<str> = "anna".into();
+        for to in [Some("201".to_owned()), Some("202".to_owned()), None] {
+            apply(&metrics, at, What::Redirected { call, by: by.clone(), to });
+        }
+        apply(&metrics, at, What::RedirectsCut { call, by, left: 3 });
         let scraped = scrape(&metrics);
         for (series, value) in [
             ("vaxel_calls", 0.0),
@@ -544,6 +550,9 @@ mod tests {
             (r#"vaxel_calls_refused_total{reason="something_new"}"#, 1.0),
             ("vaxel_sip_authentication_failures_total", 1.0),
             ("vaxel_sip_strayed_total", 1.0),
+            (r#"vaxel_redirects_total{result="followed"}"#, 2.0),
+            (r#"vaxel_redirects_total{result="refused"}"#, 1.0),
+            (r#"vaxel_redirects_total{result="cut"}"#, 1.0),
             (r#"vaxel_offers_total{outcome="no_answer",queue="sales"}"#, 1.0),
             (r#"vaxel_agents{state="offered"}"#, 1.0),
             (r#"vaxel_agents{state="offline"}"#, 1.0),
