@@ -73,17 +73,31 @@ pub(crate) struct ParamsRef<'a>(&'a str);
 impl<'a> ParamsRef<'a> {
     /// As [`Params::parse`]; copies nothing.
     pub fn parse(s: &'a str) -> Result<ParamsRef<'a>, &'static str> {
-        let mut rest = lex::trim(s);
-        let params = ParamsRef(rest);
-        while !rest.is_empty() {
-            (_, rest) = split_first(rest)?;
-        }
-        Ok(params)
+        ParamsRef::parse_and_get(s, "").map(|(params, _)| params)
     }
 
-    /// As [`Params::get`].
-    pub fn get(self, name: &str) -> Option<&'a str> {
-        self.find(name)?.1.map(without_quotes)
+    /// As [`ParamsRef::parse`], and in the same walk what [`Params::get`] gives for this name.
+    pub fn parse_and_get(s: &'a str, name: &str) -> Result<(ParamsRef<'a>, Option<&'a str>), &'static str> {
+        let mut rest = lex::trim(s);
+        let (params, mut found) = (ParamsRef(rest), None);
+        while !rest.is_empty() {
+            let (param, behind) = split_first(rest)?;
+            if found.is_none() && param.0.eq_ignore_ascii_case(name) {
+                found = Some(param.1);
+            }
+            rest = behind;
+        }
+        Ok((params, found.flatten().map(without_quotes)))
+    }
+
+    /// As they stand.
+    pub fn as_str(self) -> &'a str {
+        self.0
+    }
+
+    /// What [`ParamsRef::as_str`] gave before.
+    pub fn parsed_before(s: &'a str) -> ParamsRef<'a> {
+        ParamsRef(s)
     }
 
     pub fn has(self, name: &str) -> bool {

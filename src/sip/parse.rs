@@ -8,7 +8,7 @@
 //! the grammar of the start line, of the framing, or of a header that decides where the message goes, is refused.
 
 use super::headers::name::Known;
-use super::headers::{self, BadHeader, Headers, NameAddr, TopVia};
+use super::headers::{self, BadHeader, Headers, NameAddr, Seen, TopVia};
 use super::lex;
 use super::message::{COPIED, Message, Request, Response};
 use super::method::Method;
@@ -265,10 +265,11 @@ pub(super) fn read_head(bytes: &[u8]) -> (Head, usize) {
     if let Some(fault) = lines.fault {
         head.note(fault);
     }
-    if head.fault.is_none()
-        && let Err(fault) = check(&head, &lines.found)
-    {
-        head.note(fault);
+    if head.fault.is_none() {
+        match check(&head, &lines.found) {
+            Ok(seen) => head.headers.set_seen(seen),
+            Err(fault) => head.note(fault),
+        }
     }
     (head, begin + used)
 }
@@ -479,9 +480,10 @@ fn has_stray_control(value: &[u8]) -> bool {
 }
 
 /// The rules for single headers and between them (RFC 3261 §8.1.1, §8.2, §20).
-fn check(head: &Head, found: &Found) -> Result<(), Fault> {
+fn check(head: &Head, found: &Found) -> Result<Seen, Fault> {
     let headers = &head.headers;
     let first = |name| found.first(name).map(|at| headers.value(at));
+    let mut seen = Seen::default();
     for name in [Known::FROM, Known::TO, Known::CALL_ID, Known::CSEQ, Known::MAX_FORWARDS, Known::EXPIRES] {
         if found.count(name) > 1 {
             return Err(Fault::Twice(name.as_str()));
@@ -491,10 +493,18 @@ fn check(head: &Head, found: &Found) -> Result<(), Fault> {
         return Err(BadHeader::missing("Via").into());
     }
     for value in headers.all(Known::VIA) {
-        lex::items(value).try_for_each(|via| TopVia::parse(via).map(drop))?;
+        for via in lex::items(value) {
+            let via = TopVia::parse(via)?;
+            if seen.via.is_none() {
+                seen.via = found.first(Known::VIA).map(|line| headers.see_via(line, via));
+            }
+        }
     }
-    for name in [Known::FROM, Known::TO] {
-        check_address(name, first(name).ok_or(BadHeader::missing(name.as_str()))?)?;
+    for (name, seen) in [(Known::FROM, &mut seen.from), (Known::TO, &mut seen.to)] {
+        let line = found.first(name).ok_or(BadHeader::missing(name.as_str()))?;
+        let bad = |fault| BadHeader { name: name.as_str(), fault };
+        let tag = NameAddr::check_for_tag(headers.value(line)).map_err(bad)?;
+        *seen = Some(headers.see_tag(line, tag));
     }
     if lex::kinds(headers::call_id(first(Known::CALL_ID))?) & lex::SPACE != 0 {
         return Err(BadHeader { name: "Call-ID", fault: "white space" }.into());
@@ -506,7 +516,7 @@ fn check(head: &Head, found: &Found) -> Result<(), Fault> {
     if first(Known::EXPIRES).is_some_and(|value| headers::expires(value).is_none()) {
         return Err(BadHeader { name: "Expires", fault: "expected a number below 2^32" }.into());
     }
-    let Some(Start::Request(of_start_line, _)) = &head.start else { return Ok(()) };
+    let Some(Start::Request(of_start_line, _)) = &head.start else { return Ok(seen) };
     if method != *of_start_line {
         return Err(Fault::CSeqMethod);
     }
@@ -519,7 +529,7 @@ fn check(head: &Head, found: &Found) -> Result<(), Fault> {
             lex::items(value).try_for_each(|item| check_address(name, item))?;
         }
     }
-    Ok(())
+    Ok(seen)
 }
 
 /// How often the names that have rules are there, and in which line first.

@@ -256,10 +256,60 @@ fn apply(bytes: &mut Vec<u8>, damage: &Damage) {
     }
 }
 
+/// Of the lines that are looked into when a message is read.
+#[derive(Clone, Debug)]
+enum Change {
+    Set(&'static str, String),
+    First(&'static str, String),
+    Push(&'static str, String),
+    Remove(&'static str),
+    RemoveFirst(&'static str),
+}
+
+impl Change {
+    fn make(&self, headers: &mut Headers) {
+        match self {
+            Change::Set(name, value) => headers.set(name, value),
+            Change::First(name, value) => headers.insert_first(name, value),
+            Change::Push(name, value) => headers.push(name, value),
+            Change::Remove(name) => headers.remove(name),
+            Change::RemoveFirst(name) => headers.remove_first_item(name),
+        }
+    }
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    let name = || proptest::sample::select(vec!["Via", "From", "To"]);
+    let value =
+        || prop_oneof![via().prop_map(|via| via.to_string()), address().prop_map(|to| to.to_string()), "[ ,]{0,2}"];
+    prop_oneof![
+        (name(), value()).prop_map(|(name, value)| Change::Set(name, value)),
+        (name(), value()).prop_map(|(name, value)| Change::First(name, value)),
+        (name(), value()).prop_map(|(name, value)| Change::Push(name, value)),
+        name().prop_map(Change::Remove),
+        name().prop_map(Change::RemoveFirst),
+    ]
+}
+
 proptest! {
     #[test]
     fn written_and_read_it_is_the_same(message in message()) {
         prop_assert_eq!(Message::parse(&message.to_bytes()), Ok(message));
+    }
+
+    #[test]
+    fn what_was_seen_in_reading_is_what_stands_there_whatever_is_changed(message in message(), changes in vec(change(), 0..12)) {
+        let mut read = Message::parse(&message.to_bytes()).expect("as it was written");
+        let headers = read.headers_mut();
+        for change in [Change::Remove("X")].iter().chain(&changes) {
+            change.make(headers);
+            let seen = |headers: &Headers| {
+                let via = headers.top_via().map(|via| format!("{via:?}"));
+                (via, [headers.from_tag(), headers.to_tag()].map(|tag| tag.map(str::to_string)))
+            };
+            // A clone is new and has seen nothing.
+            prop_assert_eq!(seen(headers), seen(&headers.clone()), "after {:?}", change);
+        }
     }
 
     #[test]

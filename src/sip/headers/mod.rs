@@ -4,16 +4,19 @@ pub(crate) mod name;
 pub mod name_addr;
 pub mod reason;
 pub mod replaces;
+mod seen;
 pub mod via;
 
 pub use name_addr::NameAddr;
 pub use reason::Reason;
 pub use replaces::Replaces;
+pub(super) use seen::Seen;
 pub use via::{TopVia, Via};
 
 use super::lex;
 use super::method::Method;
 use name::Known;
+use seen::SeenTag;
 use std::fmt;
 
 /// One header line: name in its long form as known from the RFCs (`v:` is read as `Via`), value unfolded and trimmed.
@@ -34,6 +37,7 @@ pub struct Header<'a> {
 pub struct Headers {
     text: String,
     lines: Vec<Line>,
+    seen: Seen,
 }
 
 #[derive(Clone, Copy)]
@@ -57,7 +61,7 @@ enum Name {
 }
 
 /// A part of the text.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 struct Span {
     at: u32,
     length: u32,
@@ -105,7 +109,7 @@ impl Headers {
 
     /// No line yet, and memory for some: `bytes` of them altogether.
     pub(crate) fn with_capacity(lines: usize, bytes: usize) -> Headers {
-        Headers { text: String::with_capacity(bytes), lines: Vec::with_capacity(lines) }
+        Headers { text: String::with_capacity(bytes), lines: Vec::with_capacity(lines), seen: Seen::default() }
     }
 
     /// Adds a line whose text is brought by [`Headers::push_text`], in which name and value are at these places, so long. Its
@@ -156,8 +160,11 @@ impl Headers {
 
     /// As [`Headers::get_all`].
     pub(crate) fn all(&self, name: Known) -> impl Iterator<Item = &str> {
-        let named = move |line: &&Line| matches!(line.name, Name::Known(known) if known == name);
-        self.lines.iter().filter(named).map(|line| line.value.of(&self.text))
+        self.lines_known(name).map(|line| line.value.of(&self.text))
+    }
+
+    fn lines_known(&self, name: Known) -> impl Iterator<Item = &Line> {
+        self.lines.iter().filter(move |line| matches!(line.name, Name::Known(known) if known == name))
     }
 
     /// Of the line with this index.
@@ -265,6 +272,21 @@ impl Headers {
         Span::new(at, text.len())
     }
 
+    /// Writes all lines.
+    pub(super) fn write(&self, out: &mut String) {
+        for line in &self.lines {
+            match line.name {
+                Name::Known(known) => out.push_str(known.beginning()),
+                Name::Other(span) => {
+                    out.push_str(span.of(&self.text));
+                    out.push_str(": ");
+                }
+            }
+            out.push_str(line.value.of(&self.text));
+            out.push_str("\r\n");
+        }
+    }
+
     /// Bytes of all lines, with a colon, a space and a line end each.
     pub(super) fn written_len(&self) -> usize {
         let name_len = |name| match name {
@@ -328,7 +350,11 @@ impl Headers {
 
     /// The topmost Via as it stands: as [`Headers::via`], and copies nothing.
     pub fn top_via(&self) -> Result<TopVia<'_>, BadHeader> {
-        TopVia::parse(self.top_via_text()?)
+        let line = self.lines_known(Known::VIA).next().ok_or(BadHeader::missing("Via"))?;
+        match self.seen.via.and_then(|seen| seen.of(line, &self.text)) {
+            Some(via) => Ok(via),
+            None => TopVia::parse(self.top_via_text()?),
+        }
     }
 
     fn top_via_text(&self) -> Result<&str, BadHeader> {
@@ -350,12 +376,20 @@ impl Headers {
 
     /// The tag in From; `None`: it has none, or cannot be read. Copies nothing.
     pub fn from_tag(&self) -> Option<&str> {
-        name_addr::tag(self.first(Known::FROM)?)
+        self.tag(Known::FROM, self.seen.from)
     }
 
     /// The tag in To, as [`Headers::from_tag`].
     pub fn to_tag(&self) -> Option<&str> {
-        name_addr::tag(self.first(Known::TO)?)
+        self.tag(Known::TO, self.seen.to)
+    }
+
+    fn tag(&self, name: Known, seen: Option<SeenTag>) -> Option<&str> {
+        let line = self.lines_known(name).next()?;
+        match seen.and_then(|seen| seen.of(line, &self.text)) {
+            Some(tag) => tag,
+            None => name_addr::tag(line.value.of(&self.text)),
+        }
     }
 
     /// A header that holds exactly one address, for example `Refer-To`, `Referred-By`.

@@ -51,15 +51,20 @@ impl NameAddr {
 
     /// Refuses what [`NameAddr::parse`] refuses, and builds nothing.
     pub(crate) fn check(s: &str) -> Result<(), &'static str> {
+        NameAddr::check_for_tag(s).map(drop)
+    }
+
+    /// As [`NameAddr::check`], and in the same walk the tag.
+    pub(crate) fn check_for_tag(s: &str) -> Result<Option<&str>, &'static str> {
         let parts = split(s)?;
         Uri::check(parts.uri).map_err(|bad| bad.0)?;
-        ParamsRef::parse(parts.params).map(drop)
+        ParamsRef::parse_and_get(parts.params, "tag").map(|(_, tag)| tag)
     }
 }
 
 /// The tag of the address in `s`; `None`: it has none, or cannot be read.
 pub(super) fn tag(s: &str) -> Option<&str> {
-    ParamsRef::parse(split(s).ok()?.params).ok()?.get("tag")
+    ParamsRef::parse_and_get(split(s).ok()?.params, "tag").ok()?.1
 }
 
 struct Parts<'a> {

@@ -63,10 +63,11 @@ fn magic(branch: &str) -> Option<&str> {
 /// A Via where it stands in its message: what decides where requests and answers go, without a copy of anything.
 #[derive(Clone, Copy, Debug)]
 pub struct TopVia<'a> {
-    transport: &'a str,
-    host: HostRef<'a>,
-    port: Option<u16>,
-    params: ParamsRef<'a>,
+    pub(super) transport: &'a str,
+    pub(super) host: HostRef<'a>,
+    pub(super) port: Option<u16>,
+    pub(super) params: ParamsRef<'a>,
+    pub(super) branch: Option<&'a str>,
 }
 
 impl<'a> TopVia<'a> {
@@ -92,7 +93,7 @@ impl<'a> TopVia<'a> {
     }
 
     pub fn branch(&self) -> Option<&'a str> {
-        self.params.get("branch")
+        self.branch
     }
 
     /// As [`Via::magic_branch`].
@@ -122,7 +123,8 @@ fn split(s: &str) -> Result<TopVia<'_>, &'static str> {
     }
     let (sent_by, params) = rest.split_at(lex::find(rest, b';').unwrap_or(rest.len()));
     let (host, port) = split_host_port(sent_by).map_err(|bad| bad.0)?;
-    Ok(TopVia { transport, host, port, params: ParamsRef::parse(params)? })
+    let (params, branch) = ParamsRef::parse_and_get(params, "branch")?;
+    Ok(TopVia { transport, host, port, params, branch })
 }
 
 impl fmt::Display for Via {
