@@ -152,6 +152,10 @@ pub(crate) fn number(s: &str, max: u64) -> Option<u64> {
     if s.is_empty() { None } else { s.bytes().try_fold(0, digits) }
 }
 
+pub(crate) fn write_number(f: &mut impl fmt::Write, number: usize) -> fmt::Result {
+    f.write_str(itoa::Buffer::new().format(number))
+}
+
 /// Position of the first byte that satisfies `stop` outside quoted strings and, with `angles`, outside `<…>`.
 pub(crate) fn find_outside(s: &str, angles: bool, stop: impl Fn(u8) -> bool) -> Option<usize> {
     let (mut quoted, mut angled, mut escaped) = (false, false, false);

@@ -439,56 +439,84 @@ impl From<IpAddr> for Host {
     }
 }
 
-impl fmt::Display for Host {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Host {
+    /// As it is shown, into whatever takes text: a message that is written has no need of a formatter.
+    fn write(&self, f: &mut impl fmt::Write) -> fmt::Result {
         match self {
             Host::Name(name) => f.write_str(name),
-            Host::Ip(IpAddr::V4(ip)) => ip.fmt(f),
+            Host::Ip(IpAddr::V4(ip)) => {
+                let [first, others @ ..] = ip.octets();
+                lex::write_number(f, first.into())?;
+                others.into_iter().try_for_each(|octet| {
+                    f.write_char('.')?;
+                    lex::write_number(f, octet.into())
+                })
+            }
             Host::Ip(IpAddr::V6(ip)) => write!(f, "[{ip}]"),
         }
     }
 }
 
-impl fmt::Display for SipUri {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl SipUri {
+    fn write(&self, f: &mut impl fmt::Write) -> fmt::Result {
         f.write_str(if self.secure { "sips:" } else { "sip:" })?;
         if let Some(user) = &self.user {
             lex::write_escaped(f, user, b"&=+$,;?/")?;
             if let Some(password) = &self.password {
-                f.write_str(":")?;
+                f.write_char(':')?;
                 lex::write_escaped(f, password, b"&=+$,")?;
             }
-            f.write_str("@")?;
+            f.write_char('@')?;
         }
-        self.host.fmt(f)?;
+        self.host.write(f)?;
         if let Some(port) = self.port {
-            write!(f, ":{port}")?;
+            f.write_char(':')?;
+            lex::write_number(f, port.into())?;
         }
         for (name, value) in self.params.iter() {
-            f.write_str(";")?;
+            f.write_char(';')?;
             lex::write_escaped(f, name, b"[]/:&+$")?;
             if let Some(value) = value {
-                f.write_str("=")?;
+                f.write_char('=')?;
                 lex::write_escaped(f, value, b"[]/:&+$")?;
             }
         }
         for (at, (name, value)) in self.headers.iter().enumerate() {
-            f.write_str(if at == 0 { "?" } else { "&" })?;
+            f.write_char(if at == 0 { '?' } else { '&' })?;
             lex::write_escaped(f, name, b"[]/?:+$")?;
-            f.write_str("=")?;
+            f.write_char('=')?;
             lex::write_escaped(f, value, b"[]/?:+$")?;
         }
         Ok(())
     }
 }
 
-impl fmt::Display for Uri {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Uri {
+    /// As it is shown.
+    pub(super) fn write(&self, f: &mut impl fmt::Write) -> fmt::Result {
         match self {
-            Uri::Sip(sip) => sip.fmt(f),
+            Uri::Sip(sip) => sip.write(f),
             Uri::Tel { number, params } => write!(f, "tel:{number}{params}"),
             Uri::Other(text) => f.write_str(text),
         }
+    }
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(f)
+    }
+}
+
+impl fmt::Display for SipUri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(f)
+    }
+}
+
+impl fmt::Display for Uri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(f)
     }
 }
 

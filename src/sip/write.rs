@@ -1,6 +1,7 @@
 //! Messages into bytes (RFC 3261 §7). Content-Length is always written, from the body.
 
 use super::headers::Headers;
+use super::lex;
 use super::message::{Message, Request, Response};
 use std::fmt::Write;
 
@@ -25,7 +26,8 @@ impl Request {
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut out = room(&self.headers, &self.body);
         out.push_str(self.method.as_str());
-        put(&mut out, format_args!(" {}", self.uri));
+        out.push(' ');
+        self.uri.write(&mut out).expect(INTO_STRING);
         out.push_str(" SIP/2.0\r\n");
         finish(out, &self.headers, &self.body)
     }
@@ -34,7 +36,9 @@ impl Request {
 impl Response {
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut out = room(&self.headers, &self.body);
-        put(&mut out, format_args!("SIP/2.0 {} ", self.code));
+        out.push_str("SIP/2.0 ");
+        put_number(&mut out, self.code.into());
+        out.push(' ');
         // A reason phrase comes from many places, so it must not be able to end the line.
         out.extend(self.reason.chars().map(|c| if c.is_ascii_control() && c != '\t' { ' ' } else { c }));
         out.push_str("\r\n");
@@ -57,13 +61,10 @@ impl Response {
 const COMPACT: [(&str, &str); 5] = [("Via", "v"), ("From", "f"), ("To", "t"), ("Call-ID", "i"), ("Content-Type", "c")];
 
 fn finish(mut out: String, headers: &Headers, body: &[u8]) -> Vec<u8> {
-    for header in headers.iter() {
-        out.push_str(header.name);
-        out.push_str(": ");
-        out.push_str(header.value);
-        out.push_str("\r\n");
-    }
-    put(&mut out, format_args!("Content-Length: {}\r\n\r\n", body.len()));
+    headers.write(&mut out);
+    out.push_str("Content-Length: ");
+    put_number(&mut out, body.len());
+    out.push_str("\r\n\r\n");
     with_body(out, body)
 }
 
@@ -74,5 +75,11 @@ fn with_body(head: String, body: &[u8]) -> Vec<u8> {
 }
 
 fn put(out: &mut String, text: std::fmt::Arguments<'_>) {
-    out.write_fmt(text).expect("writing into a string cannot fail");
+    out.write_fmt(text).expect(INTO_STRING);
 }
+
+fn put_number(out: &mut String, number: usize) {
+    lex::write_number(out, number).expect(INTO_STRING);
+}
+
+const INTO_STRING: &str = "writing into a string cannot fail";

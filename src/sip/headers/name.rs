@@ -40,6 +40,11 @@ impl Known {
         NAMES[self.0 as usize]
     }
 
+    /// Its name, colon and space.
+    pub const fn beginning(self) -> &'static str {
+        BEGINNINGS[self.0 as usize]
+    }
+
     /// Its place among all names.
     pub const fn index(self) -> usize {
         self.0 as usize
@@ -57,7 +62,15 @@ impl Known {
     }
 }
 
-const NAMES: [&str; 74] = [
+/// Each as it is, and as it begins a line.
+macro_rules! names {
+    ($($name:literal,)*) => {
+        const NAMES: [&str; [$($name),*].len()] = [$($name),*];
+        const BEGINNINGS: [&str; NAMES.len()] = [$(concat!($name, ": ")),*];
+    };
+}
+
+names! {
     "Via",
     "From",
     "To",
@@ -132,7 +145,7 @@ const NAMES: [&str; 74] = [
     "User-to-User",
     "WWW-Authenticate",
     "Warning",
-];
+}
 
 /// The registered single letters.
 const SHORT: [(u8, &str); 20] = [
