@@ -256,7 +256,7 @@ impl Engine {
 
     /// Rings a number outside by this way.
     pub(super) fn ring_outside(&mut self, call_id: CallId, way: Way, number: &str) -> Option<LegId> {
-        let mut headers = self.referred_by(call_id);
+        let mut headers = Headers::default();
         let call = self.calls.get(&call_id)?;
         let trunk = self.settings.trunks.get(way.trunk)?;
         let hop = way.hop;

@@ -402,6 +402,16 @@ impl Engine {
             let by = NameAddr::new(None, uri(&call.to));
             headers.push("Diversion", format!("{by};reason=unconditional;counter=1"));
         }
+        // What the phone itself says of who transfers is proof of nothing, and names what is inside.
+        if trunk.trusted
+            && !emergency
+            && let Some(referrer) = call.transferring_agent()
+        {
+            let number = trunk.shows.as_deref().unwrap_or(&self.agents.seat(referrer).number);
+            if !number.is_empty() {
+                headers.push("Referred-By", NameAddr::new(None, uri(number)).to_string());
+            }
+        }
         call.identity.pass_on(&trunk.passes, trunk.trusted, headers);
         match number {
             "" | ANONYMOUS => anonymous(),

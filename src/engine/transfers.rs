@@ -12,7 +12,7 @@
 //! still has a call on the phone.
 
 use super::Engine;
-use super::calls::{Plan, Queued, Served, Stage, Talk};
+use super::calls::{Call, Plan, Queued, Served, Stage, Talk};
 use super::identity::Identity;
 use crate::acd::{Change, Exit};
 use crate::call::Referral;
@@ -68,6 +68,13 @@ pub(super) struct TookBack {
     leg: LegId,
     at: Time,
     code: u16,
+}
+
+impl Call {
+    /// Whose transfer is being rung.
+    pub(super) fn transferring_agent(&self) -> Option<AgentId> {
+        self.transfer.as_ref()?.by.agent
+    }
 }
 
 /// Why a REFER is refused: code and words.
@@ -207,10 +214,11 @@ impl Engine {
 
     /// Whose transfer is being rung.
     pub(super) fn transferring_agent(&self, id: CallId) -> Option<AgentId> {
-        self.calls.get(&id)?.transfer.as_ref()?.by.agent
+        self.calls.get(&id)?.transferring_agent()
     }
 
-    /// What the phones that a transfer rings are told of who transferred (RFC 3892).
+    /// What the agents' phones that a transfer rings are told of who transferred, in the words of that phone (RFC 3892). Those outside
+    /// are told what we know: see [`Engine::shown_outside`].
     pub(super) fn referred_by(&self, id: CallId) -> Headers {
         let transfer = self.calls.get(&id).and_then(|call| call.transfer.as_ref());
         let mut headers = Headers::default();

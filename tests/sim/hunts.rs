@@ -344,18 +344,28 @@ fn an_agent_calls_no_more_and_nowhere_else_than_the_caps_allow() {
 }
 
 #[test]
-fn whom_a_transfer_rings_is_told_who_transferred() {
-    let abroad = Trunk { takes: vec!["+47".into()], ..trunk(2) };
-    let mut house = House::new(vec![trunk(1), abroad], &[Manner::Answers, Manner::Answers]);
-    house.calls(0, NUMBER);
-    house.pass(SECOND);
+fn a_colleague_is_told_by_the_phone_who_transfers_and_a_carrier_by_us_if_it_is_trusted() {
     let by = "<sip:agent0@desk.example>;cid=\"1@desk.example\"";
-    house.transfers(0, "+4722000000", by);
-    house.pass(SECOND);
-    let headers = |peer: usize| house.peers[peer].invites[0].1.headers.get("Referred-By");
-    assert_eq!((house.called(2), headers(1), headers(2)), (1, None, Some(by)));
-    house.hangs_up(1);
-    house.over();
+    let at_house = |number: &str| format!("<sip:{number}@{}>", vaxel::sim::media::switchboard());
+    for (to, trusted, shows, told) in [
+        ("+4722000000", false, None, None),
+        ("+4722000000", true, None, Some(at_house("2000"))),
+        ("+4722000000", true, Some("+46850000000"), Some(at_house("+46850000000"))),
+        ("2001", true, None, Some(by.to_owned())),
+    ] {
+        let abroad = Trunk { takes: vec!["+47".into()], trusted, shows: shows.map(str::to_owned), ..trunk(2) };
+        let mut house = House::new(vec![trunk(1), abroad], &[Manner::Answers, Manner::Answers, Manner::Answers]);
+        house.is_registered_by("agent1", hop(3));
+        house.calls(0, NUMBER);
+        house.pass(SECOND);
+        house.transfers(0, to, by);
+        house.pass(SECOND);
+        let rung = if to == "2001" { 3 } else { 2 };
+        let headers = |peer: usize| house.peers[peer].invites[0].1.headers.get("Referred-By");
+        assert_eq!((headers(1), headers(rung)), (None, told.as_deref()), "{to} {trusted} {shows:?}");
+        house.hangs_up(1);
+        house.over();
+    }
 }
 
 #[test]

@@ -234,11 +234,16 @@ fn what_cannot_be_read_is_told_once_and_the_call_goes_on() {
 impl House {
     /// The agent's phone is there, as if it had registered before a restart.
     pub fn is_registered(&mut self, peer: usize) {
-        let at = hop(peer);
+        self.is_registered_by("agent0", hop(peer));
+    }
+
+    /// A phone of this agent, by this way.
+    pub fn is_registered_by(&mut self, agent: &str, at: Hop) {
         let at_home = Hop { local: at.remote, remote: at.local, ..at };
         let mut request = Request::new(Method::Register, Uri::sip(None, at_home.remote));
         for (name, value) in [
-            ("Contact", format!("<{}>", Uri::sip(Some("agent0"), at_home.local))),
+            ("Via", format!("SIP/2.0/{} {};branch=z9hG4bK1", at.transport.name(), at_home.local)),
+            ("Contact", format!("<{}>", Uri::sip(Some(agent), at_home.local))),
             ("Expires", "3600".to_owned()),
             ("Call-ID", "registers".to_owned()),
             ("CSeq", "1 REGISTER".to_owned()),
@@ -246,7 +251,7 @@ impl House {
             request.headers.push(name, value);
         }
         let mut registrar = Registrar::new(vaxel::sip::registrar::Settings::default());
-        let (_, changes) = registrar.register(self.now, "agent0", &request, &at);
+        let (_, changes) = registrar.register(self.now, agent, &request, &at);
         let bindings = changes.into_iter().map(|change| match change {
             vaxel::sip::registrar::Change::Added(binding) => binding,
             other => panic!("{other:?}"),
