@@ -101,6 +101,8 @@ pub(super) enum Stage {
     /// The leg waits for its port and the check of its offer.
     Arriving {
         plan: Plan,
+        /// By a `sips:` URI.
+        securely: bool,
     },
     /// The flow speaks with the caller.
     Flow,
@@ -114,6 +116,8 @@ pub(super) enum Stage {
         callee: Option<AgentId>,
         with: Arc<str>,
         deadline: Time,
+        /// By a `sips:` URI.
+        securely: bool,
         search: Box<Search>,
     },
     Talking(Talk),
@@ -216,7 +220,8 @@ impl Engine {
         }
     }
 
-    /// Rings every phone of an agent on behalf of a call; the legs are part of the call. Empty: no phone is registered.
+    /// Rings every phone of an agent on behalf of a call; the legs are part of the call. Empty: no phone is registered, or, `securely`,
+    /// none that a `sips:` URI may reach.
     pub(super) fn ring_agent(
         &mut self,
         now: Time,
@@ -224,13 +229,14 @@ impl Engine {
         agent: AgentId,
         display: String,
         headers: Headers,
+        securely: bool,
     ) -> Vec<LegId> {
         let name = &self.agents.seat(agent).name;
-        let phones: Vec<_> = self.registrar.phones(name).cloned().collect();
+        let phones: Vec<_> = self.registrar.phones(name, securely).cloned().collect();
         let mut legs = Vec::with_capacity(phones.len());
         for phone in phones {
             let (display, headers) = (display.clone(), headers.clone());
-            legs.extend(self.ring_phone(now, call, Attempt { phone, display, headers }));
+            legs.extend(self.ring_phone(now, call, Attempt { phone, display, headers, securely }));
         }
         legs
     }

@@ -32,7 +32,7 @@ impl Engine {
         headers.push("X-Vaxel-Queue", &*queue);
         headers.push("X-Vaxel-Call", call.to_string());
         self.agents.seat_mut(agent).queue_call = Some(call);
-        let legs = self.ring_agent(now, call, agent, display, headers);
+        let legs = self.ring_agent(now, call, agent, display, headers, false);
         self.leg_offers.extend(legs.iter().map(|leg| (*leg, offer)));
         let nobody = legs.is_empty();
         let outcome = Outcome::Unreachable;

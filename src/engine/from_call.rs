@@ -71,11 +71,13 @@ impl Engine {
             return;
         }
         let Some(call) = self.calls.get_mut(&id) else { return };
-        let Stage::Arriving { plan } = std::mem::replace(&mut call.stage, Stage::Flow) else { return };
+        let Stage::Arriving { plan, securely } = std::mem::replace(&mut call.stage, Stage::Flow) else { return };
         let agent = call.caller_agent;
         match plan {
             Plan::Flow(flow) => self.run_flow(now, id, &flow),
-            Plan::Agent(_) | Plan::Outside { .. } => self.ring_directly(now, id, plan, self.settings.limits.ring_time),
+            Plan::Agent(_) | Plan::Outside { .. } => {
+                self.ring_directly(now, id, plan, self.settings.limits.ring_time, securely);
+            }
             Plan::Ready => self.code(now, id, agent.map(|agent| Change::Resume { agent }), "agent-ready"),
             Plan::Pause(reason) => {
                 self.code(now, id, agent.map(|agent| Change::Pause { agent, reason }), "agent-paused");

@@ -133,7 +133,7 @@ impl Engine {
         match plan {
             Some(plan @ (Plan::Agent(_) | Plan::Outside { .. })) => {
                 self.tell_forwarded(now, id);
-                self.ring_directly(now, id, plan, ring);
+                self.ring_directly(now, id, plan, ring, false);
             }
             // Not driven from here: whoever drives the present flow goes on with that one.
             Some(Plan::Flow(flow)) => {
@@ -149,16 +149,16 @@ impl Engine {
     }
 
     /// Rings somebody outside the queues for so long, and then those to whom they send the call. An agent who is busy, offered a call
-    /// or away is not rung.
-    pub(super) fn ring_directly(&mut self, now: Time, id: CallId, plan: Plan, ring: Duration) {
+    /// or away is not rung. `securely`: a `sips:` URI names the agent.
+    pub(super) fn ring_directly(&mut self, now: Time, id: CallId, plan: Plan, ring: Duration, securely: bool) {
         let Some(call) = self.calls.get(&id) else { return };
         // Carriers end a call that rings for longer than that, however many phones it rings at.
         let search = Search::new(now, &plan, call.redirects, ring, self.settings.limits.answer_within);
-        self.ring(now, id, plan, Box::new(search));
+        self.ring(now, id, plan, securely, Box::new(search));
     }
 
     /// Rings one place of a search.
-    pub(super) fn ring(&mut self, now: Time, id: CallId, plan: Plan, search: Box<Search>) {
+    pub(super) fn ring(&mut self, now: Time, id: CallId, plan: Plan, securely: bool, search: Box<Search>) {
         let (callee, with) = match &plan {
             Plan::Agent(agent) => (Some(*agent), self.agents.seat(*agent).name.clone()),
             Plan::Outside { number } => (None, number.as_str().into()),
@@ -168,14 +168,14 @@ impl Engine {
         let name = if call.name.is_empty() { call.from.clone() } else { call.name.clone() };
         // The callee is noted once the phone is rung: until then there is nothing to take back.
         let deadline = search.deadline(now);
-        call.stage = Stage::Ringing { legs: Vec::new(), callee: None, with, deadline, search };
+        call.stage = Stage::Ringing { legs: Vec::new(), callee: None, with, deadline, securely, search };
         let rung = match plan {
             Plan::Agent(agent) => {
                 if let Some(code) = self.not_to_be_rung(agent) {
                     return self.ringing_failed(now, id, code);
                 }
                 self.own_call_began(now, agent, id);
-                self.ring_agent(now, id, agent, name, self.referred_by(id))
+                self.ring_agent(now, id, agent, name, self.referred_by(id), securely)
             }
             Plan::Outside { number } => match self.hunt(now, id, number) {
                 Ok(leg) => vec![leg],
@@ -192,6 +192,12 @@ impl Engine {
             return self.ringing_failed(now, id, 480);
         }
         self.schedule(id);
+    }
+
+    /// No phone of this agent may be rung for a `sips:` URI, but some for others: RFC 5630 §5.3 has a word for that.
+    pub(super) fn is_only_insecure(&self, agent: AgentId) -> bool {
+        let name = &self.agents.seat(agent).name;
+        self.registrar.is_registered(name) && self.registrar.phones(name, true).next().is_none()
     }
 
     /// What a direct caller of this agent is told instead of ringing; `None`: ring.

@@ -104,6 +104,15 @@ impl Engine {
         {
             return self.refuse(now, id, 486, Headers::default(), "own_number");
         }
+        if let Plan::Agent(callee) = &plan
+            && request.uri.is_secure()
+            && self.is_only_insecure(*callee)
+        {
+            // RFC 5630 §5.3, §6.
+            let mut headers = Headers::new();
+            headers.push("Warning", format!("380 {} \"SIPS Not Allowed\"", sip::Host::Ip(hop.local.ip())));
+            return self.refuse(now, id, 480, headers, "sips_not_allowed");
+        }
         if let Some(at) = by_trunk.filter(|at| self.trunks.is_full(*at, &self.settings.trunks[*at])) {
             self.trunks.state_mut(at).counts.full += 1;
             return self.refuse(now, id, 503, Headers::default(), "trunk_full");
@@ -152,7 +161,7 @@ impl Engine {
                 hops_left: request.headers.max_forwards().unwrap_or(HOPS).min(HOPS).saturating_sub(1),
                 run: None,
                 is_driven: false,
-                stage: Stage::Arriving { plan },
+                stage: Stage::Arriving { plan, securely: request.uri.is_secure() },
                 play: None,
                 music_while_ringing: false,
                 is_overdue: false,

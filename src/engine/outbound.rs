@@ -14,6 +14,8 @@ pub(super) struct Attempt {
     pub phone: Binding,
     pub display: String,
     pub headers: Headers,
+    /// A `sips:` URI was called: no other flow will do.
+    pub securely: bool,
 }
 
 impl Engine {
@@ -31,7 +33,9 @@ impl Engine {
         while let Some(leg) = self.attempts.take_due(now) {
             let Some(attempt) = self.attempts.get(leg) else { continue };
             // Who has no other goes on being tried: one lost datagram more may be all that was wrong.
-            if self.legs.is_heard(leg, &self.endpoint) || self.registrar.next_flow(&attempt.phone).is_none() {
+            if self.legs.is_heard(leg, &self.endpoint)
+                || self.registrar.next_flow(&attempt.phone, attempt.securely).is_none()
+            {
                 continue;
             }
             if let Some(id) = self.leg_calls.get(&leg).copied()
@@ -47,7 +51,7 @@ impl Engine {
     fn ring_by_next_flow(&mut self, now: Time, id: CallId, leg: LegId, attempt: Attempt) -> bool {
         let gone = self.registrar.flow_failed(now, &attempt.phone);
         self.phones_gone(now, gone);
-        let Some(phone) = self.registrar.next_flow(&attempt.phone).cloned() else { return false };
+        let Some(phone) = self.registrar.next_flow(&attempt.phone, attempt.securely).cloned() else { return false };
         let offer = self.leg_offers.get(&leg).copied();
         if !self.legs_that_ring(id, leg).is_some_and(|legs| legs.contains(&leg)) {
             return false;

@@ -40,20 +40,22 @@ impl Engine {
     /// (RFC 3261 §16.7 step 4). False: it goes nowhere by that.
     pub(super) fn redirected(&mut self, now: Time, id: CallId, leg: LegId, to: &[Uri]) -> bool {
         let Some(call) = self.calls.get(&id) else { return false };
-        let Stage::Ringing { legs, callee, with, .. } = &call.stage else { return false };
+        let Stage::Ringing { legs, callee, with, securely, .. } = &call.stage else { return false };
         // Who calls for help is sent on by nobody.
         if !legs.contains(&leg) || self.is_emergency(with) {
             return false;
         }
-        let (callee, by, agent) = (*callee, with.clone(), callee.or(call.redirected_by));
+        let (callee, by, agent, was_secure) = (*callee, with.clone(), callee.or(call.redirected_by), *securely);
         let (ours, foreign): (Vec<&Uri>, Vec<&Uri>) =
             to.iter().partition(|uri| self.is_place_of_ours(leg, callee, uri));
         // Whose caps hold a call outside back.
         let is_answered_for = callee.or_else(|| self.who_calls_out(id)).is_some();
-        let numbers = ours.iter().filter_map(|uri| uri.number()).map(|user| self.number(&user, None));
-        let places = numbers.filter_map(|number| {
+        let places = ours.iter().filter_map(|uri| {
+            let number = self.number(&uri.number()?, None);
             let plan = self.redirect_to(id, &number, is_answered_for)?;
-            Some(Place { plan, number, by: by.clone(), agent })
+            let securely = was_secure || uri.is_secure();
+            let may_be_rung = !matches!(&plan, Plan::Agent(to) if securely && self.is_only_insecure(*to));
+            may_be_rung.then(|| Place { plan, number, securely, by: by.clone(), agent })
         });
         let places: Vec<Place> = places.collect();
         if let Some(foreign) = foreign.iter().find_map(|uri| uri.as_sip()) {
@@ -117,7 +119,7 @@ impl Engine {
     }
 
     fn send_on(&mut self, now: Time, id: CallId, place: Place, search: Box<Search>) {
-        let Place { plan, number, by, agent } = place;
+        let Place { plan, number, securely, by, agent } = place;
         self.say(now, What::Redirected { call: id, by, to: Some(number) });
         let Some(call) = self.calls.get_mut(&id) else { return };
         call.redirected_by = agent;
@@ -131,7 +133,7 @@ impl Engine {
                 self.transfer_over(now, id, 200);
                 self.run_flow(now, id, &flow);
             }
-            plan => self.ring(now, id, plan, search),
+            plan => self.ring(now, id, plan, securely, search),
         }
         self.schedule(id);
     }

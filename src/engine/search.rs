@@ -19,6 +19,8 @@ pub(super) struct Place {
     pub plan: Plan,
     /// In the one form of numbers.
     pub number: String,
+    /// By a `sips:` URI.
+    pub securely: bool,
     /// Who wants that: an agent's name or a number.
     pub by: Arc<str>,
     /// The agent whose phone that was, or who sent the call there; `None`: none did.
@@ -139,7 +141,8 @@ mod tests {
     }
 
     fn place(number: &str) -> Place {
-        Place { plan: outside(number), number: number.into(), by: "anna".into(), agent: Some(AgentId(0)) }
+        let (plan, number) = (outside(number), number.into());
+        Place { plan, number, securely: false, by: "anna".into(), agent: Some(AgentId(0)) }
     }
 
     fn search() -> Search {

@@ -134,8 +134,10 @@ impl Engine {
         referral: &Referral,
     ) -> Result<(), Refusal> {
         let number = self.number(&referral.to.number().unwrap_or_default(), None);
+        let securely = referral.to.is_secure();
         let plan = match self.plan_for(&number, None) {
             Some(Plan::Agent(to)) if to == agent => return Err((403, "own number")),
+            Some(Plan::Agent(to)) if securely && self.is_only_insecure(to) => return Err((480, "SIPS Not Allowed")),
             Some(plan @ (Plan::Flow(_) | Plan::Agent(_) | Plan::Outside { .. })) => plan,
             _ => return Err((404, "unknown number")),
         };
@@ -147,7 +149,7 @@ impl Engine {
             }
             plan => {
                 self.play_ringback(id);
-                self.ring_directly(now, id, plan, self.settings.limits.ring_time);
+                self.ring_directly(now, id, plan, self.settings.limits.ring_time, securely);
             }
         }
         self.schedule(id);
@@ -303,7 +305,7 @@ impl Engine {
             (None, _) => match agent {
                 Some(agent) => {
                     self.play_ringback(id);
-                    self.ring_directly(now, id, Plan::Agent(agent), self.settings.limits.ring_time);
+                    self.ring_directly(now, id, Plan::Agent(agent), self.settings.limits.ring_time, false);
                 }
                 None => self.end_call(now, id, EndedBy::System, "nobody took the transferred call"),
             },

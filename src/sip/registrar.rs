@@ -197,17 +197,20 @@ impl Registrar {
 
     /// As `lookup`, but a phone that is reached by several flows is there once, by the flow it refreshed last: two requests
     /// would ring it twice (RFC 5626 §5.3).
-    pub fn phones(&self, user: &str) -> impl Iterator<Item = &Binding> {
+    /// `securely`: only what a `sips:` URI may reach.
+    pub fn phones(&self, user: &str, securely: bool) -> impl Iterator<Item = &Binding> {
         let mut seen = BTreeSet::new();
-        self.lookup(user).filter(move |binding| match binding.instance() {
+        let reachable = self.lookup(user).filter(move |binding| !securely || binding.is_secure());
+        reachable.filter(move |binding| match binding.instance() {
             Some(instance) if binding.is_flow() => seen.insert(instance.to_ascii_lowercase()),
             _ => true,
         })
     }
 
-    /// The flow of the same phone that was refreshed last, other than this one.
-    pub fn next_flow(&self, flow: &Binding) -> Option<&Binding> {
-        self.lookup(&flow.user).find(|other| other.is_beside(flow) && other.name() != flow.name())
+    /// The flow of the same phone that was refreshed last, other than this one. `securely`: as in [`Registrar::phones`].
+    pub fn next_flow(&self, flow: &Binding, securely: bool) -> Option<&Binding> {
+        let mut others = self.lookup(&flow.user).filter(|other| !securely || other.is_secure());
+        others.find(|other| other.is_beside(flow) && other.name() != flow.name())
     }
 
     /// Whether a phone of `user`, or a proxy before it, is registered there.
@@ -218,7 +221,7 @@ impl Registrar {
     /// A request found nobody by this flow. Where the phone has another, this one is removed and given back, unless it was
     /// refreshed since: who has only one is not unregistered by one lost call.
     pub fn flow_failed(&mut self, now: Time, flow: &Binding) -> Vec<Binding> {
-        match self.next_flow(flow).is_some() {
+        match self.next_flow(flow, false).is_some() {
             true => self.remove_where(now, &flow.user, |binding| binding == flow),
             false => Vec::new(),
         }

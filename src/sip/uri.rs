@@ -103,6 +103,11 @@ impl Uri {
         }
     }
 
+    /// A `sips:` URI: every hop to it is to be TLS (RFC 3261 §19.1).
+    pub fn is_secure(&self) -> bool {
+        self.as_sip().is_some_and(|uri| uri.secure)
+    }
+
     /// The user part of a SIP URI or the number of a TEL URI: what was dialled.
     pub fn user(&self) -> Option<&str> {
         match self {

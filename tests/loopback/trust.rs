@@ -3,7 +3,9 @@
 use crate::HERE;
 use crate::asker::{Ask, Asker, signature};
 use crate::house::{House, PATIENCE, carrier};
+use crate::person::{Person, until};
 use std::time::{Duration, Instant};
+use vaxel::sim::phone::PhoneEvent;
 use vaxel::sip::Transport::{self, Tcp, Udp};
 use vaxel::sip::digest::{Algorithm, Challenge};
 use vaxel::sip::{Message, Response};
@@ -364,4 +366,20 @@ fn a_stranger_that_sends_too_much_is_dropped_and_a_trunk_and_a_phone_are_not() {
     let began = Instant::now();
     while stream.next(PATIENCE).is_some() {}
     assert!(began.elapsed() < PATIENCE, "it is cut");
+}
+
+#[test]
+fn a_secure_uri_reaches_no_phone_without_tls_and_the_caller_is_told_why() {
+    let house = House::new();
+    let mut anna = Person::new(Udp, HERE, house.sip(Udp, true), "anna", Some(house.password("anna")));
+    anna.does(|phone, now| phone.register(now, vaxel::time::Duration::from_secs(300)));
+    until(&mut [&mut anna], 0, |event| *event == PhoneEvent::Registered);
+    let mut bjorn = asker(&house, Tcp);
+    let refused = bjorn.sign(&Ask::new("INVITE", "sips:201@vaxel", "bjorn"), "bjorn", "correct horse");
+    assert_eq!((refused.code, refused.headers.get("Warning")), (480, Some("380 127.0.0.1 \"SIPS Not Allowed\"")));
+    house.wait_for_metric(r#"vaxel_calls_refused_total{reason="sips_not_allowed"}"#, 1.0);
+    // By any other URI it rings.
+    let mut bjorn = Person::new(Udp, HERE, house.sip(Udp, true), "bjorn", Some("correct horse".into()));
+    bjorn.does(|phone, now| phone.call(now, "201"));
+    until(&mut [&mut anna, &mut bjorn], 0, |event| matches!(event, PhoneEvent::Rings { .. }));
 }

@@ -164,29 +164,36 @@ impl House {
     }
 
     pub fn calls_with(&mut self, peer: usize, number: &str, headers: Headers) {
-        self.invites(peer, number, number, usual_caller(peer), headers, None);
+        self.invites(peer, at_house(number), number, usual_caller(peer), headers, None);
     }
 
     /// By a TLS connection of the peer.
     pub fn calls_by(&mut self, connection: u64, peer: usize, number: &str) {
-        self.invites(peer, number, number, usual_caller(peer), Headers::default(), Some(connection));
+        self.invites(peer, at_house(number), number, usual_caller(peer), Headers::default(), Some(connection));
     }
 
     /// A peer calls a number by way of `user`, which its request is sent to.
     pub fn calls_at(&mut self, peer: usize, user: &str, number: &str) {
-        self.invites(peer, user, number, usual_caller(peer), Headers::default(), None);
+        self.invites(peer, at_house(user), number, usual_caller(peer), Headers::default(), None);
     }
 
     /// A peer calls a number of the house as somebody, with these headers.
     pub fn calls_from(&mut self, peer: usize, from: &str, number: &str, headers: Headers) {
         let from = Uri::sip(Some(from), address(peer));
-        self.invites(peer, number, number, (Some("Karin".into()), from), headers, None);
+        self.invites(peer, at_house(number), number, (Some("Karin".into()), from), headers, None);
+    }
+
+    /// An agent's phone calls this URI, by a TLS connection if that is `sips:`.
+    pub fn agent_calls(&mut self, peer: usize, agent: &str, target: Uri) {
+        let (number, connection) = (target.user().unwrap_or_default().to_owned(), target.is_secure().then_some(9));
+        let caller = (None, Uri::sip(Some(agent), address(peer)));
+        self.invites(peer, target, &number, caller, Headers::default(), connection);
     }
 
     fn invites(
         &mut self,
         peer: usize,
-        user: &str,
+        target: Uri,
         number: &str,
         caller: (Option<String>, Uri),
         headers: Headers,
@@ -195,7 +202,7 @@ impl House {
         let transport = if connection.is_some() { Transport::Tls } else { Transport::Udp };
         let from = address(peer);
         let invitation = Invitation {
-            target: Uri::sip(Some(user), switchboard()),
+            target,
             hop: Hop { transport, local: from, remote: switchboard(), connection },
             from: caller,
             to: Uri::sip(Some(number), switchboard()),
@@ -213,9 +220,12 @@ impl House {
 
     /// A peer sends the other end of its call to this number, and says who does.
     pub fn transfers(&mut self, peer: usize, number: &str, by: &str) {
+        self.transfers_to(peer, &at_house(number), by);
+    }
+
+    pub fn transfers_to(&mut self, peer: usize, to: &Uri, by: &str) {
         let (now, up) = (self.now, self.peers[peer].up.expect("it is in a call"));
-        let to = format!("<{}>", Uri::sip(Some(number), switchboard()));
-        self.peers[peer].endpoint.refer(now, up, &to, &[("Referred-By", by)]);
+        self.peers[peer].endpoint.refer(now, up, &format!("<{to}>"), &[("Referred-By", by)]);
         self.drain(peer);
     }
 
@@ -410,9 +420,10 @@ impl House {
                         for place in to.split_whitespace() {
                             let (to, q) =
                                 place.split_once(';').map_or((place, String::new()), |(to, q)| (to, format!(";{q}")));
+                            let (scheme, to) = to.strip_prefix("sips:").map_or(("sip", to), |to| ("sips", to));
                             // Without a host: one of the switchboard's numbers.
                             let to = if to.contains('@') { to.to_owned() } else { format!("{to}@{}", switchboard()) };
-                            headers.push("Contact", format!("<sip:{to}>{q}"));
+                            headers.push("Contact", format!("<{scheme}:{to}>{q}"));
                         }
                         peer.endpoint.reject(now, id, 302, headers);
                     }
@@ -458,6 +469,10 @@ impl House {
             _ => {}
         }
     }
+}
+
+fn at_house(user: &str) -> Uri {
+    Uri::sip(Some(user), switchboard())
 }
 
 fn usual_caller(peer: usize) -> (Option<String>, Uri) {

@@ -10,6 +10,7 @@ mod numbers;
 mod records;
 mod refusals;
 mod registrations;
+mod secure;
 mod switchboard;
 mod transfers;
 mod trunks;

@@ -1,6 +1,5 @@
 //! INVITEs we send, to their end or to our ACK (RFC 3261 §13.2, §9.1).
 
-use super::writing::is_secure;
 use super::{Endpoint, Event, Failure, Hop, Invitation, InviteId};
 use crate::sip::body::{SDP, compose};
 use crate::sip::dialog::Dialog;
@@ -35,7 +34,7 @@ impl Endpoint {
         let Invitation {
             target, hop, from: (display, from), to, contact_user, headers: further, offer, enclosed, ..
         } = invitation;
-        let contact = self.contact(&hop, contact_user.as_deref(), is_secure(&target));
+        let contact = self.contact(&hop, contact_user.as_deref(), target.is_secure());
         let from = NameAddr::new(display.as_deref(), from).with_tag(&self.table.secrets.tag());
         let mut invite = Request::new(Method::Invite, target);
         let headers = &mut invite.headers;

@@ -30,11 +30,6 @@ pub fn response(code: u16) -> Response {
     Response { code, reason: reason_phrase(code).to_string(), headers: Headers::new(), body: Vec::new() }
 }
 
-/// A `sips:` URI: every hop to it is to be TLS.
-pub fn is_secure(uri: &Uri) -> bool {
-    uri.as_sip().is_some_and(|uri| uri.secure)
-}
-
 /// Whether our Contact in the dialog of this INVITE must be `sips:` (RFC 3261 §12.1.1).
 pub fn wants_secure(invite: &Request) -> bool {
     let headers = &invite.headers;
@@ -42,7 +37,7 @@ pub fn wants_secure(invite: &Request) -> bool {
         Some(route) => NameAddr::parse(route).ok(),
         None => headers.contacts().ok().and_then(|contacts| contacts.into_iter().next()),
     };
-    is_secure(&invite.uri) || previous.is_some_and(|previous| is_secure(&previous.uri))
+    invite.uri.is_secure() || previous.is_some_and(|previous| previous.uri.is_secure())
 }
 
 impl Endpoint {
@@ -121,7 +116,7 @@ impl Endpoint {
 
     /// Fills in what a request outside any dialog must have (RFC 3261 §8.1.1).
     pub(super) fn complete_request(&mut self, hop: &Hop, mut request: Request) -> Request {
-        let contact = self.contact(hop, None, is_secure(&request.uri));
+        let contact = self.contact(hop, None, request.uri.is_secure());
         let defaults = [
             ("Max-Forwards", "70".to_string()),
             ("From", format!("{contact};tag={}", self.table.secrets.tag())),

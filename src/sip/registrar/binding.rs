@@ -93,6 +93,11 @@ impl Binding {
         self.is_direct && self.hop.transport == Transport::Udp && !self.uri.as_sip().is_some_and(names)
     }
 
+    /// Nobody else reads what goes there: it is by TLS, and behind proxies the phone has said that it wants it so to its end.
+    pub fn is_secure(&self) -> bool {
+        self.hop.transport.is_secure() && (self.is_direct || self.uri.is_secure())
+    }
+
     /// For the next run; `None`: it goes by a connection, which will not be there.
     pub fn save(&self) -> Option<Saved> {
         let by_connection = self.hop.connection.is_some();

@@ -107,7 +107,7 @@ pub(super) fn plan(
         return Err(Refusal::Bad("Contact must be a SIP URI"));
     }
     let is_secure = hop.transport.is_secure() || !is_direct;
-    if contacts.iter().any(|contact| contact.uri.as_sip().is_some_and(|uri| uri.secure)) && !is_secure {
+    if contacts.iter().any(|contact| contact.uri.is_secure()) && !is_secure {
         return Err(Refusal::Bad("a sips: Contact needs TLS"));
     }
     let mut plan = Plan { after: before.to_vec(), changes: Vec::new(), displaced: 0, is_outbound };

@@ -139,7 +139,8 @@ fn who_takes_an_old_address_back_keeps_the_new_one() {
                 } else {
                     both.iter().for_each(|one| assert_eq!(desk.send(NOW, &format!("Contact: {one}")).0, 200));
                 }
-                let users: Vec<_> = desk.registrar.phones("anna").map(|binding| binding.uri.user().unwrap()).collect();
+                let users: Vec<_> =
+                    desk.registrar.phones("anna", false).map(|binding| binding.uri.user().unwrap()).collect();
                 assert_eq!(users, ["new"], "{both:?} {at_once}");
             }
         }
@@ -347,14 +348,44 @@ fn flows_need_an_edge_that_keeps_them() {
     assert_eq!(register(&request("z", 1, &two)).0, 400);
     assert_eq!(registrar.lookup("anna").count(), 3);
     // One phone by three ways is rung once.
-    let rung: Vec<_> = registrar.phones("anna").map(|b| b.uri.user().unwrap()).collect();
+    let rung: Vec<_> = registrar.phones("anna", false).map(|b| b.uri.user().unwrap()).collect();
     assert_eq!(rung, ["a1"]);
     let others = request("other", 1, "Contact: <sip:b@h>;+sip.instance=\"<urn:uuid:2>\", <sip:c@h>");
     registrar.register(after(1), "anna", &others, &hop(1));
-    assert_eq!(registrar.phones("anna").count(), 3);
+    assert_eq!(registrar.phones("anna", false).count(), 3);
     let newer = format!("Supported: outbound\r\n{}", contact(2).split_once("\r\n").unwrap().1);
     registrar.register(after(2), "anna", &request("flow", 1, &newer), &hop(1));
-    assert_eq!(registrar.phones("anna").next().unwrap().uri.user(), Some("a2"));
+    assert_eq!(registrar.phones("anna", false).next().unwrap().uri.user(), Some("a2"));
+}
+
+#[test]
+fn who_is_called_securely_is_rung_only_where_that_is_so() {
+    let mut registrar = Registrar::new(quiet());
+    let by = |transport, port: u16, secs: u64, call: &str, more: &str, registrar: &mut Registrar| {
+        let at = Hop { transport, connection: (transport != Transport::Udp).then_some(u64::from(port)), ..hop(port) };
+        assert_eq!(registrar.register(after(secs), "anna", &request(call, 1, more), &at).0.code, 200);
+    };
+    let flow = |user: &str, id: u8| {
+        format!("Supported: outbound\r\nContact: <sip:{user}@h>;+sip.instance=\"<urn:uuid:1>\";reg-id={id}")
+    };
+    let rung = |registrar: &Registrar, securely| {
+        let phones = registrar.phones("anna", securely);
+        phones.map(|phone| phone.uri.user().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    by(Transport::Udp, 1, 0, "udp", "Contact: <sip:udp@h>", &mut registrar);
+    by(Transport::Ws, 2, 0, "ws", "Contact: <sip:ws@h>", &mut registrar);
+    assert_eq!(rung(&registrar, true), [""; 0]);
+    by(Transport::Wss, 3, 1, "wss", "Contact: <sip:wss@h>", &mut registrar);
+    by(Transport::Tls, 4, 2, "tls", &flow("tls", 1), &mut registrar);
+    by(Transport::Tcp, 5, 3, "tcp", &flow("tcp", 2), &mut registrar);
+    assert_eq!(rung(&registrar, true), ["tls", "wss"], "also where the phone has refreshed another flow since");
+    assert_eq!(rung(&registrar, false).len(), 4);
+    let tls = registrar.phones("anna", true).next().unwrap().clone();
+    assert!(registrar.next_flow(&tls, false).is_some());
+    assert_eq!(registrar.next_flow(&tls, true), None);
+    let behind = Binding { is_direct: false, ..tls };
+    assert!(!behind.is_secure(), "the proxy may go on as it likes");
+    assert!(Binding { uri: "sips:anna@h".parse().unwrap(), ..behind }.is_secure());
 }
 
 #[test]
@@ -370,7 +401,7 @@ fn a_flow_that_failed_leaves_the_phone_its_others() {
         desk.registrar.lookup("anna").find(|binding| binding.uri.user() == Some(user)).unwrap().clone()
     };
     let (a, b, c) = (find(&desk, "a"), find(&desk, "b"), find(&desk, "c"));
-    assert_eq!(desk.registrar.next_flow(&c), Some(&b), "refreshed last, and of the same phone");
+    assert_eq!(desk.registrar.next_flow(&c, false), Some(&b), "refreshed last, and of the same phone");
     assert_eq!(desk.registrar.flow_failed(after(9), &c), std::slice::from_ref(&c));
     assert_eq!(desk.registrar.flow_failed(after(9), &c), [], "it is gone");
     // It came back while it was being asked for.
@@ -379,8 +410,8 @@ fn a_flow_that_failed_leaves_the_phone_its_others() {
     let b = find(&desk, "b");
     assert_eq!(desk.registrar.flow_failed(after(12), &b), [b]);
     assert_eq!(desk.registrar.flow_failed(after(13), &a), [], "its last");
-    assert_eq!(desk.registrar.next_flow(&a), None);
-    assert_eq!(desk.registrar.phones("anna").count(), 2);
+    assert_eq!(desk.registrar.next_flow(&a, false), None);
+    assert_eq!(desk.registrar.phones("anna", false).count(), 2);
 }
 
 #[test]
