@@ -15,6 +15,7 @@ mod guess;
 mod house;
 mod large;
 mod log;
+mod moves;
 mod mutation;
 mod nat;
 mod oracle;

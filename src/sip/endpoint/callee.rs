@@ -7,6 +7,7 @@ use crate::sip::body::SDP;
 use crate::sip::dialog::Dialog;
 use crate::sip::headers::Headers;
 use crate::sip::message::{Request, Response};
+use crate::sip::party::Party;
 use crate::sip::reliable::{self, Reliable};
 use crate::sip::transaction::Expiry;
 use crate::sip::transaction::table::ServerKey;
@@ -105,12 +106,12 @@ impl Endpoint {
             Some(State::Incoming { server, until, expires, .. }) if *until <= now => {
                 let server = *server;
                 if *expires {
-                    self.answer(now, server, response(487));
+                    self.answer_finally(now, id, server, response(487));
                     self.events.push_back(Event::Cancelled { id });
                     return self.forget(now, id);
                 }
                 self.table.counters.unanswered += 1;
-                self.answer(now, server, response(480));
+                self.answer_finally(now, id, server, response(480));
                 self.events.push_back(Event::Ended { id, cause: EndCause::Unanswered });
                 self.forget(now, id);
             }
@@ -149,8 +150,16 @@ impl Endpoint {
             let call_id = self.usages.get(&id).and_then(|usage| usage.call_id()).unwrap_or_default();
             refusal.come_later(self.settings.retry_after, call_id);
         }
-        self.answer(now, server, refusal);
+        self.answer_finally(now, id, server, refusal);
         self.forget(now, id);
+    }
+
+    /// Refuses the INVITE of this usage. The answer follows a phone that is somewhere else until it is acknowledged.
+    pub(super) fn answer_finally(&mut self, now: Time, id: InviteId, server: ServerKey, refusal: Response) {
+        self.answer(now, server, refusal);
+        if let Some(Usage { party: Some(Party::Phone(owner)), dialog: Some(dialog), flow, .. }) = self.usages.get(&id) {
+            self.table.refused(server, (*owner).into(), dialog.clone(), flow.clone());
+        }
     }
 
     pub(super) fn dismiss_invite(&mut self, now: Time, id: InviteId, refusal: Response) {
@@ -165,7 +174,7 @@ impl Endpoint {
         let Some(usage) = self.usages.get_mut(&id) else { return };
         match (&usage.state, &usage.exchange) {
             (State::Incoming { server, .. }, _) if *server == invite => {
-                self.answer(now, invite, response(487));
+                self.answer_finally(now, id, invite, response(487));
                 self.events.push_back(Event::Cancelled { id });
                 self.forget(now, id);
             }

@@ -158,7 +158,8 @@ impl Endpoint {
                 self.events.push_back(Event::Ended { id, cause: EndCause::Bye { reason } });
             }
             State::Incoming { server, .. } => {
-                self.answer(arrival.now, *server, response(487));
+                let server = *server;
+                self.answer_finally(arrival.now, id, server, response(487));
                 self.events.push_back(Event::Cancelled { id });
             }
             // A callee must not do this (RFC 3261 §15), but the dialog is over for it, so the INVITE is for us.

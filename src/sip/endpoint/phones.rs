@@ -27,12 +27,13 @@ impl Endpoint {
                 usage.flow = Some(flow.into());
             }
         }
+        self.table.refused_left(owner, contact, flow);
     }
 
     /// A phone of `owner` with this Contact, registered as `flow` if it is one, is seen there from now on, or again: by a new connection, or from where its router
     /// put it. So are its dialogs (RFC 5626 §5.3): what was begun by a connection that is lost goes on by the new one, also if
     /// what came by the lost one is read later. A BYE that has not reached it is sent once more, and so is what we answered to its
-    /// INVITE and it has not acknowledged; further answers go there too.
+    /// INVITE and it has not acknowledged, a refusal too; further answers go there too.
     pub fn moved(&mut self, now: Time, owner: u64, contact: &Uri, flow: Option<&str>, hop: &Hop) {
         let theirs = self.phones.range((owner, InviteId(0))..=(owner, InviteId(u64::MAX)));
         let mut to_tell = Vec::new();
@@ -58,6 +59,7 @@ impl Endpoint {
             }
         }
         to_tell.into_iter().for_each(|id| self.send_bye_again(now, id));
+        self.table.refused_moved(owner, contact, flow, hop);
     }
 }
 

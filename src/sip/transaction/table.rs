@@ -2,6 +2,7 @@
 
 mod clients;
 mod large;
+mod refused;
 mod servers;
 
 pub use clients::{ClientKey, Owner, Passed, copy_credentials, quoted_branch, reinvite_ack};
@@ -15,8 +16,9 @@ use crate::sip::schedule::Schedule;
 use crate::sip::secrets::{Keyed, Secrets};
 use crate::time::Time;
 use clients::Client;
+use refused::Refused;
 use servers::Server;
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::net::SocketAddr;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,6 +38,8 @@ pub struct Table {
     servers: Keyed<ServerKey, Box<Server>>,
     /// The server transactions of requests without To tag, by what RFC 3261 §8.2.2.2 compares.
     merged: Keyed<u128, ServerKey>,
+    /// Refusals that no ACK has come for, by the owners of the phones that called.
+    refused: BTreeMap<(u64, ServerKey), Refused>,
     /// The client transactions by where they were sent.
     by_remote: HashMap<(Transport, SocketAddr), BTreeSet<ClientKey>>,
     schedule: Schedule<Alarm>,
@@ -52,6 +56,7 @@ impl Table {
             clients: Keyed::default(),
             servers: Keyed::default(),
             merged: Keyed::default(),
+            refused: BTreeMap::new(),
             by_remote: HashMap::new(),
             schedule: Schedule::new(),
             large,
@@ -68,7 +73,7 @@ impl Table {
 
     /// Entries of every table and index, to prove that nothing is left behind.
     pub fn entries(&self) -> usize {
-        self.len() + self.merged.len() + self.by_remote.len() + self.schedule.len()
+        self.len() + self.merged.len() + self.refused.len() + self.by_remote.len() + self.schedule.len()
     }
 
     pub fn poll_timeout(&self) -> Option<Time> {

@@ -2,6 +2,7 @@
 
 use super::refusals::{Peer, by_hand, codes, with};
 use crate::sip::endpoint::{Event, Failure, Hop, InviteId, Settings};
+use crate::sip::headers::Headers;
 use crate::sip::message::{Message, Request, Response};
 use crate::sip::party::Party;
 use crate::sip::testing::{Weather, World, ms};
@@ -215,6 +216,73 @@ fn what_must_be_acknowledged_before_the_answer_follows_and_datagrams_stay_where_
     peer.endpoint.moved(peer.now, ANNA.into(), &contact(), None, &there);
     peer.endpoint.accept(peer.now, id, b"answer".to_vec());
     assert_eq!(answers(&mut peer), [(200, by_udp)]);
+}
+
+/// The ways in which a call of a phone is refused.
+type Refusal = fn(&mut Peer, InviteId) -> u16;
+
+#[test]
+fn a_refusal_that_was_lost_is_sent_again_where_the_phone_is_until_it_is_acknowledged() {
+    let refusals: [Refusal; 3] = [
+        |peer, id| {
+            peer.endpoint.reject(peer.now, id, 486, Headers::new());
+            486
+        },
+        |peer, _| {
+            let cancel = Message::parse(&by_hand("CANCEL", 1, "1").to_bytes()).unwrap();
+            peer.endpoint.handle_message(peer.now, &peer.hop.clone(), cancel);
+            487
+        },
+        // Nobody has answered it.
+        |peer, _| {
+            peer.now += Settings::default().unanswered_max;
+            peer.endpoint.handle_timeout(peer.now);
+            480
+        },
+    ];
+    let transports = [Transport::Wss, Transport::Tcp].into_iter();
+    for (transport, refuse) in transports.flat_map(|transport| refusals.map(|refuse| (transport, refuse))) {
+        let (here, there) = here_and_there(transport);
+        let (mut peer, id) = called(here, |invite| invite);
+        let code = refuse(&mut peer, id);
+        assert!(answers(&mut peer).contains(&(code, here)));
+        peer.endpoint.handle_hop_failed(peer.now, &here);
+        peer.now += ms(31_900);
+        peer.endpoint.handle_timeout(peer.now);
+        // Another's phone, and another of hers.
+        peer.endpoint.moved(peer.now, 8, &contact(), None, &there);
+        peer.endpoint.moved(peer.now, ANNA.into(), &"sip:anna@192.0.2.77".parse().unwrap(), None, &there);
+        assert_eq!(answers(&mut peer), []);
+        peer.endpoint.moved(peer.now, ANNA.into(), &contact(), None, &there);
+        assert_eq!(answers(&mut peer), [(code, there)]);
+        peer.endpoint.moved(peer.now, ANNA.into(), &contact(), None, &there);
+        assert_eq!(answers(&mut peer), []);
+        // From then on it is over: by the ACK, or by Timer H.
+        if code == 486 {
+            peer.hop = there;
+            let _ = peer.receive(&by_hand("ACK", 1, "1"));
+        } else {
+            peer.endpoint.handle_timeout(peer.now + ms(200));
+        }
+        peer.endpoint.moved(peer.now, ANNA.into(), &contact(), None, &here);
+        assert_eq!((answers(&mut peer), peer.endpoint.usages()), (vec![], 0));
+        peer.endpoint.handle_timeout(peer.now + ms(40_000));
+        assert_eq!(peer.endpoint.entries(), 0);
+    }
+}
+
+#[test]
+fn a_refusal_finds_the_flow_that_returns_with_another_contact() {
+    let elsewhere: Uri = "sip:anna@198.51.100.7:40001;transport=tcp".parse().unwrap();
+    let (here, there) = here_and_there(Transport::Tcp);
+    let (mut peer, id) = called(here, |invite| invite);
+    peer.endpoint.reject(peer.now, id, 603, Headers::new());
+    assert_eq!(answers(&mut peer), [(603, here)]);
+    peer.endpoint.left(ANNA.into(), &contact(), "urn:uuid:1 1");
+    peer.endpoint.moved(peer.now, ANNA.into(), &elsewhere, Some("urn:uuid:1 2"), &there);
+    assert_eq!(answers(&mut peer), []);
+    peer.endpoint.moved(peer.now, ANNA.into(), &elsewhere, Some("urn:uuid:1 1"), &there);
+    assert_eq!(answers(&mut peer), [(603, there)]);
 }
 
 #[test]

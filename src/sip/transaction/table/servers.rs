@@ -33,6 +33,8 @@ pub(super) struct Server {
     tag: String,
     /// The usage that the INVITE began or is in.
     usage: Option<InviteId>,
+    /// Whose phone called, once it was refused.
+    pub(super) refused: Option<u64>,
     last: Vec<u8>,
     merged: Option<u128>,
     armed: Option<Time>,
@@ -132,6 +134,7 @@ impl Table {
             record_route,
             tag: tag.to_string(),
             usage: None,
+            refused: None,
             last: Vec::new(),
             merged,
             armed: None,
@@ -254,6 +257,9 @@ impl Table {
     pub fn drop_server(&mut self, key: ServerKey) {
         let Some(mut server) = self.servers.remove(&key) else { return };
         self.schedule.move_to(Alarm::Server(key), &mut server.armed, None);
+        if let Some(owner) = server.refused {
+            self.refused.remove(&(owner, key));
+        }
         if let Some(merge) = server.merged
             && self.merged.get(&merge) == Some(&key)
         {
