@@ -97,6 +97,16 @@ impl Dialog {
         self.follows &= early.follows;
     }
 
+    /// Our requests with numbers up to this were sent while it was early.
+    pub fn counted(&mut self, number: u32) {
+        self.local_seq = self.local_seq.max(number);
+    }
+
+    /// The number of our last request.
+    pub fn count(&self) -> u32 {
+        self.local_seq
+    }
+
     /// Call-ID, local tag, remote tag (§12).
     pub fn id(&self) -> (&str, &str, &str) {
         (&self.call_id, &self.local_tag, &self.remote_tag)

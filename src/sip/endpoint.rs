@@ -12,6 +12,7 @@ mod caller;
 mod counters;
 mod inbound;
 mod login;
+mod missing;
 mod offers;
 mod phones;
 mod refer;
@@ -246,7 +247,7 @@ impl Endpoint {
                 Owner::Request(id) => {
                     self.events.push_back(Event::Response { id, result: Err(Failure::Timeout) });
                 }
-                Owner::Nobody => {}
+                Owner::Cancel(_) | Owner::Ask(_) | Owner::Nobody => {}
             }
         }
         while let Some(id) = self.schedule.due(now) {
@@ -381,7 +382,7 @@ impl Endpoint {
             Some(State::Answered) => self.leave(now, id, reason),
             Some(State::Calling(_) | State::Challenged(_)) => self.cancel(now, id, reason),
             Some(State::Incoming { .. }) => self.reject(now, id, 480, Headers::new()),
-            Some(State::Leaving { .. } | State::Ending { .. }) | None => {}
+            Some(State::Missed { .. } | State::Leaving { .. } | State::Ending { .. }) | None => {}
         }
     }
 
@@ -461,6 +462,8 @@ impl Endpoint {
                 true => self.send_bye_again(now, id),
                 false => self.forget_ending(id),
             },
+            Owner::Cancel(id) if response.code == 481 => self.cancelled_in_vain(now, hop, id),
+            Owner::Ask(id) if response.code == 481 => self.rings_no_more(now, hop, id),
             Owner::Request(id) if response.is_final() => {
                 self.events.push_back(Event::Response { id, result: Ok(Box::new(response)) });
             }
@@ -477,6 +480,7 @@ impl Endpoint {
         self.offer_next(now, id);
         self.session_due(now, id);
         self.missing_too_long(now, id);
+        self.not_back(now, id);
         self.arm(id);
     }
 

@@ -213,6 +213,12 @@ impl Registrar {
         others.find(|other| other.is_beside(flow) && other.name() != flow.name())
     }
 
+    /// The same phone by another way than this one: by that of its last registration if it has moved, else by its next flow.
+    pub fn another_way(&self, phone: &Binding) -> Option<&Binding> {
+        let moved = |other: &&Binding| other.name() == phone.name() && other.hop != phone.hop;
+        self.lookup(&phone.user).find(moved).or_else(|| self.next_flow(phone))
+    }
+
     /// Whether a phone of `user`, or a proxy before it, is registered there.
     pub fn is_reached_by(&self, user: &str, hop: &Hop) -> bool {
         self.users.get(user).is_some_and(|bindings| bindings.iter().any(|b| whereabouts::is_from(&b.hop, hop)))

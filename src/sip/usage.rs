@@ -5,9 +5,10 @@
 //!            │  ▲ authorize   │ bye                        │ reject, CANCEL      │ bye before ACK
 //!            ▼  │             ▼                            ▼                     ▼
 //!          Challenged       Ending ──BYE answered──▶     gone                 Leaving ──ACK, 64·T1──▶ Ending
+//!            Missed ──64·T1──▶ gone
 //! ```
 //!
-//! From each state a failure or the peer's BYE leads out at once; from Incoming also our user's silence.
+//! Missed is where Calling leads when a phone is lost that may ring on. From each state a failure or the peer's BYE leads out at once; from Incoming also our user's silence.
 
 use super::dialog::Dialog;
 use super::endpoint::{Hop, Transmit};
@@ -75,6 +76,8 @@ pub struct Usage {
     pub moved: Option<Box<(Uri, Hop)>>,
     /// The flow as which its phone was registered, if it has left the Contact that is known here ([`super::Endpoint::left`]).
     pub flow: Option<Box<str>>,
+    /// The number of the last request of ours in the early dialog, where that is not kept.
+    pub counted: u32,
     pub armed: Option<Time>,
 }
 
@@ -93,6 +96,15 @@ pub enum State {
     },
     Calling(Calling),
     Challenged(Box<Challenged>),
+    /// To its user our INVITE is over. The phone, which no way led to, may ring on, and is told once there is one.
+    Missed {
+        client: ClientKey,
+        /// The peer's, in the early dialog; `None`: it is not known, or not by the phone any more.
+        tag: Option<String>,
+        reason: Option<String>,
+        until: Time,
+        told: bool,
+    },
     Answered,
     Leaving {
         reason: Option<String>,
@@ -126,6 +138,8 @@ pub struct Calling {
     /// The peer's tag in the early dialog that was last heard of.
     pub tag: Option<String>,
     pub cancel: Cancel,
+    /// No way leads to the phone that rings. Until then it is waited for.
+    pub missing_until: Option<Time>,
     /// The first descriptions that came in answers which nobody acknowledges, by the peer's tag: one that is not said again in the
     /// 2xx counts (RFC 3261 §13.2.1).
     pub previews: Vec<(String, Vec<u8>)>,
@@ -161,6 +175,7 @@ impl Calling {
             provisional: false,
             tag: None,
             cancel: Cancel::No,
+            missing_until: None,
             previews: Vec::new(),
             early: Vec::new(),
         }
@@ -194,7 +209,9 @@ pub enum Cancel {
     Wanted {
         reason: Option<String>,
     },
-    Sent,
+    Sent {
+        reason: Option<String>,
+    },
 }
 
 #[derive(Debug)]
@@ -263,6 +280,7 @@ impl Usage {
             guesses: 0,
             moved: None,
             flow: None,
+            counted: 0,
             showing: None,
             armed: None,
         }
@@ -273,6 +291,7 @@ impl Usage {
         if let Some(known) = self.follows {
             dialog.follow(known);
         }
+        dialog.counted(self.counted);
         if let Some((contact, hop)) = self.moved.as_deref() {
             dialog.moved(contact, hop, self.flow.is_some());
         }
@@ -383,6 +402,8 @@ impl Usage {
                 again.into_iter().chain(reliable).chain([*until]).min()
             }
             State::Challenged(challenged) => Some(challenged.until),
+            State::Calling(calling) => calling.missing_until,
+            State::Missed { until, .. } => Some(*until),
             State::Ending { missing_until, .. } => *missing_until,
             _ => None,
         };

@@ -134,7 +134,10 @@ impl Endpoint {
         match &mut usage.state {
             State::Calling(calling) if calling.cancel == Cancel::No => {
                 calling.cancel = Cancel::Wanted { reason: reason.map(str::to_string) };
-                self.send_cancel(now, id);
+                match calling.missing_until {
+                    Some(_) => self.miss(now, id, Failure::Cancelled),
+                    None => self.send_cancel(now, id),
+                }
             }
             State::Challenged(_) => self.invite_failed(id, Failure::Cancelled),
             _ => {}
@@ -142,25 +145,27 @@ impl Endpoint {
     }
 
     /// Sends the CANCEL that is wanted, once a provisional answer allows it (RFC 3261 §9.1).
-    fn send_cancel(&mut self, now: Time, id: InviteId) {
+    pub(super) fn send_cancel(&mut self, now: Time, id: InviteId) {
         let Some(Usage { state: State::Calling(calling), .. }) = self.usages.get_mut(&id) else { return };
         let Cancel::Wanted { reason } = &mut calling.cancel else { return };
         if !calling.provisional {
             let client = calling.client;
             return self.table.abandon(client);
         }
+        let reason = reason.take();
         let mut further = Headers::new();
-        if let Some(reason) = reason.take() {
-            further.push("Reason", reason);
+        if let Some(reason) = &reason {
+            further.push("Reason", reason.as_str());
         }
-        calling.cancel = Cancel::Sent;
+        calling.cancel = Cancel::Sent { reason };
         let client = calling.client;
         self.sign(&mut further, "User-Agent");
-        self.table.cancel(now, client, further);
+        self.table.cancel(now, client, Owner::Cancel(id), further);
     }
 
     /// A response to an INVITE that was to begin a usage.
     pub(super) fn invite_answered(&mut self, now: Time, hop: &Hop, passed: Passed, id: InviteId, response: Response) {
+        self.missed_answers(now, hop, id, &response);
         if response.is_provisional() {
             self.invite_progresses(now, hop, passed.key, id, response);
         } else if response.is_success() {
@@ -191,6 +196,10 @@ impl Endpoint {
             return self.table.give_up_at(key, now + self.table.timings().patience());
         };
         calling.provisional = true;
+        let is_back = calling.missing_until.is_some() && calling.hop.gives_way_to(hop);
+        if is_back {
+            (calling.missing_until, calling.hop) = (None, *hop);
+        }
         let cancelled = calling.cancel != Cancel::No;
         if response.code > 100
             && let Some((call_id, local)) = name
@@ -202,6 +211,10 @@ impl Endpoint {
                 calling.previewed(&remote, response.description());
                 calling.tag = Some(remote);
             }
+        }
+        if is_back {
+            self.table.goes_by(key, hop);
+            self.arm(id);
         }
         let is_new = response.code > 100 && self.acknowledge_progress(now, hop, id, &invite, &mut response);
         if cancelled {
@@ -310,7 +323,7 @@ impl Endpoint {
     }
 
     /// The early dialogs are over: one is confirmed, or the INVITE begins anew.
-    fn forget_early(&mut self, id: InviteId) {
+    pub(super) fn forget_early(&mut self, id: InviteId) {
         if let Some(usage) = self.usages.get_mut(&id) {
             for key in usage.dialog_keys.drain(..) {
                 self.dialogs.remove(&key);

@@ -6,7 +6,7 @@ use super::{EndCause, Endpoint, Event, Failure, Hop, InviteId, TransactionId};
 use crate::sip::headers::Headers;
 use crate::sip::message::{Request, Response};
 use crate::sip::method::Method;
-use crate::sip::transaction::table::{Known, ServerKey, answer_hop};
+use crate::sip::transaction::table::{Known, Owner, ServerKey, answer_hop};
 use crate::sip::uri::{Host, Uri};
 use crate::sip::usage::{Cancel, State};
 use crate::time::Time;
@@ -169,12 +169,12 @@ impl Endpoint {
                     _ => Failure::Cancelled,
                 };
                 let client = calling.client;
-                if calling.cancel != Cancel::Sent {
-                    self.table.cancel(arrival.now, client, Headers::new());
+                if !matches!(calling.cancel, Cancel::Sent { .. }) {
+                    self.table.cancel(arrival.now, client, Owner::Nobody, Headers::new());
                 }
                 self.events.push_back(Event::Failed { id, failure });
             }
-            State::Challenged(_) | State::Leaving { .. } | State::Ending { .. } => {}
+            State::Challenged(_) | State::Missed { .. } | State::Leaving { .. } | State::Ending { .. } => {}
         }
         self.forget(arrival.now, id);
     }

@@ -5,7 +5,7 @@ use crate::sip::dialog::Dialog;
 use crate::sip::party::Party;
 use crate::sip::transaction::table::Table;
 use crate::sip::uri::Uri;
-use crate::sip::usage::{Exchange, State, Usage};
+use crate::sip::usage::{Calling, Exchange, State, Usage};
 use crate::time::Time;
 
 impl Endpoint {
@@ -33,10 +33,10 @@ impl Endpoint {
     /// A phone of `owner` with this Contact, registered as `flow` if it is one, is seen there from now on, or again: by a new connection, or from where its router
     /// put it. So are its dialogs (RFC 5626 §5.3): what was begun by a connection that is lost goes on by the new one, also if
     /// what came by the lost one is read later. A BYE that has not reached it is sent once more, and so is what we answered to its
-    /// INVITE and it has not acknowledged, a refusal too; further answers go there too.
+    /// INVITE and it has not acknowledged, a refusal too; further answers go there too. What rings there rings on.
     pub fn moved(&mut self, now: Time, owner: u64, contact: &Uri, flow: Option<&str>, hop: &Hop) {
         let theirs = self.phones.range((owner, InviteId(0))..=(owner, InviteId(u64::MAX)));
-        let mut to_tell = Vec::new();
+        let (mut to_tell, mut that_ring, mut missed) = (Vec::new(), Vec::new(), Vec::new());
         for (_, id) in theirs {
             let Some(usage) = self.usages.get_mut(id) else { continue };
             let before = usage.dialog.as_ref().map(Dialog::hop);
@@ -45,12 +45,18 @@ impl Endpoint {
             if is_it {
                 answers_follow(&mut self.table, usage, hop);
             }
+            // Datagrams are read in the order in which they came.
+            let is_called = hop.transport.is_reliable() && (is_known || calls(&self.table, &usage.state, contact));
             match &usage.state {
-                // Datagrams are read in the order in which they came.
-                State::Calling(_)
-                    if hop.transport.is_reliable() && (is_known || calls(&self.table, &usage.state, contact)) =>
-                {
+                State::Calling(calling) if is_called => {
                     usage.moved = Some(Box::new((contact.clone(), *hop)));
+                    if calling.hop.gives_way_to(hop) {
+                        that_ring.push(*id);
+                    }
+                }
+                State::Missed { .. } if is_called => {
+                    usage.moved = Some(Box::new((contact.clone(), *hop)));
+                    missed.push(*id);
                 }
                 State::Ending { missing_until, .. } if is_it && (missing_until.is_some() || before != Some(*hop)) => {
                     to_tell.push(*id);
@@ -59,14 +65,16 @@ impl Endpoint {
             }
         }
         to_tell.into_iter().for_each(|id| self.send_bye_again(now, id));
+        that_ring.into_iter().for_each(|id| self.ring_on(now, id, hop));
+        missed.into_iter().for_each(|id| self.tell_missed(now, id, hop));
         self.table.refused_moved(owner, contact, flow, hop);
     }
 }
 
 /// Whether an INVITE of ours to this Contact waits for its answer.
 fn calls(table: &Table, state: &State, contact: &Uri) -> bool {
-    let State::Calling(calling) = state else { return false };
-    table.invite(calling.client).is_some_and(|invite| invite.uri.equivalent(contact))
+    let (State::Calling(Calling { client, .. }) | State::Missed { client, .. }) = state else { return false };
+    table.invite(*client).is_some_and(|invite| invite.uri.equivalent(contact))
 }
 
 fn answers_follow(table: &mut Table, usage: &mut Usage, hop: &Hop) {

@@ -110,7 +110,7 @@ impl Endpoint {
             State::Calling(_) => Standing::Rings,
             State::Incoming { .. } | State::Challenged(_) => Standing::Early,
             State::Answered => Standing::Confirmed,
-            State::Leaving { .. } | State::Ending { .. } => Standing::Over,
+            State::Missed { .. } | State::Leaving { .. } | State::Ending { .. } => Standing::Over,
         };
         Some((id, standing))
     }

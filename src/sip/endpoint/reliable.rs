@@ -121,7 +121,7 @@ impl Endpoint {
             return false;
         };
         let Some(usage) = self.usages.get_mut(&id) else { return false };
-        let follows = usage.follows;
+        let (follows, counted) = (usage.follows, usage.counted);
         let State::Calling(calling) = &mut usage.state else { return false };
         let at = match calling.early.iter().position(|early| early.tag == tag) {
             Some(at) if calling.early[at].rseq.wrapping_add(1) == rseq => at,
@@ -139,6 +139,7 @@ impl Endpoint {
                 let contact = invite.headers.get("Contact").unwrap_or_default().to_string();
                 let Some(mut dialog) = Dialog::of_caller(invite, progress, contact, *hop) else { return false };
                 follows.into_iter().for_each(|known| dialog.follow(known));
+                dialog.counted(counted);
                 let (tag, described) = (tag.clone(), Vec::new());
                 calling.early.push(Early { tag, rseq, dialog, described, is_renewed: false, prack: None });
                 calling.early.len() - 1

@@ -10,7 +10,7 @@ use crate::time::Time;
 impl Endpoint {
     /// The transport cannot reach `hop`, or has lost its connection. What was sent there in vain fails as
     /// [`Failure::Unreachable`]; a BYE or re-INVITE that went by a lost connection is tried once more at the peer's own address,
-    /// and a BYE for a phone once more when it is back ([`Endpoint::moved`]).
+    /// and a BYE for a phone once more when it is back ([`Endpoint::moved`]). A phone that rings is [waited for](Endpoint::awaits).
     pub fn handle_hop_failed(&mut self, now: Time, hop: &Hop) {
         for (owner, request) in self.table.fail_hop(now, hop) {
             self.unreachable(now, owner, hop, &request);
@@ -27,7 +27,7 @@ impl Endpoint {
 
     fn unreachable(&mut self, now: Time, owner: Owner, hop: &Hop, request: &Request) {
         match owner {
-            Owner::Invite(id) => self.invite_lost(id, Failure::Unreachable),
+            Owner::Invite(id) => self.invite_unreachable(now, id),
             Owner::Reinvite(id) => self.reinvite_unreachable(now, id, hop),
             Owner::Bye(id) => self.bye_unreachable(now, id, hop),
             Owner::Refresh(id) => self.refresh_unreachable(now, id, hop),
@@ -35,7 +35,7 @@ impl Endpoint {
                 self.events.push_back(Event::Response { id, result: Err(Failure::Unreachable) });
             }
             Owner::Info(_) | Owner::Prack(_) => self.aside_unreachable(now, owner, hop, request),
-            Owner::Refer(_) | Owner::Nobody => {}
+            Owner::Refer(_) | Owner::Cancel(_) | Owner::Ask(_) | Owner::Nobody => {}
         }
     }
 

@@ -94,6 +94,13 @@ impl ClientInvite {
         }
     }
 
+    /// Takes such a limit back.
+    pub fn go_on(&mut self) {
+        if self.state == State::Proceeding {
+            self.over = None;
+        }
+    }
+
     pub fn next_timeout(&self) -> Option<Time> {
         self.resend.into_iter().chain(self.over).min()
     }

@@ -260,7 +260,7 @@ fn a_refusal_that_was_lost_is_sent_again_where_the_phone_is_until_it_is_acknowle
         // From then on it is over: by the ACK, or by Timer H.
         if code == 486 {
             peer.hop = there;
-            let _ = peer.receive(&by_hand("ACK", 1, "1"));
+            peer.receive(&by_hand("ACK", 1, "1"));
         } else {
             peer.endpoint.handle_timeout(peer.now + ms(200));
         }
@@ -321,42 +321,342 @@ fn an_answer_of_a_flow_that_has_moved_to_another_contact_does_not_send_its_dialo
     assert_eq!(byes(&mut peer), [there]);
 }
 
-#[test]
-fn a_phone_that_answers_after_its_connection_was_lost_is_told_that_it_is_over() {
-    let (here, there) = here_and_there(Transport::Wss);
-    let mut peer = Peer::new(Settings::default());
-    peer.hop = here;
-    let mut invitation = World::new(1, here.transport, Weather::CALM).invitation(0);
-    (invitation.hop, invitation.target) = (here, contact());
-    let id = peer.endpoint.invite(peer.now, invitation);
-    peer.endpoint.belongs(id, Party::Phone(ANNA));
-    let invite = peer.requests().remove(0);
-    let answer = |peer: &mut Peer, code, hop: &Hop| {
-        let mut answer = Response::to(&invite, code, None);
-        answer.set_to_tag("anna");
+/// Anna's page, which rings because of us.
+struct Page {
+    peer: Peer,
+    id: InviteId,
+    invite: Request,
+    here: Hop,
+    there: Hop,
+}
+
+/// How long it is waited for.
+const WAITED: u64 = 4_000;
+
+impl Page {
+    /// It has said so much by now.
+    fn new(transport: Transport, said: &[u16]) -> Page {
+        let (here, there) = here_and_there(transport);
+        let mut peer = Peer::new(Settings::default());
+        peer.hop = here;
+        let mut invitation = World::new(1, here.transport, Weather::CALM).invitation(0);
+        (invitation.hop, invitation.target) = (here, contact());
+        let id = peer.endpoint.invite(peer.now, invitation);
+        peer.endpoint.belongs(id, Party::Phone(ANNA));
+        let invite = peer.requests().remove(0);
+        let mut page = Page { peer, id, invite, here, there };
+        said.iter().for_each(|code| page.says(*code, &here));
+        page.peer.events.clear();
+        page.sent();
+        page
+    }
+
+    /// Answers our INVITE.
+    fn says(&mut self, code: u16, hop: &Hop) {
+        let invite = self.invite.clone();
+        self.answers(&invite, code, hop);
+    }
+
+    fn answers(&mut self, request: &Request, code: u16, hop: &Hop) {
+        let mut answer = Response::to(request, code, None);
+        if code > 100 {
+            answer.set_to_tag("anna");
+        }
         answer.headers.push("Contact", format!("<{}>", contact()));
         let message = Message::parse(&Message::Response(answer).to_bytes()).unwrap();
-        peer.hops.clear();
-        peer.endpoint.handle_message(peer.now, hop, message);
-        peer.drain();
-        let hops = peer.hops.clone();
-        (peer.requests().into_iter().map(|request| request.method).collect::<Vec<_>>(), hops)
-    };
-    assert_eq!(answer(&mut peer, 180, &here), (vec![], vec![]));
-    peer.endpoint.handle_hop_failed(peer.now, &here);
-    peer.drain();
-    let is_failed = |event: &Event| matches!(event, Event::Failed { failure: Failure::Unreachable, .. });
-    assert!(peer.events.pop().is_some_and(|event| is_failed(&event)) && peer.endpoint.usages() == 0);
-    // It is said once.
-    peer.endpoint.handle_hop_failed(peer.now, &here);
-    peer.events.clear();
-    peer.now += ms(20_000);
-    peer.endpoint.handle_timeout(peer.now);
-    assert_eq!(answer(&mut peer, 200, &there), (vec![Method::Ack, Method::Bye], vec![there, there]));
-    assert_eq!(answer(&mut peer, 200, &there), (vec![Method::Ack], vec![there]));
-    peer.endpoint.handle_timeout(peer.now + ms(40_000));
-    peer.drain();
-    assert!(peer.events.is_empty() && peer.endpoint.entries() == 0, "{:?}", peer.events);
+        self.peer.endpoint.handle_message(self.peer.now, hop, message);
+    }
+
+    /// What was sent since the last look, and by which way.
+    fn sent(&mut self) -> Vec<(Request, Hop)> {
+        self.peer.drain();
+        let hops = std::mem::take(&mut self.peer.hops);
+        self.peer.requests().into_iter().zip(hops).collect()
+    }
+
+    fn methods(&mut self) -> Vec<(Method, Hop)> {
+        self.sent().into_iter().map(|(request, hop)| (request.method, hop)).collect()
+    }
+
+    fn is_lost(&mut self) {
+        self.peer.endpoint.handle_hop_failed(self.peer.now, &self.here);
+    }
+
+    fn is_back(&mut self) {
+        self.peer.endpoint.moved(self.peer.now, ANNA.into(), &contact(), None, &self.there);
+    }
+
+    fn passes(&mut self, millis: u64) {
+        self.peer.now += ms(millis);
+        self.peer.endpoint.handle_timeout(self.peer.now);
+    }
+
+    /// How the call has failed by now.
+    fn failed(&mut self) -> Vec<Failure> {
+        self.peer.drain();
+        let events = std::mem::take(&mut self.peer.events).into_iter();
+        events
+            .filter_map(|event| if let Event::Failed { failure, .. } = event { Some(failure) } else { None })
+            .collect()
+    }
+
+    fn awaited(&self) -> bool {
+        self.peer.endpoint.awaits(ANNA.into())
+    }
+
+    fn over(mut self) {
+        self.passes(100_000);
+        self.passes(100_000);
+        assert_eq!((self.failed(), self.peer.endpoint.entries()), (vec![], 0));
+    }
+}
+
+#[test]
+fn a_phone_that_is_back_in_time_rings_on_and_answers_by_its_new_connection() {
+    for transport in [Transport::Tls, Transport::Tcp] {
+        for is_lost_first in [true, false] {
+            let mut page = Page::new(transport, &[100, 180]);
+            let there = page.there;
+            if is_lost_first {
+                page.is_lost();
+                page.passes(WAITED - 1);
+                assert!(page.awaited());
+            }
+            page.is_back();
+            assert!(!page.awaited());
+            let asked = page.sent();
+            let [(options, by)] = &asked[..] else { panic!("{asked:?}") };
+            assert_eq!((&options.method, *by, options.headers.to_tag()), (&Method::Options, there, Some("anna")));
+            assert_eq!(options.headers.call_id(), page.invite.headers.call_id());
+            page.answers(options, 200, &there);
+            // The loss of the old one is noticed later, and its last word is read even later.
+            page.is_lost();
+            page.says(180, &page.here.clone());
+            page.passes(15_000);
+            assert_eq!((page.failed(), page.methods()), (vec![], vec![]));
+            page.says(200, &there);
+            let ack = page.methods();
+            assert_eq!(ack, [(Method::Ack, there)]);
+            page.peer.drain();
+            assert!(page.peer.events.iter().any(|event| matches!(event, Event::Answered { .. })));
+            page.peer.endpoint.bye(page.peer.now, page.id, None);
+            let [(bye, by)] = &page.sent()[..] else { panic!("a BYE") };
+            // After the OPTIONS.
+            assert_eq!((&bye.method, *by, bye.headers.cseq().unwrap().0), (&Method::Bye, there, 3));
+            page.over();
+        }
+    }
+}
+
+#[test]
+fn a_phone_may_answer_by_its_new_connection_before_it_registers() {
+    for said in [&[200][..], &[180, 200]] {
+        let mut page = Page::new(Transport::Wss, &[180]);
+        let there = page.there;
+        page.is_lost();
+        page.passes(500);
+        for code in said {
+            page.says(*code, &there);
+            assert!(!page.awaited());
+        }
+        assert_eq!((page.methods(), page.failed()), (vec![(Method::Ack, there)], vec![]));
+        page.is_back();
+        page.peer.endpoint.bye(page.peer.now, page.id, None);
+        assert_eq!(page.methods(), [(Method::Bye, there)]);
+        page.over();
+    }
+}
+
+#[test]
+fn a_phone_that_is_back_is_told_when_the_call_is_given_up() {
+    let mut page = Page::new(Transport::Tcp, &[180]);
+    let there = page.there;
+    page.is_lost();
+    page.is_back();
+    page.sent();
+    page.peer.endpoint.cancel(page.peer.now, page.id, Some("SIP;cause=200"));
+    let [(cancel, by)] = &page.sent()[..] else { panic!("a CANCEL") };
+    assert_eq!((&cancel.method, *by, cancel.headers.get("Reason")), (&Method::Cancel, there, Some("SIP;cause=200")));
+    assert_eq!(cancel.headers.get("Via"), page.invite.headers.get("Via"));
+    page.answers(cancel, 200, &there);
+    page.says(487, &there);
+    assert_eq!((page.failed(), page.methods()), (vec![Failure::Cancelled], vec![(Method::Ack, there)]));
+    page.over();
+}
+
+#[test]
+fn a_phone_that_has_forgotten_the_call_is_not_waited_for() {
+    let mut page = Page::new(Transport::Tcp, &[180]);
+    let there = page.there;
+    page.is_lost();
+    page.is_back();
+    let options = page.sent().remove(0).0;
+    page.answers(&options, 481, &there);
+    assert_eq!((page.failed(), page.methods()), (vec![Failure::Unreachable], vec![(Method::Cancel, there)]));
+    page.over();
+}
+
+#[test]
+fn a_phone_that_is_not_back_in_time_has_failed_and_is_told_when_it_is_back() {
+    // Given up while it is waited for, or before its loss was noticed; it rings without a word, or has been waited for in vain.
+    for (said, gives_up, is_noticed_first, failure) in [
+        (180, false, true, Failure::Unreachable),
+        (100, false, true, Failure::Unreachable),
+        (180, true, true, Failure::Cancelled),
+        (180, true, false, Failure::Cancelled),
+    ] {
+        let mut page = Page::new(Transport::Wss, &[said]);
+        let there = page.there;
+        let give_up = |page: &mut Page| page.peer.endpoint.cancel(page.peer.now, page.id, Some("SIP;cause=200"));
+        if is_noticed_first {
+            page.is_lost();
+        }
+        if gives_up {
+            give_up(&mut page);
+        }
+        if !is_noticed_first {
+            page.is_lost();
+        }
+        page.passes(WAITED);
+        assert_eq!((page.failed(), page.awaited()), (vec![failure], false));
+        page.sent();
+        // It is said once.
+        page.is_lost();
+        page.passes(27_000);
+        assert_eq!((page.failed(), page.methods()), (vec![], vec![]));
+        page.is_back();
+        let told = page.sent();
+        let (cancel, by) = &told[0];
+        assert_eq!((&cancel.method, *by), (&Method::Cancel, there));
+        assert_eq!(cancel.headers.get("Reason"), gives_up.then_some("SIP;cause=200"));
+        // It may have forgotten the INVITE, but not the call.
+        let byes: Vec<_> = told[1..].iter().map(|(bye, by)| (&bye.method, bye.headers.to_tag(), *by)).collect();
+        assert_eq!(byes, [(&Method::Bye, Some("anna"), there)][..usize::from(said == 180)]);
+        page.answers(cancel, 200, &there);
+        page.says(487, &there);
+        assert_eq!(page.methods(), [(Method::Ack, there)]);
+        page.over();
+    }
+}
+
+#[test]
+fn what_rang_in_a_page_that_is_back_is_taken_back_by_all_means_and_has_failed() {
+    for transport in [Transport::Wss, Transport::Ws] {
+        for is_lost_first in [true, false] {
+            let mut page = Page::new(transport, &[180]);
+            let there = page.there;
+            if is_lost_first {
+                page.is_lost();
+            }
+            page.is_back();
+            assert_eq!((page.failed(), page.awaited()), (vec![Failure::Unreachable], false));
+            // `failed` drains as well.
+            page.is_lost();
+            page.peer.hops.clear();
+            let methods: Vec<_> = page.peer.requests().into_iter().map(|request| request.method).collect();
+            assert_eq!(methods, [Method::Cancel, Method::Bye]);
+            page.is_back();
+            page.says(200, &there);
+            assert_eq!(page.methods()[1..], [(Method::Ack, there), (Method::Bye, there)]);
+            page.over();
+        }
+    }
+}
+
+#[test]
+fn a_phone_that_rang_on_and_has_forgotten_the_invite_is_ended_by_bye() {
+    let mut page = Page::new(Transport::Tls, &[180]);
+    let there = page.there;
+    page.is_lost();
+    page.is_back();
+    page.sent();
+    page.peer.endpoint.cancel(page.peer.now, page.id, None);
+    let cancel = page.sent().remove(0).0;
+    page.answers(&cancel, 481, &there);
+    let [(bye, by)] = &page.sent()[..] else { panic!("a BYE") };
+    assert_eq!((&bye.method, *by, bye.headers.to_tag()), (&Method::Bye, there, Some("anna")));
+    page.passes(32_000);
+    assert_eq!(page.failed(), [Failure::Cancelled]);
+    page.over();
+}
+
+#[test]
+fn a_phone_that_answers_what_it_was_missed_for_is_told_that_it_is_over() {
+    let mut page = Page::new(Transport::Wss, &[180]);
+    let there = page.there;
+    page.is_lost();
+    page.passes(WAITED);
+    assert_eq!(page.failed(), [Failure::Unreachable]);
+    page.passes(20_000);
+    page.says(200, &there);
+    assert_eq!(page.methods(), [(Method::Ack, there), (Method::Bye, there)]);
+    page.says(200, &there);
+    assert_eq!(page.methods(), [(Method::Ack, there)]);
+    page.is_back();
+    assert_eq!(page.methods(), []);
+    page.over();
+    // That it rings says that it is there.
+    let mut page = Page::new(Transport::Wss, &[180]);
+    page.is_lost();
+    page.passes(WAITED);
+    page.failed();
+    for _ in 0..2 {
+        page.says(180, &there);
+    }
+    assert_eq!(page.methods(), [(Method::Cancel, there), (Method::Bye, there)]);
+    page.over();
+}
+
+#[test]
+fn what_rings_goes_on_by_another_flow() {
+    let (first, second) = ("urn:uuid:1 1", "sip:anna@198.51.100.7:40001;transport=tcp".parse().unwrap());
+    let mut page = Page::new(Transport::Tcp, &[180]);
+    let there = page.there;
+    page.is_lost();
+    page.peer.endpoint.left(ANNA.into(), &contact(), first);
+    page.peer.endpoint.moved(page.peer.now, ANNA.into(), &second, Some("urn:uuid:1 3"), &there);
+    assert!(page.awaited());
+    page.peer.endpoint.moved(page.peer.now, ANNA.into(), &second, Some(first), &there);
+    let [(options, by)] = &page.sent()[..] else { panic!("an OPTIONS") };
+    assert_eq!((&options.method, &options.uri, *by), (&Method::Options, &second, there));
+    // And back again.
+    page.peer.endpoint.handle_hop_failed(page.peer.now, &there);
+    assert!(page.awaited());
+    let here = page.here;
+    page.peer.endpoint.moved(page.peer.now, ANNA.into(), &contact(), Some(first), &here);
+    assert_eq!(page.methods(), [(Method::Options, here)]);
+    page.says(486, &here);
+    assert!(matches!(page.failed()[..], [Failure::Response(_)]));
+    assert_eq!(page.methods(), [(Method::Ack, here)]);
+    page.over();
+}
+
+#[test]
+fn only_a_phone_that_rings_itself_is_waited_for() {
+    for (said, party, route) in [
+        (&[][..], Party::Phone(ANNA), None),
+        (&[180], Party::Trunk(0), None),
+        (&[180], Party::Phone(ANNA), Some("<sip:198.51.100.7;lr;ob>")),
+    ] {
+        let mut page = Page::new(Transport::Wss, &[]);
+        if route.is_some() {
+            let mut invitation = World::new(1, page.here.transport, Weather::CALM).invitation(0);
+            (invitation.hop, invitation.target) = (page.here, contact());
+            route.into_iter().for_each(|route| invitation.headers.push("Route", route));
+            page.peer.endpoint.cancel(page.peer.now, page.id, None);
+            page.says(486, &page.here.clone());
+            page.id = page.peer.endpoint.invite(page.peer.now, invitation);
+            page.invite = page.peer.requests().pop().unwrap();
+        }
+        page.peer.endpoint.belongs(page.id, party);
+        said.iter().for_each(|code| page.says(*code, &page.here.clone()));
+        page.failed();
+        page.is_lost();
+        assert_eq!((page.failed(), page.awaited()), (vec![Failure::Unreachable], false));
+        page.is_back();
+        assert!(page.methods().iter().all(|(method, _)| *method == Method::Ack || *method == Method::Invite));
+        page.over();
+    }
 }
 
 #[test]

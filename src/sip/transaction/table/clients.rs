@@ -32,8 +32,11 @@ pub enum Owner {
     /// A REFER of ours.
     Refer(InviteId),
     Bye(InviteId),
+    Cancel(InviteId),
+    /// Whether a phone still rings.
+    Ask(InviteId),
     Request(ClientId),
-    /// Nobody waits for the answer: CANCEL, BYE of a fork.
+    /// Nobody waits for the answer: BYE of a fork.
     Nobody,
 }
 
@@ -62,8 +65,10 @@ pub(super) struct Client {
     datagram: Option<Transmit>,
     /// Nobody wants it to arrive any more: it does not begin anew.
     abandoned: bool,
-    /// Its user was told that its connection is lost; it only waits for an answer by another.
+    /// Its connection is lost, and its user was told so; it only waits for an answer by another.
     lost: bool,
+    /// Its peer has gone elsewhere since it was sent: what comes by the old way comes late.
+    moved: bool,
     /// Our ACKs for 2xx, by the tag of the fork that sent it.
     acks: Vec<(String, Transmit)>,
     armed: Option<Time>,
@@ -120,12 +125,15 @@ impl Table {
         }
     }
 
-    /// Sends a CANCEL for a pending INVITE, which is given 64·T1 to end (RFC 3261 §9.1).
-    pub fn cancel(&mut self, now: Time, key: ClientKey, further: Headers) {
+    /// Sends a CANCEL for a pending INVITE, which is given 64·T1 to end (RFC 3261 §9.1). One that was sent before is forgotten.
+    pub fn cancel(&mut self, now: Time, key: ClientKey, owner: Owner, further: Headers) {
+        self.drop_client(ClientKey { cancel: true, ..key });
         let Some(client) = self.clients.get_mut(&key) else { return };
         let ClientMachine::Invite(machine) = &mut client.machine else { return };
         machine.give_up_at(now + self.timings.patience());
         let mut cancel = Request::new(Method::Cancel, client.request.uri.clone());
+        // That of the INVITE, by whatever way this goes.
+        client.request.headers.copy("Via", &mut cancel.headers);
         copy_for_ack(&client.request, &mut cancel, Method::Cancel);
         client.request.headers.copy("To", &mut cancel.headers);
         for header in further.iter() {
@@ -133,7 +141,7 @@ impl Table {
         }
         let hop = client.hop;
         self.arm_client(key);
-        self.start_with_branch(now, hop, cancel, Owner::Nobody, ClientKey { cancel: true, ..key });
+        self.start_with_branch(now, hop, cancel, owner, ClientKey { cancel: true, ..key });
     }
 
     fn start_with_branch(
@@ -144,7 +152,9 @@ impl Table {
         owner: Owner,
         key: ClientKey,
     ) -> ClientKey {
-        request.headers.insert_first("Via", via(&hop, key.branch));
+        if !key.cancel {
+            request.headers.insert_first("Via", via(&hop, key.branch));
+        }
         let mut wire = request.to_bytes();
         let mut datagram = None;
         if let Some(tcp) = self.large.way(now, &hop, &request, wire.len()) {
@@ -174,8 +184,8 @@ impl Table {
         if !owner.keeps() {
             request.body = Vec::new();
         }
-        let (acks, abandoned, lost, armed) = (Vec::new(), false, false, None);
-        let client = Client { machine, hop, request, wire: kept, owner, datagram, abandoned, lost, acks, armed };
+        let (acks, abandoned, lost, moved, armed) = (Vec::new(), false, false, false, None);
+        let client = Client { machine, hop, request, wire: kept, owner, datagram, abandoned, lost, moved, acks, armed };
         self.clients.insert(key, Box::new(client));
         self.by_remote.entry((hop.transport, hop.remote)).or_default().insert(key);
         self.arm_client(key);
@@ -200,9 +210,14 @@ impl Table {
         }
         if client.hop.transport.is_reliable() {
             // What follows goes by the connection that the answer came by, also when it was opened for the request.
-            client.hop.connection = hop.connection;
-            client.datagram = None;
+            if client.lost && client.hop.gives_way_to(hop) {
+                self.rehop(key, *hop);
+            } else if !client.moved {
+                client.hop.connection = hop.connection;
+            }
         }
+        let client = self.clients.get_mut(&key)?;
+        client.datagram = None;
         let owner = client.owner;
         let (pass, refused) = match &mut client.machine {
             ClientMachine::NonInvite(machine) => {
@@ -274,6 +289,45 @@ impl Table {
         self.clients.get(&key).map_or(0, |client| client.acks.len())
     }
 
+    /// The peer of this INVITE is there from now on: CANCEL and ACK go there, and its loss is over.
+    pub fn goes_by(&mut self, key: ClientKey, hop: &Hop) {
+        let Some(client) = self.clients.get_mut(&key).filter(|client| client.hop.transport.is_reliable()) else {
+            return;
+        };
+        if std::mem::take(&mut client.lost)
+            && let ClientMachine::Invite(machine) = &mut client.machine
+        {
+            machine.go_on();
+        }
+        client.moved = true;
+        self.rehop(key, *hop);
+        self.arm_client(key);
+    }
+
+    fn rehop(&mut self, key: ClientKey, hop: Hop) {
+        if let Some(client) = self.clients.get_mut(&key) {
+            let left = std::mem::replace(&mut client.hop, hop);
+            self.unlist(key, &left);
+            self.by_remote.entry((hop.transport, hop.remote)).or_default().insert(key);
+        }
+    }
+
+    /// It does not wait there any more.
+    fn unlist(&mut self, key: ClientKey, hop: &Hop) {
+        let remote = (hop.transport, hop.remote);
+        if let Some(keys) = self.by_remote.get_mut(&remote) {
+            keys.remove(&key);
+            if keys.is_empty() {
+                self.by_remote.remove(&remote);
+            }
+        }
+    }
+
+    /// Whether this request waits for its final answer.
+    pub fn is_pending(&self, key: ClientKey) -> bool {
+        self.clients.get(&key).is_some_and(|client| client.is_pending())
+    }
+
     /// Without a final answer by then a pending INVITE, once provisionally answered, counts as timed out.
     pub fn give_up_at(&mut self, key: ClientKey, at: Time) {
         if let Some(client) = self.clients.get_mut(&key)
@@ -333,8 +387,6 @@ impl Table {
         if client.abandoned {
             return false;
         }
-        let by_tcp = (client.hop.transport, client.hop.remote);
-        client.hop = hop;
         client.wire = bytes.clone();
         match &mut client.machine {
             ClientMachine::Invite(machine) => {
@@ -347,13 +399,7 @@ impl Table {
         }
         self.counters.large_refused += 1;
         self.transmits.push_back(Transmit::new(hop, bytes));
-        if let Some(keys) = self.by_remote.get_mut(&by_tcp) {
-            keys.remove(&key);
-            if keys.is_empty() {
-                self.by_remote.remove(&by_tcp);
-            }
-        }
-        self.by_remote.entry((hop.transport, hop.remote)).or_default().insert(key);
+        self.rehop(key, hop);
         self.arm_client(key);
         true
     }
@@ -374,13 +420,7 @@ impl Table {
     fn drop_client(&mut self, key: ClientKey) -> Option<Client> {
         let mut client = self.clients.remove(&key)?;
         self.schedule.move_to(Alarm::Client(key), &mut client.armed, None);
-        let remote = (client.hop.transport, client.hop.remote);
-        if let Some(keys) = self.by_remote.get_mut(&remote) {
-            keys.remove(&key);
-            if keys.is_empty() {
-                self.by_remote.remove(&remote);
-            }
-        }
+        self.unlist(key, &client.hop);
         Some(*client)
     }
 }
