@@ -236,7 +236,8 @@ impl Engine {
         let mut legs = Vec::with_capacity(phones.len());
         for phone in phones {
             let (display, headers) = (display.clone(), headers.clone());
-            legs.extend(self.ring_phone(now, call, Attempt { phone, display, headers, securely }));
+            let attempt = Attempt { phone, display, headers, securely, rings: false };
+            legs.extend(self.ring_phone(now, call, attempt));
         }
         legs
     }
@@ -251,7 +252,7 @@ impl Engine {
         let (target, to) = (phone.uri.clone(), Uri::sip(Some(&phone.user), hop.local));
         let party = Party::Phone(self.agents.named(&phone.user)?.0);
         let leg = LegId(self.ids.next());
-        if phone.is_flow() {
+        if phone.is_flow() || hop.connection.is_some() {
             self.attempts.began(now, leg, attempt);
         }
         let (account, places, enclosed) = (None, Vec::new(), Vec::new());

@@ -127,7 +127,7 @@ impl Engine {
 
     fn on_ringing(&mut self, now: Time, leg: LegId) {
         self.hunts.rings(leg);
-        self.attempts.remove(leg);
+        self.attempts.rings(leg);
         // Who hears something better already is not told.
         if let Some((id, false)) = self.call_of(leg)
             && let Some(call) = self.calls.get(&id)
@@ -199,6 +199,8 @@ impl Engine {
         if self.flow_failed(now, id, leg, &failure) {
             return;
         }
+        // Who is not waited for any more is offline, and not merely out of reach for once.
+        self.wait_no_more(now);
         if let Some(offer_id) = self.leg_offers.get(&leg).copied()
             && let Some(offer) = self.offers.get_mut(&offer_id)
         {

@@ -137,8 +137,10 @@ pub struct Engine {
     trunks: Trunks,
     /// Calls out that go on, by the leg that is tried.
     hunts: Tried<Hunt>,
-    /// The phones with flows that are rung and have said nothing yet.
+    /// The phones that are rung and may be reached by another way.
     attempts: Tried<Attempt>,
+    /// Agents without a phone who are there because one of theirs rings and is waited for.
+    awaited: BTreeSet<AgentId>,
     tolls: Tolls,
     numbers: Numbers,
     queues: Vec<Queue>,
@@ -177,6 +179,7 @@ impl Engine {
             trunks: Trunks::new(now, &settings.trunks, settings.registrar.keep_alive, &mut endpoint),
             hunts: Tried::default(),
             attempts: Tried::default(),
+            awaited: BTreeSet::new(),
             tolls: Tolls::default(),
             endpoint,
             registrar: Registrar::new(settings.registrar),
@@ -227,13 +230,12 @@ impl Engine {
             Input::Sip { hop, message } => self.on_message(now, &hop, *message),
             Input::Malformed { hop, bad } => self.endpoint.handle_malformed(now, &hop, &bad),
             Input::HopFailed { hop } => {
-                // One datagram that was refused says little about a phone; a lost connection says it is gone.
-                if hop.transport != Transport::Udp {
-                    let gone = self.registrar.remove_hop(now, &hop);
-                    self.phones_gone(now, gone);
-                }
                 self.trunks.way_lost(now, &hop);
                 self.endpoint.handle_hop_failed(now, &hop);
+                // One datagram that was refused says little about a phone; a lost connection says it is gone.
+                if hop.transport != Transport::Udp {
+                    self.connection_lost(now, &hop);
+                }
             }
             Input::Undelivered { hop, branch } => self.endpoint.handle_undelivered(now, &hop, branch),
             Input::Certified { connection, names } => self.trunks.certify(connection, &names, &self.settings.trunks),
@@ -360,6 +362,7 @@ impl Engine {
             ("pings", self.pings.len()),
             ("hunts", self.hunts.len()),
             ("attempts", self.attempts.len()),
+            ("awaited", self.awaited.len()),
             ("tolls", self.tolls.len()),
             ("INVITE usages", self.endpoint.usages()),
             ("transactions", self.endpoint.transactions()),
@@ -380,7 +383,7 @@ impl Engine {
                 self.on_leg(now, event);
             } else if let Some(decision) = self.acd.poll_decision() {
                 self.on_decision(now, decision);
-            } else {
+            } else if !self.wait_no_more(now) {
                 break;
             }
             self.flush();

@@ -3,7 +3,7 @@
 use super::{Engine, Output};
 use crate::acd::Change;
 use crate::sip::registrar::{Binding, Change as Registration};
-use crate::sip::{ClientId, Failure, Method, Request, Response};
+use crate::sip::{ClientId, Failure, Hop, Method, Request, Response};
 use crate::time::Time;
 use std::collections::BTreeSet;
 
@@ -43,6 +43,21 @@ impl Engine {
         }
     }
 
+    /// Whoever registered by this connection is there no more. A phone with another flow goes on by that, whatever rings there or is up
+    /// (RFC 5626 §5.3).
+    pub(super) fn connection_lost(&mut self, now: Time, hop: &Hop) {
+        let gone = self.registrar.remove_hop(now, hop);
+        self.phones_gone(now, gone.clone());
+        for lost in gone {
+            // What was said where others cannot read it stays so.
+            let next = self.registrar.next_flow(&lost, lost.is_secure());
+            let next = next.filter(|next| next.is_direct && lost.is_direct);
+            if let (Some(agent), Some(next)) = (self.agents.named(&lost.user), next) {
+                self.endpoint.moved(now, agent.0.into(), &next.uri, lost.flow().as_deref(), &next.hop);
+            }
+        }
+    }
+
     /// Their time is over, their connection is lost, or they do not answer.
     pub(super) fn phones_gone(&mut self, now: Time, gone: Vec<Binding>) {
         self.phones_changed(now, gone.into_iter().map(Registration::Removed).collect());
@@ -54,13 +69,25 @@ impl Engine {
         self.who_is_there(now, restored.into_iter().map(|binding| binding.user).collect());
     }
 
-    /// Agents are logged in while they have a phone.
+    /// Agents are logged in while they have a phone, or are rung by one that is waited for.
     fn who_is_there(&mut self, now: Time, users: BTreeSet<String>) {
         for user in users {
             let Some(agent) = self.agents.named(&user) else { continue };
-            let reachable = self.registrar.is_registered(&user);
+            let is_registered = self.registrar.is_registered(&user);
+            let reachable = is_registered || self.endpoint.awaits(agent.0.into());
+            if reachable && !is_registered {
+                self.awaited.insert(agent);
+            }
             self.acd_apply(now, if reachable { Change::LoggedIn { agent } } else { Change::LoggedOut { agent } });
         }
+    }
+
+    /// Whoever was there because of a phone that is not waited for any more. False: nobody.
+    pub(super) fn wait_no_more(&mut self, now: Time) -> bool {
+        let over = self.awaited.extract_if(.., |agent| !self.endpoint.awaits(agent.0.into())).collect::<Vec<_>>();
+        let is_any = !over.is_empty();
+        self.who_is_there(now, over.into_iter().map(|agent| self.agents.seat(agent).name.to_string()).collect());
+        is_any
     }
 
     /// Asks the phones behind NAT whose turn it is.

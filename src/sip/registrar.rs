@@ -213,10 +213,13 @@ impl Registrar {
         others.find(|other| other.is_beside(flow) && other.name() != flow.name())
     }
 
-    /// The same phone by another way than this one: by that of its last registration if it has moved, else by its next flow.
-    pub fn another_way(&self, phone: &Binding) -> Option<&Binding> {
-        let moved = |other: &&Binding| other.name() == phone.name() && other.hop != phone.hop;
-        self.lookup(&phone.user).find(moved).or_else(|| self.next_flow(phone))
+    /// The same phone by another way than this one: by that of its last registration if it has moved, else by its next flow. `securely`:
+    /// as in [`Registrar::phones`].
+    pub fn another_way(&self, phone: &Binding, securely: bool) -> Option<&Binding> {
+        let moved = |other: &&Binding| {
+            other.name() == phone.name() && other.hop != phone.hop && (!securely || other.is_secure())
+        };
+        self.lookup(&phone.user).find(moved).or_else(|| self.next_flow(phone, securely))
     }
 
     /// Whether a phone of `user`, or a proxy before it, is registered there.

@@ -86,3 +86,31 @@ fn jssip_in_a_browser_takes_a_call_holds_by_invite_resumes_by_update_and_calls()
     bjorn.wait_for("ended");
     assert_eq!(house.server.contacts(2)[1]["ended_by"], "caller");
 }
+
+#[test]
+fn jssip_whose_connection_breaks_while_it_rings_shows_one_call_that_can_be_answered() {
+    let house = House::new("jssip-breaks", "wss");
+    let mut bjorn = page(&house);
+    let voice = Sound::new(BJORN);
+    bjorn.eval(&format!("var sound = withoutWebRtc({}); 0", voice.port()));
+    let sound = Sound::new(CALLER);
+    let caller = Sipp::start(&house.folder, house.server.sip, "stays", "101", &sound);
+    bjorn.wait_for("call from sales: Test Caller");
+    sound.wait_for_sound();
+    bjorn.eval("ua._transport.socket._ws.close(); 0");
+    bjorn.wait_for("disconnected");
+    bjorn.wait_for("registered");
+    // Together with its connection JsSIP forgets the INVITE, so nobody could answer that, and it would not understand a CANCEL; but the
+    // call it shows until it is told.
+    bjorn.wait_for("ended");
+    bjorn.wait_for("call from sales: Test Caller");
+    bjorn.eval("session.answer(sound); 0");
+    bjorn.wait_for("confirmed");
+    sound.wait_for_tone(BJORN, 1000);
+    voice.wait_for_tone(CALLER, 1000);
+    bjorn.eval("session.terminate(); 0");
+    bjorn.wait_for("ended");
+    caller.finish(Duration::from_secs(30));
+    let record = &house.server.contacts(1)[0];
+    assert_eq!(list(record, "offers").len(), 1, "{record}");
+}

@@ -29,7 +29,7 @@ pub struct Ask<'a> {
     /// The users of From and To.
     pub from: &'a str,
     pub to: &'a str,
-    /// Further header lines, each with its end.
+    /// Further header lines, each with its end; a Contact among them takes the place of the usual one.
     pub more: &'a str,
 }
 
@@ -62,9 +62,11 @@ impl Asker {
     pub fn write(&self, ask: &Ask) -> String {
         let (via, at, id) = (self.transport.name(), self.local, fresh());
         let Ask { method, uri, from, to, more } = ask;
+        let contact =
+            if more.contains("Contact: ") { String::new() } else { format!("Contact: <sip:{from}@{at}>\r\n") };
         format!(
             "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/{via} {at};rport;branch=z9hG4bK{id}\r\nFrom: <sip:{from}@vaxel>;tag=1\r\n\
-             To: <sip:{to}@vaxel>\r\nCall-ID: {id}\r\nCSeq: 1 {method}\r\nMax-Forwards: 70\r\nContact: <sip:{from}@{at}>\r\n{more}\
+             To: <sip:{to}@vaxel>\r\nCall-ID: {id}\r\nCSeq: 1 {method}\r\nMax-Forwards: 70\r\n{contact}{more}\
              Content-Length: 0\r\n\r\n"
         )
     }

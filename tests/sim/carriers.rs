@@ -80,6 +80,8 @@ pub struct House {
     pub repeats: usize,
     /// Ways that were kept open, and when.
     pub kept_open: Vec<(Time, Hop)>,
+    /// What went where none of the peers is.
+    pub astray: Vec<(Hop, Message)>,
     agenda: BTreeMap<(Time, u64), Item>,
     sequence: u64,
 }
@@ -144,6 +146,7 @@ impl House {
             kept_open: Vec::new(),
             peers,
             told: Vec::new(),
+            astray: Vec::new(),
             agenda: BTreeMap::new(),
             sequence: 0,
         }
@@ -322,11 +325,14 @@ impl House {
             }
             Item::Packet(Transmit { hop, bytes, .. }) => {
                 let message = Message::parse(&bytes).expect("what an endpoint writes can be read");
+                let sent = hop;
                 let hop = Hop { local: hop.remote, remote: hop.local, ..hop };
                 if hop.local == switchboard() {
                     return self.tell(Input::Sip { hop, message: Box::new(message) });
                 }
-                let Some(peer) = self.peers.iter().position(|peer| peer.address == hop.local) else { return };
+                let Some(peer) = self.peers.iter().position(|peer| peer.address == hop.local) else {
+                    return self.astray.push((sent, message));
+                };
                 match self.peers[peer].manner {
                     Manner::Silent => {}
                     Manner::Unreachable => {

@@ -6,6 +6,7 @@ mod carriers;
 mod elsewhere;
 mod hunts;
 mod identity;
+mod moves;
 mod numbers;
 mod records;
 mod refusals;
