@@ -220,8 +220,8 @@ impl Operator {
             }
             let is_over = match &*heard {
                 Tapped::Message(captured) => {
-                    if follow.takes(captured) {
-                        self.say(&Answer::Message(Line::of(captured))).await?;
+                    for captured in follow.takes(captured) {
+                        self.say(&Answer::Message(Line::of(&captured))).await?;
                     }
                     follow.is_over(None)
                 }

@@ -5,7 +5,7 @@ use super::headers::NameAddr;
 use super::{Hop, Message, Method, Transport};
 use crate::ids::CallId;
 use crate::time::Time;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 
 /// A message that came or went.
@@ -38,13 +38,17 @@ impl Captured {
     }
 }
 
-/// One call among many: takes the messages of all its dialogs, and says when it is over.
+/// One call among many: takes the messages of all its dialogs, and says when it is over. What may be the call is held back until it is
+/// known to be: strangers, who are challenged and go away, are never shown.
 #[derive(Debug, Default)]
 pub struct Follow {
     /// A number (however it is written), a name or a Call-ID that the first INVITE must have; `None`: the next call, whichever it is.
     who: Option<String>,
     call: Option<CallId>,
+    /// Its Call-IDs; none until it is known which call it is.
     dialogs: BTreeSet<String>,
+    /// What was said by all that may become the call, in the order it was said.
+    held: VecDeque<Captured>,
     /// The INVITE was refused before it became a call.
     is_refused: bool,
 }
@@ -66,37 +70,49 @@ fn is_same(one: &str, other: &str) -> bool {
 /// Call-IDs of one call: its legs, also those that rang in vain. More are not followed.
 pub const DIALOGS_MAX: usize = 1000;
 
+/// Messages that are held back until it is known which call is followed; at the bound the oldest is forgotten. An attempt of which
+/// nothing is left is taken up again by its next INVITE.
+pub const HELD_MAX: usize = 256;
+
 impl Follow {
     pub fn new(who: Option<String>) -> Follow {
         Follow { who, ..Follow::default() }
     }
 
-    /// Whether it belongs to the call that is followed. The first INVITE that fits begins it; one that does not become a call (a
-    /// stranger's, which is challenged or not answered at all) makes room for the next.
-    pub fn takes(&mut self, captured: &Captured) -> bool {
-        let message = captured.message();
-        let Ok(call_id) = message.headers().call_id() else { return false };
-        let is_known = self.dialogs.contains(call_id);
-        let is_next_leg = self.call.is_some() && captured.call == self.call && self.dialogs.len() < DIALOGS_MAX;
-        let is_first = self.call.is_none() && !self.is_refused && !is_known && self.begins(captured);
-        if !(is_known || is_next_leg || is_first) {
-            return false;
-        }
-        if is_first {
-            self.dialogs.clear();
-        }
-        if !is_known {
+    /// What is to be shown now, in order: nothing of another call, and all that was held back once it is known which call it is. That is
+    /// the first with an INVITE that fits which became a call, or was refused otherwise than strangers are.
+    pub fn takes(&mut self, captured: &Captured) -> Vec<Captured> {
+        let Ok(call_id) = captured.message().headers().call_id() else { return Vec::new() };
+        if !self.dialogs.is_empty() {
+            let is_known = self.dialogs.contains(call_id);
+            let is_next_leg = self.call.is_some() && captured.call == self.call && self.dialogs.len() < DIALOGS_MAX;
+            if !(is_known || is_next_leg) {
+                return Vec::new();
+            }
+            if !is_known {
+                self.dialogs.insert(call_id.to_owned());
+            }
+        } else {
+            let is_its = |held: &Captured| held.message().headers().call_id() == Ok(call_id);
+            if !(self.held.iter().any(is_its) || self.begins(captured)) {
+                return Vec::new();
+            }
+            if self.held.len() >= HELD_MAX {
+                self.held.pop_front();
+            }
+            self.held.push_back(captured.clone());
+            if captured.call.is_none() && answered(captured).is_none() {
+                return Vec::new();
+            }
             self.dialogs.insert(call_id.to_owned());
         }
         self.call = self.call.or(captured.call);
-        if let Message::Response(response) = message
-            && self.call.is_none()
-            && matches!(message.headers().cseq(), Ok((_, Method::Invite)))
-        {
-            // 401, 407: to be asked again with credentials. 403: whose credentials were wrong, which is a stranger's call too.
-            self.is_refused |= response.code >= 300 && ![401, 403, 407].contains(&response.code);
+        self.is_refused |= self.call.is_none() && answered(captured).is_some_and(|code| code >= 300);
+        if self.held.is_empty() {
+            return vec![captured.clone()];
         }
-        true
+        let is_its = |held: &Captured| held.message().headers().call_id() == Ok(call_id);
+        std::mem::take(&mut self.held).into_iter().filter(is_its).collect()
     }
 
     fn begins(&self, captured: &Captured) -> bool {
@@ -121,6 +137,14 @@ impl Follow {
     pub fn is_over(&self, ended: Option<CallId>) -> bool {
         self.is_refused && self.call.is_none() || self.call.is_some() && self.call == ended
     }
+}
+
+/// The code by which we answered an INVITE, where it tells that this is the call. 100 tells nothing. 401, 407: to be asked again with
+/// credentials. 403: whose credentials were wrong, which is a stranger's call too.
+fn answered(captured: &Captured) -> Option<u16> {
+    let Message::Response(response) = captured.message() else { return None };
+    let is_ours = !captured.is_received && matches!(response.headers.cseq(), Ok((_, Method::Invite)));
+    (is_ours && ![100, 401, 403, 407].contains(&response.code)).then_some(response.code)
 }
 
 /// The largest payload of a datagram over IPv4 (RFC 768, RFC 791).
@@ -167,6 +191,7 @@ pub fn hep(captured: &Captured, agent: u32) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sip::ladder::Ladder;
 
     const CALL: CallId = CallId(7);
 
@@ -201,60 +226,120 @@ mod tests {
         assert!(!packet.contains("s3cret") && packet.contains("REGISTER sip:"), "{packet}");
     }
 
+    /// What is shown: Call-IDs and first lines.
+    fn shown(follow: &mut Follow, captured: &Captured) -> Vec<String> {
+        let line =
+            |message: &Message| String::from_utf8(message.to_bytes()).unwrap().lines().next().unwrap().to_owned();
+        let said = |c: Captured| format!("{}: {}", c.message().headers().call_id().unwrap(), line(c.message()));
+        follow.takes(captured).into_iter().map(said).collect()
+    }
+
+    fn challenge(call_id: &str) -> Captured {
+        captured(false, None, "SIP/2.0 401 Unauthorized", call_id, "")
+    }
+
+    fn trying(call_id: &str) -> Captured {
+        captured(false, Some(CALL), "SIP/2.0 100 Trying", call_id, "")
+    }
+
     #[test]
     fn a_call_is_followed_from_its_first_invite_over_all_its_legs() {
         let mut follow = Follow::new(Some("100".into()));
-        let other = captured(true, None, "OPTIONS sip:100@127.0.0.1 SIP/2.0", "o", "");
-        assert!(!follow.takes(&other));
-        assert!(follow.takes(&invite("stranger")));
-        assert!(follow.takes(&captured(false, None, "SIP/2.0 401 Unauthorized", "stranger", "")));
-        assert!(follow.takes(&invite("a")), "the stranger became no call");
-        assert!(!follow.takes(&captured(false, None, "SIP/2.0 401 Unauthorized", "stranger", "")));
-        assert!(follow.takes(&captured(false, Some(CALL), "SIP/2.0 100 Trying", "a", "")));
-        assert!(!follow.takes(&invite("b")), "one call at a time");
-        assert!(
-            follow.takes(&captured(false, Some(CALL), "INVITE sip:anna@127.0.0.1 SIP/2.0", "c", "")),
-            "a leg of it"
+        let mut count = |captured: Captured| follow.takes(&captured).len();
+        assert_eq!(count(captured(true, None, "OPTIONS sip:100@127.0.0.1 SIP/2.0", "o", "")), 0);
+        assert_eq!(count(invite("stranger")) + count(challenge("stranger")), 0);
+        assert_eq!(count(invite("a")), 0, "it may be a stranger's too");
+        assert_eq!(count(invite("b")), 0);
+        assert_eq!(count(trying("a")), 2, "with what was held back");
+        assert_eq!(
+            count(challenge("stranger")) + count(invite("stranger")) + count(invite("c")),
+            0,
+            "one call at a time"
         );
-        assert!(
-            follow.takes(&captured(true, None, "SIP/2.0 486 Busy Here", "c", "")),
-            "whose answers are not labelled"
-        );
-        assert!(!follow.takes(&captured(false, Some(CallId(8)), "INVITE sip:anna@127.0.0.1 SIP/2.0", "d", "")));
+        assert_eq!(count(captured(false, Some(CALL), "INVITE sip:anna@127.0.0.1 SIP/2.0", "d", "")), 1, "a leg of it");
+        assert_eq!(count(captured(true, None, "SIP/2.0 486 Busy Here", "d", "")), 1, "whose answers are not labelled");
+        assert_eq!(count(captured(false, Some(CallId(8)), "INVITE sip:anna@127.0.0.1 SIP/2.0", "e", "")), 0);
         assert!(!follow.is_over(None) && !follow.is_over(Some(CallId(8))) && follow.is_over(Some(CALL)));
+    }
+
+    #[test]
+    fn a_phone_that_is_challenged_is_shown_from_its_first_invite_and_strangers_beside_it_are_not() {
+        let mut follow = Follow::new(None);
+        let mut shown = |captured: Captured| shown(&mut follow, &captured);
+        let ack = |call_id| captured(true, None, "ACK sip:100@127.0.0.1 SIP/2.0", call_id, "");
+        for held in [invite("x"), challenge("x"), invite("a"), challenge("a"), invite("y"), ack("x"), ack("a")] {
+            assert!(shown(held).is_empty());
+        }
+        assert!(shown(invite("a")).is_empty() && shown(challenge("y")).is_empty());
+        let invited = "a: INVITE sip:100@127.0.0.1 SIP/2.0";
+        let (asked, acked) = ("a: SIP/2.0 401 Unauthorized", "a: ACK sip:100@127.0.0.1 SIP/2.0");
+        assert_eq!(shown(trying("a")), [invited, asked, acked, invited, "a: SIP/2.0 100 Trying"]);
+        assert_eq!(shown(ack("a")), [acked], "nothing twice");
+        assert!(shown(ack("y")).is_empty());
     }
 
     #[test]
     fn what_never_became_a_call_is_over_when_it_is_refused() {
         let mut follow = Follow::new(None);
-        assert!(follow.takes(&invite("a")));
-        assert!(follow.takes(&captured(false, None, "SIP/2.0 401 Unauthorized", "a", "")) && !follow.is_over(None));
-        assert!(follow.takes(&invite("a")), "with credentials");
-        assert!(
-            follow.takes(&captured(false, None, "SIP/2.0 403 Forbidden", "a", "")) && !follow.is_over(None),
-            "a guesser"
-        );
-        assert!(follow.takes(&invite("b")) && !follow.has_begun());
-        assert!(follow.takes(&captured(false, None, "SIP/2.0 404 Not Found", "b", "")) && follow.is_over(None));
+        let refusal = |start: &str, call_id| captured(false, None, start, call_id, "");
+        for held in [invite("a"), challenge("a"), invite("a"), refusal("SIP/2.0 403 Forbidden", "a")] {
+            assert!(follow.takes(&held).is_empty() && !follow.is_over(None), "a guesser");
+        }
+        let said = captured(true, None, "SIP/2.0 404 Not Found", "a", "");
+        assert!(follow.takes(&said).is_empty() && !follow.is_over(None), "strangers do not answer for us");
+        assert!(follow.takes(&invite("b")).is_empty() && !follow.has_begun());
+        assert_eq!(follow.takes(&refusal("SIP/2.0 404 Not Found", "b")).len(), 2);
+        assert!(follow.is_over(None));
+    }
+
+    #[test]
+    fn strangers_leave_no_column_and_no_more_than_a_bound_in_memory() {
+        let (mut follow, mut ladder, mut text) = (Follow::new(Some("100".into())), Ladder::default(), String::new());
+        let mut hear = |mut captured: Captured, remote: &str| {
+            captured.hop = hop(remote);
+            follow.takes(&captured).iter().for_each(|captured| text += &ladder.draw(captured));
+            assert!(follow.held.len() <= HELD_MAX);
+        };
+        hear(invite("early"), "127.0.0.3:9");
+        for i in 0..300 {
+            let (call_id, remote) = (format!("stranger-{i}"), format!("127.0.12.{}:{}", i % 200 + 1, 2000 + i));
+            hear(invite(&call_id), &remote);
+            hear(challenge(&call_id), &remote);
+        }
+        hear(trying("early"), "127.0.0.3:9");
+        for heard in [invite("a"), challenge("a"), invite("a"), trying("a")] {
+            hear(heard, "127.0.0.2:9");
+        }
+        hear(captured(false, Some(CALL), "INVITE sip:anna@127.0.0.1 SIP/2.0", "c", ""), "127.0.0.4:9");
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 7, "two lines of names, five messages:\n{text}");
+        assert!(lines.iter().all(|line| line.chars().count() <= 100), "three columns:\n{text}");
+        assert!(!text.contains("127.0.12.") && !text.contains("127.0.0.3"), "{text}");
     }
 
     #[test]
     fn a_call_is_named_by_caller_callee_or_call_id() {
         for (who, fits) in [("100", true), ("4711", true), ("abc@x", true), ("10", false), ("sip", false)] {
-            assert_eq!(Follow::new(Some(who.into())).takes(&invite("abc@x")), fits, "{who}");
+            let mut follow = Follow::new(Some(who.into()));
+            follow.takes(&invite("abc@x"));
+            assert_eq!(follow.takes(&trying("abc@x")).len(), if fits { 2 } else { 0 }, "{who}");
         }
         let within = captured(true, None, "INVITE sip:100@127.0.0.1 SIP/2.0", "a", "").message().to_bytes();
         let within = String::from_utf8(within).unwrap().replace("<sip:100@b.example>", "<sip:100@b.example>;tag=2");
         let within = Message::parse(within.as_bytes()).unwrap();
         let within = Captured::new(Time::EPOCH, hop("127.0.0.1:9"), true, None, within);
-        assert!(!Follow::new(None).takes(&within), "a call that runs already");
+        let mut follow = Follow::new(None);
+        follow.takes(&within);
+        assert!(follow.takes(&trying("a")).is_empty(), "a call that runs already");
     }
 
     #[test]
     fn a_number_is_found_however_the_carrier_writes_it() {
         let found = |who: &str, to: &str, more: &str| {
             let start = format!("INVITE sip:{to}@127.0.0.1 SIP/2.0");
-            Follow::new(Some(who.into())).takes(&captured(true, None, &start, "a", more))
+            let mut follow = Follow::new(Some(who.into()));
+            follow.takes(&captured(true, None, &start, "a", more));
+            !follow.takes(&trying("a")).is_empty()
         };
         for to in ["+468123456", "0046-8-123456", "08123456", "468123456", "8123456"] {
             assert!(found("+468123456", to, "") && found("08-12 34 56", to, ""), "{to}");
