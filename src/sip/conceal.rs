@@ -1,8 +1,8 @@
 //! What operators are not shown of a message: credentials, wherever they stand.
 //!
 //! In headers that carry them, whole; in URIs the password (RFC 3261 §19.1.1 wants none there, and some write one) and headers behind
-//! `?` that carry credentials; in bodies the keys of SRTP (RFC 4568, RFC 4567, RFC 4566 §5.12) and headers quoted from other messages. A
-//! signed Identity (RFC 8224) is none: whoever is called may see it.
+//! `?` that carry credentials; in bodies the keys of SRTP (RFC 4568, RFC 4567, RFC 4566 §5.12), the passwords of ICE
+//! (RFC 8839 §5.4) and headers quoted from other messages. A signed Identity (RFC 8224) is none: whoever is called may see it.
 
 use super::headers::Headers;
 use super::message::Message;
@@ -153,6 +153,8 @@ fn in_body(body: &[u8]) -> Vec<Range<usize>> {
         } else if starts(b"a=key-mgmt:") {
             // Behind the name of a protocol.
             text.iter().position(|b| *b == b' ').or(Some(b"a=key-mgmt:".len()))
+        } else if starts(b"a=ice-pwd:") {
+            Some(b"a=ice-pwd:".len())
         } else if starts(b"k=") {
             Some(2)
         } else {
@@ -250,6 +252,17 @@ mod tests {
             text.contains("<sip:u:******@h>\r\nöäk=s3en\n")
                 && text.contains(&format!("Content-Length: {}\r\n", body.len()))
         );
+    }
+
+    #[test]
+    fn passwords_of_ice_are_hidden_and_the_rest_of_ice_is_not() {
+        let body = "v=0\r\na=ice-ufrag:8hhY\r\na=ice-pwd:asd88fgpdd777uzjYhagZg\r\na=ice-options:trickle\r\n\
+                    m=audio 9 RTP/AVP 0\r\nA=ICE-PWD: s3cret+/ \na=ice-pwd:\r\na=mid:0\r\n";
+        let text = shown("INVITE sip:b.example SIP/2.0", "Content-Type: application/sdp\r\n", body);
+        assert!(!text.contains("asd88") && !text.contains("s3cret"), "{text}");
+        let kept = "v=0\r\na=ice-ufrag:8hhY\r\na=ice-pwd:**********************\r\na=ice-options:trickle\r\n\
+                    m=audio 9 RTP/AVP 0\r\nA=ICE-PWD: ******** \na=ice-pwd:\r\na=mid:0\r\n";
+        assert!(text.ends_with(kept), "{text}");
     }
 
     #[test]
