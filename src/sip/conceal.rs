@@ -96,6 +96,8 @@ fn password(bytes: &[u8], begin: usize) -> Option<Range<usize>> {
     let ends = |b: u8| b.is_ascii_whitespace() || matches!(b, b'<' | b'>' | b'"');
     let rest = &bytes[begin..bytes.len().min(begin + USER_INFO_MAX)];
     let rest = &rest[..rest.iter().position(|b| ends(*b)).unwrap_or(rest.len())];
+    // Between < and > nothing but this URI can stand.
+    let is_whole = is_bracketed(&bytes[..begin]) && bytes.get(begin + rest.len()) == Some(&b'>');
     let (is_url, rest, begin) = match rest.strip_prefix(b"//") {
         Some(rest) => (true, rest, begin + 2),
         None => (false, rest, begin),
@@ -109,7 +111,10 @@ fn password(bytes: &[u8], begin: usize) -> Option<Range<usize>> {
     let first = after.iter().position(|b| matches!(b, b'@' | b';' | b'?' | b'/' | b'#'))?;
     let length = after.iter().position(|b| *b == b'@')?;
     let is_number = after[..first].iter().all(u8::is_ascii_digit);
-    if first < length && (rest.starts_with(b"[") || is_number && is_behind_port(&after[first..length], is_url)) {
+    let between = &after[first..length];
+    let is_user = is_whole && !after[length + 1..].contains(&b'@') && is_within_user(between);
+    let is_port = is_number && is_behind_port(between, is_url) && !is_user;
+    if first < length && (rest.starts_with(b"[") || is_port) {
         return None;
     }
     let start = begin + user + 1;
@@ -127,6 +132,27 @@ fn is_behind_port(text: &[u8], is_url: bool) -> bool {
     let has = |start: &[u8]| text.windows(start.len()).any(|word| word.eq_ignore_ascii_case(start));
     let last = text.rsplit(|b| matches!(b, b';' | b'?' | b'&')).next().unwrap_or_default();
     has(b",sip:") || has(b",sips:") || last.iter().position(|b| *b == b'=').is_some_and(|at| at > 0)
+}
+
+/// Whether a scheme with its colon, with which this ends, stands right behind a <.
+fn is_bracketed(before: &[u8]) -> bool {
+    let scheme = before.strip_suffix(b":").unwrap_or(before);
+    scheme.iter().rev().find(|b| !b.is_ascii_alphanumeric()) == Some(&b'<')
+}
+
+/// Parameters that a host and its port are known by, here (RFC 3261 §19.1.1).
+const BEHIND_HOST: [&str; 6] = ["transport", "user", "method", "ttl", "maddr", "lr"];
+
+/// Whether what stands between a number and the only @ of a URI belongs to a password, as who reads the URI splits it at its first @.
+/// Not where a host shows itself: by a parameter that users do not have, by headers, or because the @ is in another URI.
+fn is_within_user(text: &[u8]) -> bool {
+    let names_host = |param: &[u8]| {
+        let name = param.split(|b| *b == b'=').next().unwrap_or_default();
+        BEHIND_HOST.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
+    };
+    let has = |part: &[u8]| text.windows(part.len()).any(|word| word.eq_ignore_ascii_case(part));
+    let names_other = has(b"sip:") || has(b"sips:");
+    text.starts_with(b";") && !text.contains(&b'?') && !names_other && !text.split(|b| *b == b';').any(names_host)
 }
 
 /// The value of the header of a URI whose name begins here, if it carries credentials.
@@ -300,6 +326,17 @@ mod tests {
             ("sip:anna:12#4@b;lr", "sip:anna:***@b;lr"),
             ("sip:anna:1234;=x@b", "sip:anna:***@b"),
             ("https://u:1234;a=b@h:80/", "https://u:***@h:80/"),
+            // Also where it goes on like parameters, if it is sure where the URI ends and it has one @.
+            ("<sip:anna:77;a=b@h>", "<sip:anna:***@h>"),
+            ("\"A\" <SIPS:anna:77;a=b;c=d@h:5061;lr>;tag=1", "\"A\" <SIPS:anna:***@h:5061;lr>;tag=1"),
+            ("<sip:h:5060;lr>, <sip:anna:77;a=b@h>", "<sip:h:5060;lr>, <sip:anna:***@h>"),
+            ("<sip:h:77;a=b@c;d=e@f>", "<sip:h:77;a=b@c;d=e@f>"),
+            ("<sip:h:5060;transport=tcp;a=b@c>", "<sip:h:5060;transport=tcp;a=b@c>"),
+            ("<sip:h:5060;a=b;LR;c=d@e>", "<sip:h:5060;a=b;LR;c=d@e>"),
+            ("<sip:h:5060;a=b?Replaces=c@d>", "<sip:h:5060;a=b?Replaces=c@d>"),
+            ("<sip:h:5060;a=sip:u@c>", "<sip:h:5060;a=sip:u@c>"),
+            ("<sip:[2001:db8::1]:5060;a=b@c>", "<sip:[2001:db8::1]:5060;a=b@c>"),
+            ("<sip:h:5060>;a=b@c", "<sip:h:5060>;a=b@c"),
             // Ports, whatever follows them.
             ("sip:h:5060;lr,sip:u@h", "sip:h:5060;lr,sip:u@h"),
             ("sip:h:5060;lr,sips:u:12@h", "sip:h:5060;lr,sips:u:***@h"),
