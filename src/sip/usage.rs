@@ -29,6 +29,8 @@ use std::collections::VecDeque;
 pub const RING_AGAIN: Duration = Duration::from_secs(60);
 /// How often an offer that was answered 491 is sent again before the refusal is believed.
 pub const GLARE_TRIES: u32 = 6;
+/// So often an INVITE asks for a longer session: each proxy on its way may want more than the one before (RFC 4028 §7.3).
+pub const LENGTHENED_MAX: u8 = 5;
 /// How long the peer may take to answer a re-INVITE of ours: Timer C of a proxy (RFC 3261 §16.6).
 pub const REINVITE_PATIENCE: Duration = Duration::from_secs(180);
 /// Dialogs that one INVITE of ours may make by forking; what exceeds it is not acknowledged.
@@ -133,7 +135,7 @@ pub struct Calling {
     /// Challenges to it that were answered.
     pub challenges: u32,
     /// It was sent again because the peer wants longer sessions (422).
-    pub lengthened: bool,
+    pub lengthened: u8,
     pub provisional: bool,
     /// The peer's tag in the early dialog that was last heard of.
     pub tag: Option<String>,
@@ -171,7 +173,7 @@ impl Calling {
             offer,
             answers_challenges,
             challenges: 0,
-            lengthened: false,
+            lengthened: 0,
             provisional: false,
             tag: None,
             cancel: Cancel::No,
@@ -223,7 +225,7 @@ pub struct Challenged {
     pub until: Time,
     /// As in [`Calling`].
     pub challenges: u32,
-    pub lengthened: bool,
+    pub lengthened: u8,
 }
 
 /// The offer under way in the dialog (RFC 3264 allows one at a time).

@@ -8,7 +8,7 @@ use crate::sip::message::{Request, Response};
 use crate::sip::method::Method;
 use crate::sip::session_timer;
 use crate::sip::transaction::table::{ClientKey, Owner, Passed, copy_credentials};
-use crate::sip::usage::{Calling, Cancel, Challenged, FORKS_MAX, State, Usage};
+use crate::sip::usage::{Calling, Cancel, Challenged, FORKS_MAX, LENGTHENED_MAX, State, Usage};
 use crate::time::{Duration, Time};
 
 impl Endpoint {
@@ -101,7 +101,7 @@ impl Endpoint {
         else {
             return;
         };
-        usage.shortest = session_timer::min_se(&response.headers);
+        usage.shortest = usage.shortest.max(session_timer::min_se(&response.headers));
         if let Some(wish) = self.settings.session {
             session_timer::ask(wish, usage.shortest, &mut invite.headers);
         }
@@ -111,7 +111,7 @@ impl Endpoint {
             id,
             Calling {
                 client,
-                lengthened: true,
+                lengthened: calling.lengthened + 1,
                 provisional: false,
                 tag: None,
                 previews: Vec::new(),
@@ -174,7 +174,7 @@ impl Endpoint {
             && let Some(calling) = self.calling(id, passed.key)
         {
             let challenged = matches!(response.code, 401 | 407) && calling.answers_challenges;
-            let too_short = response.code == 422 && !calling.lengthened;
+            let too_short = response.code == 422 && calling.lengthened < LENGTHENED_MAX;
             if calling.cancel != Cancel::No && response.code == 487 {
                 self.invite_failed(id, Failure::Cancelled);
             } else if calling.cancel == Cancel::No && challenged {

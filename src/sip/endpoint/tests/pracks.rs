@@ -238,3 +238,23 @@ fn a_phone_that_wanted_longer_sessions_counts_from_the_start_again() {
     let invite = peer.requests().into_iter().find(|request| request.method.as_str() == "INVITE").expect("tried again");
     assert_eq!(says(&mut peer, &invite, 180, "one", 3, ""), ["PRACK"]);
 }
+
+#[test]
+fn each_proxy_on_the_way_may_want_a_longer_session_than_the_one_before() {
+    let (mut peer, mut invite) = forked();
+    let mut asked = Vec::new();
+    for shortest in [3600, 7200, 1800, 10_000, 10_001, 10_002] {
+        let mut refusal = Response::to(&invite, 422, None);
+        refusal.headers.push("Min-SE", shortest.to_string());
+        peer.endpoint.handle_message(peer.now, &peer.hop, Message::Response(refusal));
+        let again = peer.requests().into_iter().find(|request| request.method.as_str() == "INVITE");
+        let Some(again) = again else { break };
+        let said = |name| again.headers.get(name).and_then(|value| value.parse::<u32>().ok());
+        asked.push((said("Session-Expires"), said("Min-SE")));
+        invite = again;
+    }
+    let both = |seconds| (Some(seconds), Some(seconds));
+    assert_eq!(asked, [3600, 7200, 7200, 10_000, 10_001].map(both), "the longest of all, and not for ever");
+    peer.drain();
+    assert!(matches!(peer.events.pop(), Some(Event::Failed { .. })), "{:?}", peer.events);
+}
