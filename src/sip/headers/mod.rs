@@ -432,11 +432,13 @@ impl Headers {
         expires(self.first(Known::EXPIRES)?)
     }
 
-    /// Retry-After as a length of time; `None`: missing, or no number of seconds (RFC 3261 §20.33).
+    /// Retry-After as a length of time, 2^32 - 1 s at most; `None`: missing, or no number of seconds (RFC 3261 §20.33).
     pub fn retry_after(&self) -> Option<crate::time::Duration> {
         let value = self.get("Retry-After")?;
         let seconds = value.split([';', '(', ' ', '\t']).next().unwrap_or_default();
-        lex::number(seconds, u32::MAX.into()).map(crate::time::Duration::from_secs)
+        let is_number = !seconds.is_empty() && seconds.bytes().all(|b| b.is_ascii_digit());
+        let most = u32::MAX.into();
+        is_number.then(|| crate::time::Duration::from_secs(lex::number(seconds, most).unwrap_or(most)))
     }
 
     pub fn routes(&self) -> Result<Vec<NameAddr>, BadHeader> {
@@ -619,6 +621,16 @@ mod tests {
         for bad in ["2147483648 INVITE", "-1 INVITE", "+1 INVITE", "1", "INVITE 1", "1 INVITE ACK", ""] {
             assert_eq!(cseq(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn however_long_a_retry_after_is_it_is_heeded() {
+        let retry_after = |value| headers(&[("Retry-After", value)]).retry_after().map(|after| after.as_secs());
+        for (value, seconds) in [("5;duration=60", 5), ("120 (lunch)", 120), ("99999999999999999999999", 4_294_967_295)]
+        {
+            assert_eq!(retry_after(value), Some(seconds), "{value}");
+        }
+        assert_eq!([retry_after(""), retry_after("soon"), retry_after("-1")], [None; 3]);
     }
 
     #[test]
