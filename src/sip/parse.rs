@@ -333,6 +333,10 @@ impl Lines {
         if line.has_control && has_stray_control(value) {
             return Err(Fault::Control(number));
         }
+        // It says nothing, and what we note in the topmost Via must stand in that which counts.
+        if known == Some(Known::VIA) && value.is_empty() {
+            return Ok(());
+        }
         if known == Some(Known::CONTENT_LENGTH) {
             return self.take_length(value);
         }

@@ -140,6 +140,7 @@ impl fmt::Display for Via {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sip::Message;
 
     #[test]
     fn read_and_written_again() {
@@ -188,5 +189,19 @@ mod tests {
         let branch = |b: &str| Via::parse(&format!("SIP/2.0/UDP a;branch={b}")).unwrap().magic_branch().is_some();
         assert!(branch("z9hG4bKx") && branch("Z9HG4BKx"));
         assert!(!branch("z9hG4bK") && !branch("390skdjuw"));
+    }
+
+    #[test]
+    fn one_in_which_nothing_stands_is_none() {
+        let options = |via: &str| {
+            let rest = "From: <sip:a@h>;tag=1\r\nTo: <sip:b@h>\r\nCall-ID: x\r\nCSeq: 1 OPTIONS\r\n\r\n";
+            Message::parse(format!("OPTIONS sip:a@h SIP/2.0\r\n{via}\r\n{rest}").as_bytes())
+        };
+        let mut read = options("Via:\r\nv: \r\n \r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1").expect("one that can be read");
+        let headers = read.headers_mut();
+        assert_eq!((headers.get_all("Via").count(), headers.top_via().unwrap().branch()), (1, Some("z9hG4bK1")));
+        headers.remove_first_item("Via");
+        assert!(!headers.has("Via"));
+        assert_eq!(options("Via:").unwrap_err().to_string(), "Missing Via header");
     }
 }
