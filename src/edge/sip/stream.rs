@@ -427,8 +427,8 @@ impl Streams {
     async fn read<R: AsyncRead + Unpin>(&self, read: &mut R, hop: Hop, pulse: &Pulse) -> End {
         let mut framer = Framer::new();
         let mut deadline = Instant::now() + self.settings.limits.message;
-        // Within a message, the deadline stays; between two it moves.
-        let mut idle = false;
+        // Within a message, the deadline stays; between two it moves, once there was one, or a ping.
+        let (mut idle, mut spoke) = (false, false);
         loop {
             match timeout_at(deadline, fill(read, &mut framer)).await {
                 Err(_) if idle => return self.idle(hop),
@@ -452,6 +452,7 @@ impl Streams {
             if pulse.awaited.load(Ordering::Relaxed) && framer.take_pong() {
                 pulse.awaited.store(false, Ordering::Relaxed);
                 pulse.heard.notify_one();
+                spoke = true;
             }
             let mut whole = false;
             while let Some(frame) = framer.next() {
@@ -473,12 +474,14 @@ impl Streams {
             if framer.is_broken() {
                 return End::Fault(SipFault::BadFraming);
             }
-            if framer.is_idle() {
+            let was_idle = idle;
+            spoke |= whole;
+            idle = spoke && framer.is_idle();
+            if idle {
                 deadline = Instant::now() + self.settings.limits.idle;
-            } else if idle || whole {
+            } else if was_idle || whole {
                 deadline = Instant::now() + self.settings.limits.message;
             }
-            idle = framer.is_idle();
         }
     }
 

@@ -222,7 +222,11 @@ impl Streams {
                     continue;
                 }
             };
-            (spoke, idle_until, half_until) = (true, Instant::now() + limits.idle, None);
+            half_until = None;
+            spoke |= bytes == PING || bytes.iter().any(|b| !matches!(b, b'\r' | b'\n'));
+            if spoke {
+                idle_until = Instant::now() + limits.idle;
+            }
             // RFC 5626 §4.4.1, which some speak here as well.
             if bytes == PING {
                 if !self.outside().may_ask(hop.transport, hop.remote, hop.connection) {

@@ -220,6 +220,11 @@ fn handshakes_and_messages_have_their_time() {
     slow.send(Message::Frame(first)).unwrap();
     assert_eq!(goodbye(&mut slow), CloseCode::Policy);
     fault(&bench, SipFault::SlowSender, 2);
+    // Messages in which nothing is said.
+    let mut empty = page(&bench);
+    ["", "\r\n"].into_iter().for_each(|nothing| empty.send(Message::Text(nothing.into())).unwrap());
+    assert_eq!(goodbye(&mut empty), CloseCode::Policy);
+    fault(&bench, SipFault::SlowSender, 3);
 }
 
 #[test]
