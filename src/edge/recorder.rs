@@ -5,7 +5,7 @@
 
 use super::metrics::Metrics;
 use super::store::Store;
-use super::throttle::Throttle;
+use super::throttle::{Throttle, Throttles};
 use crate::engine::tolls::Toll;
 use crate::ids::CallId;
 use crate::record::{Board, CallEvent, Recorder, TrunkNews, What};
@@ -183,7 +183,7 @@ static HEADERS: Throttle = Throttle::new(Duration::from_secs(60));
 
 /// So does a phone whose calls are forwarded.
 static ABROAD: Throttle = Throttle::new(Duration::from_secs(60));
-static AGENT_FULL: Throttle = Throttle::new(Duration::from_secs(60));
+static AGENTS_FULL: Throttles = Throttles::new(Duration::from_secs(60));
 static CUT: Throttle = Throttle::new(Duration::from_secs(60));
 static STRAYED: Throttle = Throttle::new(Duration::from_secs(60));
 
@@ -211,7 +211,7 @@ fn log(event: &CallEvent, failures: &Throttle, foreign: &Throttle) {
         // Said with the name, and not each time.
         What::CallRefused { reason, .. } if **reason == *"agent_full" => {}
         What::AgentFull { agent } => {
-            if let Some(held_back) = AGENT_FULL.pass(event.at) {
+            if let Some(held_back) = AGENTS_FULL.pass(agent, event.at) {
                 tracing::warn!(agent = &**agent, held_back, "has begun as many calls as `calls` of the agent allows");
             }
         }

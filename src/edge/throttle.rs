@@ -1,7 +1,9 @@
 //! Log lines that a peer can cause must not fill the disk.
 
 use crate::time::{Duration, Time};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Lets one event through per interval and counts the others.
 ///
@@ -30,6 +32,25 @@ impl Throttle {
     }
 }
 
+/// A throttle for each name, so that none is hidden behind another. Names are those of the configuration: nobody else makes them more.
+#[derive(Debug)]
+pub struct Throttles {
+    interval: Duration,
+    each: Mutex<BTreeMap<Arc<str>, Throttle>>,
+}
+
+impl Throttles {
+    pub const fn new(interval: Duration) -> Throttles {
+        Throttles { interval, each: Mutex::new(BTreeMap::new()) }
+    }
+
+    /// As [`Throttle::pass`], for this name.
+    pub fn pass(&self, name: &Arc<str>, now: Time) -> Option<u64> {
+        let mut each = self.each.lock().unwrap_or_else(PoisonError::into_inner);
+        each.entry(name.clone()).or_insert_with(|| Throttle::new(self.interval)).pass(now)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -39,5 +60,14 @@ mod tests {
         let throttle = Throttle::new(Duration::from_secs(10));
         let passed: Vec<_> = [100, 101, 109, 110, 125].map(|second| throttle.pass(Time::from_secs(second))).into();
         assert_eq!(passed, [Some(0), None, None, Some(2), Some(0)]);
+    }
+
+    #[test]
+    fn each_name_is_held_back_by_itself() {
+        let throttles = Throttles::new(Duration::from_secs(10));
+        let [anna, bo] = ["anna", "bo"].map(Arc::from);
+        let passed = [(&anna, 100), (&bo, 101), (&anna, 102), (&bo, 103), (&anna, 110), (&bo, 111)]
+            .map(|(name, second)| throttles.pass(name, Time::from_secs(second)));
+        assert_eq!(passed, [Some(0), Some(0), None, None, Some(1), Some(1)]);
     }
 }

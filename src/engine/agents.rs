@@ -16,17 +16,25 @@ pub(super) struct Agents {
 /// that nothing else takes their place; but a stolen password must not take everybody's.
 const FOR_HELP_MAX: u32 = 20;
 
-/// A call that an account has begun, until it is over: also when the agent has no part in it any more.
+/// So many times as many calls as an account may have, it may have begun together with those that the agent has handed on and has no part
+/// in any more: who calls customers back and gives them to a queue goes on working, and a stolen password still does not take all.
+const WITH_HANDED_ON: u32 = 5;
+
+/// A call that an account has begun, until it is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Begun {
     agent: AgentId,
     for_help: bool,
+    handed_on: bool,
 }
 
 /// How many of them there are.
 #[derive(Clone, Copy, Debug, Default)]
 struct Count {
-    up: u32,
+    /// In which the agent has a part.
+    own: u32,
+    handed_on: u32,
+    /// Of those of the agent.
     most: u32,
 }
 
@@ -69,8 +77,8 @@ impl Agents {
                     house: None,
                     own_calls: BTreeSet::new(),
                     queue_call: None,
-                    begun: Count { up: 0, most: a.calls },
-                    begun_for_help: Count { up: 0, most: FOR_HELP_MAX },
+                    begun: Count { most: a.calls, ..Count::default() },
+                    begun_for_help: Count { most: FOR_HELP_MAX, ..Count::default() },
                 })
                 .collect(),
             by_name: agents.iter().enumerate().map(|(i, a)| (a.settings.name.clone(), id(i))).collect(),
@@ -103,21 +111,32 @@ impl Agents {
     /// Counts a call that the account begins, until [`Agents::is_over`]. `None`: it has as many as it may have.
     pub fn begin(&mut self, agent: AgentId, for_help: bool) -> Option<Begun> {
         let count = self.seat_mut(agent).count(for_help);
-        if count.up >= count.most {
+        if count.own >= count.most || count.own + count.handed_on >= count.most.saturating_mul(WITH_HANDED_ON) {
             return None;
         }
-        count.up += 1;
-        Some(Begun { agent, for_help })
+        count.own += 1;
+        Some(Begun { agent, for_help, handed_on: false })
     }
 
-    pub fn is_over(&mut self, Begun { agent, for_help }: Begun) {
+    /// `agent` has no part in this call any more.
+    pub fn left(&mut self, agent: AgentId, begun: &mut Begun) {
+        if begun.agent == agent && !begun.handed_on {
+            self.is_over(*begun);
+            begun.handed_on = true;
+            self.seat_mut(agent).count(begun.for_help).handed_on += 1;
+        }
+    }
+
+    pub fn is_over(&mut self, Begun { agent, for_help, handed_on }: Begun) {
         let count = self.seat_mut(agent).count(for_help);
-        count.up = count.up.checked_sub(1).expect("a call that ends has begun");
+        let of_these = if handed_on { &mut count.handed_on } else { &mut count.own };
+        *of_these = of_these.checked_sub(1).expect("a call that ends has begun");
     }
 
     /// Calls that agents have begun.
     pub fn begun(&self) -> usize {
-        self.seats.iter().map(|seat| (seat.begun.up + seat.begun_for_help.up) as usize).sum()
+        let counts = self.seats.iter().flat_map(|seat| [seat.begun, seat.begun_for_help]);
+        counts.map(|count| (count.own + count.handed_on) as usize).sum()
     }
 
     /// Agents who have a part in a call.
@@ -136,15 +155,18 @@ mod tests {
     use crate::acd::AgentSettings;
     use crate::engine::settings::Caps;
 
-    #[test]
-    fn an_account_has_as_many_calls_as_it_may_and_those_for_help_count_apart() {
-        let agent = |name: &str, calls| Agent {
+    fn agent(name: &str, calls: u32) -> Agent {
+        Agent {
             settings: AgentSettings { name: name.into(), ..AgentSettings::default() },
             out: Caps::default(),
             calls,
             number: String::new(),
             password: String::new(),
-        };
+        }
+    }
+
+    #[test]
+    fn an_account_has_as_many_calls_as_it_may_and_those_for_help_count_apart() {
         let mut agents = Agents::new(&[agent("anna", 2), agent("bo", 1)]);
         let [anna, bo] = [AgentId(0), AgentId(1)];
         let first = agents.begin(anna, false).expect("the first");
@@ -159,5 +181,22 @@ mod tests {
         agents.is_over(first);
         assert!(agents.begin(anna, false).is_some());
         assert_eq!((agents.begin(anna, false), agents.begin(anna, true)), (None, None));
+    }
+
+    #[test]
+    fn what_is_handed_on_leaves_room_for_the_next_call_and_not_without_end() {
+        let anna = AgentId(0);
+        let mut agents = Agents::new(&[agent("anna", 2)]);
+        let mut handed_on = Vec::new();
+        while let Some(mut begun) = agents.begin(anna, false) {
+            agents.left(AgentId(1), &mut begun);
+            agents.left(anna, &mut begun);
+            agents.left(anna, &mut begun);
+            handed_on.push(begun);
+        }
+        assert_eq!((handed_on.len(), agents.begun()), (2 * WITH_HANDED_ON as usize, 2 * WITH_HANDED_ON as usize));
+        agents.is_over(handed_on.remove(3));
+        assert!(agents.begin(anna, false).is_some());
+        assert_eq!(agents.begin(anna, false), None);
     }
 }

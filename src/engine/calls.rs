@@ -429,6 +429,9 @@ impl Engine {
     /// `None`: the party was no agent.
     pub(super) fn own_call_over(&mut self, now: Time, agent: Option<AgentId>, id: CallId) {
         let Some(agent) = agent else { return };
+        if let Some(begun) = self.calls.get_mut(&id).and_then(|call| call.begun.as_mut()) {
+            self.agents.left(agent, begun);
+        }
         let seat = self.agents.seat_mut(agent);
         if seat.own_calls.remove(&id) && seat.own_calls.is_empty() {
             self.acd_apply(now, Change::Free { agent });

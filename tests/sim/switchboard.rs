@@ -327,7 +327,7 @@ fn an_account_that_calls_without_end_leaves_room_for_everybody_else() {
 }
 
 #[test]
-fn a_call_is_its_beginners_until_it_is_over_and_calls_for_help_go_beside_it() {
+fn a_call_is_its_beginners_until_it_is_handed_on_and_calls_for_help_go_beside_it() {
     let outside = PhoneId(51);
     let hop = Hop {
         transport: Transport::Udp,
@@ -349,7 +349,12 @@ fn a_call_is_its_beginners_until_it_is_over_and_calls_for_help_go_beside_it() {
     story.act(ANNA, Act::HangUp);
     assert!(story.world.phone(BJORN).is_some_and(vaxel::sim::Phone::is_talking), "he hears the menu");
     story.act(ANNA, Act::Call("100".into()));
-    assert_eq!((story.failed(ANNA), times_full(&story)), (Some(486), 1));
+    assert!(story.world.phone(ANNA).is_some_and(vaxel::sim::Phone::is_talking), "she has handed him on");
+    let second = PhoneId(210);
+    story.world.add_phone(second, "agent0", Some("secret0"));
+    story.act(second, Act::Call("100".into()));
+    assert_eq!((story.failed(second), times_full(&story)), (Some(486), 1));
+    story.act(ANNA, Act::HangUp);
     story.act(ANNA, Act::Call("112".into()));
     story.act(outside, Act::Answer);
     assert!(story.world.phone(outside).is_some_and(vaxel::sim::Phone::is_talking));
