@@ -1,10 +1,11 @@
-//! What was counted per queue. Raw counts, so that every service-level formula can be made from them.
+//! What was counted per queue since it exists, as records and metrics compare it.
 
 use super::event::Exit;
-use crate::time::Duration;
+use super::truth::Counts;
 use std::collections::BTreeMap;
 
-/// Counts of one queue since it exists. At every instant `offered == exits_total() + waiting`.
+/// Counts of one queue since it exists: a part of [`truth`](super::truth). At every instant
+/// `offered == exits_total() + waiting`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct QueueCounts {
     /// Entries that arrived, the refused included.
@@ -21,17 +22,15 @@ impl QueueCounts {
     pub fn exits_total(&self) -> u64 {
         self.exits.values().sum()
     }
+}
 
-    pub(super) fn arrived(&mut self) {
-        self.offered += 1;
-        self.waiting += 1;
-    }
-
-    pub(super) fn exited(&mut self, exit: Exit, waited: Duration, service_level: Duration) {
-        self.waiting -= 1;
-        *self.exits.entry(exit).or_default() += 1;
-        if exit == Exit::Answered && waited <= service_level {
-            self.answered_in_level += 1;
+impl From<&Counts> for QueueCounts {
+    fn from(counts: &Counts) -> QueueCounts {
+        QueueCounts {
+            offered: counts.offered,
+            waiting: counts.waiting,
+            exits: counts.exits.into(),
+            answered_in_level: counts.answered_in_level,
         }
     }
 }

@@ -9,7 +9,10 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
     pub queue: QueueId,
+    /// When the waiting began, perhaps before it came here.
     pub since: Time,
+    /// When it came here.
+    pub arrived: Time,
     /// What it needs beside what its queue needs.
     pub needs: Skills,
     /// Added to its queue's.

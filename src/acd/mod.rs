@@ -16,7 +16,7 @@
 //! | `offers` | an offer from the first ring to its outcome; refusals |
 //! | `line`, `pool`, `matching` | entries by need, agents by skill set, and who goes to whom |
 //! | `deadline`, `ranked`, `bits` | time, places in line, small sets |
-//! | `explain`, `counts` | why, and how many |
+//! | `explain`, `counts`, `truth` | why, how many, and every figure a supervisor reads |
 
 mod agent;
 mod bits;
@@ -34,6 +34,7 @@ mod ranked;
 mod staffing;
 #[cfg(test)]
 mod tests;
+pub mod truth;
 mod waiting;
 
 pub use counts::QueueCounts;
@@ -49,6 +50,7 @@ use line::Lines;
 use pool::Pools;
 use queue::Queue;
 use std::collections::{BTreeMap, VecDeque};
+use truth::Truth;
 
 /// The distributor: lines of entries, pools of agents, and the offers between them.
 ///
@@ -71,6 +73,7 @@ pub struct Acd {
     pools: Pools,
     deadlines: Deadlines,
     decisions: VecDeque<Decision>,
+    truth: Truth,
     ignored: u64,
 }
 
@@ -94,6 +97,7 @@ impl Acd {
             pools: Pools::default(),
             deadlines: Deadlines::default(),
             decisions: VecDeque::new(),
+            truth: Truth::default(),
             ignored: 0,
         }
     }
@@ -187,7 +191,7 @@ impl Acd {
 
     /// Entries of the queue that wait, those an agent is rung for included.
     pub fn waiting(&self, queue: QueueId) -> u32 {
-        self.queues.get(&queue).map_or(0, |queue| u32::try_from(queue.counts.waiting).unwrap_or(u32::MAX))
+        self.queues.get(&queue).map_or(0, |queue| u32::try_from(queue.by_since.len()).unwrap_or(u32::MAX))
     }
 
     /// Entries of the queue that wait, next to be served first.
@@ -220,8 +224,13 @@ impl Acd {
     }
 
     /// Counts of a queue; `None` if there is no such queue.
-    pub fn queue_counts(&self, queue: QueueId) -> Option<&QueueCounts> {
-        self.queues.get(&queue).map(|queue| &queue.counts)
+    pub fn queue_counts(&self, queue: QueueId) -> Option<QueueCounts> {
+        self.queues.contains_key(&queue).then(|| QueueCounts::from(&self.truth.total(queue)))
+    }
+
+    /// Every figure about queues and agents.
+    pub fn truth(&self) -> &Truth {
+        &self.truth
     }
 
     /// `None` if there is no such agent.

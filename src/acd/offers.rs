@@ -112,6 +112,7 @@ impl Acd {
         let times_out = waiting.times_out;
         self.deadlines.set(Deadline::MaxWait(entry), None, times_out);
         self.decisions.push_back(Decision::OfferEnded { offer, entry, agent: agent_id, outcome });
+        self.truth.offer_ended(self.now, agent_id, outcome);
         entry
     }
 

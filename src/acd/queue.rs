@@ -1,6 +1,5 @@
-//! One queue: its settings, its waiting entries in order, its counts.
+//! One queue: its settings, its waiting entries in order.
 
-use super::counts::QueueCounts;
 use super::event::QueueSettings;
 use super::line::{NeedId, Place, Rate};
 use super::ranked::Ranked;
@@ -12,7 +11,6 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Queue {
     pub settings: QueueSettings,
     pub rate: Rate,
-    pub counts: QueueCounts,
     /// Waiting entries, those offered included, by what they need.
     pub order: BTreeMap<NeedId, Ranked<Place>>,
     pub by_since: BTreeSet<(Time, EntryId)>,
@@ -20,13 +18,7 @@ pub struct Queue {
 
 impl Queue {
     pub fn new(settings: QueueSettings) -> Queue {
-        Queue {
-            rate: Rate::from_points(settings.ageing),
-            settings,
-            counts: QueueCounts::default(),
-            order: BTreeMap::new(),
-            by_since: BTreeSet::new(),
-        }
+        Queue { rate: Rate::from_points(settings.ageing), settings, order: BTreeMap::new(), by_since: BTreeSet::new() }
     }
 
     pub fn enter(&mut self, need: NeedId, place: Place) {

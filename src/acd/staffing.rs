@@ -106,6 +106,7 @@ impl Acd {
 
     pub(super) fn talk_ended(&mut self, entry: EntryId) -> Result<(), Ignored> {
         let id = self.talks.remove(&entry).ok_or(Ignored)?;
+        self.truth.talk_ended(self.now, entry);
         let agent = self.agent_mut(id);
         agent.task = Task::None;
         let time = agent.settings.wrap_up;
@@ -184,6 +185,7 @@ impl Acd {
             agent.idle_since = since;
             self.pools.add_idle(pool, since, id);
         }
+        self.truth.agent_is(self.now, id, &state);
         agent.state = state.clone();
         self.decisions.push_back(Decision::Agent { agent: id, state });
     }

@@ -47,13 +47,14 @@ impl Acd {
             self.decisions.push_back(Decision::Exit { entry: id, queue: queue_id, exit, waited: Duration::ZERO });
             return Err(Ignored);
         };
-        let full = queue.counts.waiting >= u64::from(queue.settings.max_waiting);
-        queue.counts.arrived();
+        let full = queue.by_since.len() as u64 >= u64::from(queue.settings.max_waiting);
         let since = since.min(self.now);
         queue.by_since.insert((since, id));
+        self.truth.arrived(self.now, queue_id);
         let entry = Entry {
             queue: queue_id,
             since,
+            arrived: self.now,
             needs: without_zeros(needs),
             priority,
             max_wait,
@@ -184,7 +185,11 @@ impl Acd {
         let waited = self.now.since(entry.since);
         let queue = self.queue_mut(entry.queue);
         queue.by_since.remove(&(entry.since, id));
-        queue.counts.exited(exit, waited, queue.settings.service_level);
+        let level = queue.settings.service_level;
+        self.truth.exited(entry.queue, entry.arrived, exit, waited, level);
+        if let Some(agent) = self.talks.get(&id) {
+            self.truth.talk_began(self.now, id, *agent, entry.queue, entry.arrived);
+        }
         self.decisions.push_back(Decision::Exit { entry: id, queue: entry.queue, exit, waited });
     }
 

@@ -314,7 +314,7 @@ impl Checker {
         for (index, queue) in self.queues.iter().enumerate() {
             let id = QueueId(u32::try_from(index).expect("fewer queues than 2^32"));
             let counts = acd.queue_counts(id).expect("the queues are those of the settings");
-            self.counted(queue, counts)?;
+            self.counted(queue, &counts)?;
         }
         self.up(calls)?;
         self.fairness.nobody_idles(now)?;

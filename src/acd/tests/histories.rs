@@ -268,6 +268,13 @@ fn asks_the_same(play: &Play<Acd>, model: &Model) -> Result<(), String> {
             return Err(format!("{queue} does not add up: {counts:?}"));
         }
     }
+    if let Some(imbalance) = acd.truth().imbalance() {
+        return Err(imbalance.to_string());
+    }
+    let in_hand: u64 = acd.truth().queues().map(|queue| acd.truth().total(queue).in_hand).sum();
+    if acd.truth().talks() != acd.talks.len() || in_hand < acd.talks.len() as u64 {
+        return Err(format!("{} talks, counted {}, {in_hand} in hand", acd.talks.len(), acd.truth().talks()));
+    }
     Ok(())
 }
 

@@ -1,0 +1,251 @@
+//! What each agent did today: how long in which state, how many calls, how many refused.
+
+use super::Settings;
+use super::counts::{micros, share};
+use crate::acd::event::{AgentState, Outcome};
+use crate::ids::QueueId;
+use crate::time::{Duration, Time};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, VecDeque};
+
+/// What an agent's time is spent on: their state, without its details.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    #[default]
+    Offline,
+    Ready,
+    BackOff,
+    Offered,
+    Talking,
+    Busy,
+    WrapUp,
+    Paused,
+}
+
+impl Phase {
+    pub const ALL: [Phase; 8] = [
+        Phase::Offline,
+        Phase::Ready,
+        Phase::BackOff,
+        Phase::Offered,
+        Phase::Talking,
+        Phase::Busy,
+        Phase::WrapUp,
+        Phase::Paused,
+    ];
+
+    pub fn of(state: &AgentState) -> Phase {
+        match state {
+            AgentState::Offline => Phase::Offline,
+            AgentState::Ready => Phase::Ready,
+            AgentState::BackOff { .. } => Phase::BackOff,
+            AgentState::Offered { .. } => Phase::Offered,
+            AgentState::Talking { .. } => Phase::Talking,
+            AgentState::Busy => Phase::Busy,
+            AgentState::WrapUp { .. } => Phase::WrapUp,
+            AgentState::Paused { .. } => Phase::Paused,
+        }
+    }
+}
+
+/// So many different pause reasons have a sum of their own in a day; the time of further ones goes to [`OTHER`].
+pub const REASONS_MAX: usize = 32;
+/// The name of all further pause reasons.
+pub const OTHER: &str = "other";
+
+/// What one agent did in some time.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Figures {
+    /// Talks that began.
+    pub calls: u64,
+    /// Offers that rang and were declined by hand.
+    pub declined: u64,
+    /// Offers that rang in vain (RONA, redirection on no answer).
+    pub no_answer: u64,
+    /// Offers that the phone did not ring for: it was busy or could not be reached.
+    pub failed: u64,
+    /// Offers that ended because the caller left.
+    pub caller_gone: u64,
+    /// Microseconds in each phase, in the order of [`Phase::ALL`]; `Offline` is not counted.
+    spent: [u64; Phase::ALL.len()],
+    /// Microseconds paused, by reason.
+    paused: BTreeMap<String, u64>,
+}
+
+impl Figures {
+    pub fn spent(&self, phase: Phase) -> Duration {
+        Duration::from_micros(self.spent[phase as usize])
+    }
+
+    /// Time paused, by reason; their sum is `spent(Paused)`.
+    pub fn paused(&self) -> impl Iterator<Item = (&str, Duration)> {
+        self.paused.iter().map(|(reason, spent)| (reason.as_str(), Duration::from_micros(*spent)))
+    }
+
+    /// Time in any state but `Offline`. A talk that goes on after the phone was lost counts.
+    pub fn logged_in(&self) -> Duration {
+        Duration::from_micros(self.spent.iter().sum())
+    }
+
+    /// Offers that ended, however they did.
+    pub fn offers(&self) -> u64 {
+        self.calls + self.declined + self.no_answer + self.failed + self.caller_gone
+    }
+
+    /// Time spent on the queues' contacts: offered (ringing), talking (hold included) and wrap-up.
+    fn work(&self) -> u64 {
+        let of = |phase: Phase| self.spent[phase as usize];
+        of(Phase::Offered) + of(Phase::Talking) + of(Phase::WrapUp)
+    }
+
+    /// Occupancy: (offered + talking + wrap-up) ÷ (offered + talking + wrap-up + ready): of the time in which the
+    /// agent was there for the queues, the share in which there was something to do (Cleveland, *Call Center
+    /// Management on Fast Forward*: time on contacts against time waiting for one). Pauses, calls of their own and
+    /// back-off are in neither. What the caller's queue and the staffing decide, not the agent.
+    pub fn occupancy(&self) -> Option<f64> {
+        share(self.work(), self.work() + self.spent[Phase::Ready as usize])
+    }
+
+    /// Utilisation: (offered + talking + wrap-up + calls of their own) ÷ logged in, pauses included. What the paid
+    /// time was used for.
+    pub fn utilisation(&self) -> Option<f64> {
+        share(self.work() + self.spent[Phase::Busy as usize], self.spent.iter().sum())
+    }
+
+    fn add(&mut self, other: &Figures) {
+        self.calls += other.calls;
+        self.declined += other.declined;
+        self.no_answer += other.no_answer;
+        self.failed += other.failed;
+        self.caller_gone += other.caller_gone;
+        self.spent.iter_mut().zip(other.spent).for_each(|(sum, more)| *sum += more);
+        other.paused.iter().for_each(|(reason, more)| self.pause(reason, *more));
+    }
+
+    fn pause(&mut self, reason: &str, more: u64) {
+        if let Some(sum) = self.paused.get_mut(reason) {
+            *sum += more;
+        } else {
+            let reason = if self.paused.len() < REASONS_MAX { reason } else { OTHER };
+            *self.paused.entry(reason.to_owned()).or_default() += more;
+        }
+    }
+
+    fn spend(&mut self, phase: Phase, reason: &str, more: u64) {
+        self.spent[phase as usize] += more;
+        if phase == Phase::Paused && more > 0 {
+            self.pause(reason, more);
+        }
+    }
+}
+
+/// A contact whose talk is over and whose wrap-up may not be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finishing {
+    pub queue: QueueId,
+    pub arrived: Time,
+    pub talk: u64,
+    pub hold: u64,
+    pub wrap_up: u64,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Desk {
+    phase: Phase,
+    /// Of the pause that is on.
+    reason: String,
+    since: Time,
+    finishing: Option<Finishing>,
+    /// By number of the day; only those with something in them.
+    days: VecDeque<(u64, Figures)>,
+    /// Of the days that are no longer kept.
+    older: Figures,
+}
+
+impl Desk {
+    /// The agent's state is now this. Gives the contact that is thereby over and done with.
+    pub fn is(&mut self, now: Time, state: &AgentState, settings: &Settings) -> Option<Finishing> {
+        self.accrue(now, settings);
+        self.phase = Phase::of(state);
+        if let AgentState::Paused { reason, .. } = state {
+            self.reason.clone_from(reason);
+        }
+        // A call of one's own may belong to the notes; the wrap-up goes on after it.
+        if matches!(self.phase, Phase::WrapUp | Phase::Busy) { None } else { self.finishing.take() }
+    }
+
+    pub fn talk_began(&mut self, now: Time, settings: &Settings) {
+        self.accrue(now, settings);
+        self.day(settings.day(now), settings).calls += 1;
+    }
+
+    /// Gives the contact that is done with because of this one.
+    pub fn talk_ended(&mut self, now: Time, contact: Finishing, settings: &Settings) -> Option<Finishing> {
+        self.accrue(now, settings);
+        self.finishing.replace(contact)
+    }
+
+    pub fn offer_ended(&mut self, now: Time, outcome: Outcome, settings: &Settings) {
+        self.accrue(now, settings);
+        let day = self.day(settings.day(now), settings);
+        match outcome {
+            // Counted as the talk that begins.
+            Outcome::Accepted => {}
+            Outcome::Declined => day.declined += 1,
+            Outcome::NoAnswer => day.no_answer += 1,
+            Outcome::Busy | Outcome::Unreachable => day.failed += 1,
+            Outcome::CallerGone => day.caller_gone += 1,
+        }
+    }
+
+    /// The day's figures, as far as it has gone. `day`: 0 is the one of `now`, 1 the day before.
+    pub fn figures(&self, now: Time, day: u64, settings: &Settings) -> Figures {
+        let day = settings.day(now).saturating_sub(day);
+        let kept = self.days.iter().find(|(number, _)| *number == day);
+        let mut figures = kept.map_or_else(Figures::default, |(_, figures)| figures.clone());
+        let (begin, end) = (settings.begin_of_day(day), settings.begin_of_day(day + 1));
+        if self.phase != Phase::Offline {
+            figures.spend(self.phase, &self.reason, micros(now.min(end).since(self.since.max(begin))));
+        }
+        figures
+    }
+
+    /// All there ever was.
+    pub fn lifetime(&self, now: Time) -> Figures {
+        let mut sum = self.older.clone();
+        self.days.iter().for_each(|(_, day)| sum.add(day));
+        if self.phase != Phase::Offline {
+            sum.spend(self.phase, &self.reason, micros(now.since(self.since)));
+        }
+        sum
+    }
+
+    /// Writes down the phase so far, each part in the day it belongs to.
+    fn accrue(&mut self, now: Time, settings: &Settings) {
+        while self.phase != Phase::Offline && self.since < now {
+            let day = settings.day(self.since);
+            let until = now.min(settings.begin_of_day(day + 1));
+            let more = micros(until.since(self.since));
+            let (phase, reason) = (self.phase, std::mem::take(&mut self.reason));
+            self.day(day, settings).spend(phase, &reason, more);
+            self.reason = reason;
+            self.since = until;
+            if let Some(finishing) = self.finishing.as_mut().filter(|_| phase == Phase::WrapUp) {
+                finishing.wrap_up += more;
+            }
+        }
+        self.since = now;
+    }
+
+    fn day(&mut self, number: u64, settings: &Settings) -> &mut Figures {
+        if self.days.back().is_none_or(|(last, _)| *last < number) {
+            while self.days.front().is_some_and(|(first, _)| number - first >= u64::from(settings.days_kept.max(1))) {
+                let (_, gone) = self.days.pop_front().expect("looked at just now");
+                self.older.add(&gone);
+            }
+            self.days.push_back((number, Figures::default()));
+        }
+        &mut self.days.back_mut().expect("pushed if there was none").1
+    }
+}
