@@ -102,6 +102,11 @@ impl Acd {
         }
     }
 
+    /// As [`Acd::new`], with figures in these intervals.
+    pub fn with_truth(seed: u64, settings: truth::Settings) -> Acd {
+        Acd { truth: Truth::new(settings), ..Acd::new(seed) }
+    }
+
     /// Acts on all deadlines up to `event.at`, each at its own time, then on the change. After each instant and after
     /// the change, whoever is free is rung for whoever waits.
     pub fn apply(&mut self, event: &AcdEvent) {
