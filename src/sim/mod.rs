@@ -1,4 +1,8 @@
-//! A day in the call centre: simulated callers, agents, network and clock round the real engine.
+//! A day in the call centre that never was: simulated callers, agents and clock round the real thing.
+//!
+//! There are two kinds of day, and they share nothing but [`chance`]. [`Day`] is for tests: phones and a network round the whole
+//! switchboard, to find what breaks. [`forecast`] is for people who plan: callers and agents round the distributor alone, many
+//! days a second, to say how long callers would wait.
 //!
 //! Everything here is pure: one seed and a starting time decide the whole day, so every failure can be seen again.
 //! [`Phone`] is also what the demonstration drives over real sockets.
@@ -7,6 +11,7 @@ pub mod chance;
 pub mod check;
 pub mod day;
 mod fairness;
+pub mod forecast;
 pub mod media;
 pub mod phone;
 pub mod witness;

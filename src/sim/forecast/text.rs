@@ -1,0 +1,217 @@
+//! A report as people read it: tables, and a picture of the waits.
+
+use super::estimate::Estimate;
+use super::report::{GroupReport, QueueReport, QueueRow, Report};
+use crate::time::{Duration, show_duration};
+use std::fmt;
+
+/// Lines fit into this many columns, unless numbers or names are very long.
+const WIDTH: usize = 100;
+/// Groups side by side.
+const GROUPS: usize = 4;
+/// Lines of the picture.
+const HEIGHT: usize = 6;
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let days = if self.seeds == 1 { "one day".to_owned() } else { format!("{} days", self.seeds) };
+        writeln!(f, "{days} from {} to {}, {} calls", self.opens, self.closes, self.calls)?;
+        if self.seeds > 1 {
+            writeln!(f, "± 95 % confidence of the mean (Student's t over days); days differ more than that")?;
+        }
+        for queue in &self.queues {
+            write!(f, "\n{}{}", table(queue), picture(queue))?;
+        }
+        for groups in self.groups.chunks(GROUPS) {
+            write!(f, "\n{}", occupancy(groups))?;
+        }
+        Ok(())
+    }
+}
+
+/// A number and its band, each aligned by itself.
+#[derive(Clone, Default)]
+struct Cell {
+    mean: String,
+    band: String,
+}
+
+fn cell(estimate: Option<Estimate>, factor: f64) -> Cell {
+    let Some(estimate) = estimate else { return Cell { mean: "-".into(), band: String::new() } };
+    let band = estimate.plus_minus().map(|half| half * factor);
+    let mean = estimate.mean * factor;
+    let digits = usize::from(mean.abs().max(band.unwrap_or(0.0)) < 99.95);
+    Cell { mean: format!("{mean:.digits$}"), band: band.map_or(String::new(), |half| format!("±{half:.digits$}")) }
+}
+
+fn table(queue: &QueueReport) -> String {
+    let level = show_duration(Duration::from_secs_f64(queue.service_level_seconds));
+    let head = ["calls", "answered", &format!("in {level}"), "wait", "90 %", "longest", "hung up", "others"];
+    let unit = ["", "", "%", "s", "s", "s", "%", ""];
+    let cells = |row: &QueueRow| {
+        // The sum of nothing is minus zero.
+        let others: f64 = 0.0 + row.others().map(|(_, estimate)| estimate.mean).sum::<f64>();
+        [
+            cell(row.offered, 1.0),
+            cell(row.answered, 1.0),
+            cell(row.service_level, 100.0),
+            cell(row.wait_seconds, 1.0),
+            cell(row.wait_p90_seconds, 1.0),
+            cell(row.wait_longest_seconds, 1.0),
+            cell(row.abandoned_share, 100.0),
+            Cell { mean: format!("{others:.1}"), band: String::new() },
+        ]
+    };
+    let mut rows: Vec<(String, [Cell; 8])> = Vec::new();
+    rows.extend(queue.intervals.iter().map(|interval| (interval.from.clone(), cells(&interval.row))));
+    rows.push(("day".into(), cells(&queue.day)));
+    let mut text = format!("queue {}\n", queue.name);
+    text += &aligned(&head, &unit, &rows);
+    let others: Vec<String> = queue
+        .day
+        .others()
+        .map(|(exit, estimate)| {
+            let Cell { mean, band } = cell(Some(*estimate), 1.0);
+            format!("{} {mean} {band}", word(exit)).trim_end().to_owned()
+        })
+        .collect();
+    if !others.is_empty() {
+        text += &format!("others: {}\n", others.join(", "));
+    }
+    text
+}
+
+fn word(exit: crate::acd::Exit) -> String {
+    serde_json::to_value(exit).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+/// Columns as wide as they have to be, the means to the right and the bands to the left.
+fn aligned<const N: usize>(head: &[&str; N], unit: &[&str; N], rows: &[(String, [Cell; N])]) -> String {
+    let width = |text: &str| text.chars().count();
+    let column = |i: usize| {
+        let cells = || rows.iter().map(move |(_, cells)| &cells[i]);
+        let means = cells().map(|cell| width(&cell.mean)).max().unwrap_or(0);
+        let bands = cells().map(|cell| width(&cell.band)).max().unwrap_or(0);
+        let gap = usize::from(bands > 0);
+        (means.max(width(head[i]).max(width(unit[i])).saturating_sub(bands + gap)), bands, gap)
+    };
+    let columns: Vec<_> = (0..N).map(column).collect();
+    let first = rows.iter().map(|(name, _)| width(name)).max().unwrap_or(0);
+    let mut text = String::new();
+    for line in [head, unit].into_iter().filter(|line| line.iter().any(|word| !word.is_empty())) {
+        let mut written = " ".repeat(first);
+        for (word, (means, bands, gap)) in line.iter().zip(&columns) {
+            written += &format!("  {word:>0$}", means + gap + bands);
+        }
+        text += &format!("{}\n", written.trim_end());
+    }
+    for (name, cells) in rows {
+        let mut written = format!("{name:first$}");
+        for (Cell { mean, band }, (means, bands, gap)) in cells.iter().zip(&columns) {
+            written += &format!("  {mean:>means$}{}{band:<bands$}", " ".repeat(*gap));
+        }
+        text += &format!("{}\n", written.trim_end());
+    }
+    text
+}
+
+/// Mean waits (solid) and what nine of ten did not exceed (shaded) over the day; nothing if nobody waited.
+fn picture(queue: &QueueReport) -> String {
+    let mean = |estimate: Option<Estimate>| estimate.map_or(0.0, |estimate| estimate.mean);
+    let waits = queue.intervals.iter().map(|i| (mean(i.row.wait_seconds), mean(i.row.wait_p90_seconds)));
+    let waits: Vec<(f64, f64)> = waits.collect();
+    let highest = waits.iter().map(|(wait, p90)| wait.max(*p90)).fold(0.0, f64::max);
+    if highest < 0.5 {
+        return String::new();
+    }
+    let top = nice(highest);
+    let label = show_duration(Duration::from_secs_f64(top));
+    let margin = label.len().max(2);
+    // Intervals that do not fit are drawn together, the highest for all.
+    let room = WIDTH - margin - 3;
+    let together = waits.len().div_ceil(room);
+    let drawn: Vec<(f64, f64)> = waits
+        .chunks(together)
+        .map(|c| c.iter().fold((0.0, 0.0), |a: (f64, f64), b| (a.0.max(b.0), a.1.max(b.1))))
+        .collect();
+    let wide = (room / drawn.len()).clamp(1, 4);
+    let bar = |(wait, p90): &(f64, f64), line: usize| {
+        let (wait, p90) = (wait / top * HEIGHT as f64 - line as f64, p90 / top * HEIGHT as f64 - line as f64);
+        let eighths = (wait * 8.0).round().clamp(0.0, 8.0) as usize;
+        match eighths {
+            0 if p90 >= 0.5 => '░',
+            eighths => [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'][eighths],
+        }
+    };
+    let mut text = "wait: █ mean, ░ nine of ten\n".to_owned();
+    for line in (0..HEIGHT).rev() {
+        let label = if line + 1 == HEIGHT { label.as_str() } else { "" };
+        let bars: String = drawn
+            .iter()
+            .map(|one| {
+                let bars = bar(one, line).to_string().repeat(wide.max(2) - 1);
+                if wide > 1 { bars + " " } else { bars }
+            })
+            .collect();
+        text += format!("{label:>margin$} ┤{bars}").trim_end();
+        text.push('\n');
+    }
+    text += &format!("{:>margin$} └{}\n", "0s", axis(queue, together, wide, drawn.len()));
+    text
+}
+
+/// The times at which columns begin, as many as there is room for.
+fn axis(queue: &QueueReport, together: usize, wide: usize, columns: usize) -> String {
+    let mut axis = String::new();
+    let mut length = 0;
+    for column in 0..columns {
+        let at = column * wide;
+        let label = &queue.intervals[column * together].from;
+        if at >= length && (length == 0 || at > length) {
+            axis += &"─".repeat(at - length);
+            axis += label;
+            length = at + label.len();
+        }
+    }
+    axis + &"─".repeat((columns * wide).saturating_sub(length))
+}
+
+/// A round number of seconds that is not below.
+fn nice(seconds: f64) -> f64 {
+    const ROUND: [u32; 18] = [1, 2, 5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 240, 300, 600, 1200, 1800, 3600];
+    ROUND
+        .into_iter()
+        .map(f64::from)
+        .find(|round| *round >= seconds)
+        .unwrap_or_else(|| (seconds / 3600.0).ceil() * 3600.0)
+}
+
+fn occupancy(groups: &[GroupReport]) -> String {
+    let Some(first) = groups.first() else { return String::new() };
+    const NO: Cell = Cell { mean: String::new(), band: String::new() };
+    let mut head = [""; 2 * GROUPS];
+    let mut unit = [""; 2 * GROUPS];
+    let names: Vec<String> = groups.iter().map(|group| group.name.chars().take(16).collect()).collect();
+    for (i, name) in names.iter().enumerate() {
+        (head[2 * i + 1], unit[2 * i], unit[2 * i + 1]) = (name, "agents", "occupied %");
+    }
+    let mut rows: Vec<(String, [Cell; 2 * GROUPS])> = Vec::new();
+    for (i, interval) in first.intervals.iter().enumerate() {
+        let mut cells = [NO; 2 * GROUPS];
+        for (g, group) in groups.iter().enumerate() {
+            let row = &group.intervals[i].row;
+            let there = row.staffed_hours.map_or(0.0, |hours| hours.mean * 3600.0 / interval.seconds);
+            cells[2 * g] = Cell { mean: format!("{there:.1}"), band: String::new() };
+            cells[2 * g + 1] = cell(row.occupancy, 100.0);
+        }
+        rows.push((interval.from.clone(), cells));
+    }
+    let mut cells = [NO; 2 * GROUPS];
+    for (g, group) in groups.iter().enumerate() {
+        let hours = group.day.staffed_hours.map_or(0.0, |hours| hours.mean);
+        cells[2 * g] = Cell { mean: format!("{hours:.1} h"), band: String::new() };
+        cells[2 * g + 1] = cell(group.day.occupancy, 100.0);
+    }
+    rows.push(("day".into(), cells));
+    format!("agents\n{}", aligned(&head, &unit, &rows))
+}
