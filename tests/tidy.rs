@@ -17,7 +17,11 @@ const ARROWS: &[(&str, &[&str], &str)] = &[
     ("call", &["sip", "sdp", "media"], "turns leg verbs into SIP and media commands; knows neither flows nor queues"),
     ("record", &["acd", "media"], "states facts in the words of those two: exits, outcomes, quality"),
     ("engine", &["call", "flow", "acd", "record", "sip", "media"], "the switchboard: the only room that knows these"),
-    ("config", &["sip", "media", "flow", "acd", "engine"], "fills the settings structs that those rooms own"),
+    (
+        "config",
+        &["sip", "media", "flow", "acd", "engine", "sim"],
+        "fills the settings structs that those rooms own; a day to be simulated has queues in the words of settings",
+    ),
     (
         "sim",
         &["sip", "sdp", "rtp", "audio", "media", "flow", "acd", "call", "record", "engine"],

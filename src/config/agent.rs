@@ -39,7 +39,7 @@ pub(super) fn agent(table: &Table, every: &EveryAgent, read: &dyn Fn(&Path) -> i
 }
 
 /// What an agent and `[every_agent]` have in common.
-fn settings(table: &Table, defaults: &AgentSettings) -> AgentSettings {
+pub(super) fn settings(table: &Table, defaults: &AgentSettings) -> AgentSettings {
     let time = |key, low, default: Duration| {
         table.within(key, Duration::from_secs(low)..=Duration::from_secs(86_400)).unwrap_or(default)
     };

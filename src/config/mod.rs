@@ -6,6 +6,7 @@
 
 mod agent;
 mod cross;
+mod day;
 mod environment;
 mod fill;
 mod numbers;
@@ -16,6 +17,7 @@ mod starter;
 mod trunk;
 mod values;
 
+pub use day::{DAY, load_day};
 pub use fill::Given;
 pub use problem::{Place, Problem, Severity, nearest};
 pub use starter::starter;
@@ -494,11 +496,7 @@ impl Config {
                 by_flow: emergency.get("by_flow"),
             }),
             numbers: each(top, "numbers", numbers::number),
-            queues: each(top, "queues", |table| QueueSettings {
-                name: table.get::<Name>("name").0,
-                needs: table.levels("needs", 1..=10),
-                ..queue(table, &queue_defaults)
-            }),
+            queues: queues(top, &queue_defaults),
             agents: each(top, "agents", |table| agent::agent(table, &agent_defaults, read)),
             trunks: each(top, "trunks", |table| trunk::trunk(table, &numbering, read)),
             identity: section(top, "identity", |identity| identity::Settings {
@@ -552,6 +550,14 @@ fn pauses(codes: &Table) -> BTreeMap<String, String> {
         codes.wrong("pauses", format!("`{code}` cannot be dialled"), r#"write it as { "*2" = "break" }"#.into());
     }
     written
+}
+
+fn queues(top: &Table, defaults: &QueueSettings) -> Vec<QueueSettings> {
+    each(top, "queues", |table| QueueSettings {
+        name: table.get::<Name>("name").0,
+        needs: table.levels("needs", 1..=10),
+        ..queue(table, defaults)
+    })
 }
 
 /// What a queue and `[every_queue]` have in common.

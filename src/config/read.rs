@@ -7,6 +7,7 @@ use super::environment::Known;
 use super::problem::{Place, Problem, nearest};
 use super::source::{At, Sources};
 use crate::engine::settings::Network;
+use crate::sim::forecast::Lengths;
 use crate::sip::digest::Algorithm;
 use crate::time::{Duration, parse_duration, show_duration};
 use config::{Value, ValueKind};
@@ -55,7 +56,7 @@ pub(super) trait Setting: Sized {
 }
 
 macro_rules! quoted {
-    ($($type:ty: $expected:literal),* $(,)?) => {$(
+    ($($type:ty: $expected:expr),* $(,)?) => {$(
         impl Setting for $type {
             const EXPECTED: &'static str = $expected;
             fn from_text(text: &str) -> Result<Self, String> {
@@ -85,6 +86,10 @@ quoted! {
     crate::engine::identity::Passed: r#""diversion", "history-info" or "user-to-user""#,
     crate::engine::numbering::Form: r#""e164", "digits", "international" or "national""#,
     crate::engine::directory::Pattern: r#"what is dialled, such as "100", "+46812345XX", "+4681234500-49" or "+46812345...""#,
+    crate::sim::forecast::TimeOfDay: r#"a time of day such as "08:30""#,
+    crate::sim::forecast::Lengths: Lengths::EXAMPLES,
+    crate::sim::forecast::Arrivals: r#""poisson" or "even""#,
+    crate::sim::forecast::AtClosing: r#""serve" or "send away""#,
     super::Domain: r#"the name of a carrier such as "sip.example.com""#,
     super::values::Beginning: r#"the beginning of a number, such as "00" or "+46"; "+" is every international one"#,
 }
@@ -267,6 +272,11 @@ impl<'a> Table<'a> {
             ValueKind::String(text) => by_variable() && text.split(',').all(|item| item.trim().is_empty()),
             _ => false,
         })
+    }
+
+    /// Whether `key` is written as a list.
+    pub fn is_list(&self, key: &str) -> bool {
+        self.values.get(key).is_some_and(|value| matches!(value.kind, ValueKind::Array(_)))
     }
 
     /// Names with a number each, such as `{ sales = 8, lang_sv = 10 }`.
