@@ -455,3 +455,41 @@ fn it_serves_until_it_is_told_to_end() {
     terminate(&child);
     assert!(child.wait().expect("it ends").success());
 }
+
+/// What the help says to begin with works, and tells the same with any number of threads.
+#[test]
+fn a_day_is_simulated_from_the_example() {
+    let folder = scratch("simulate");
+    let (good, example, _) = run(&folder, &["simulate", "--example"]);
+    assert!(good);
+    std::fs::write(folder.join("monday.toml"), &example).expect("a file");
+    let (good, tables, said) = run(&folder, &["simulate", "monday.toml", "--seeds", "3"]);
+    assert!(good, "{said}");
+    for part in ["3 days from 08:00 to 17:00", "queue sales", "queue support", "sellers", "occupied %"] {
+        assert!(tables.contains(part), "`{part}` is not in:\n{tables}");
+    }
+    assert!(said.starts_with("3 days, ") && said.contains("calls/s"), "{said}");
+    let json = |threads| run(&folder, &["simulate", "monday.toml", "--seeds", "3", "--json", "--threads", threads]).1;
+    assert_eq!(json("1"), json("3"));
+    let report: serde_json::Value = serde_json::from_str(&json("1")).expect("JSON");
+    let offered = &report["queues"][0]["day"]["offered"];
+    assert!(offered["mean"].as_f64().is_some_and(|mean| mean > 200.0), "{offered}");
+    assert_eq!((&offered["days"], &report["queues"][0]["name"]), (&3.into(), &"sales".into()));
+}
+
+#[test]
+fn a_wrong_day_is_shown_with_its_place() {
+    let folder = scratch("simulate-wrong");
+    let (_, example, _) = run(&folder, &["simulate", "--example"]);
+    let wrong = example.replacen("queue = \"sales\"", "queue = \"salse\"", 1);
+    let line = wrong.lines().position(|line| line.contains("salse")).expect("the mistake") + 1;
+    std::fs::write(folder.join("monday.toml"), wrong).expect("a file");
+    let (good, out, said) = run(&folder, &["simulate", "monday.toml"]);
+    assert!(!good && out.is_empty(), "{out}");
+    assert!(said.contains("there is no queue `salse`") && said.contains("did you mean `sales`?"), "{said}");
+    assert!(said.contains(&format!("--> monday.toml:{line}:9")), "{said}");
+    let (good, _, said) = run(&folder, &["simulate", "sunday.toml"]);
+    assert!(!good && said.contains("vaxel simulate --example"), "{said}");
+    let (good, _, said) = run(&folder, &["simulate"]);
+    assert!(!good && said.contains("DAY.toml"), "{said}");
+}

@@ -19,6 +19,7 @@ pub mod output;
 pub mod project;
 mod recorder;
 pub mod service;
+pub mod simulate;
 pub mod sip;
 pub mod softphone;
 pub mod sounds;
