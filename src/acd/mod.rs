@@ -17,13 +17,16 @@
 //! | `line`, `pool`, `matching` | entries by need, agents by skill set, and who goes to whom |
 //! | `deadline`, `ranked`, `bits` | time, places in line, small sets |
 //! | `explain`, `counts`, `truth` | why, how many, and every figure a supervisor reads |
+//! | `estimate`, `expected` | how long it will take |
 
 mod agent;
 mod bits;
 mod counts;
 mod deadline;
 mod entry;
+pub mod estimate;
 pub mod event;
+mod expected;
 mod explain;
 mod line;
 mod matching;
@@ -46,6 +49,7 @@ use crate::time::{Duration, Time};
 use agent::Agent;
 use deadline::{Deadline, Deadlines};
 use entry::Entry;
+use estimate::Estimates;
 use line::Lines;
 use pool::Pools;
 use queue::Queue;
@@ -74,6 +78,7 @@ pub struct Acd {
     deadlines: Deadlines,
     decisions: VecDeque<Decision>,
     truth: Truth,
+    estimates: Estimates,
     ignored: u64,
 }
 
@@ -98,6 +103,7 @@ impl Acd {
             deadlines: Deadlines::default(),
             decisions: VecDeque::new(),
             truth: Truth::default(),
+            estimates: Estimates::default(),
             ignored: 0,
         }
     }

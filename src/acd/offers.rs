@@ -37,6 +37,7 @@ impl Acd {
         entry.stands = Stands::Offered(agent_id);
         let (queue, times_out) = (entry.queue, entry.times_out);
         self.deadlines.set(Deadline::MaxWait(entry_id), times_out, None);
+        self.estimates.rung(now, entry_id);
         self.decisions.push_back(Decision::Offer { offer, entry: entry_id, queue, agent: agent_id, deadline });
         self.refresh_keeping_idle(agent_id);
     }
@@ -113,6 +114,7 @@ impl Acd {
         self.deadlines.set(Deadline::MaxWait(entry), None, times_out);
         self.decisions.push_back(Decision::OfferEnded { offer, entry, agent: agent_id, outcome });
         self.truth.offer_ended(self.now, agent_id, outcome);
+        self.estimates.rung_no_more(entry);
         entry
     }
 

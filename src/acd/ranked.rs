@@ -66,6 +66,10 @@ impl<T: Ord + Copy> Ranked<T> {
         before + self.chunks.get(index).map_or(0, |chunk| chunk.partition_point(|other| *other < item))
     }
 
+    pub fn len(&self) -> usize {
+        self.chunks.iter().map(Vec::len).sum()
+    }
+
     pub fn is_empty(&self) -> bool {
         self.chunks.is_empty()
     }
@@ -100,7 +104,7 @@ mod tests {
                     plain.remove(&item);
                 }
                 prop_assert_eq!(ranked.rank(item), plain.range(..item).count());
-                prop_assert_eq!(ranked.is_empty(), plain.is_empty());
+                prop_assert_eq!((ranked.len(), ranked.is_empty()), (plain.len(), plain.is_empty()));
             }
             prop_assert!(ranked.iter().eq(plain));
         }

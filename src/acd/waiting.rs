@@ -70,6 +70,9 @@ impl Acd {
         if full && self.entries.contains_key(&id) {
             self.exit(id, Exit::RefusedFull);
         }
+        if let Some(seen) = self.seen(id) {
+            self.estimates.arrived(self.now, id, queue_id, seen);
+        }
         Ok(())
     }
 
@@ -182,6 +185,7 @@ impl Acd {
             self.deadlines.set(Deadline::Refusal(id, *agent), Some(refusal.deadline()), None);
             self.agent_mut(*agent).refused.remove(&id);
         }
+        self.estimates.exited(self.now, id, exit);
         let waited = self.now.since(entry.since);
         let queue = self.queue_mut(entry.queue);
         queue.by_since.remove(&(entry.since, id));

@@ -4,6 +4,7 @@
 
 mod carriers;
 mod elsewhere;
+mod estimate;
 mod hunts;
 mod identity;
 mod moves;

@@ -271,6 +271,10 @@ fn asks_the_same(play: &Play<Acd>, model: &Model) -> Result<(), String> {
     if let Some(imbalance) = acd.truth().imbalance() {
         return Err(imbalance.to_string());
     }
+    let waiting = (acd.entries.len(), acd.offers.len());
+    if acd.estimates().waiting() != waiting {
+        return Err(format!("{waiting:?} wait and ring, the estimators know of {:?}", acd.estimates().waiting()));
+    }
     let in_hand: u64 = acd.truth().queues().map(|queue| acd.truth().total(queue).in_hand).sum();
     if acd.truth().talks() != acd.talks.len() || in_hand < acd.talks.len() as u64 {
         return Err(format!("{} talks, counted {}, {in_hand} in hand", acd.talks.len(), acd.truth().talks()));
