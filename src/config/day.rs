@@ -361,6 +361,14 @@ mod tests {
         assert!(plan.calls_expected() > 100.0 && plan.agents() > 5);
     }
 
+    /// The one that speed is measured with.
+    #[test]
+    fn the_large_day_has_a_million_calls_and_a_thousand_agents() {
+        let (plan, warnings) = load(include_str!("../../tests/bench/million.toml"), &[]).unwrap();
+        assert_eq!((plan.agents(), warnings), (1000, vec![]));
+        assert!((plan.calls_expected() / 1e6 - 1.0).abs() < 0.001, "{}", plan.calls_expected());
+    }
+
     #[test]
     fn what_is_not_said_is_as_in_the_settings() {
         let (plan, _) = load(CLEAN, &[]).unwrap();
