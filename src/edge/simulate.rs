@@ -72,9 +72,10 @@ pub fn run(plan: &Plan, options: &Options) -> Report {
     let decisions: u64 = days.iter().map(|day| day.decisions).sum();
     let seconds = began.elapsed().as_secs_f64();
     let rate = report.calls as f64 / seconds.max(1e-6);
+    let (days, cores) = (in_days(report.seeds as u64), if threads == 1 { "thread" } else { "threads" });
     complain(format_args!(
-        "{} days, {} calls, {decisions} decisions in {seconds:.1} s on {threads} threads: {rate:.0} calls/s",
-        report.seeds, report.calls,
+        "{days}, {} calls, {decisions} decisions in {seconds:.1} s on {threads} {cores}: {rate:.0} calls/s",
+        report.calls,
     ));
     report
 }
@@ -108,8 +109,8 @@ impl Progress {
             let now = Instant::now();
             if now.duration_since(shown) >= every {
                 shown = now;
-                let line = self.line(steps, now.duration_since(self.began));
-                if is_terminal { redraw(&line) } else { complain(line) }
+                let (done, line) = self.line(steps, now.duration_since(self.began));
+                if is_terminal { redraw(&format!("{} {line}", bar(done))) } else { complain(line) }
             }
         }
         if is_terminal {
@@ -117,16 +118,24 @@ impl Progress {
         }
     }
 
-    fn line(&self, steps: u64, passed: Duration) -> String {
+    /// The share that is done, and how that is said.
+    fn line(&self, steps: u64, passed: Duration) -> (f64, String) {
         let all = self.days * self.steps_of_a_day;
         let done = steps as f64 / all as f64;
         let left = passed.as_secs_f64() * (1.0 - done) / done.max(1e-9);
-        let filled = (done * BAR_WIDTH as f64) as usize;
-        let bar = "█".repeat(filled) + &"░".repeat(BAR_WIDTH.saturating_sub(filled));
         let (minutes, seconds) = (left as u64 / 60, left as u64 % 60);
         let days = steps / self.steps_of_a_day;
-        format!("{bar} {:3.0} %  {days} of {} days, {minutes}:{seconds:02} left", done * 100.0, self.days)
+        (done, format!("{:.0} %, {days} of {}, {minutes}:{seconds:02} left", done * 100.0, in_days(self.days)))
     }
+}
+
+fn in_days(days: u64) -> String {
+    if days == 1 { "1 day".into() } else { format!("{days} days") }
+}
+
+fn bar(done: f64) -> String {
+    let filled = ((done * BAR_WIDTH as f64) as usize).min(BAR_WIDTH);
+    "█".repeat(filled) + &"░".repeat(BAR_WIDTH - filled)
 }
 
 /// In place of what stood in this line of the terminal.
@@ -150,8 +159,11 @@ mod tests {
     #[test]
     fn a_line_tells_days_and_time_left() {
         let progress = Progress { began: Instant::now(), days: 20, steps_of_a_day: 10 };
-        let line = progress.line(50, Duration::from_secs(30));
-        assert_eq!(line, "███████░░░░░░░░░░░░░░░░░░░░░░░  25 %  5 of 20 days, 1:30 left");
-        assert!(progress.line(200, Duration::from_secs(30)).ends_with("100 %  20 of 20 days, 0:00 left"));
+        let (done, line) = progress.line(50, Duration::from_secs(30));
+        assert_eq!(line, "25 %, 5 of 20 days, 1:30 left");
+        assert_eq!(bar(done), "███████░░░░░░░░░░░░░░░░░░░░░░░");
+        let (done, line) = progress.line(200, Duration::from_secs(30));
+        assert_eq!((line.as_str(), bar(done)), ("100 %, 20 of 20 days, 0:00 left", "█".repeat(30)));
+        assert_eq!(Progress { days: 1, ..progress }.line(5, Duration::from_secs(1)).1, "50 %, 0 of 1 day, 0:01 left");
     }
 }

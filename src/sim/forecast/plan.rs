@@ -175,11 +175,12 @@ impl FromStr for TimeOfDay {
     }
 }
 
-/// With hours that go on after midnight only on the next day's clock.
+/// As clocks show it on the next day, too; but the end of the first is 24:00.
 impl fmt::Display for TimeOfDay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let minutes = self.0.as_secs() / 60;
-        write!(f, "{:02}:{:02}", minutes / 60 % 24, minutes % 60)
+        let hours = if minutes == 24 * 60 { 24 } else { minutes / 60 % 24 };
+        write!(f, "{hours:02}:{:02}", minutes % 60)
     }
 }
 
@@ -220,5 +221,6 @@ mod tests {
             assert!(wrong.parse::<TimeOfDay>().is_err(), "{wrong}");
         }
         assert_eq!(TimeOfDay(Duration::from_secs(26 * 3600 + 60)).to_string(), "02:01");
+        assert_eq!(TimeOfDay(Duration::from_secs(24 * 3600)).to_string(), "24:00");
     }
 }
