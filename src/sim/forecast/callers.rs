@@ -2,6 +2,7 @@
 //! same patience. So two plans differ by what they change, and not by luck (common random numbers).
 
 use super::plan::{Arrivals, Calls, Plan};
+use crate::acd::{Change, Exit};
 use crate::ids::QueueId;
 use crate::sim::chance::Chance;
 use crate::time::{Duration, Time};
@@ -19,6 +20,10 @@ pub struct Caller {
     pub notes: Option<Duration>,
     /// `None`: the caller never hangs up while waiting.
     pub patience: Option<Duration>,
+    /// How they leave when their patience is over.
+    pub leaves: Exit,
+    /// Of a caller who really was: when they came, and how the distributor was told.
+    pub recorded: Option<Box<(Time, Change)>>,
 }
 
 /// Independent chances from one seed. A new use gets a new number.
@@ -43,6 +48,8 @@ pub fn draw(plan: &Plan, seed: u64) -> Vec<Caller> {
             talk: calls.talk.draw(&mut talk),
             notes: calls.notes.as_ref().and_then(|notes_of| notes_of.draw(&mut notes)),
             patience: calls.patience.draw(&mut patience),
+            leaves: Exit::Abandoned,
+            recorded: None,
         };
         callers.extend(arrivals_of(calls, &mut arrivals).into_iter().map(caller));
     }

@@ -13,6 +13,7 @@
 //! | `plan` | a day as it is expected |
 //! | `lengths`, `callers` | what is drawn: how long things take, who calls when |
 //! | `run` | one day from one seed |
+//! | `recorded` | a day that was, folded again; its callers |
 //! | `tally` | what is counted of it |
 //! | `estimate`, `report` | many days as one answer |
 //! | `text` | that answer as people read it |
@@ -21,6 +22,7 @@ mod callers;
 mod estimate;
 mod lengths;
 mod plan;
+mod recorded;
 mod report;
 mod run;
 mod tally;
@@ -32,6 +34,7 @@ pub use callers::Caller;
 pub use estimate::Estimate;
 pub use lengths::Lengths;
 pub use plan::{AGENTS_MAX, Arrivals, AtClosing, Break, CALLS_MAX, Calls, Group, Plan, Rate, TimeOfDay};
+pub use recorded::{Recording, Replayed};
 pub use report::Report;
 pub use run::{Outcomes, Run};
 pub use tally::{QueueNumbers, Spent};

@@ -2,6 +2,7 @@
 
 use super::callers::{self, Caller, stream};
 use super::plan::{Group, Plan};
+use super::recorded::anew;
 use super::tally::{QueueNumbers, Spent, Tally};
 use crate::acd::{Acd, AcdEvent, AgentSettings, AgentState, Change, Decision, Exit, Outcome};
 use crate::ids::{AgentId, EntryId, OfferId, QueueId};
@@ -29,6 +30,10 @@ pub struct Run<'p> {
     foreseen: u64,
     now: Time,
     decisions: u64,
+    #[cfg(test)]
+    pub(super) events: Vec<AcdEvent>,
+    #[cfg(test)]
+    pub(super) decided: Vec<Decision>,
 }
 
 /// What one day came to.
@@ -99,7 +104,7 @@ impl<'p> Run<'p> {
     }
 
     /// With these callers, in the order of their arrival.
-    pub(super) fn with_callers(plan: &'p Plan, seed: u64, callers: Vec<Caller>) -> Run<'p> {
+    pub fn with_callers(plan: &'p Plan, seed: u64, callers: Vec<Caller>) -> Run<'p> {
         let groups = plan.groups.iter().enumerate().flat_map(|(i, group)| (0..group.agents).map(move |_| i));
         let midnight = plan.midnight();
         let mut run = Run {
@@ -115,6 +120,10 @@ impl<'p> Run<'p> {
             foreseen: 0,
             now: midnight,
             decisions: 0,
+            #[cfg(test)]
+            events: Vec::new(),
+            #[cfg(test)]
+            decided: Vec::new(),
         };
         for (id, settings) in (0..).map(QueueId).zip(&plan.queues) {
             run.apply(midnight, Change::Queue { id, settings: settings.clone() });
@@ -223,7 +232,10 @@ impl<'p> Run<'p> {
             }
             Happening::HangsUp(caller) => {
                 if self.places[caller as usize] == Place::Waiting {
-                    self.apply(at, Change::Leave { entry: entry(caller as usize), exit: Exit::Abandoned });
+                    self.apply(
+                        at,
+                        Change::Leave { entry: entry(caller as usize), exit: self.callers[caller as usize].leaves },
+                    );
                 }
             }
             Happening::TalkEnds(caller) => {
@@ -246,9 +258,14 @@ impl<'p> Run<'p> {
 
     fn apply(&mut self, at: Time, change: Change) {
         self.now = at;
-        self.acd.apply(&AcdEvent { at, change });
+        let event = AcdEvent { at, change };
+        self.acd.apply(&event);
+        #[cfg(test)]
+        self.events.push(event);
         while let Some(decision) = self.acd.poll_decision() {
             self.decisions += 1;
+            #[cfg(test)]
+            self.decided.push(decision.clone());
             self.decided(at, decision);
         }
     }
@@ -297,11 +314,11 @@ impl<'p> Run<'p> {
         let agent = &mut self.agents[id.0 as usize];
         match state {
             AgentState::Talking { entry } => agent.caller = Some((entry.0 - 1) as usize),
-            AgentState::WrapUp { .. } => {
+            AgentState::WrapUp { until } => {
                 agent.turn += 1;
                 let turn = agent.turn;
                 let notes = agent.caller.and_then(|caller| self.callers[caller].notes);
-                if let Some(notes) = notes {
+                if let Some(notes) = notes.filter(|notes| now + *notes < *until) {
                     self.foresee(now + notes, Happening::NotesDone { agent: id.0, turn });
                 }
             }
@@ -334,6 +351,9 @@ fn number(caller: usize) -> u32 {
 
 /// What the distributor is told of who calls.
 fn arrival(plan: &Plan, caller: &Caller, index: usize) -> Change {
+    if let Some((recorded_at, change)) = caller.recorded.as_deref() {
+        return anew(change, *recorded_at, entry(index), caller.at);
+    }
     let calls = &plan.calls[caller.calls as usize];
     Change::Arrive {
         entry: entry(index),

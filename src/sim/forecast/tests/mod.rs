@@ -13,7 +13,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 /// One queue that turns nobody away, `agents` who answer at once and write nothing, round the clock; calls come until
 /// `closes`, and all are answered whose patience lasts.
-fn plain(agents: u32, per_hour: f64, talk: &str, patience: &str, closes: Duration) -> Plan {
+pub fn plain(agents: u32, per_hour: f64, talk: &str, patience: &str, closes: Duration) -> Plan {
     Plan {
         opens: Duration::ZERO,
         closes,
