@@ -12,6 +12,7 @@ use vaxel::config::{Config, Loaded};
 use vaxel::edge::output::{complain, print};
 use vaxel::edge::simulate::Options;
 use vaxel::edge::{self, log, project};
+use vaxel::sim::forecast::More;
 
 /// A call-centre telephony and queue engine: SIP in, menus, queues, agents, and the truth about waiting.
 ///
@@ -92,7 +93,8 @@ enum Command {
     /// service level, waits and abandons by queue and interval, and how busy the people were, each with its 95 % band of
     /// confidence (Student's t over the days). The same seeds bring the same callers: two plans differ by what they change.
     #[command(after_help = "Examples:\n  vaxel simulate --example > monday.toml\n  vaxel simulate monday.toml\n  \
-                      vaxel simulate monday.toml --seeds 200 --json > monday.json")]
+                      vaxel simulate monday.toml --seeds 200 --json > monday.json\n  \
+                      vaxel simulate monday.toml --more helpers=2@13:00-17:00")]
     Simulate {
         /// The day: who calls, who works, which queues.
         #[arg(value_name = "DAY.toml", required_unless_present = "example")]
@@ -106,6 +108,10 @@ enum Command {
         /// Threads [default: one for each core].
         #[arg(long, value_name = "N")]
         threads: Option<NonZero<usize>>,
+        /// Compare with the same days with N more people like those of a group (N below zero: fewer), with a shift of their own
+        /// or the group's. Again for another group.
+        #[arg(long, value_name = "GROUP=N[@HH:MM-HH:MM]")]
+        more: Vec<More>,
         /// Print JSON instead of tables.
         #[arg(long)]
         json: bool,
@@ -131,8 +137,8 @@ fn main() -> ExitCode {
         Some(Command::Check { files }) => check(config, files),
         Some(Command::Trace { who, messages }) => trace(config, who, messages),
         Some(Command::Capture { switch }) => capture(config, switch.as_deref()),
-        Some(Command::Simulate { day, seeds, first_seed, threads, json, .. }) => {
-            simulate(day.as_deref(), &Options { seeds, first_seed, threads }, json)
+        Some(Command::Simulate { day, seeds, first_seed, threads, more, json, .. }) => {
+            simulate(day.as_deref(), &Options { seeds, first_seed, threads }, &more, json)
         }
         Some(Command::Graph { flow }) => graph(config, &flow),
     };
@@ -260,19 +266,25 @@ fn check(config: Option<PathBuf>, files: Vec<PathBuf>) -> Result<(), Failure> {
 }
 
 /// Without a day: an example of one.
-fn simulate(day: Option<&Path>, options: &Options, json: bool) -> Result<(), Failure> {
+fn simulate(day: Option<&Path>, options: &Options, more: &[More], json: bool) -> Result<(), Failure> {
     let Some(day) = day else { return Ok(print(vaxel::config::DAY)?) };
     let (plan, warnings) = edge::simulate::plan(day).map_err(|problems| {
         problems.iter().for_each(complain);
         Failure::Said
     })?;
     warnings.iter().for_each(complain);
-    let report = edge::simulate::run(&plan, options);
-    let text = match json {
-        true => serde_json::to_string_pretty(&report).map_err(anyhow::Error::from)? + "\n",
-        false => report.to_string(),
+    let text = if more.is_empty() {
+        let report = edge::simulate::run(&plan, options);
+        if json { as_json(&report)? } else { report.to_string() }
+    } else {
+        let comparison = edge::simulate::compare(&plan, more, options)?;
+        if json { as_json(&comparison)? } else { comparison.to_string() }
     };
     Ok(print(&text)?)
+}
+
+fn as_json(report: &impl serde::Serialize) -> Result<String, Failure> {
+    Ok(serde_json::to_string_pretty(report).map_err(anyhow::Error::from)? + "\n")
 }
 
 fn graph(config: Option<PathBuf>, name: &str) -> Result<(), Failure> {

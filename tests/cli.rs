@@ -478,6 +478,24 @@ fn a_day_is_simulated_from_the_example() {
 }
 
 #[test]
+fn two_more_people_are_asked_for_by_name() {
+    let folder = scratch("simulate-more");
+    let (_, example, _) = run(&folder, &["simulate", "--example"]);
+    std::fs::write(folder.join("monday.toml"), &example).expect("a file");
+    let simulate = |more: &str| run(&folder, &["simulate", "monday.toml", "--seeds", "5", "--json", "--more", more]);
+    let (good, json, said) = simulate("helpers=2@12:00-17:00");
+    assert!(good, "{said}");
+    let comparison: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    let gained = &comparison["queues"][1]["day"]["service_level"]["mean"];
+    assert!(gained.as_f64().is_some_and(|gained| gained > 0.01), "{gained}");
+    assert_eq!(comparison["changed"]["groups"][2]["agents"], 2);
+    let (good, _, said) = simulate("helper=2");
+    assert!(!good && said.contains("there is no group `helper`; there is: sellers, helpers"), "{said}");
+    let (good, _, said) = simulate("helpers=two");
+    assert!(!good && said.contains("helpers=2@13:00-17:00"), "{said}");
+}
+
+#[test]
 fn a_wrong_day_is_shown_with_its_place() {
     let folder = scratch("simulate-wrong");
     let (_, example, _) = run(&folder, &["simulate", "--example"]);

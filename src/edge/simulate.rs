@@ -2,7 +2,7 @@
 
 use super::output::complain;
 use crate::config::{Problem, load_day};
-use crate::sim::forecast::{Outcomes, Plan, Report, Run};
+use crate::sim::forecast::{Comparison, More, Outcomes, Plan, Report, Run};
 use crate::time::Duration;
 use std::fs;
 use std::io::{self, IsTerminal, Write};
@@ -39,6 +39,24 @@ pub fn plan(file: &Path) -> Result<(Plan, Vec<Problem>), Vec<Problem>> {
 
 /// Plays the days and says on standard error how far it is. The report depends on plan and seeds alone, not on threads.
 pub fn run(plan: &Plan, options: &Options) -> Report {
+    Report::of(plan, options.first_seed, &days(plan, options))
+}
+
+/// The plan beside the same with more people, or fewer.
+///
+/// # Errors
+///
+/// As [`More::of`].
+pub fn compare(plan: &Plan, more: &[More], options: &Options) -> anyhow::Result<Comparison> {
+    let mut changed = plan.clone();
+    for more in more {
+        changed = more.of(&changed).map_err(|problem| anyhow::anyhow!("--more {more}: {problem}"))?;
+    }
+    let (before, after) = (days(plan, options), days(&changed, options));
+    Ok(Comparison::of(options.first_seed, (plan, &before), (&changed, &after)))
+}
+
+fn days(plan: &Plan, options: &Options) -> Vec<Outcomes> {
     let began = Instant::now();
     let steps = plan.intervals() as u64 + 1;
     let cores = thread::available_parallelism().map_or(1, NonZero::get);
@@ -68,16 +86,15 @@ pub fn run(plan: &Plan, options: &Options) -> Report {
     let mut days = days.into_inner().expect("all threads are done");
     days.sort_by_key(|(day, _)| *day);
     let days: Vec<Outcomes> = days.into_iter().map(|(_, outcomes)| outcomes).collect();
-    let report = Report::of(plan, options.first_seed, &days);
     let decisions: u64 = days.iter().map(|day| day.decisions).sum();
     let seconds = began.elapsed().as_secs_f64();
-    let rate = report.calls as f64 / seconds.max(1e-6);
-    let (days, cores) = (in_days(report.seeds as u64), if threads == 1 { "thread" } else { "threads" });
+    let calls: u64 = days.iter().map(|day| day.calls).sum();
+    let rate = calls as f64 / seconds.max(1e-6);
+    let (number, cores) = (in_days(days.len() as u64), if threads == 1 { "thread" } else { "threads" });
     complain(format_args!(
-        "{days}, {} calls, {decisions} decisions in {seconds:.1} s on {threads} {cores}: {rate:.0} calls/s",
-        report.calls,
+        "{number}, {calls} calls, {decisions} decisions in {seconds:.1} s on {threads} {cores}: {rate:.0} calls/s",
     ));
-    report
+    days
 }
 
 /// One day, told of by the interval; nobody may listen any more.

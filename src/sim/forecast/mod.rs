@@ -16,11 +16,13 @@
 //! | `recorded` | a day that was, folded again; its callers |
 //! | `tally` | what is counted of it |
 //! | `estimate`, `report` | many days as one answer |
+//! | `more` | the same days with other people |
 //! | `text` | that answer as people read it |
 
 mod callers;
 mod estimate;
 mod lengths;
+mod more;
 mod plan;
 mod recorded;
 mod report;
@@ -33,6 +35,7 @@ mod text;
 pub use callers::Caller;
 pub use estimate::Estimate;
 pub use lengths::Lengths;
+pub use more::{Comparison, Differences, More, QueueDifferences};
 pub use plan::{AGENTS_MAX, Arrivals, AtClosing, Break, CALLS_MAX, Calls, Group, Plan, Rate, TimeOfDay};
 pub use recorded::{Recording, Replayed};
 pub use report::Report;

@@ -127,7 +127,7 @@ impl Report {
     }
 }
 
-fn by_interval<T>(plan: &Plan, row: impl Fn(usize) -> T) -> Vec<Interval<T>> {
+pub(super) fn by_interval<T>(plan: &Plan, row: impl Fn(usize) -> T) -> Vec<Interval<T>> {
     let interval = |i: usize| {
         let (from, to) = plan.interval(i);
         Interval { from: clock(from), to: clock(to), seconds: to.saturating_sub(from).as_secs_f64(), row: row(i) }

@@ -1,6 +1,7 @@
 //! A report as people read it: tables, and a picture of the waits.
 
 use super::estimate::Estimate;
+use super::more::{Comparison, Differences};
 use super::report::{GroupReport, QueueReport, QueueRow, Report};
 use crate::time::{Duration, show_duration};
 use std::fmt;
@@ -27,6 +28,51 @@ impl fmt::Display for Report {
         }
         Ok(())
     }
+}
+
+/// What is planned, what it becomes, and the difference with its band.
+impl fmt::Display for Comparison {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Report { opens, closes, seeds, .. } = &self.planned;
+        let days = if *seeds == 1 { "one day".to_owned() } else { format!("{seeds} days") };
+        writeln!(f, "{days} from {opens} to {closes}: as planned > with other people, the difference")?;
+        if *seeds > 1 {
+            writeln!(f, "± 95 % confidence of the mean difference (Student's t over days with the same callers)")?;
+        }
+        for ((planned, changed), queue) in self.planned.queues.iter().zip(&self.changed.queues).zip(&self.queues) {
+            let rows = planned.intervals.iter().zip(&changed.intervals).zip(&queue.intervals);
+            let mut rows: Vec<(String, [Cell; 6])> = rows
+                .map(|((planned, changed), both)| {
+                    (both.from.clone(), differences(&planned.row, &changed.row, &both.row))
+                })
+                .collect();
+            rows.push(("day".into(), differences(&planned.day, &changed.day, &queue.day)));
+            let level = show_duration(Duration::from_secs_f64(planned.service_level_seconds));
+            let head = ["", &format!("in {level}"), "", "wait", "", "hung up"];
+            write!(f, "\nqueue {}\n{}", queue.name, aligned(&head, &["", "%", "", "s", "", "%"], &rows))?;
+        }
+        Ok(())
+    }
+}
+
+fn differences(planned: &QueueRow, changed: &QueueRow, both: &Differences) -> [Cell; 6] {
+    let pair = |a: Option<Estimate>, b: Option<Estimate>, factor: f64| {
+        let mean = format!("{} > {}", cell(a, factor).mean, cell(b, factor).mean);
+        Cell { mean, band: String::new() }
+    };
+    let signed = |difference: Option<Estimate>, factor: f64| {
+        let is_less = difference.is_some_and(|difference| difference.mean < 0.0);
+        let Cell { mean, band } = cell(difference, factor);
+        Cell { mean: if is_less || difference.is_none() { mean } else { format!("+{mean}") }, band }
+    };
+    [
+        pair(planned.service_level, changed.service_level, 100.0),
+        signed(both.service_level, 100.0),
+        pair(planned.wait_seconds, changed.wait_seconds, 1.0),
+        signed(both.wait_seconds, 1.0),
+        pair(planned.abandoned_share, changed.abandoned_share, 100.0),
+        signed(both.abandoned_share, 100.0),
+    ]
 }
 
 /// A number and its band, each aligned by itself.
