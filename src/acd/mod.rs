@@ -16,7 +16,7 @@
 //! | `offers` | an offer from the first ring to its outcome; refusals |
 //! | `line`, `pool`, `matching` | entries by need, agents by skill set, and who goes to whom |
 //! | `deadline`, `ranked`, `bits` | time, places in line, small sets |
-//! | `explain`, `counts`, `truth` | why, how many, and every figure a supervisor reads |
+//! | `look`, `explain`, `counts`, `truth` | what there is, why, how many, and every figure a supervisor reads |
 //! | `estimate`, `expected` | how long it will take |
 
 mod agent;
@@ -29,6 +29,7 @@ pub mod event;
 mod expected;
 mod explain;
 mod line;
+mod look;
 mod matching;
 mod offers;
 mod pool;
@@ -43,6 +44,7 @@ mod waiting;
 pub use counts::QueueCounts;
 pub use event::{AcdEvent, AgentSettings, AgentState, Change, Decision, Exit, Outcome, QueueSettings, Skills};
 pub use explain::WhyNot;
+pub use look::{AgentView, EntryView};
 
 use crate::ids::{AgentId, EntryId, OfferId, QueueId};
 use crate::time::{Duration, Time};

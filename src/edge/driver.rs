@@ -178,6 +178,8 @@ impl Driver {
                         self.teller.tell(self.clock.now(), event);
                     }
                     Output::Registration(change) => self.teller.tell_registration(self.clock.now(), change),
+                    // Nobody keeps a journal of the queues.
+                    Output::Acd(_) => {}
                     Output::Toll(toll) => self.teller.tell_toll(self.clock.now(), toll),
                     Output::Judged { from, account, is_right } => self.sip.judged(from, &account, is_right),
                     Output::KeepOpen(hop) => self.sip.keep_open(&hop),

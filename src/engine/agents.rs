@@ -1,13 +1,14 @@
 //! Who the agents are: names, numbers, accounts, the calls that no queue gave them, and how many they have begun.
 
-use super::settings::Agent;
+use super::settings::{Agent, Caps};
 use crate::ids::{AgentId, CallId};
 use crate::sip::Host;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub(super) struct Agents {
-    seats: Vec<Seat>,
+    /// Of those whom the settings name. The distributor may know more: who was an agent in an earlier run.
+    seats: BTreeMap<AgentId, Seat>,
     by_name: BTreeMap<String, AgentId>,
     by_number: BTreeMap<String, AgentId>,
 }
@@ -42,6 +43,7 @@ pub(super) struct Seat {
     pub name: Arc<str>,
     pub number: String,
     pub password: String,
+    pub out: Caps,
     /// What the agent's phone calls us, by its last registration.
     pub house: Option<Host>,
     /// Calls of this agent that no queue gave; the ACD is told `Busy` while there is one.
@@ -65,30 +67,36 @@ impl Seat {
 }
 
 impl Agents {
-    pub fn new(agents: &[Agent]) -> Agents {
-        let id = |index: usize| AgentId(u32::try_from(index).expect("fewer agents than 2^32"));
-        Agents {
-            seats: agents
-                .iter()
-                .map(|a| Seat {
-                    name: a.settings.name.as_str().into(),
-                    number: a.number.clone(),
-                    password: a.password.clone(),
-                    house: None,
-                    own_calls: BTreeSet::new(),
-                    queue_call: None,
-                    begun: Count { most: a.calls, ..Count::default() },
-                    begun_for_help: Count { most: FOR_HELP_MAX, ..Count::default() },
-                })
-                .collect(),
-            by_name: agents.iter().enumerate().map(|(i, a)| (a.settings.name.clone(), id(i))).collect(),
-            by_number: agents
-                .iter()
-                .enumerate()
-                .filter(|(_, a)| !a.number.is_empty())
-                .map(|(i, a)| (a.number.clone(), id(i)))
-                .collect(),
+    /// Each with the id by which the distributor knows them.
+    pub fn new<'a>(agents: impl IntoIterator<Item = (AgentId, &'a Agent)>) -> Agents {
+        let mut all = Agents { seats: BTreeMap::new(), by_name: BTreeMap::new(), by_number: BTreeMap::new() };
+        for (id, agent) in agents {
+            all.by_name.insert(agent.settings.name.clone(), id);
+            if !agent.number.is_empty() {
+                all.by_number.insert(agent.number.clone(), id);
+            }
+            let seat = Seat {
+                name: agent.settings.name.as_str().into(),
+                number: agent.number.clone(),
+                password: agent.password.clone(),
+                out: agent.out.clone(),
+                house: None,
+                own_calls: BTreeSet::new(),
+                queue_call: None,
+                begun: Count { most: agent.calls, ..Count::default() },
+                begun_for_help: Count { most: FOR_HELP_MAX, ..Count::default() },
+            };
+            all.seats.insert(id, seat);
         }
+        all
+    }
+
+    pub fn ids(&self) -> impl Iterator<Item = AgentId> {
+        self.seats.keys().copied()
+    }
+
+    pub fn is_one(&self, id: AgentId) -> bool {
+        self.seats.contains_key(&id)
     }
 
     pub fn named(&self, name: &str) -> Option<AgentId> {
@@ -99,13 +107,13 @@ impl Agents {
         self.by_number.get(number).copied()
     }
 
-    /// The ids come from the same list as the seats.
+    /// Ids are handed out to those who have a seat, and the distributor rings nobody else: the others have no phone.
     pub fn seat(&self, id: AgentId) -> &Seat {
-        &self.seats[id.0 as usize]
+        &self.seats[&id]
     }
 
     pub fn seat_mut(&mut self, id: AgentId) -> &mut Seat {
-        &mut self.seats[id.0 as usize]
+        self.seats.get_mut(&id).expect("an agent of the settings")
     }
 
     /// Counts a call that the account begins, until [`Agents::is_over`]. `None`: it has as many as it may have.
@@ -135,13 +143,13 @@ impl Agents {
 
     /// Calls that agents have begun.
     pub fn begun(&self) -> usize {
-        let counts = self.seats.iter().flat_map(|seat| [seat.begun, seat.begun_for_help]);
+        let counts = self.seats.values().flat_map(|seat| [seat.begun, seat.begun_for_help]);
         counts.map(|count| (count.own + count.handed_on) as usize).sum()
     }
 
     /// Agents who have a part in a call.
     pub fn in_calls(&self) -> usize {
-        self.seats.iter().filter(|seat| seat.a_call().is_some()).count()
+        self.seats.values().filter(|seat| seat.a_call().is_some()).count()
     }
 
     pub fn password(&self, name: &str) -> Option<String> {
@@ -167,8 +175,8 @@ mod tests {
 
     #[test]
     fn an_account_has_as_many_calls_as_it_may_and_those_for_help_count_apart() {
-        let mut agents = Agents::new(&[agent("anna", 2), agent("bo", 1)]);
-        let [anna, bo] = [AgentId(0), AgentId(1)];
+        let [anna, bo] = [AgentId(7), AgentId(3)];
+        let mut agents = Agents::new([(anna, &agent("anna", 2)), (bo, &agent("bo", 1))]);
         let first = agents.begin(anna, false).expect("the first");
         assert!(agents.begin(anna, false).is_some());
         assert_eq!(agents.begin(anna, false), None);
@@ -186,7 +194,7 @@ mod tests {
     #[test]
     fn what_is_handed_on_leaves_room_for_the_next_call_and_not_without_end() {
         let anna = AgentId(0);
-        let mut agents = Agents::new(&[agent("anna", 2)]);
+        let mut agents = Agents::new([(anna, &agent("anna", 2))]);
         let mut handed_on = Vec::new();
         while let Some(mut begun) = agents.begin(anna, false) {
             agents.left(AgentId(1), &mut begun);

@@ -23,7 +23,7 @@ impl Engine {
         let Some(&call) = self.entries.get(&entry) else {
             return self.acd_apply(now, Change::OfferEnded { offer, outcome: Outcome::CallerGone });
         };
-        let queue = self.queues[queue.0 as usize].name.clone();
+        let queue = self.queues[&queue].name.clone();
         let name = self.agents.seat(agent).name.clone();
         self.say(now, What::Offered { call, entry, offer, queue: queue.clone(), agent: name });
         let who = self.calls.get(&call).map(|c| if c.name.is_empty() { &c.from } else { &c.name });
@@ -63,7 +63,7 @@ impl Engine {
 
     fn on_exit(&mut self, now: Time, entry: EntryId, queue: QueueId, exit: Exit, waited: Duration) {
         let Some(call) = self.entries.remove(&entry) else { return };
-        let q = &self.queues[queue.0 as usize];
+        let q = &self.queues[&queue];
         let in_service_level = exit == Exit::Answered && waited <= q.service_level;
         self.say(now, What::Dequeued { call, entry, queue: q.name.clone(), exit, waited, in_service_level });
         let result = match exit {
@@ -94,6 +94,10 @@ impl Engine {
             AgentState::WrapUp { until } => (AgentPhase::WrapUp, None, Some(*until)),
             AgentState::Paused { reason, until } => (AgentPhase::Paused, Some(reason.clone()), *until),
         };
+        // Who is no agent any more is nobody's business.
+        if !self.agents.is_one(agent) {
+            return;
+        }
         let agent = self.agents.seat(agent).name.clone();
         self.say(now, What::Agent { agent, phase, reason, until });
     }

@@ -106,7 +106,7 @@ impl Engine {
         // That of another queue says nothing.
         call.place = None;
         self.entries.insert(entry, id);
-        let name = self.queues[queue.0 as usize].name.clone();
+        let name = self.queues[&queue].name.clone();
         self.say(now, What::Queued { call: id, entry, queue: name, priority: request.priority });
         let QueueRequest { needs, priority, max_wait, .. } = request;
         self.acd_apply(now, Change::Arrive { entry, queue, needs, priority, max_wait, since });

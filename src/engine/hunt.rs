@@ -94,7 +94,7 @@ impl Engine {
         let emergency = self.is_emergency(&number);
         let ways = self.trunks.ways(now, &self.takers(&number), emergency, || draws.pop().unwrap_or(0));
         if let Some(agent) = self.who_calls_out(call).filter(|_| !emergency) {
-            let caps = &self.settings.agents[agent.0 as usize].out;
+            let caps = &self.agents.seat(agent).out;
             let payer = Payer::Agent(agent);
             if let Err(cap) = self.tolls.check(now, payer, caps, &number, true) {
                 return Err(self.no_way(now, call, NoWay::Cap(cap)));

@@ -106,6 +106,8 @@ pub enum Output {
     Registration(Box<registrar::Change>),
     /// Something of a cap was used up: to be kept for [`Engine::restore_tolls`] in the next run.
     Toll(Box<tolls::Toll>),
+    /// What the distributor was told. All of these, in order, make the state that [`Engine::acd`] has when they were polled.
+    Acd(Box<AcdEvent>),
     /// Credentials of this account that came from there were judged: whoever guards the sockets wants to know.
     Judged {
         from: SocketAddr,
@@ -143,7 +145,7 @@ pub struct Engine {
     awaited: BTreeSet<AgentId>,
     tolls: Tolls,
     numbers: Numbers,
-    queues: Vec<Queue>,
+    queues: BTreeMap<QueueId, Queue>,
     queue_ids: BTreeMap<String, QueueId>,
     calls: BTreeMap<CallId, Call>,
     leg_calls: BTreeMap<LegId, CallId>,
@@ -156,6 +158,19 @@ pub struct Engine {
     ids: IdSource,
     out: VecDeque<Output>,
     drain: Option<Drain>,
+}
+
+/// Numbers for these names, in their order: those by which they are known, else new ones.
+fn ids<'n>(known: Vec<(&'n str, u32)>, names: impl Iterator<Item = &'n str>) -> Vec<u32> {
+    let mut free = known.iter().map(|(_, id)| *id + 1).max().unwrap_or(0);
+    let known: BTreeMap<&str, u32> = known.into_iter().collect();
+    let mut id = |name| {
+        known.get(name).copied().unwrap_or_else(|| {
+            free += 1;
+            free - 1
+        })
+    };
+    names.map(&mut id).collect()
 }
 
 struct Queue {
@@ -173,8 +188,18 @@ struct Drain {
 impl Engine {
     /// All randomness (branches, tags, Call-IDs) comes from `seed`, and nothing else of it is ever shown.
     pub fn new(settings: Settings, seed: u128, now: Time) -> Engine {
+        Engine::resume(settings, seed, now, Acd::new(now.as_micros()))
+    }
+
+    /// As [`Engine::new`], with the queues as they were when an earlier run ended.
+    pub fn resume(settings: Settings, seed: u128, now: Time, acd: Acd) -> Engine {
         let settings = settings.in_one_form();
         let mut endpoint = Endpoint::new(settings.sip.clone(), seed);
+        let known: Vec<_> = acd.agents().map(|agent| (agent.settings.name.as_str(), agent.id.0)).collect();
+        let names = settings.agents.iter().map(|agent| agent.settings.name.as_str());
+        let agent_ids: Vec<AgentId> = ids(known, names).into_iter().map(AgentId).collect();
+        let known: Vec<_> = acd.queues().map(|(id, queue)| (queue.name.as_str(), id.0)).collect();
+        let queue_ids = ids(known, settings.queues.iter().map(|queue| queue.name.as_str()));
         let mut engine = Engine {
             trunks: Trunks::new(now, &settings.trunks, settings.registrar.keep_alive, &mut endpoint),
             hunts: Tried::default(),
@@ -188,10 +213,10 @@ impl Engine {
             proved: None,
             pings: HashMap::new(),
             legs: Legs::default(),
-            acd: Acd::new(now.as_micros()),
-            agents: Agents::new(&settings.agents),
+            acd,
+            agents: Agents::new(agent_ids.iter().copied().zip(&settings.agents)),
             numbers: Numbers::new(&settings),
-            queues: Vec::new(),
+            queues: BTreeMap::new(),
             queue_ids: BTreeMap::new(),
             calls: BTreeMap::new(),
             leg_calls: BTreeMap::new(),
@@ -204,16 +229,14 @@ impl Engine {
             drain: None,
             settings,
         };
-        for (index, queue) in engine.settings.queues.clone().into_iter().enumerate() {
-            let id = QueueId(u32::try_from(index).expect("fewer queues than 2^32"));
-            engine.queues.push(Queue { name: queue.name.as_str().into(), service_level: queue.service_level });
+        for (id, queue) in queue_ids.into_iter().map(QueueId).zip(engine.settings.queues.clone()) {
+            let told = Queue { name: queue.name.as_str().into(), service_level: queue.service_level };
+            engine.queues.insert(id, told);
             engine.queue_ids.insert(queue.name.clone(), id);
-            engine.acd.apply(&AcdEvent { at: now, change: Change::Queue { id, settings: queue } });
+            engine.acd_apply(now, Change::Queue { id, settings: queue });
         }
-        for (index, agent) in engine.settings.agents.clone().into_iter().enumerate() {
-            let id = AgentId(u32::try_from(index).expect("fewer agents than 2^32"));
-            let change = Change::Agent { id, settings: agent.settings };
-            engine.acd.apply(&AcdEvent { at: now, change });
+        for (id, agent) in agent_ids.into_iter().zip(engine.settings.agents.clone()) {
+            engine.acd_apply(now, Change::Agent { id, settings: agent.settings });
         }
         engine.settle(now);
         engine
@@ -414,6 +437,8 @@ impl Engine {
     }
 
     fn acd_apply(&mut self, at: Time, change: Change) {
-        self.acd.apply(&AcdEvent { at, change });
+        let event = Box::new(AcdEvent { at, change });
+        self.acd.apply(&event);
+        self.out.push_back(Output::Acd(event));
     }
 }

@@ -5,6 +5,7 @@
 //!
 //! What is used up is told, so that it can be kept and counted again at the next start.
 
+use super::agents::Agents;
 use super::calls::Call;
 use super::settings::{Caps, Settings};
 use super::{Engine, Output};
@@ -292,31 +293,29 @@ impl Tolls {
     }
 }
 
-impl Settings {
-    fn caps(&self, payer: Payer) -> &Caps {
-        match payer {
-            Payer::Agent(agent) => &self.agents[agent.0 as usize].out,
-            Payer::Trunk(trunk) => &self.trunks[trunk].out,
-        }
-    }
-
-    fn payer_name(&self, payer: Payer) -> String {
-        match payer {
-            Payer::Agent(agent) => format!("agent {}", self.agents[agent.0 as usize].settings.name),
-            Payer::Trunk(trunk) => format!("trunk {}", self.trunks[trunk].name),
-        }
+fn caps<'a>(settings: &'a Settings, agents: &'a Agents, payer: Payer) -> &'a Caps {
+    match payer {
+        Payer::Agent(agent) => &agents.seat(agent).out,
+        Payer::Trunk(trunk) => &settings.trunks[trunk].out,
     }
 }
 
 impl Engine {
+    fn payer_name(&self, payer: Payer) -> String {
+        match payer {
+            Payer::Agent(agent) => format!("agent {}", self.agents.seat(agent).name),
+            Payer::Trunk(trunk) => format!("trunk {}", self.settings.trunks[trunk].name),
+        }
+    }
+
     /// Takes what an earlier run has used up of the caps, before anything else. Whom the settings do not name any more is left out.
     pub fn restore_tolls(&mut self, spent: Vec<Spent>) {
-        let agents = (0..self.settings.agents.len()).map(|at| Payer::Agent(AgentId(at as u32)));
+        let agents = self.agents.ids().map(Payer::Agent);
         let payers: Vec<Payer> = agents.chain((0..self.settings.trunks.len()).map(Payer::Trunk)).collect();
-        let mut named: BTreeMap<_, _> = payers.into_iter().map(|p| (self.settings.payer_name(p), p)).collect();
+        let mut named: BTreeMap<_, _> = payers.into_iter().map(|p| (self.payer_name(p), p)).collect();
         for spent in spent {
             if let Some(payer) = named.remove(&spent.payer) {
-                self.tolls.restore(payer, self.settings.caps(payer), spent);
+                self.tolls.restore(payer, caps(&self.settings, &self.agents, payer), spent);
             }
         }
     }
@@ -324,7 +323,7 @@ impl Engine {
     /// Whose caps count for a call by this trunk.
     pub(super) fn toll_began(&mut self, leg: LegId, agent: Option<AgentId>, trunk: usize, may_be_cut: bool) {
         let payers = agent.map(Payer::Agent).into_iter().chain([Payer::Trunk(trunk)]);
-        self.tolls.began(leg, payers.map(|payer| (payer, self.settings.caps(payer))), may_be_cut);
+        self.tolls.began(leg, payers.map(|payer| (payer, caps(&self.settings, &self.agents, payer))), may_be_cut);
     }
 
     /// Ends the talks whose payers have no minutes left.
@@ -336,14 +335,14 @@ impl Engine {
             if !self.calls.get(&call).is_some_and(may_end) {
                 continue;
             }
-            self.say(now, What::OutOfMinutes { call, payer: self.settings.payer_name(payer).into() });
+            self.say(now, What::OutOfMinutes { call, payer: self.payer_name(payer).into() });
             self.end_call(now, call, EndedBy::System, "the minutes of the day are used up");
         }
     }
 
     pub(super) fn tell_tolls(&mut self) {
         while let Some((payer, used)) = self.tolls.news.pop_front() {
-            let payer = self.settings.payer_name(payer);
+            let payer = self.payer_name(payer);
             self.out.push_back(Output::Toll(Box::new(Toll { payer, used })));
         }
     }

@@ -4,6 +4,7 @@ use super::chance::Chance;
 use super::check::{Broken, Checker};
 use super::media::{FakeMedia, SILENCE, switchboard};
 use super::phone::{Phone, PhoneEvent, PhoneSettings};
+use crate::acd::{Acd, AcdEvent};
 use crate::engine::{Engine, Input, Output, Settings};
 use crate::ids::LegId;
 use crate::media;
@@ -117,6 +118,8 @@ pub struct World {
     /// The soonest `EngineWake` on the agenda.
     engine_wake: Option<Time>,
     happenings: VecDeque<Happening>,
+    /// Folded from what a journal of the queues would have kept.
+    folded: Acd,
     /// Inputs given to the engine.
     pub steps: u64,
 }
@@ -140,6 +143,7 @@ impl World {
             sequence: 0,
             engine_wake: None,
             happenings: VecDeque::new(),
+            folded: Acd::new(start.as_micros()),
             steps: 0,
         };
         world.drain_engine();
@@ -365,6 +369,7 @@ impl World {
                 }
                 // For the next run, of which there is none.
                 Output::Registration(_) | Output::Toll(_) => {}
+                Output::Acd(event) => self.fold(&event),
                 // Nobody guards this network.
                 Output::Judged { .. } | Output::KeepOpen(_) => {}
                 Output::Event(event) => {
@@ -398,12 +403,20 @@ impl World {
         }
     }
 
-    /// Nobody may be in a call any more, and nothing of one remembered.
+    /// As a journal does, by way of the disk.
+    fn fold(&mut self, event: &AcdEvent) {
+        let kept = serde_json::to_string(event).expect("it can be kept");
+        self.folded.apply(&serde_json::from_str(&kept).expect("what was kept can be read"));
+        while self.folded.poll_decision().is_some() {}
+    }
+
+    /// Nobody may be in a call any more, and nothing of one remembered; and the queues are what a restart would make of them.
     ///
     /// # Panics
     ///
     /// Something is left, or the records do not add up.
     pub fn must_be_over(&self) {
+        assert!(self.folded == *self.engine.acd(), "seed {}: the journal does not give the state", self.seed);
         self.must(self.checker.at_the_end(&self.engine.leftovers(), self.media.open_legs()));
     }
 

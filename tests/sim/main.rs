@@ -12,6 +12,7 @@ mod numbers;
 mod records;
 mod refusals;
 mod registrations;
+mod resumed;
 mod secure;
 mod switchboard;
 mod transfers;

@@ -155,6 +155,10 @@ pub struct Desk {
     phase: Phase,
     /// Of the pause that is on.
     reason: String,
+    /// Since when the phase, and of a pause the reason, is this one.
+    #[serde(default)]
+    begun: Time,
+    /// Up to here it is written down.
     since: Time,
     finishing: Option<Finishing>,
     /// By number of the day; only those with something in them.
@@ -167,8 +171,15 @@ impl Desk {
     /// The agent's state is now this. Gives the contact that is thereby over and done with.
     pub fn is(&mut self, now: Time, state: &AgentState, settings: &Settings) -> Option<Finishing> {
         self.accrue(now, settings);
-        self.phase = Phase::of(state);
-        if let AgentState::Paused { reason, .. } = state {
+        let phase = Phase::of(state);
+        if phase != self.phase {
+            self.begun = now;
+        }
+        self.phase = phase;
+        if let AgentState::Paused { reason, .. } = state
+            && *reason != self.reason
+        {
+            self.begun = now;
             self.reason.clone_from(reason);
         }
         // A call of one's own may belong to the notes; the wrap-up goes on after it.
@@ -197,6 +208,10 @@ impl Desk {
             Outcome::Busy | Outcome::Unreachable => day.failed += 1,
             Outcome::CallerGone => day.caller_gone += 1,
         }
+    }
+
+    pub fn begun(&self) -> Time {
+        self.begun
     }
 
     /// The day's figures, as far as it has gone. `day`: 0 is the one of `now`, 1 the day before.

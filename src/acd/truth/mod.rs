@@ -227,6 +227,11 @@ impl Truth {
         desk.map_or_else(Figures::default, |desk| desk.figures(now, days_ago, &self.settings))
     }
 
+    /// Since when the agent's state is what it is; `None` if nothing was ever told of them.
+    pub fn agent_since(&self, agent: AgentId) -> Option<Time> {
+        self.agents.get(&agent).map(Desk::begun)
+    }
+
     /// The agent's figures of all days.
     pub fn agent_lifetime(&self, agent: AgentId, now: Time) -> Figures {
         self.agents.get(&agent).map_or_else(Figures::default, |desk| desk.lifetime(now))
