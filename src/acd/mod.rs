@@ -115,6 +115,11 @@ impl Acd {
         Acd { truth: Truth::new(settings), ..Acd::new(seed) }
     }
 
+    /// As [`Acd::new`], with other settings for what is counted and what is foretold than the usual.
+    pub fn with_settings(seed: u64, truth: truth::Settings, estimate: estimate::Settings) -> Acd {
+        Acd { truth: Truth::new(truth), estimates: Estimates::new(estimate), ..Acd::new(seed) }
+    }
+
     /// Acts on all deadlines up to `event.at`, each at its own time, then on the change. After each instant and after
     /// the change, whoever is free is rung for whoever waits.
     pub fn apply(&mut self, event: &AcdEvent) {

@@ -9,7 +9,6 @@ use vaxel::ids::{AgentId, EntryId, OfferId, QueueId};
 use vaxel::sim::chance::Chance;
 use vaxel::time::{Duration, Time};
 
-const QUEUE: QueueId = QueueId(0);
 const HOUR: u64 = 3_600;
 
 #[derive(Clone, Copy)]
@@ -25,6 +24,10 @@ struct Day {
     gold: f64,
     /// Share of the agents who are away from 14:00 to 15:00.
     lunch: f64,
+    /// Queues that all agents serve, with equal shares of the callers.
+    queues: u32,
+    /// Share of the callers who need Swedish, which every third agent speaks.
+    swedish: f64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -89,9 +92,12 @@ fn play(day: Day, seed: u64) -> Report {
     let mut callers: BTreeMap<EntryId, Caller> = BTreeMap::new();
     let mut next_entry = 0;
     let settings = QueueSettings { max_waiting: 10_000, ..QueueSettings::default() };
-    let mut changes = vec![Change::Queue { id: QUEUE, settings }];
+    let queues = (0..day.queues).map(QueueId);
+    let mut changes: Vec<Change> = queues.map(|id| Change::Queue { id, settings: settings.clone() }).collect();
+    let swedish = Skills::from([("sv".to_owned(), 1)]);
     for agent in (0..day.agents).map(AgentId) {
-        let settings = AgentSettings { wrap_up: day.wrap_up, ..AgentSettings::default() };
+        let skills = if agent.0.is_multiple_of(3) { swedish.clone() } else { Skills::new() };
+        let settings = AgentSettings { wrap_up: day.wrap_up, skills, ..AgentSettings::default() };
         changes.extend([Change::Agent { id: agent, settings }, Change::LoggedIn { agent }]);
     }
     let mut later = |heap: &mut BinaryHeap<_>, at, happens| {
@@ -170,23 +176,18 @@ fn play(day: Day, seed: u64) -> Report {
                 next_entry += 1;
                 let entry = EntryId(next_entry);
                 let priority = if chance.happens(day.gold) { 10 } else { 0 };
+                let queue = if day.queues > 1 { QueueId(chance.below(day.queues as usize) as u32) } else { QueueId(0) };
+                let needs = if chance.happens(day.swedish) { swedish.clone() } else { Skills::new() };
                 // Asked in the moment of the arrival, as the prompt is begun.
                 acd.apply(&AcdEvent {
                     at: now,
-                    change: Change::Arrive {
-                        entry,
-                        queue: QUEUE,
-                        needs: Skills::new(),
-                        priority,
-                        max_wait: None,
-                        since: now,
-                    },
+                    change: Change::Arrive { entry, queue, needs, priority, max_wait: None, since: now },
                 });
                 let mut caller = Caller { came: now.as_secs(), ..Caller::default() };
                 let ahead = acd.position(entry).expect("it waits") - 1;
-                let head_since = acd.longest_wait(QUEUE, now).map(|waited| now - waited).filter(|since| *since < now);
+                let head_since = acd.longest_wait(queue, now).map(|waited| now - waited).filter(|since| *since < now);
                 let seen = Seen { ahead, behind: 0, head_since };
-                let predicted = acd.estimates().predictions(now, QUEUE, seen);
+                let predicted = acd.estimates().predictions(now, queue, seen);
                 caller.predicted = predicted.map(|wait| wait.map(|wait| wait.as_secs_f64()));
                 if let Some(estimate) = acd.expected_wait(entry, now) {
                     let said = caller.told.say(estimate);
@@ -271,6 +272,8 @@ const STEP: Day = Day {
     patience: Duration::from_secs(600),
     gold: 0.0,
     lunch: 0.0,
+    queues: 1,
+    swedish: 0.0,
 };
 
 /// What was measured on these days, printed and in the message of a failure.
@@ -281,12 +284,16 @@ fn played(name: &str, day: Day, seeds: std::ops::RangeInclusive<u64>) -> (String
     (text.join("\n"), reports)
 }
 
-/// What is said on arrival, each day for itself: right within a quarter, most of the time, and never rising.
 fn is_right_within_a_quarter(name: &str, day: Day, seeds: std::ops::RangeInclusive<u64>) {
+    is_right_within(0.25, name, day, seeds);
+}
+
+/// What is said on arrival, each day for itself: right within this share, most of the time in the range, never rising.
+fn is_right_within(share: f64, name: &str, day: Day, seeds: std::ops::RangeInclusive<u64>) {
     let (text, reports) = played(name, day, seeds);
     for report in reports {
         assert!(report.spoken.len() > 200, "hardly anybody waited, or was told anything\n{text}");
-        assert!(median(&report.spoken) <= 0.25, "too far from the truth\n{text}");
+        assert!(median(&report.spoken) <= share, "too far from the truth\n{text}");
         assert!(2 * report.within > report.spoken.len(), "less than half of the waits were in the range\n{text}");
         assert!(report.rises.is_empty(), "{:?}\n{text}", report.rises);
     }
@@ -310,6 +317,18 @@ fn the_estimate_is_right_within_a_quarter_also_where_every_fifth_caller_goes_fir
 #[test]
 fn the_estimate_is_right_within_a_quarter_also_where_two_in_five_go_to_lunch_at_once() {
     is_right_within_a_quarter("lunch", Day { lunch: 0.4, ..STEP }, 1..=3);
+}
+
+/// Who waits in the other queues is not counted as ahead, so these are foretold less well, and are silent more often; but
+/// an error greater than the settings' 30 % is not said for long.
+#[test]
+fn the_estimate_is_right_as_far_as_it_is_trusted_where_three_queues_share_the_agents() {
+    is_right_within(0.3, "shared", Day { queues: 3, ..STEP }, 1..=3);
+}
+
+#[test]
+fn the_estimate_is_right_as_far_as_it_is_trusted_where_some_need_what_few_agents_can() {
+    is_right_within(0.3, "needs", Day { swedish: 0.3, ..STEP }, 1..=3);
 }
 
 #[test]

@@ -39,12 +39,15 @@
 //! | patience 4 min | 21–24 % | 7–12 % | 19–21 % | 31–34 % | 30–33 % |
 //! | every fifth caller goes first | 20–21 % | 6–14 % | 21 % | 37–43 % | 21–28 % |
 //! | 12 of the agents away from two to three | 16–17 % | 1–6 % | 14–16 % | 20–23 % | 19–22 % |
+//! | three queues share the agents | 22–27 % | 13–21 % | 24–26 % | 21–29 % | 23–32 % |
+//! | three in ten need what ten agents can | 22–25 % | 38–50 % | 26–28 % | 35–38 % | 36–40 % |
 //! | 6 agents, a fifth of the callers | 29–36 % | 31–62 % | 27–29 % | 49–54 % | 43–50 % |
 //! | 120 agents, four times the callers | 9 % | 1 % | 8 % | 11 % | 10–11 % |
 //!
 //! Below some ten agents chance leaves more error than anybody should be told, and it is silent for much of the day.
-//! What is not known: that agents will come or go (a shift's end is foreseen by nobody here), and that entries of one
-//! queue with different needs stand in lines of different speed; the rate is the queue's.
+//! What is not known: that agents will come or go (a shift's end is foreseen by nobody here); who waits in other queues
+//! for the same agents (they are in the measured rate, not in the count); and that entries of one queue with different
+//! needs stand in lines of different speed: the rate is the queue's.
 //!
 //! # What it costs
 //!

@@ -185,6 +185,37 @@ fn answers_within_the_level_are_counted() {
 }
 
 #[test]
+fn waits_are_counted_by_arrival_and_handling_with_them() {
+    let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
+    let settings = truth::Settings { interval: minutes(1), ..truth::Settings::default() };
+    let mut desk = Desk { acd: Acd::with_settings(0, settings, estimate::Settings::default()) };
+    desk.queue(1, |_| {});
+    desk.agent_with(1, "", |agent| (agent.wrap_up, agent.ring_time) = (Duration::from_secs(10), minutes(1)));
+    desk.at(0, login(1));
+    desk.at(50, arrive(1));
+    desk.at(70, accepted(1));
+    desk.at(75, arrive(2));
+    desk.at(130, talk_ended(1));
+    desk.until(140);
+    desk.at(150, ended(2, Outcome::Declined));
+    desk.at(150, leave(2, Exit::Abandoned));
+    let truth = desk.acd.truth();
+    let counted: Vec<_> =
+        truth.intervals(QueueId(1)).map(|interval| (interval.begin.as_secs(), interval.counts)).collect();
+    let [(0, first), (60, second)] = counted[..] else { panic!("{counted:?}") };
+    assert_eq!((first.answered_in_level, first.average_speed_of_answer()), (1, Some(Duration::from_secs(20))));
+    assert_eq!(first.average_handling_time(), Some(Duration::from_secs(70)));
+    assert_eq!(
+        (second.offered, second.abandoned(), second.average_time_to_abandon()),
+        (1, 1, Some(Duration::from_secs(75)))
+    );
+    let agent = truth.agent(AgentId(1), Time::from_secs(150), 0);
+    assert_eq!((agent.calls, agent.declined, agent.offers()), (1, 1, 2));
+    // Rung 20 s and 10 s, talked 60 s, wrapped up 10 s, of 150 s: 100 of 150.
+    assert_eq!(agent.occupancy(), Some(100.0 / 150.0));
+}
+
+#[test]
 fn time_that_runs_backwards_stands_still() {
     let mut desk = Desk::ready(&[1]);
     desk.at(100, arrive(1));
