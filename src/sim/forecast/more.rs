@@ -128,17 +128,19 @@ impl Comparison {
 
 impl Differences {
     fn of(days: &[(&QueueNumbers, &QueueNumbers)]) -> Differences {
-        let of = |value: &dyn Fn(&QueueNumbers) -> Option<f64>| {
+        let each = |value: &dyn Fn(&QueueNumbers) -> Option<f64>| {
             let differences = days.iter().filter_map(|(planned, changed)| Some(value(changed)? - value(planned)?));
             Estimate::of(differences, (f64::NEG_INFINITY, f64::INFINITY))
         };
-        let seconds = |duration: Option<Duration>| duration.map(|duration| duration.as_secs_f64());
+        let mean = |sums: &dyn Fn(&QueueNumbers) -> (f64, f64)| {
+            Estimate::difference(days.iter().map(|(planned, changed)| [sums(planned), sums(changed)]))
+        };
         Differences {
-            answered: of(&|n| Some(n.counts.answered() as f64)),
-            service_level: of(&|n| ServiceLevel::AbandonsAgainst.of(&n.counts)),
-            wait_seconds: of(&|n| seconds(n.counts.average_speed_of_answer())),
-            wait_p90_seconds: of(&|n| seconds(n.wait_p90)),
-            abandoned_share: of(&|n| n.counts.abandon_rate()),
+            answered: each(&|n| Some(n.counts.answered() as f64)),
+            service_level: mean(&|n| n.service_level(ServiceLevel::AbandonsAgainst)),
+            wait_seconds: mean(&QueueNumbers::speed_of_answer),
+            wait_p90_seconds: each(&|n| Some(n.wait_p90?.as_secs_f64())),
+            abandoned_share: mean(&QueueNumbers::abandon_rate),
         }
     }
 }

@@ -146,21 +146,22 @@ impl QueueRow {
         };
         let count = |count: &dyn Fn(&QueueNumbers) -> u64| each(&|n| Some(count(n) as f64), NO_LESS_THAN_ZERO);
         let time = |seconds: &dyn Fn(&QueueNumbers) -> Option<f64>| each(seconds, NO_LESS_THAN_ZERO);
-        let share = |share: &dyn Fn(&QueueNumbers) -> Option<f64>| each(share, SHARE);
-        let level = |formula: ServiceLevel| share(&|n| formula.of(&n.counts));
+        let mean = |sums: &dyn Fn(&QueueNumbers) -> (f64, f64), bounds| {
+            Estimate::ratio(days.iter().map(|numbers| sums(numbers)), bounds)
+        };
+        let level = |formula: ServiceLevel| mean(&|n| n.service_level(formula), SHARE);
         let ways: BTreeSet<Exit> = days.iter().flat_map(|n| n.counts.exits.iter()).map(|(exit, _)| exit).collect();
-        let seconds = |duration: Option<Duration>| duration.map(|duration| duration.as_secs_f64());
         QueueRow {
             offered: count(&|n| n.counts.offered),
             answered: count(&|n| n.counts.answered()),
             abandoned: count(&|n| n.counts.abandoned()),
-            abandoned_share: share(&|n| n.counts.abandon_rate()),
+            abandoned_share: mean(&QueueNumbers::abandon_rate, SHARE),
             service_level: level(ServiceLevel::AbandonsAgainst),
             service_levels: ServiceLevel::ALL.into_iter().map(|formula| (formula, level(formula))).collect(),
-            handling_seconds: time(&|n| seconds(n.counts.average_handling_time())),
-            wait_seconds: time(&|n| seconds(n.counts.average_speed_of_answer())),
-            wait_p90_seconds: time(&|n| seconds(n.wait_p90)),
-            wait_all_seconds: time(&QueueNumbers::wait_all),
+            handling_seconds: mean(&QueueNumbers::handling_time, NO_LESS_THAN_ZERO),
+            wait_seconds: mean(&QueueNumbers::speed_of_answer, NO_LESS_THAN_ZERO),
+            wait_p90_seconds: time(&|n| Some(n.wait_p90?.as_secs_f64())),
+            wait_all_seconds: mean(&QueueNumbers::wait_all, NO_LESS_THAN_ZERO),
             wait_longest_seconds: time(&|n| (n.counts.offered > 0).then_some(n.waited_micros_max as f64 / 1e6)),
             exits: ways.into_iter().filter_map(|exit| Some((exit, count(&|n| n.counts.exits.of(exit))?))).collect(),
         }
@@ -181,7 +182,7 @@ impl GroupRow {
         GroupRow {
             staffed_hours: hours(&Spent::staffed),
             away_hours: hours(&|spent| spent.away),
-            occupancy: Estimate::of(days.iter().filter_map(|spent| spent.occupancy()), SHARE),
+            occupancy: Estimate::ratio(days.iter().map(|spent| (spent.occupied, spent.staffed())), SHARE),
         }
     }
 }

@@ -5,7 +5,7 @@
 //! no service needs it by the interval: every single wait, and the time of agents.
 
 use super::plan::Plan;
-use crate::acd::truth::{self, Counts, Phase, Truth};
+use crate::acd::truth::{self, Counts, Phase, ServiceLevel, Truth};
 use crate::acd::{AgentState, Exit};
 use crate::ids::QueueId;
 use crate::time::{Duration, Time};
@@ -183,11 +183,6 @@ impl Spent {
     pub fn staffed(&self) -> f64 {
         self.idle + self.occupied
     }
-
-    /// The share of the time there for callers that callers took; `None` if nobody was there.
-    pub fn occupancy(&self) -> Option<f64> {
-        (self.staffed() > 0.0).then(|| self.occupied / self.staffed())
-    }
 }
 
 impl Waits {
@@ -217,11 +212,38 @@ fn quantile(values: &mut [u32], share: f64) -> Option<u32> {
     (!values.is_empty()).then(|| *values.select_nth_unstable(index).1)
 }
 
+/// Sums and what they are shares or means of, for the figures that [`Counts`] has of one day alone.
 impl QueueNumbers {
-    /// Mean wait of all who came, in seconds; `None`: nobody came.
-    pub fn wait_all(&self) -> Option<f64> {
-        (self.counts.offered > 0).then(|| self.waited_micros as f64 / 1e6 / self.counts.offered as f64)
+    /// As [`ServiceLevel::of`].
+    pub fn service_level(&self, formula: ServiceLevel) -> (f64, f64) {
+        let (above, below) = formula.fraction(&self.counts);
+        (above as f64, below as f64)
     }
+
+    /// As [`Counts::abandon_rate`].
+    pub fn abandon_rate(&self) -> (f64, f64) {
+        (self.counts.abandoned() as f64, self.counts.exits.total() as f64)
+    }
+
+    /// As [`Counts::average_speed_of_answer`], in seconds.
+    pub fn speed_of_answer(&self) -> (f64, f64) {
+        (seconds(self.counts.answered_wait_micros), self.counts.answered() as f64)
+    }
+
+    /// As [`Counts::average_handling_time`], in seconds.
+    pub fn handling_time(&self) -> (f64, f64) {
+        let Counts { talk_micros, hold_micros, wrap_up_micros, handled, .. } = self.counts;
+        (seconds(talk_micros + hold_micros + wrap_up_micros), handled as f64)
+    }
+
+    /// Mean wait of all who came, in seconds.
+    pub fn wait_all(&self) -> (f64, f64) {
+        (seconds(self.waited_micros), self.counts.offered as f64)
+    }
+}
+
+fn seconds(micros: u64) -> f64 {
+    micros as f64 / 1e6
 }
 
 #[cfg(test)]
@@ -274,7 +296,14 @@ mod tests {
         assert_eq!(first, &QueueNumbers::default());
         assert_eq!((second.counts.offered, second.counts.answered(), second.counts.abandoned()), (3, 2, 1));
         assert_eq!((second.counts.answered_in_level, second.answered_late), (1, 2));
-        assert_eq!((second.wait_all(), second.wait_p90), (Some(110.0 / 3.0), Some(Duration::from_secs(50))));
+        assert_eq!((second.wait_all(), second.wait_p90), ((110.0, 3.0), Some(Duration::from_secs(50))));
+        let share = |(above, below): (f64, f64)| Some(above / below);
+        assert_eq!(share(second.abandon_rate()), second.counts.abandon_rate());
+        for formula in ServiceLevel::ALL {
+            assert_eq!(share(second.service_level(formula)), formula.of(&second.counts));
+        }
+        let asa = second.counts.average_speed_of_answer().map(|asa| asa.as_secs_f64());
+        assert_eq!(share(second.speed_of_answer()), asa);
         assert_eq!((third.counts.offered, third.wait_p90, third.waited_micros_max), (1, None, 1_000_000));
         assert_eq!((day.counts.offered, day.counts.exits.total(), day.answered_late), (4, 4, 2));
         assert_eq!((day.waited_micros, day.waited_micros_max), (111_000_000, 50_000_000));
@@ -303,7 +332,5 @@ mod tests {
             groups[0].iter().map(minutes).collect::<Vec<_>>(),
             [[5.0, 5.0, 0.0], [0.0, 10.0, 0.0], [3.0, 3.0, 1.0], [26.0, 18.0, 1.0]]
         );
-        assert_eq!(groups[0][2].occupancy(), Some(0.5));
-        assert_eq!(Spent::default().occupancy(), None);
     }
 }

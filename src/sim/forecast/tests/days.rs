@@ -51,7 +51,8 @@ fn short_notes_end_the_wrap_up_and_long_ones_are_cut() {
         plan.calls[0].notes = Some(notes.parse().unwrap());
         let outcomes = Run::new(&plan, 1).finish();
         assert_eq!(outcomes.queues[0].last().unwrap().counts.answered(), 300);
-        let measured = outcomes.groups[0][5].occupancy().unwrap();
+        let spent = outcomes.groups[0][5];
+        let measured = spent.occupied / spent.staffed();
         assert!((measured - occupied).abs() < 1e-9, "{notes} of {wrap_up}: {measured}");
     }
 }
