@@ -28,6 +28,11 @@ pub struct EntryView<'a> {
 }
 
 impl Acd {
+    /// Of the last event.
+    pub fn now(&self) -> Time {
+        self.now
+    }
+
     /// By id.
     pub fn queues(&self) -> impl Iterator<Item = (QueueId, &QueueSettings)> {
         self.queues.iter().map(|(id, queue)| (*id, &queue.settings))

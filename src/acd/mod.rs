@@ -16,6 +16,7 @@
 //! | `offers` | an offer from the first ring to its outcome; refusals |
 //! | `line`, `pool`, `matching` | entries by need, agents by skill set, and who goes to whom |
 //! | `deadline`, `ranked`, `bits` | time, places in line, small sets |
+//! | `snapshot` | all of it, to be kept and made anew |
 //! | `look`, `explain`, `counts`, `truth` | what there is, why, how many, and every figure a supervisor reads |
 //! | `estimate`, `expected` | how long it will take |
 
@@ -35,6 +36,7 @@ mod offers;
 mod pool;
 mod queue;
 mod ranked;
+mod snapshot;
 mod staffing;
 #[cfg(test)]
 mod tests;
@@ -45,6 +47,7 @@ pub use counts::QueueCounts;
 pub use event::{AcdEvent, AgentSettings, AgentState, Change, Decision, Exit, Outcome, QueueSettings, Skills};
 pub use explain::WhyNot;
 pub use look::{AgentView, EntryView};
+pub use snapshot::Snapshot;
 
 use crate::ids::{AgentId, EntryId, OfferId, QueueId};
 use crate::time::{Duration, Time};

@@ -119,7 +119,7 @@ impl Acd {
     }
 
     /// Gives the entry the need, place and longest wait that follow from its own wishes and its queue's settings.
-    fn find_place(&mut self, id: EntryId) {
+    pub(super) fn find_place(&mut self, id: EntryId) {
         let entry = self.entries.get_mut(&id).expect("the caller has it");
         let queue = self.queues.get_mut(&entry.queue).expect("entries are of known queues");
         let mut needs = without_zeros(&queue.settings.needs);

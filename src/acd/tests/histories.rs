@@ -340,6 +340,55 @@ proptest! {
         prop_assert_eq!(decisions, play.decisions.concat());
         prop_assert_eq!(again, play.acd);
     }
+
+    #[test]
+    fn a_distributor_that_is_restored_again_and_again_decides_as_one_that_never_stopped(
+        seed in any::<u8>(),
+        steps in prop::collection::vec(any::<Step>(), 1..200),
+    ) {
+        let mut play = Play::new(Acd::new(0));
+        play.open(seed).expect("rules are another test's");
+        for step in steps {
+            play.step(step).expect("rules are another test's");
+        }
+        let mut acd = Acd::new(0);
+        let mut went_on = Acd::new(0);
+        for (event, decisions) in play.events.iter().zip(&play.decisions) {
+            went_on.apply(event);
+            while went_on.poll_decision().is_some() {}
+            acd.apply(event);
+            let decided: Vec<Decision> = std::iter::from_fn(|| acd.poll_decision()).collect();
+            prop_assert_eq!(&decided, decisions);
+            let text = serde_json::to_string(&acd.snapshot()).expect("it can be kept");
+            acd = Acd::restore(serde_json::from_str(&text).expect("written just now")).expect("it was just so");
+            prop_assert_eq!(acd.snapshot(), went_on.snapshot());
+            prop_assert_eq!(acd.poll_timeout(), went_on.poll_timeout());
+            for entry in went_on.entries.keys() {
+                prop_assert_eq!(acd.position(*entry), went_on.position(*entry));
+                prop_assert_eq!(acd.explain(*entry), went_on.explain(*entry));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_snapshot_of_what_never_was_is_refused() {
+    let mut desk = Desk::ready(&[1]);
+    desk.at(1, arrive(1));
+    let good = serde_json::to_value(desk.acd.snapshot()).expect("it can be kept");
+    let refused = |change: &dyn Fn(&mut serde_json::Value)| {
+        let mut bad = good.clone();
+        change(&mut bad);
+        assert_ne!(bad, good);
+        Acd::restore(serde_json::from_value(bad).expect("a snapshot")).expect_err("it is refused")
+    };
+    let error = refused(&|bad| bad["entries"] = serde_json::json!([]));
+    assert_eq!(error, "agent-1 is rung for entry-1, which is not there");
+    let error = refused(&|bad| bad["queues"] = serde_json::json!([]));
+    assert_eq!(error, "entry-1 waits in queue-1, which is not there");
+    let stranger = serde_json::json!([{"agent": 7, "just_now": true, "just_now_until": 5, "until": 9}]);
+    let error = refused(&|bad| bad["entries"][0]["refusals"] = stranger.clone());
+    assert_eq!(error, "agent-7 has refused entry-1 and is not there");
 }
 
 #[test]
