@@ -23,6 +23,7 @@ mod outbound;
 mod phones;
 pub mod redirects;
 mod replaces;
+mod restarted;
 mod search;
 pub mod settings;
 mod strays;
@@ -229,6 +230,7 @@ impl Engine {
             drain: None,
             settings,
         };
+        engine.end_what_was_up();
         for (id, queue) in queue_ids.into_iter().map(QueueId).zip(engine.settings.queues.clone()) {
             let told = Queue { name: queue.name.as_str().into(), service_level: queue.service_level };
             engine.queues.insert(id, told);

@@ -1,9 +1,11 @@
 //! A run that goes on where another ended.
 
 use crate::{MORNING, settings};
-use vaxel::acd::{Acd, AcdEvent, AgentSettings, Change, QueueSettings};
+use std::collections::BTreeMap;
+use vaxel::acd::{Acd, AcdEvent, AgentSettings, AgentState, Change, Exit, Outcome, QueueSettings, Skills};
 use vaxel::engine::{Engine, Output};
-use vaxel::ids::{AgentId, QueueId};
+use vaxel::ids::{AgentId, EntryId, OfferId, QueueId};
+use vaxel::time::Duration;
 
 fn queue(id: u32, name: &str) -> Change {
     Change::Queue { id: QueueId(id), settings: QueueSettings { name: name.into(), ..QueueSettings::default() } }
@@ -36,4 +38,61 @@ fn agents_and_queues_are_known_by_name_whatever_their_order_in_the_settings() {
         }
     }
     assert!(folded == *engine.acd(), "what it tells gives what it has");
+}
+
+fn arrive(entry: u64) -> Change {
+    let (needs, since) = (Skills::new(), MORNING);
+    Change::Arrive { entry: EntryId(entry), queue: QueueId(0), needs, priority: 0, max_wait: None, since }
+}
+
+#[test]
+fn who_was_on_the_line_is_not_any_more_and_who_was_paused_still_is() {
+    let mut before = Acd::new(0);
+    let mut at = MORNING;
+    let paused = Change::Pause { agent: AgentId(0), reason: "lunch".into() };
+    let login = |id| Change::LoggedIn { agent: AgentId(id) };
+    let changes = [queue(0, "sales"), agent(0, "agent0"), agent(1, "agent1"), agent(2, "agent2"), agent(3, "agent3")];
+    let accepted = Change::OfferEnded { offer: OfferId(1), outcome: Outcome::Accepted };
+    // One talks, one is rung, one is paused, one is on a call of their own; two callers wait for them.
+    let history = [login(0), paused, login(1), arrive(1), accepted, login(2), arrive(2), login(3)].into_iter().chain([
+        Change::Busy { agent: AgentId(3) },
+        arrive(3),
+        arrive(4),
+    ]);
+    for change in changes.into_iter().chain(history) {
+        at += Duration::from_secs(1);
+        before.apply(&AcdEvent { at, change });
+        while before.poll_decision().is_some() {}
+    }
+    assert_eq!((before.waiting(QueueId(0)), before.now()), (3, at));
+    assert!(matches!(before.agent_state(AgentId(2)), Some(AgentState::Offered { .. })));
+
+    let later = at + Duration::from_secs(3600);
+    let mut engine = Engine::resume(settings(4, QueueSettings::default()), 1, later, before.clone());
+    let mut exits = BTreeMap::new();
+    while let Some(output) = engine.poll_output() {
+        if let Output::Acd(event) = output {
+            before.apply(&event);
+            while let Some(decision) = before.poll_decision() {
+                match decision {
+                    vaxel::acd::Decision::Exit { entry, exit, .. } => drop(exits.insert(entry.0, exit)),
+                    vaxel::acd::Decision::Offer { .. } => panic!("nobody is rung"),
+                    _ => {}
+                }
+            }
+        }
+    }
+    assert!(before == *engine.acd());
+    assert_eq!(exits, [2, 3, 4].map(|entry| (entry, Exit::SystemFault)).into());
+    let acd = engine.acd();
+    assert!(acd.agents().all(|agent| *agent.state == AgentState::Offline));
+    assert!(acd.tables().iter().all(|(_, size)| *size == 0), "{:?}", acd.tables());
+    // As soon as their phones are there.
+    let mut known = acd.clone();
+    for id in 0..4 {
+        known.apply(&AcdEvent { at: later, change: login(id) });
+    }
+    let paused = AgentState::Paused { reason: "lunch".into(), until: None };
+    let states: Vec<_> = known.agents().map(|agent| agent.state.clone()).collect();
+    assert_eq!(states, [paused, AgentState::Ready, AgentState::Ready, AgentState::Ready]);
 }

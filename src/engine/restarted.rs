@@ -1,0 +1,32 @@
+//! What a run does that goes on where another ended: whoever was on the line then is not any more.
+
+use super::Engine;
+use crate::acd::{AgentState, Change, Exit};
+use crate::ids::{AgentId, EntryId};
+
+impl Engine {
+    /// Ends what was up when the earlier run ended, as of the last time that it knew: entries leave as `SystemFault`, offers and
+    /// talks end, and nobody has a phone before it is known again. Pauses, wrap-ups and figures stay.
+    ///
+    /// As of then and not of now: otherwise phones would ring, and callers would wait, for as long as nobody was there.
+    pub(super) fn end_what_was_up(&mut self) {
+        let at = self.acd.now();
+        let entries: Vec<EntryId> = self.acd.queues().flat_map(|(queue, _)| self.acd.entries(queue)).collect();
+        let is_rung = |entry: &EntryId| self.acd.entry(*entry).is_some_and(|entry| !entry.rung.is_empty());
+        // Those in line first: an agent who is not rung any more would be rung for one of them.
+        let (rung, in_line): (Vec<_>, Vec<_>) = entries.into_iter().partition(is_rung);
+        for entry in in_line.into_iter().chain(rung) {
+            self.acd_apply(at, Change::Leave { entry, exit: Exit::SystemFault });
+        }
+        let talk = |state: &AgentState| if let AgentState::Talking { entry } = state { Some(*entry) } else { None };
+        let agents: Vec<(AgentId, Option<EntryId>)> =
+            self.acd.agents().map(|agent| (agent.id, talk(agent.state))).collect();
+        for (agent, talk) in agents {
+            if let Some(entry) = talk {
+                self.acd_apply(at, Change::TalkEnded { entry });
+            }
+            self.acd_apply(at, Change::Free { agent });
+            self.acd_apply(at, Change::LoggedOut { agent });
+        }
+    }
+}
