@@ -119,6 +119,32 @@ enum Command {
         #[arg(long, conflicts_with = "day")]
         example: bool,
     },
+    /// Show the queues as they stood at a moment.
+    ///
+    /// Who waited, how long and for what; who was rung; which agent was in which state since when. Folded from the journal in the
+    /// data folder, beside the running service or without it.
+    #[command(
+        after_help = "Examples:\n  vaxel rewind --at 14:05\n  vaxel rewind --at 2026-11-23T14:05:00+01:00 --json"
+    )]
+    Rewind {
+        /// `14:05` (today), `2026-11-23T14:05`, or with an offset as in RFC 3339.
+        #[arg(long, value_name = "TIME")]
+        at: String,
+        /// For programs.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Tell why a caller waits, or waited.
+    ///
+    /// A time line of one contact: which queue it joined, what it needed, who was rung and how that ended; and each time, for every
+    /// agent, why they had it or not. Of a call that is up or of one in the past, as far back as `journal_keep` of [data].
+    #[command(after_help = "Examples:\n  vaxel why +46701234567\n  vaxel why call-1795424400123456")]
+    Why {
+        /// A call's id (`call-…`, as in the log and in contact records), an entry's (`entry-…`), or a caller's number, whose last
+        /// call is meant.
+        #[arg(value_name = "CALL")]
+        call: String,
+    },
     /// Draw a flow as a Mermaid flowchart.
     #[command(after_help = "Examples:\n  vaxel graph main > main.mmd\n  vaxel graph flows/night.yaml")]
     Graph {
@@ -140,6 +166,8 @@ fn main() -> ExitCode {
         Some(Command::Simulate { day, seeds, first_seed, threads, more, json, .. }) => {
             simulate(day.as_deref(), &Options { seeds, first_seed, threads }, &more, json)
         }
+        Some(Command::Rewind { at, json }) => rewind(config, &at, json),
+        Some(Command::Why { call }) => why(config, &call),
         Some(Command::Graph { flow }) => graph(config, &flow),
     };
     // The last lines of the log, and before what is said now.
@@ -227,6 +255,14 @@ fn trace(config: Option<PathBuf>, who: Option<String>, messages: bool) -> Result
 fn capture(config: Option<PathBuf>, switch: Option<&str>) -> Result<(), Failure> {
     let text = edge::control::capture(&data_folder(config)?, switch.map(|switch| switch == "on"))?;
     Ok(print(&text)?)
+}
+
+fn rewind(config: Option<PathBuf>, at: &str, json: bool) -> Result<(), Failure> {
+    Ok(print(&edge::rewind::rewind(&data_folder(config)?, at, edge::Clock::start().now(), json)?)?)
+}
+
+fn why(config: Option<PathBuf>, call: &str) -> Result<(), Failure> {
+    Ok(print(&edge::why::why(&data_folder(config)?, call, edge::Clock::start().now())?)?)
 }
 
 fn init(folder: &Path) -> Result<(), Failure> {

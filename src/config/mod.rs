@@ -146,6 +146,10 @@ pub struct Http {
 #[derive(Clone, Debug)]
 pub struct Data {
     pub folder: PathBuf,
+    /// How far back the queues can be looked at; an hour to ten years.
+    pub journal_keep: Duration,
+    /// For all of that; 16 to 1,000,000.
+    pub journal_megabytes: u32,
 }
 
 #[derive(Clone, Debug)]
@@ -461,7 +465,11 @@ impl Config {
                 on: capture.get("on"),
                 agent: capture.get("agent"),
             }),
-            data: section(top, "data", |data| Data { folder: data.path("folder").unwrap_or_default() }),
+            data: section(top, "data", |data| Data {
+                folder: data.path("folder").unwrap_or_default(),
+                journal_keep: seconds(data, "journal_keep", 3600, 3650 * 86_400),
+                journal_megabytes: data.within("journal_megabytes", 16..=1_000_000).unwrap_or(16),
+            }),
             flows: section(top, "flows", |flows| Flows { folder: flows.path("folder") }),
             sounds: section(top, "sounds", |sounds| Sounds {
                 folder: sounds.path("folder"),

@@ -5,12 +5,14 @@
 
 use super::Clock;
 use super::door::{Entrance, Knock, What};
+use super::journal;
 use super::media::Workers;
 use super::metrics::Metrics;
 use super::recorder::Teller;
 use super::sip::Sip;
 use super::tap::Tap;
 use super::throttle::Throttle;
+use crate::acd::Acd;
 use crate::engine::{Engine, Input, Output};
 use crate::ids::LegId;
 use crate::media::{Command, Event};
@@ -30,6 +32,7 @@ pub(super) struct Driver {
     pub workers: Workers,
     pub homes: Homes,
     pub teller: Teller,
+    pub journal: journal::Teller<Acd>,
     pub metrics: Arc<Metrics>,
     pub clock: Clock,
     pub drained: watch::Sender<bool>,
@@ -108,6 +111,7 @@ impl Driver {
                 }
                 self.metrics.trunks.update(self.engine.trunk_figures(now));
                 self.teller.make_good();
+                self.journal.make_good(|| self.engine.acd().clone());
                 measured = now;
             }
         }
@@ -178,8 +182,7 @@ impl Driver {
                         self.teller.tell(self.clock.now(), event);
                     }
                     Output::Registration(change) => self.teller.tell_registration(self.clock.now(), change),
-                    // Nobody keeps a journal of the queues.
-                    Output::Acd(_) => {}
+                    Output::Acd(event) => self.journal.tell(self.clock.now(), event),
                     Output::Toll(toll) => self.teller.tell_toll(self.clock.now(), toll),
                     Output::Judged { from, account, is_right } => self.sip.judged(from, &account, is_right),
                     Output::KeepOpen(hop) => self.sip.keep_open(&hop),

@@ -1,4 +1,4 @@
-//! The only room with I/O: sockets, media workers, HTTP, storage, clock, files, signals.
+//! The only room with I/O: sockets, media workers, HTTP, storage, the journal of the queues, clock, files, signals.
 
 #![allow(clippy::disallowed_methods)]
 
@@ -11,13 +11,16 @@ mod driver;
 pub mod flows;
 mod homer;
 mod http;
+mod journal;
 pub mod log;
 mod lookups;
 pub mod media;
 pub mod metrics;
+mod moment;
 pub mod output;
 pub mod project;
 mod recorder;
+pub mod rewind;
 pub mod service;
 pub mod simulate;
 pub mod sip;
@@ -28,6 +31,7 @@ mod tap;
 #[cfg(test)]
 mod testing;
 mod throttle;
+pub mod why;
 
 pub use clock::Clock;
 pub use service::{Service, serve};

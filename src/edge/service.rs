@@ -5,6 +5,7 @@ use super::data::{Account, Folder};
 use super::door::{Door, door};
 use super::driver::{Driver, Homes};
 use super::homer::Homer;
+use super::journal::{self, Keep, Writer};
 use super::media::{self, Workers};
 use super::metrics::{Metrics, Names};
 use super::recorder::Teller;
@@ -12,6 +13,7 @@ use super::sip::{Guard, Listen, Outside, Sip, StreamLimits, StreamSettings, Tls,
 use super::store::{self, Store};
 use super::tap::Tap;
 use super::{control, flows, http, log, lookups, recorder, sounds};
+use crate::acd::Acd;
 use crate::config::{self, Config, Given, To};
 use crate::engine::{Engine, Input, NONCE_LIFETIME, Network, Target};
 use crate::flow::RINGBACK;
@@ -20,7 +22,7 @@ use crate::record::Board;
 use crate::sip::gate::Gate;
 use crate::sip::overload::Overload;
 use crate::sip::{Authenticator, Transport};
-use crate::time::Duration;
+use crate::time::{Duration, Time};
 use anyhow::{Context, bail};
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::collections::BTreeMap;
@@ -31,6 +33,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
+use std::time::Instant;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -47,8 +50,9 @@ const LINGER: Duration = Duration::from_millis(500);
 /// Connections that we opened are pinged four times as seldom as ways by UDP, but this often at least (RFC 5626 §4.4.1).
 const PING_MAX: Duration = Duration::from_secs(120);
 
-/// For the disk to take the last records.
+/// For the disk to take the last records, and the end of the journal.
 const FLUSH: Duration = Duration::from_secs(5);
+const POLL: Duration = Duration::from_millis(1);
 
 /// A running service. Not to be made, waited for or dropped on a thread of an async runtime.
 ///
@@ -65,6 +69,7 @@ pub struct Service {
     drained: watch::Receiver<bool>,
     engine: Option<JoinHandle<()>>,
     recorder: Option<JoinHandle<Store>>,
+    journal: Option<JoinHandle<()>>,
     accounts: Vec<Account>,
     /// Number and flow.
     numbers: Vec<(String, String)>,
@@ -127,7 +132,15 @@ impl Service {
             tcp: sip.told(Transport::Tcp).collect(),
             targets: trunk_targets(config, &sip)?,
         };
-        let mut engine = Engine::new(config.engine(given), u128::from_be_bytes(random()?), clock.now());
+        let queues = journal::recover(&journal::folder(folder.path()))
+            .with_context(|| format!("cannot read the journal in {}", journal::folder(folder.path()).display()))?;
+        let acd = queues.state.filter(|acd| is_of_the_past(acd, clock.now()));
+        let acd = acd.unwrap_or_else(|| Acd::new(clock.now().as_micros()));
+        let keep = Keep { time: config.data.journal_keep, bytes: u64::from(config.data.journal_megabytes) << 20 };
+        let disk = journal::Folder::new(journal::folder(folder.path()));
+        let writer = Writer::new(acd.clone(), queues.seq, disk, keep, metrics.journal.clone());
+        let (tells, hears) = journal::start(queues.seq, journal::EVENTS_MAX, metrics.journal.clone());
+        let mut engine = Engine::resume(config.engine(given), u128::from_be_bytes(random()?), clock.now(), acd);
         let registrations = store.registrations();
         registrations.iter().for_each(|binding| sip.vouch(binding.hop.remote));
         engine.restore(clock.now(), registrations);
@@ -155,6 +168,7 @@ impl Service {
             workers,
             homes,
             teller,
+            journal: tells,
             metrics: metrics.clone(),
             clock,
             drained: drained_tx,
@@ -168,6 +182,7 @@ impl Service {
             let metrics = metrics.clone();
             vital("recorder", move || recorder::run(&happened, &metrics, store))?
         };
+        let journal = vital("journal", move || journal::run(&hears, writer, clock))?;
         let config::Capture { server, agent, on } = config.capture;
         let homer = Arc::new(Homer::new(tap.clone(), server, agent, runtime.handle().clone()));
         // Calls need no capture server: the network towards it may not be up yet.
@@ -190,6 +205,7 @@ impl Service {
             drained,
             engine: Some(engine),
             recorder: Some(recorder),
+            journal: Some(journal),
             accounts,
             numbers: config.numbers.iter().map(|n| (n.number.to_string(), n.flow.clone())).collect(),
             folder,
@@ -327,7 +343,18 @@ impl Service {
         {
             tracing::error!("the engine failed");
         }
-        // The engine's end is the recorder's.
+        // The engine's end is the journal's and the recorder's.
+        if let Some(journal) = self.journal.take() {
+            let limit = Instant::now() + FLUSH;
+            while !journal.is_finished() && Instant::now() < limit {
+                std::thread::sleep(POLL);
+            }
+            if !journal.is_finished() {
+                tracing::warn!("the disk did not take the end of the journal in time");
+            } else if journal.join().is_err() {
+                tracing::error!("the journal failed");
+            }
+        }
         match self.recorder.take().map(JoinHandle::join) {
             Some(Ok(store)) => runtime.block_on(store.close(FLUSH)),
             Some(Err(_)) => tracing::error!("the recorder failed"),
@@ -368,6 +395,19 @@ pub fn serve(config: &Config, show_passwords: bool) -> anyhow::Result<()> {
             tracing::warn!(%error, "the start could not be announced");
         }
     })
+}
+
+/// So much the clock may have been set back since the last run.
+const SET_BACK_MAX: Duration = Duration::from_secs(60);
+
+/// Or nothing would be due in the queues until the clock is there again: a machine may start without knowing the time.
+fn is_of_the_past(acd: &Acd, now: Time) -> bool {
+    let is_past = acd.now() <= now + SET_BACK_MAX;
+    if !is_past {
+        let (last_run, now) = (acd.now(), now);
+        tracing::error!(%last_run, %now, "the clock was set back; how the queues stood is not taken over");
+    }
+    is_past
 }
 
 /// A thread without which the process must not go on.
@@ -463,6 +503,14 @@ fn random<const N: usize>() -> anyhow::Result<[u8; N]> {
 mod tests {
     use super::*;
     use std::process::Command;
+
+    #[test]
+    fn queues_of_a_day_to_come_are_not_taken_over() {
+        let mut acd = Acd::new(0);
+        acd.apply(&crate::acd::AcdEvent { at: Time::from_secs(1000), change: crate::acd::Change::Tick });
+        assert!(is_of_the_past(&acd, Time::from_secs(1000)) && is_of_the_past(&acd, Time::from_secs(940)));
+        assert!(!is_of_the_past(&acd, Time::from_secs(939)));
+    }
 
     /// Set for the process that has to fail.
     const FAIL: &str = "VAXEL_TEST_FAILING_THREAD";

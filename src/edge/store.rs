@@ -12,10 +12,12 @@
 //! last said that trunks are, in case it says nothing then. `tolls` has what agents and trunks have used up of their caps: a
 //! restart gives none of it back.
 
+mod latest;
 mod places;
 mod registrations;
 mod tolls;
 
+pub use latest::{Asked, contact};
 pub use places::{Keeper, Kept};
 
 use super::Clock;
@@ -550,6 +552,30 @@ mod tests {
     async fn rows(folder: &Folder) -> Vec<sqlx::sqlite::SqliteRow> {
         let mut database = connect(&file(folder.path())).await.unwrap();
         sqlx::query("SELECT * FROM contacts ORDER BY id").fetch_all(&mut database).await.unwrap()
+    }
+
+    #[test]
+    fn the_last_call_of_a_number_is_found_however_it_is_written() {
+        let (folder, metrics) = (Folder::new(), metrics());
+        let asked = |asked| super::contact(folder.path(), asked);
+        let error = format!("{:#}", asked(Asked::LastFrom("1")).unwrap_err());
+        assert!(error.contains("vaxel.db"), "{error}");
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        runtime.block_on(async {
+            let store = open(&folder, &metrics).await.unwrap();
+            for (n, from) in [(1, "+46701234567"), (2, "+46701234567"), (3, "+46701114567"), (4, "anna")] {
+                store.keep(Contact { from: from.into(), ..contact(n) });
+            }
+            assert!(store.note(&Contact { from: "+46701114567".into(), ..open_call(5, 1) }));
+            store.close(LIMIT).await;
+        });
+        let latest = |from| asked(Asked::LastFrom(from)).unwrap().map(|contact| contact.id.0);
+        for from in ["+46701234567", "0701-23 45 67", "0046701234567"] {
+            assert_eq!(latest(from), Some(2), "{from}");
+        }
+        assert_eq!(["+46701114567", "anna", "4567", ""].map(latest), [Some(5), Some(4), None, None]);
+        let call = |id| asked(Asked::Call(CallId(id))).unwrap().map(|contact| contact.from);
+        assert_eq!((call(3), call(5), call(6)), (Some("+46701114567".into()), call(3), None));
     }
 
     #[tokio::test]

@@ -57,7 +57,7 @@ pub struct Follow {
 const TELLING: usize = 7;
 
 /// The same name, or the same number however the two are written: `+46 8 123456`, `0046-8-123456` and `08123456` are one.
-fn is_same(one: &str, other: &str) -> bool {
+pub fn is_same(one: &str, other: &str) -> bool {
     let digits = |written: &str| {
         let is_number = written.chars().all(|c| c.is_ascii_digit() || "+-.() ".contains(c));
         let digits: String = written.chars().filter(char::is_ascii_digit).collect();

@@ -13,6 +13,7 @@ mod emergency;
 mod flood;
 mod guess;
 mod house;
+mod journal;
 mod large;
 mod log;
 mod moves;

@@ -4,6 +4,7 @@ use crate::house::{self, Folder, PATIENCE};
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Instant;
 
@@ -16,7 +17,8 @@ pub struct Program {
     pub http: SocketAddr,
     /// Held open: who started it may still want to read.
     _said: BufReader<ChildStdout>,
-    _folder: Folder,
+    /// Taken when another goes on in it.
+    folder: Option<Folder>,
 }
 
 impl Program {
@@ -28,9 +30,15 @@ impl Program {
     /// `more`: settings beside those of every test.
     pub fn start_with(log: impl Into<Stdio>, filter: &str, more: &str) -> Program {
         let folder = Folder::new();
-        let settings = folder.0.join("vaxel.toml");
         let more = format!("\n[log]\nfilter = \"{filter}\"\n{more}");
-        std::fs::write(&settings, house::settings_file(&folder.0, &more)).expect("a file");
+        let text = house::settings_file(&folder.0, &more);
+        std::fs::write(settings_in(&folder), text).expect("a file");
+        Program::start_in(folder, log)
+    }
+
+    /// With the settings in that folder.
+    fn start_in(folder: Folder, log: impl Into<Stdio>) -> Program {
+        let settings = settings_in(&folder);
         let mut command = Command::new(env!("CARGO_BIN_EXE_vaxel"));
         command.arg("serve").arg("--config").arg(settings).stdin(Stdio::null()).stdout(Stdio::piped());
         let mut process = command.stderr(log).spawn().expect("it starts");
@@ -50,8 +58,33 @@ impl Program {
             http: after("http://"),
             process,
             _said: lines,
-            _folder: folder,
+            folder: Some(folder),
         }
+    }
+
+    /// Kills it (SIGKILL) and starts it again in the same folder; phones that speak UDP find it where it was.
+    pub fn killed_and_started_again(mut self, log: impl Into<Stdio>) -> Program {
+        self.process.kill().expect("it runs");
+        self.process.wait().expect("it was killed");
+        let folder = self.folder.take().expect("taken only here");
+        let file = settings_in(&folder);
+        let text = std::fs::read_to_string(&file).expect("its settings");
+        std::fs::write(&file, text.replacen("udp:127.0.0.1:0", &format!("udp:{}", self.sip), 1)).expect("a file");
+        Program::start_in(folder, log)
+    }
+
+    /// Its data folder.
+    pub fn data(&self) -> PathBuf {
+        self.folder.as_ref().expect("taken only at the end").0.join("data")
+    }
+
+    /// What another command of the program prints, with the settings of this one; `Err`: what it complains of.
+    pub fn command(&self, arguments: &[&str]) -> Result<String, String> {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_vaxel"));
+        command.arg("--config").arg(settings_in(self.folder.as_ref().expect("taken only at the end"))).args(arguments);
+        let output = command.env("TZ", "UTC").output().expect("it starts");
+        let text = |bytes| String::from_utf8(bytes).expect("text");
+        if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
     }
 
     /// What it has in memory.
@@ -76,6 +109,10 @@ impl Program {
             meanwhile();
         }
     }
+}
+
+fn settings_in(folder: &Folder) -> PathBuf {
+    folder.0.join("vaxel.toml")
 }
 
 impl Drop for Program {

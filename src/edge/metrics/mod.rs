@@ -6,6 +6,7 @@
 mod calls;
 mod capture;
 mod certificates;
+mod journal;
 mod keep_alives;
 mod limits;
 mod lookups;
@@ -18,6 +19,7 @@ pub use calls::Calls;
 pub(in crate::edge) use calls::{ender, exit_name};
 pub use capture::Capture;
 pub use certificates::Certificates;
+pub use journal::Journal;
 pub use limits::Limits;
 pub use lookups::Lookups;
 pub use media::Media;
@@ -59,6 +61,7 @@ pub struct Metrics {
     pub capture: Capture,
     pub media: Media,
     pub store: Store,
+    pub journal: Journal,
     pub engine: Engine,
     /// HTTP connections that made room for others before they had asked anything.
     pub http_dropped: IntCounter,
@@ -111,6 +114,7 @@ impl Metrics {
             capture: Capture::new(&registry),
             media: Media::new(&registry),
             store: Store::new(&registry),
+            journal: Journal::new(&registry),
             engine: Engine::new(&registry),
             http_dropped: counter(
                 &registry,

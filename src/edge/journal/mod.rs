@@ -1,0 +1,93 @@
+//! The journal: what happened in the queues, kept on disk, so that a restart knows it and so that it can be asked about.
+//!
+//! A fold ([`Fold`]) changes through events and nothing else. Each event is written as one line into the folder `journal` of
+//! the data folder; now and then the whole state is, as a snapshot. The newest good snapshot and the events after it give
+//! the state back; an older one gives it as it was then.
+//!
+//! The engine's thread never waits for the disk: it hands each event over ([`Teller`]) and goes on. A thread of the journal's
+//! own folds the same events into a state of its own (so that a snapshot costs the engine nothing), and writes them.
+//!
+//! | what happens | what is lost |
+//! |---|---|
+//! | the process is killed | what the journal's thread had not taken yet: some milliseconds |
+//! | the machine loses its power | what was not flushed yet: 100 ms ([`writer::FLUSH_EVERY`]), more on a disk that is slower |
+//! | the disk is too slow for all that comes | events, counted and said; the next snapshot is right again |
+//! | the disk is full or broken | the same, until it takes a snapshot again |
+//! | bytes on the disk change | what follows them up to the next snapshot; found by checksums, said, and put aside |
+//!
+//! | file | holds |
+//! |---|---|
+//! | `format` | one line ⇄ bytes |
+//! | `folder` | the files: names, writing, putting aside, removing |
+//! | `reader` | folding what is there |
+//! | `writer` | what is written when, and what is done when that fails |
+//! | `teller` | between the engine's thread and the journal's |
+
+mod folder;
+mod format;
+mod reader;
+mod teller;
+#[cfg(test)]
+pub mod testing;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+pub use folder::{Folder, Keep};
+pub use format::Damage;
+pub use reader::{End, Replay, begin, recover, search};
+pub use teller::{EVENTS_MAX, Teller, run, start};
+pub use writer::Writer;
+
+use crate::acd::{self, Acd, AcdEvent};
+use crate::time::Time;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::path::{Path, PathBuf};
+
+/// Where the journal is.
+pub fn folder(data: &Path) -> PathBuf {
+    data.join("journal")
+}
+
+/// A state that changes only through events, and in the same way each time.
+pub trait Fold: Clone + Send + 'static {
+    type Event: Serialize + DeserializeOwned + Send + 'static;
+    type Snapshot: Serialize + DeserializeOwned;
+
+    fn apply(&mut self, event: &Self::Event);
+
+    /// When it happened.
+    fn at(event: &Self::Event) -> Time;
+
+    fn snapshot(&self) -> Self::Snapshot;
+
+    /// # Errors
+    ///
+    /// It is none that [`Fold::snapshot`] could have given; in words.
+    fn restore(snapshot: Self::Snapshot) -> Result<Self, String>;
+}
+
+/// The queues.
+impl Fold for Acd {
+    type Event = AcdEvent;
+    type Snapshot = acd::Snapshot;
+
+    fn apply(&mut self, event: &AcdEvent) {
+        Acd::apply(self, event);
+        // Carried out by the engine, or then.
+        while self.poll_decision().is_some() {}
+    }
+
+    fn at(event: &AcdEvent) -> Time {
+        event.at
+    }
+
+    fn snapshot(&self) -> acd::Snapshot {
+        Acd::snapshot(self)
+    }
+
+    fn restore(snapshot: acd::Snapshot) -> Result<Acd, String> {
+        Acd::restore(snapshot)
+    }
+}

@@ -1,0 +1,83 @@
+//! A day in a small centre, as a journal.
+
+use super::Folder;
+use super::folder::Keep;
+use super::writer::{Told, Writer};
+use crate::acd::{Acd, AcdEvent, AgentSettings, Change, Outcome, QueueSettings, Skills};
+use crate::edge::Clock;
+use crate::edge::metrics::{Metrics, Names};
+use crate::ids::{AgentId, EntryId, OfferId, QueueId};
+use crate::time::{Duration, Time};
+use std::path::Path;
+
+/// 2026-11-23T09:00:00Z.
+pub const NINE: u64 = 1_795_424_400;
+
+/// Seconds after nine.
+pub fn at(seconds: u64) -> Time {
+    Time::from_secs(NINE + seconds)
+}
+
+/// Writes these events, each with its seconds after nine, as the service would, into the data folder.
+pub fn write(data: &Path, events: impl IntoIterator<Item = (u64, Change)>) {
+    let keep = Keep { time: Duration::from_secs(1 << 40), bytes: u64::MAX };
+    let counts = Metrics::new(Clock::start(), &Names::default()).journal;
+    let mut acd = Acd::new(0);
+    let mut writer = Writer::new(acd.clone(), 0, Folder::new(super::folder(data)), keep, counts);
+    writer.turn(at(0));
+    let mut seq = 0;
+    let mut write = |event: AcdEvent| {
+        seq += 1;
+        writer.take(event.at, Told::Event { seq, event: Box::new(event) });
+    };
+    for (seconds, change) in events {
+        while let Some(due) = acd.poll_timeout().filter(|due| *due <= at(seconds)) {
+            let tick = AcdEvent { at: due, change: Change::Tick };
+            acd.apply(&tick);
+            write(tick);
+        }
+        let event = AcdEvent { at: at(seconds), change };
+        acd.apply(&event);
+        write(event);
+    }
+    writer.close(at(3600));
+}
+
+pub const SALES: QueueId = QueueId(0);
+pub const ENTRY: EntryId = EntryId(70);
+pub const ANNA: AgentId = AgentId(0);
+const BO: AgentId = AgentId(1);
+pub const CECILIA: AgentId = AgentId(2);
+const DAN: AgentId = AgentId(3);
+
+/// One queue and four agents. A caller comes at 10 s, when nobody is free; anna is rung at 40 s and does not answer; cecilia
+/// comes back from lunch at 70 s and answers at 75 s.
+pub fn day() -> Vec<(u64, Change)> {
+    let skills = |level| [("sales".to_owned(), level)].into();
+    let queue = QueueSettings { name: "sales".into(), needs: skills(1), ..QueueSettings::default() };
+    let agent = |id, name: &str, skills| {
+        let settings = AgentSettings { name: name.into(), skills, ..AgentSettings::default() };
+        (0, Change::Agent { id, settings })
+    };
+    vec![
+        (0, Change::Queue { id: SALES, settings: queue }),
+        agent(ANNA, "anna", skills(5)),
+        agent(BO, "bo", Skills::new()),
+        agent(CECILIA, "cecilia", skills(3)),
+        agent(DAN, "dan", skills(1)),
+        (1, Change::LoggedIn { agent: ANNA }),
+        (2, Change::LoggedIn { agent: BO }),
+        (3, Change::LoggedIn { agent: CECILIA }),
+        (4, Change::Pause { agent: CECILIA, reason: "lunch".into() }),
+        (5, Change::Busy { agent: ANNA }),
+        (10, arrive()),
+        (40, Change::Free { agent: ANNA }),
+        // At 60 s nobody has answered.
+        (70, Change::Resume { agent: CECILIA }),
+        (75, Change::OfferEnded { offer: OfferId(2), outcome: Outcome::Accepted }),
+    ]
+}
+
+pub fn arrive() -> Change {
+    Change::Arrive { entry: ENTRY, queue: SALES, needs: Skills::new(), priority: 0, max_wait: None, since: at(10) }
+}

@@ -1,0 +1,284 @@
+//! `vaxel rewind`: the queues as they stood at a moment, folded from the journal. Only reads; the service may be running.
+
+use super::journal::{self, Damage, End, Fold, Replay};
+use super::{moment, why};
+use crate::acd::{Acd, AcdEvent, AgentState, AgentView, Change, QueueSettings};
+use crate::ids::{AgentId, QueueId};
+use crate::time::{Duration, Time};
+use anyhow::{Context, bail};
+use jiff::tz::TimeZone;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+
+/// The queues at a moment.
+#[derive(Debug, PartialEq, Serialize)]
+pub struct Stood {
+    /// RFC 3339.
+    pub at: String,
+    /// Of the last event before.
+    pub last_event: Option<String>,
+    /// Why it may not be as it was.
+    pub doubts: Vec<String>,
+    pub queues: Vec<Queue>,
+    pub agents: Vec<Agent>,
+}
+
+#[derive(Debug, PartialEq, Serialize)]
+pub struct Queue {
+    pub name: String,
+    pub waiting: u32,
+    pub longest_wait_seconds: Option<f64>,
+    /// Next to be served first.
+    pub entries: Vec<Entry>,
+}
+
+#[derive(Debug, PartialEq, Serialize)]
+pub struct Entry {
+    pub entry: String,
+    /// The call's id.
+    pub reference: String,
+    /// As callers are told; several may have the same where agents can do different things.
+    pub position: Option<u32>,
+    pub waits_seconds: f64,
+    pub needs: String,
+    /// Agents whose phones ring for it.
+    pub rung: Vec<String>,
+}
+
+#[derive(Debug, PartialEq, Serialize)]
+pub struct Agent {
+    pub name: String,
+    pub state: &'static str,
+    /// Of a pause.
+    pub reason: Option<String>,
+    pub since: Option<String>,
+    pub until: Option<String>,
+}
+
+/// What `vaxel rewind --at at` prints. `folder`: the data folder; `at` as people write it.
+///
+/// # Errors
+///
+/// `at` is no moment, or none that the journal knows of; a file cannot be read.
+pub fn rewind(folder: &Path, at: &str, now: Time, json: bool) -> anyhow::Result<String> {
+    let zone = TimeZone::system();
+    let at = moment::read(at, now, &zone)?;
+    if at > now {
+        bail!("{} is still to come", moment::show(at, &zone));
+    }
+    let stood = fold(folder, at, &zone)?;
+    if json {
+        return Ok(serde_json::to_string_pretty(&stood).expect("it has texts for keys") + "\n");
+    }
+    Ok(text(&stood))
+}
+
+/// The state at this moment.
+fn fold(folder: &Path, at: Time, zone: &TimeZone) -> anyhow::Result<Stood> {
+    let folder = journal::folder(folder);
+    let named = || format!("cannot read the journal in {}", folder.display());
+    let mut doubts = Vec::new();
+    let damaged = |file: &str, damage: &dyn std::fmt::Display| format!("the snapshot {file} cannot be used: {damage}");
+    let replay = Replay::<Acd>::open(&folder, at, |named, damage| doubts.push(damaged(&named.name(), &damage)));
+    let Some(mut replay) = replay.with_context(named)? else {
+        match journal::begin(&folder).with_context(named)? {
+            Some(begin) => bail!("the journal in {} begins at {}", folder.display(), moment::show(begin, zone)),
+            None => bail!(
+                "there is no journal in {}; `--config FILE` names other settings than those of this folder",
+                folder.display()
+            ),
+        }
+    };
+    replay.not_after(at);
+    let mut last = None;
+    while let Some(event) = replay.next().with_context(named)? {
+        if event.at > at {
+            break;
+        }
+        last = Some(event.at);
+        Fold::apply(&mut replay.state, &event);
+    }
+    match replay.end() {
+        // The running service is about to write the rest.
+        None | Some(End::Whole | End::Damaged { damage: Damage::Torn, .. }) => {}
+        Some(end) => doubts.push(format!("{end}; shown is what was known before")),
+    }
+    for vaxel in replay.others() {
+        doubts.push(format!("vaxel {vaxel} wrote this, which may have decided otherwise than this one"));
+    }
+    let overdue = replay.state.poll_timeout().filter(|due| *due + why::ALIVE < at);
+    let at = match overdue {
+        None => at,
+        Some(due) => {
+            doubts.push("vaxel did not run then, or could not write; shown is how it was before".to_owned());
+            due - Duration::from_micros(1)
+        }
+    };
+    // Deadlines that had passed by then.
+    Fold::apply(&mut replay.state, &AcdEvent { at, change: Change::Tick });
+    Ok(Stood::of(&replay.state, at, last, doubts, zone))
+}
+
+impl Stood {
+    /// `acd` as of `at`.
+    fn of(acd: &Acd, at: Time, last: Option<Time>, doubts: Vec<String>, zone: &TimeZone) -> Stood {
+        let show = |at| moment::show_with_offset(at, zone);
+        let names: BTreeMap<AgentId, &str> =
+            acd.agents().map(|agent| (agent.id, agent.settings.name.as_str())).collect();
+        let entry = |id| {
+            let entry = acd.entry(id)?;
+            Some(Entry {
+                entry: id.to_string(),
+                reference: entry.reference.to_owned(),
+                position: acd.position(id),
+                waits_seconds: at.since(entry.since).as_secs_f64(),
+                needs: acd.needs(id).map(why::show).unwrap_or_default(),
+                rung: entry.rung.iter().map(|agent| names[agent].to_owned()).collect(),
+            })
+        };
+        let queue = |(id, settings): (QueueId, &QueueSettings)| Queue {
+            name: settings.name.clone(),
+            waiting: acd.waiting(id),
+            longest_wait_seconds: acd.longest_wait(id, at).map(|wait| wait.as_secs_f64()),
+            entries: acd.entries(id).into_iter().filter_map(entry).collect(),
+        };
+        let agent = |agent: AgentView<'_>| {
+            let (reason, until) = match agent.state {
+                AgentState::Paused { reason, until } => (Some(reason.clone()), *until),
+                AgentState::WrapUp { until } | AgentState::BackOff { until } => (None, Some(*until)),
+                AgentState::Offered { deadline, .. } => (None, Some(*deadline)),
+                _ => (None, None),
+            };
+            Agent {
+                name: agent.settings.name.clone(),
+                state: agent.state.label(),
+                reason,
+                since: agent.since.map(show),
+                until: until.map(show),
+            }
+        };
+        Stood {
+            at: show(at),
+            last_event: last.map(show),
+            doubts,
+            queues: acd.queues().map(queue).collect(),
+            agents: acd.agents().map(agent).collect(),
+        }
+    }
+}
+
+/// For people. `at` is when it stood so.
+fn text(stood: &Stood) -> String {
+    let mut text = format!("{}\n", stood.at);
+    let length = |seconds: f64| moment::show_length(Duration::from_secs_f64(seconds));
+    let mut line = |parts: std::fmt::Arguments| writeln!(text, "{parts}").expect("writing to memory cannot fail");
+    for doubt in &stood.doubts {
+        line(format_args!("(!) {doubt}"));
+    }
+    for queue in &stood.queues {
+        line(format_args!(""));
+        match queue.longest_wait_seconds {
+            None => line(format_args!("{}: nobody waits", queue.name)),
+            Some(longest) => {
+                line(format_args!("{}: {} waiting, the longest {}", queue.name, queue.waiting, length(longest)));
+            }
+        }
+        for entry in &queue.entries {
+            let place = entry.position.map_or_else(|| "-".into(), |position| position.to_string());
+            let needs = if entry.needs.is_empty() { String::new() } else { format!("  needs {}", entry.needs) };
+            let rung = if entry.rung.is_empty() { String::new() } else { format!("  rings {}", entry.rung.join(", ")) };
+            let waits = length(entry.waits_seconds);
+            line(format_args!("  {place:>3}  {waits:>8}  {}  {}{needs}{rung}", entry.entry, entry.reference));
+        }
+    }
+    line(format_args!("\nagents"));
+    let width = stood.agents.iter().map(|agent| agent.name.chars().count()).max().unwrap_or(0);
+    let time = |at: &Option<String>| at.as_ref().and_then(|at| at.get(11..19)).map(str::to_owned);
+    let mut agents: Vec<&Agent> = stood.agents.iter().collect();
+    // Who is not there comes last.
+    let order =
+        |agent: &Agent| (agent.state == "offline", AgentState::LABELS.iter().position(|label| *label == agent.state));
+    agents.sort_by_key(|agent| (order(agent), &agent.name));
+    for agent in agents {
+        let mut about = String::new();
+        if let Some(reason) = &agent.reason {
+            about += &format!(": {reason}");
+        }
+        if let Some(since) = time(&agent.since) {
+            about += &format!(", since {since}");
+        }
+        if let Some(until) = time(&agent.until) {
+            about += &format!(", until {until}");
+        }
+        line(format_args!("  {:width$}  {}{about}", agent.name, agent.state));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::edge::journal::testing::{at, day, write};
+    use crate::edge::testing::Folder;
+
+    fn stood(seconds: u64) -> anyhow::Result<Stood> {
+        let folder = Folder::new();
+        write(folder.path(), day());
+        fold(folder.path(), at(seconds), &TimeZone::UTC)
+    }
+
+    #[test]
+    fn the_queues_are_shown_as_they_stood_then() {
+        let shown = text(&stood(50).unwrap());
+        let expected = "\
+2026-11-23T09:00:50+00:00
+
+sales: 1 waiting, the longest 40s
+    1       40s  entry-70    needs sales >= 1  rings anna
+
+agents
+  bo       ready, since 09:00:02
+  anna     offered, since 09:00:40, until 09:01:00
+  cecilia  paused: lunch, since 09:00:04
+  dan      offline
+";
+        assert_eq!(shown, expected, "\n{shown}");
+        let shown = text(&stood(76).unwrap());
+        assert!(shown.contains("sales: nobody waits\n"), "{shown}");
+        assert!(shown.contains("  anna     paused: no answer, since 09:01:00, until 09:02:00\n"), "{shown}");
+        assert!(shown.contains("  cecilia  talking, since 09:01:15\n"), "{shown}");
+    }
+
+    #[test]
+    fn programs_are_told_the_same() {
+        let json = serde_json::to_value(stood(50).unwrap()).unwrap();
+        assert_eq!(json["at"], "2026-11-23T09:00:50+00:00");
+        assert_eq!(json["last_event"], "2026-11-23T09:00:40+00:00");
+        let entry = &json["queues"][0]["entries"][0];
+        assert_eq!(
+            (&entry["position"], &entry["waits_seconds"], &entry["rung"][0]),
+            (&1.into(), &40.0.into(), &"anna".into())
+        );
+        assert_eq!(json["agents"][2]["reason"], "lunch");
+        assert_eq!(json["agents"][3]["since"], serde_json::Value::Null);
+    }
+
+    #[test]
+    fn when_nobody_wrote_that_is_said() {
+        // Anna's pause should have ended at 120 s.
+        let late = stood(200).unwrap();
+        assert!(late.doubts[0].contains("vaxel did not run then"), "{:?}", late.doubts);
+        assert_eq!(late.agents[0].state, "paused");
+        assert_eq!(stood(121).unwrap().agents[0].state, "ready");
+        let error = fold(Folder::new().path(), at(0), &TimeZone::UTC).unwrap_err().to_string();
+        assert!(error.contains("there is no journal"), "{error}");
+        let folder = Folder::new();
+        write(folder.path(), day());
+        let error = fold(folder.path(), Time::from_secs(1), &TimeZone::UTC).unwrap_err().to_string();
+        assert!(error.contains("begins at 2026-11-23 09:00:00"), "{error}");
+        let error = rewind(folder.path(), "2999-01-01T00:00:00Z", at(0), false).unwrap_err().to_string();
+        assert!(error.contains("still to come"), "{error}");
+    }
+}

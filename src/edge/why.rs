@@ -1,0 +1,389 @@
+//! `vaxel why`: how one contact came through the queues, and why it waited. Folded from the journal; only reads.
+
+use super::journal::{self, End, Replay};
+use super::moment;
+use super::store::{self, Asked};
+use crate::acd::{Acd, AcdEvent, Change, Decision, Exit, Outcome, Skills, WhyNot};
+use crate::ids::{AgentId, CallId, EntryId};
+use crate::time::{Duration, Time};
+use anyhow::{Context, bail};
+use jiff::tz::TimeZone;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::path::Path;
+
+/// Names of agents with the same reason are told up to so many.
+const NAMES_MAX: usize = 4;
+
+/// A service that runs acts on each deadline, and writes that it did; if it has not for so long, it does not run.
+pub(super) const ALIVE: Duration = Duration::from_secs(5);
+
+/// What `vaxel why who` prints. `folder`: the data folder; `who`: a call's or entry's id, or a caller's number.
+///
+/// # Errors
+///
+/// Nothing is known of it; a file cannot be read.
+pub fn why(folder: &Path, who: &str, now: Time) -> anyhow::Result<String> {
+    let zone = TimeZone::system();
+    let number = |prefix: &str| who.strip_prefix(prefix).and_then(|number| number.parse().ok());
+    if let Some(entry) = number("entry-") {
+        return story(folder, who, &[EntryId(entry)], now, &zone);
+    }
+    let asked = number("call-").map_or(Asked::LastFrom(who), |call| Asked::Call(CallId(call)));
+    let contact = store::contact(folder, asked)?.with_context(|| match asked {
+        Asked::Call(_) => {
+            format!("no contact record has {who}; what was heard in the last second may not be there yet")
+        }
+        Asked::LastFrom(_) => {
+            format!(
+                "no contact record has a call from {who}; a call's id is in the log, as `call-…`, and serves as well"
+            )
+        }
+    })?;
+    let entries: Vec<EntryId> = contact.waits.iter().map(|wait| wait.entry).collect();
+    if entries.is_empty() {
+        bail!("{} from {} to {} was in no queue", contact.id, contact.from, contact.to);
+    }
+    story(folder, &contact.id.to_string(), &entries, now, &zone)
+}
+
+/// Of these entries.
+fn story(folder: &Path, of: &str, entries: &[EntryId], now: Time, zone: &TimeZone) -> anyhow::Result<String> {
+    let folder = journal::folder(folder);
+    let named = || format!("cannot read the journal in {}", folder.display());
+    let is_it = |event: &AcdEvent| matches!(&event.change, Change::Arrive { entry, .. } if entries.contains(entry));
+    let arrivals: Vec<AcdEvent> = journal::search::<Acd>(&folder, b"\"Arrive\"", is_it).with_context(named)?;
+    let Some(first) = arrivals.iter().map(|event| event.at).min() else {
+        match journal::begin(&folder).with_context(named)? {
+            Some(begin) => bail!(
+                "{of} joined no queue since {}, when the journal in {} begins",
+                moment::show(begin, zone),
+                folder.display()
+            ),
+            None => bail!("there is no journal in {}; `--config FILE` names other settings", folder.display()),
+        }
+    };
+    // What was made then may have it already.
+    let before = first - Duration::from_micros(1);
+    let replay = Replay::<Acd>::open(&folder, before, |_, _| ()).with_context(named)?;
+    let mut replay = replay.with_context(|| {
+        format!(
+            "{of} arrived at {}, and no good snapshot from before is in {}",
+            moment::show(first, zone),
+            folder.display()
+        )
+    })?;
+    let mut story = Story { entries: BTreeMap::new(), to_come: arrivals.len(), now, zone, text: format!("{of}\n") };
+    let mut last = first;
+    loop {
+        while let Some(event) = replay.next().with_context(named)? {
+            step(&mut replay.state, event.at, &mut story);
+            replay.state.apply(&event);
+            last = event.at;
+            if is_it(&event) {
+                story.arrives(&replay.state, &event);
+            }
+            story.observe(&mut replay.state, event.at);
+            if story.is_over() {
+                story.doubt(replay.others());
+                return Ok(story.text);
+            }
+        }
+        let end = replay.end().cloned();
+        if !replay.jump().with_context(named)? {
+            if let Some(end @ (End::Gap { .. } | End::Damaged { .. })) = end {
+                story.line(last, &format!("(!) {end}"));
+            }
+            break;
+        }
+        if let Some(end) = end {
+            story.line(last, &format!("(!) {end}; a later snapshot goes on"));
+        }
+        story.look_again(&replay.state, last);
+    }
+    let is_alive = replay.state.poll_timeout().is_none_or(|due| due + ALIVE > now);
+    let until = if is_alive { now } else { last };
+    step(&mut replay.state, until, &mut story);
+    story.doubt(replay.others());
+    if !is_alive {
+        story.line(last, "(!) nothing was written after this: vaxel does not run, or cannot write");
+    }
+    story.waits(&replay.state, until);
+    Ok(story.text)
+}
+
+/// Acts on the deadlines before `until`, each at its own time, so that each is told of as it was then.
+fn step(acd: &mut Acd, until: Time, story: &mut Story) {
+    while let Some(due) = acd.poll_timeout().filter(|due| *due < until) {
+        acd.apply(&AcdEvent { at: due, change: Change::Tick });
+        story.observe(acd, due);
+    }
+}
+
+struct Story<'a> {
+    /// Those that have arrived; false: left.
+    entries: BTreeMap<EntryId, bool>,
+    /// Arrivals that are not yet told.
+    to_come: usize,
+    now: Time,
+    zone: &'a TimeZone,
+    text: String,
+}
+
+impl Story<'_> {
+    fn line(&mut self, at: Time, what: &str) {
+        let at = moment::show_near(at, self.now, self.zone);
+        writeln!(self.text, "{at}  {what}").expect("writing to memory cannot fail");
+    }
+
+    /// Other versions of the program that wrote this.
+    fn doubt<'v>(&mut self, others: impl Iterator<Item = &'v str>) {
+        for vaxel in others {
+            let what = format!("(!) vaxel {vaxel} wrote this, which may have decided otherwise than this one");
+            writeln!(self.text, "{what}").expect("writing to memory cannot fail");
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.to_come == 0 && !self.entries.is_empty() && self.entries.values().all(|waits| !waits)
+    }
+
+    fn arrives(&mut self, acd: &Acd, event: &AcdEvent) {
+        let Change::Arrive { entry, queue, needs, since, .. } = &event.change else { return };
+        self.to_come = self.to_come.saturating_sub(1);
+        self.entries.insert(*entry, true);
+        let queue = acd.queue_settings(*queue).map_or("an unknown queue", |settings| settings.name.as_str());
+        let mut what = format!("joins {queue} as {entry}");
+        let needs = show(acd.needs(*entry).unwrap_or(needs));
+        if !needs.is_empty() {
+            what += &format!(", needs {needs}");
+        }
+        if let Some(position) = acd.position(*entry) {
+            what += &format!(", number {position} in line");
+        }
+        let waited = event.at.since(*since);
+        if waited >= Duration::from_secs(1) {
+            what += &format!(", having waited {} before", moment::show_length(waited));
+        }
+        self.line(event.at, &what);
+        // Who is rung at once is told with that.
+        if acd.entry(*entry).is_some_and(|entry| entry.rung.is_empty()) {
+            self.reasons(acd, *entry);
+        }
+    }
+
+    /// Tells what follows for these entries.
+    fn observe(&mut self, acd: &mut Acd, at: Time) {
+        let mut offered = BTreeSet::new();
+        let mut lines = Vec::new();
+        while let Some(decision) = acd.poll_decision() {
+            match decision {
+                Decision::Offer { entry, agent, .. } if self.entries.contains_key(&entry) => {
+                    offered.insert(entry);
+                    lines.push(format!("rings {}", name(acd, agent)));
+                }
+                Decision::OfferEnded { entry, agent, outcome, .. } if self.entries.contains_key(&entry) => {
+                    lines.push(ended(&name(acd, agent), outcome));
+                }
+                Decision::Exit { entry, exit, waited, .. } if self.entries.contains_key(&entry) => {
+                    self.entries.insert(entry, false);
+                    lines.push(format!("{} after {}", left(exit), moment::show_length(waited)));
+                }
+                _ => {}
+            }
+        }
+        lines.into_iter().for_each(|line| self.line(at, &line));
+        offered.into_iter().for_each(|entry| self.reasons(acd, entry));
+    }
+
+    /// Why each agent has it or not.
+    fn reasons(&mut self, acd: &Acd, entry: EntryId) {
+        let reasons = acd.explain(entry);
+        if reasons.is_empty() {
+            return;
+        }
+        let mut groups: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for (agent, reason) in &reasons {
+            groups.entry(words(reason)).or_default().push(name(acd, *agent));
+        }
+        let mut groups: Vec<_> = groups.into_iter().collect();
+        groups.sort_by_key(|(words, agents)| (std::cmp::Reverse(agents.len()), words.clone()));
+        writeln!(self.text, "          {} agents:", reasons.len()).expect("writing to memory cannot fail");
+        for (words, agents) in groups {
+            let names = if agents.len() > NAMES_MAX { String::new() } else { format!(": {}", agents.join(", ")) };
+            writeln!(self.text, "            {:>5} {words}{names}", agents.len())
+                .expect("writing to memory cannot fail");
+        }
+    }
+
+    /// After a jump: what became of them is not known.
+    fn look_again(&mut self, acd: &Acd, at: Time) {
+        let gone: Vec<_> =
+            self.entries.iter().filter(|(entry, waits)| **waits && acd.entry(**entry).is_none()).collect();
+        let gone: Vec<EntryId> = gone.into_iter().map(|(entry, _)| *entry).collect();
+        for entry in gone {
+            self.entries.insert(entry, false);
+            self.line(at, &format!("{entry} is not in line any more; how it left is not known"));
+        }
+    }
+
+    /// Of those that are still there.
+    fn waits(&mut self, acd: &Acd, at: Time) {
+        let waiting: Vec<EntryId> = self.entries.iter().filter(|(_, waits)| **waits).map(|(entry, _)| *entry).collect();
+        for entry in waiting {
+            let Some(waiting) = acd.entry(entry) else { continue };
+            let place = acd.position(entry).map_or(String::new(), |position| format!(", number {position} in line"));
+            let waited = moment::show_length(at.since(waiting.since));
+            self.line(at, &format!("still waits, for {waited}{place}"));
+            self.reasons(acd, entry);
+        }
+    }
+}
+
+pub(super) fn show(needs: &Skills) -> String {
+    let one = |(skill, level): (&String, &u8)| format!("{skill} >= {level}");
+    needs.iter().map(one).collect::<Vec<_>>().join(" and ")
+}
+
+fn name(acd: &Acd, agent: AgentId) -> String {
+    acd.agent(agent).map_or_else(|| agent.to_string(), |agent| agent.settings.name.clone())
+}
+
+fn ended(agent: &str, outcome: Outcome) -> String {
+    match outcome {
+        Outcome::Accepted => format!("{agent} answers"),
+        Outcome::Declined => format!("{agent} declines"),
+        Outcome::Busy => format!("{agent} is busy"),
+        Outcome::NoAnswer => format!("{agent} does not answer"),
+        Outcome::Unreachable => format!("{agent} cannot be reached"),
+        Outcome::CallerGone => format!("{agent} is not rung any more: the caller has left"),
+    }
+}
+
+fn left(exit: Exit) -> &'static str {
+    match exit {
+        Exit::Answered => "answered",
+        Exit::Abandoned => "hung up",
+        Exit::ShortAbandoned => "hung up at once,",
+        Exit::Overflowed => "went elsewhere (overflow)",
+        Exit::TimedOut => "reached the longest wait,",
+        Exit::Callback => "is called back; left",
+        Exit::LeftByKey => "left by a key",
+        Exit::Transferred => "was transferred",
+        Exit::QueueClosed => "was sent on: the queue closed,",
+        Exit::NoAgents => "was sent on: nobody logged in could serve it,",
+        Exit::RefusedFull => "was sent on: the queue was full,",
+        Exit::SystemFault => "was lost by a fault of the system",
+    }
+}
+
+/// A reason without what differs from agent to agent.
+fn words(reason: &WhyNot) -> String {
+    match reason {
+        WhyNot::NotSkilled { skill } => format!("lack {skill}"),
+        WhyNot::LevelTooLow { skill, needs, .. } => format!("below {needs} in {skill}"),
+        WhyNot::Offline => "offline".into(),
+        WhyNot::Paused { reason, .. } => format!("paused ({reason})"),
+        WhyNot::WrapUp { .. } => "in wrap-up".into(),
+        WhyNot::RingingOther { .. } => "rung for another".into(),
+        WhyNot::Ringing { .. } => "rung for this one".into(),
+        WhyNot::Talking { .. } => "talking".into(),
+        WhyNot::Busy => "on a call of their own".into(),
+        WhyNot::BackOff { .. } => "not rung for a while: busy or not to be reached before".into(),
+        WhyNot::Refused { .. } => "refused this one".into(),
+        WhyNot::RankedLower => "free, and another was before them".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::edge::journal::testing::{NINE, at, day, write};
+    use crate::edge::testing::Folder;
+
+    fn told(of: &str, now: Time, events: impl IntoIterator<Item = (u64, Change)>) -> anyhow::Result<String> {
+        let folder = Folder::new();
+        write(folder.path(), events);
+        story(
+            folder.path(),
+            of,
+            &[of.strip_prefix("entry-").unwrap().parse().map(EntryId).unwrap()],
+            now,
+            &TimeZone::UTC,
+        )
+    }
+
+    #[test]
+    fn a_contact_is_told_from_its_arrival_to_its_end() {
+        let text = told("entry-70", at(90), day()).unwrap();
+        let expected = "\
+entry-70
+09:00:10  joins sales as entry-70, needs sales >= 1, number 1 in line
+          4 agents:
+                1 lack sales: bo
+                1 offline: dan
+                1 on a call of their own: anna
+                1 paused (lunch): cecilia
+09:00:40  rings anna
+          4 agents:
+                1 lack sales: bo
+                1 offline: dan
+                1 paused (lunch): cecilia
+                1 rung for this one: anna
+09:01:00  anna does not answer
+09:01:10  rings cecilia
+          4 agents:
+                1 lack sales: bo
+                1 offline: dan
+                1 paused (no answer): anna
+                1 rung for this one: cecilia
+09:01:15  cecilia answers
+09:01:15  answered after 1m5s
+";
+        assert_eq!(text, expected, "\n{text}");
+    }
+
+    #[test]
+    fn who_still_waits_is_told_why_up_to_now_and_the_reasons_are_as_many_as_the_agents() {
+        let begun = || day().into_iter().take_while(|(seconds, _)| *seconds < 70);
+        let text = told("entry-70", at(64), begun()).unwrap();
+        let end = "\
+09:01:00  anna does not answer
+09:01:04  still waits, for 54s, number 1 in line
+          4 agents:
+                1 lack sales: bo
+                1 offline: dan
+                1 paused (lunch): cecilia
+                1 paused (no answer): anna
+";
+        assert!(text.ends_with(end), "{text}");
+        // Anna's pause would have ended long ago, if anything had.
+        let text = told("entry-70", at(3600), begun()).unwrap();
+        assert!(text.contains("09:00:40  (!) nothing was written after this"), "{text}");
+        assert!(text.contains("09:00:40  still waits, for 30s"), "{text}");
+    }
+
+    #[test]
+    fn many_agents_with_one_reason_are_a_number() {
+        let more = (10..20).map(|id| {
+            let settings = crate::acd::AgentSettings { name: format!("agent{id}"), ..Default::default() };
+            (6, Change::Agent { id: AgentId(id), settings })
+        });
+        let mut events = day();
+        events.splice(10..10, more);
+        let text = told("entry-70", at(90), events).unwrap();
+        assert!(text.contains("          14 agents:\n               11 lack sales\n"), "{text}");
+    }
+
+    #[test]
+    fn who_is_not_known_is_said_with_what_is() {
+        let error = told("entry-71", at(90), day()).unwrap_err().to_string();
+        assert!(error.contains("entry-71 joined no queue since 2026-11-23 09:00:00"), "{error}");
+        let folder = Folder::new();
+        let error = why(folder.path(), "entry-1", at(0)).unwrap_err().to_string();
+        assert!(error.contains("there is no journal") && error.contains("--config"), "{error}");
+        let error = format!("{:#}", why(folder.path(), "+46701234567", at(0)).unwrap_err());
+        assert!(error.contains("vaxel.db"), "{error}");
+        assert_eq!(at(0).as_secs(), NINE);
+    }
+}

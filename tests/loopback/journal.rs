@@ -1,0 +1,127 @@
+//! The queues on disk: looked at beside the running service, and known again by the next one.
+
+use crate::HERE;
+use crate::house::{self, PATIENCE, carrier};
+use crate::person::{Person, until};
+use crate::program::Program;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+use vaxel::sim::phone::PhoneEvent;
+use vaxel::sip::Transport::Udp;
+
+/// How soon the service takes calls again.
+const SOON: Duration = Duration::from_secs(5);
+
+const CODES: &str = "[codes]\nready = \"*1\"\npauses = { \"*2\" = \"break\" }\n";
+
+/// Asks until the answer has all of these in it; meanwhile the phones are served.
+fn shown(program: &Program, people: &mut [&mut Person], arguments: &[&str], wanted: &[&str]) -> String {
+    let began = Instant::now();
+    loop {
+        let answer = program.command(arguments);
+        let text = answer.clone().unwrap_or_default();
+        if wanted.iter().all(|part| text.contains(part)) {
+            return text;
+        }
+        assert!(began.elapsed() < PATIENCE, "{wanted:?} is not in {answer:?}");
+        people.iter_mut().for_each(|person| person.turn());
+    }
+}
+
+/// This moment, as it is asked for.
+fn now() -> String {
+    vaxel::edge::Clock::start().now().to_string()
+}
+
+/// How it stands, once that has all of these in it.
+fn stands(program: &Program, people: &mut [&mut Person], wanted: &[&str]) -> String {
+    let began = Instant::now();
+    loop {
+        let stood = program.command(&["rewind", "--at", &now()]).unwrap_or_default();
+        if wanted.iter().all(|part| stood.contains(part)) {
+            return stood;
+        }
+        assert!(began.elapsed() < PATIENCE, "{wanted:?} is not in {stood}");
+        people.iter_mut().for_each(|person| person.turn());
+    }
+}
+
+fn anna(program: &Program) -> Person {
+    let folder = program.data();
+    let passwords = std::fs::read_to_string(folder.join("agents.toml")).expect("passwords were made up");
+    let line = passwords.lines().find_map(|line| line.strip_prefix("anna = ")).expect("one for anna");
+    let mut anna = Person::new(Udp, HERE, program.sip, "anna", Some(line.trim_matches('"').to_owned()));
+    anna.does(|phone, now| phone.register(now, Duration::from_secs(600)));
+    until(&mut [&mut anna], 0, |event| *event == PhoneEvent::Registered);
+    anna
+}
+
+/// Anna has paused, and a caller waits for her.
+fn somebody_waits() -> (Program, Person, Person) {
+    let program = Program::start_with(Stdio::inherit(), "warn", CODES);
+    let mut anna = anna(&program);
+    anna.does(|phone, now| phone.call(now, "*2"));
+    until(&mut [&mut anna], 0, |event| *event == PhoneEvent::Ended);
+    let mut caller = Person::new(Udp, carrier(true), program.sip, "+46701234567", None);
+    caller.does(|phone, now| phone.call(now, "300"));
+    until(&mut [&mut caller], 0, |event| matches!(event, PhoneEvent::Connected { .. }));
+    (program, anna, caller)
+}
+
+#[test]
+fn the_running_service_can_be_asked_how_it_stood_and_why_somebody_waits() {
+    let before = now();
+    let (program, _anna, mut caller) = somebody_waits();
+    let wanted = ["sales: 1 waiting", "anna   paused: break, since ", "bjorn  offline", "needs sales"];
+    stands(&program, &mut [&mut caller], &wanted);
+    let told = shown(&program, &mut [&mut caller], &["why", "0701234567"], &["joins sales", "still waits"]);
+    for part in ["2 agents:", "1 paused (break): anna", "1 lack sales: bjorn"] {
+        assert!(told.contains(part), "{part} is not in {told}");
+    }
+    let call = told.lines().next().expect("the call");
+    assert!(call.starts_with("call-"), "{told}");
+    caller.does(|phone, now| phone.hang_up(now));
+    shown(&program, &mut [&mut caller], &["why", call], &["hung up"]);
+
+    let json: serde_json::Value =
+        serde_json::from_str(&program.command(&["rewind", "--json", "--at", &now()]).expect("a journal"))
+            .expect("JSON");
+    assert_eq!((&json["queues"][0]["name"], &json["queues"][0]["waiting"]), (&"sales".into(), &0.into()));
+    let error = program.command(&["rewind", "--at", &before]).expect_err("there was none yet");
+    assert!(error.contains("begins at"), "{error}");
+    let error = program.command(&["why", "+4699999"]).expect_err("nobody called");
+    assert!(error.contains("no contact record has a call from +4699999"), "{error}");
+}
+
+#[test]
+fn killed_it_knows_its_queues_again() {
+    let (program, mut anna, mut caller) = somebody_waits();
+    let told = shown(&program, &mut [&mut caller], &["why", "0701234567"], &["still waits"]);
+    let call = told.lines().next().expect("the call").to_owned();
+    let waiting = now();
+    assert!(program.command(&["rewind", "--at", &waiting]).expect("a journal").contains("sales: 1 waiting"));
+
+    let killed = Instant::now();
+    let program = program.killed_and_started_again(Stdio::inherit());
+    assert_eq!(house::get(program.http, "/readyz").0, 200);
+    let back = killed.elapsed();
+    assert!(back < SOON, "it took {back:?} to be back");
+    drop(caller);
+
+    // Her phone said nothing since.
+    let wanted = ["sales: nobody waits", "anna   paused: break, since ", "bjorn  offline"];
+    stands(&program, &mut [], &wanted);
+    // Of the run before, as it was then.
+    let stood = program.command(&["rewind", "--at", &waiting]).expect("a journal");
+    assert!(stood.contains("sales: 1 waiting"), "{stood}");
+    shown(&program, &mut [], &["why", &call], &["was lost by a fault of the system"]);
+    assert_eq!(house::metrics(program.http)["vaxel_agents{state=\"paused\"}"], 1.0);
+    let mut next = Person::new(Udp, carrier(true), program.sip, "+46701234568", None);
+    next.does(|phone, now| phone.call(now, "300"));
+    until(&mut [&mut next, &mut anna], 0, |event| matches!(event, PhoneEvent::Connected { .. }));
+    shown(&program, &mut [&mut next], &["why", "+46701234568"], &["1 paused (break): anna"]);
+    anna.does(|phone, now| phone.call(now, "*1"));
+    until(&mut [&mut anna, &mut next], 0, |event| matches!(event, PhoneEvent::Rings { .. }));
+    anna.does(|phone, now| phone.answer(now));
+    shown(&program, &mut [&mut anna, &mut next], &["why", "+46701234568"], &["anna answers"]);
+}
