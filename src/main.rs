@@ -4,6 +4,7 @@
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 use clap::{Parser, Subcommand};
+use jiff::civil::Date;
 use std::io::{self, IsTerminal};
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
@@ -94,11 +95,19 @@ enum Command {
     /// confidence (Student's t over the days). The same seeds bring the same callers: two plans differ by what they change.
     #[command(after_help = "Examples:\n  vaxel simulate --example > monday.toml\n  vaxel simulate monday.toml\n  \
                       vaxel simulate monday.toml --seeds 200 --json > monday.json\n  \
-                      vaxel simulate monday.toml --more helpers=2@13:00-17:00")]
+                      vaxel simulate monday.toml --more helpers=2@13:00-17:00\n  \
+                      vaxel simulate --journal data\n  vaxel simulate desk.toml --journal data --date 2026-11-23")]
     Simulate {
         /// The day: who calls, who works, which queues.
-        #[arg(value_name = "DAY.toml", required_unless_present = "example")]
+        #[arg(value_name = "DAY.toml", required_unless_present_any = ["example", "journal"])]
         day: Option<PathBuf>,
+        /// Let the callers of a recorded day come: when they did, with what they needed, and with their talks and patience. The
+        /// queues are the recorded ones. Without DAY.toml: fold the journal again and say whether it decides the same.
+        #[arg(long, value_name = "FOLDER", conflicts_with = "example")]
+        journal: Option<PathBuf>,
+        /// Which recorded day, in this machine's time zone [default: the last].
+        #[arg(long, value_name = "YYYY-MM-DD", requires = "journal")]
+        date: Option<Date>,
         /// Days to play.
         #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=100_000))]
         seeds: u64,
@@ -163,8 +172,9 @@ fn main() -> ExitCode {
         Some(Command::Check { files }) => check(config, files),
         Some(Command::Trace { who, messages }) => trace(config, who, messages),
         Some(Command::Capture { switch }) => capture(config, switch.as_deref()),
-        Some(Command::Simulate { day, seeds, first_seed, threads, more, json, .. }) => {
-            simulate(day.as_deref(), &Options { seeds, first_seed, threads }, &more, json)
+        Some(Command::Simulate { day, journal, date, seeds, first_seed, threads, more, json, .. }) => {
+            let options = Options { recorded: None, seeds, first_seed, threads };
+            simulate(day.as_deref(), journal.as_deref().map(|journal| (journal, date)), options, &more, json)
         }
         Some(Command::Rewind { at, json }) => rewind(config, &at, json),
         Some(Command::Why { call }) => why(config, &call),
@@ -301,26 +311,47 @@ fn check(config: Option<PathBuf>, files: Vec<PathBuf>) -> Result<(), Failure> {
     if failed { Err(Failure::Said) } else { Ok(()) }
 }
 
-/// Without a day: an example of one.
-fn simulate(day: Option<&Path>, options: &Options, more: &[More], json: bool) -> Result<(), Failure> {
-    let Some(day) = day else { return Ok(print(vaxel::config::DAY)?) };
-    let (plan, warnings) = edge::simulate::plan(day).map_err(|problems| {
+/// Without a day and a journal: an example of a day.
+fn simulate(
+    day: Option<&Path>,
+    journal: Option<(&Path, Option<Date>)>,
+    options: Options,
+    more: &[More],
+    json: bool,
+) -> Result<(), Failure> {
+    let recorded = journal.map(|(folder, date)| Ok((edge::recorded::fold(folder)?, date)));
+    let recorded = recorded.transpose().map_err(Failure::Other)?;
+    let Some(day) = day else {
+        return match recorded {
+            None => Ok(print(vaxel::config::DAY)?),
+            Some((recorded, _)) => said(&recorded.check, json),
+        };
+    };
+    let callers = match &recorded {
+        None => None,
+        Some((recorded, date)) => Some((&recorded.recording, recorded.midnight(*date)?)),
+    };
+    let options = Options { recorded: callers, ..options };
+    let queues: Option<Vec<_>> = recorded
+        .as_ref()
+        .map(|(recorded, _)| recorded.recording.state().queues().map(|queue| queue.1.clone()).collect());
+    let (plan, warnings) = edge::simulate::plan(day, queues.as_deref()).map_err(|problems| {
         problems.iter().for_each(complain);
         Failure::Said
     })?;
     warnings.iter().for_each(complain);
-    let text = if more.is_empty() {
-        let report = edge::simulate::run(&plan, options);
-        if json { as_json(&report)? } else { report.to_string() }
-    } else {
-        let comparison = edge::simulate::compare(&plan, more, options)?;
-        if json { as_json(&comparison)? } else { comparison.to_string() }
-    };
-    Ok(print(&text)?)
+    match more {
+        [] => said(&edge::simulate::run(&plan, &options), json),
+        more => said(&edge::simulate::compare(&plan, more, &options)?, json),
+    }
 }
 
-fn as_json(report: &impl serde::Serialize) -> Result<String, Failure> {
-    Ok(serde_json::to_string_pretty(report).map_err(anyhow::Error::from)? + "\n")
+fn said(report: &(impl serde::Serialize + std::fmt::Display), json: bool) -> Result<(), Failure> {
+    let text = match json {
+        true => serde_json::to_string_pretty(report).map_err(anyhow::Error::from)? + "\n",
+        false => report.to_string(),
+    };
+    Ok(print(&text)?)
 }
 
 fn graph(config: Option<PathBuf>, name: &str) -> Result<(), Failure> {

@@ -510,4 +510,6 @@ fn a_wrong_day_is_shown_with_its_place() {
     assert!(!good && said.contains("vaxel simulate --example"), "{said}");
     let (good, _, said) = run(&folder, &["simulate"]);
     assert!(!good && said.contains("DAY.toml"), "{said}");
+    let (good, _, said) = run(&folder, &["simulate", "--journal", "."]);
+    assert!(!good && said.contains("there is no journal in"), "{said}");
 }

@@ -24,12 +24,17 @@ const WHOLE_DAY: Duration = Duration::from_secs(86_400);
 
 /// Reads a day.
 ///
-/// `read` gives the text of a file: of `file` itself, and of the settings that it takes its queues from.
+/// `read` gives the text of a file: of `file` itself, and of the settings that it takes its queues from. `recorded`: the queues of
+/// a recording whose callers come; then the day has none of its own, and may have no calls.
 ///
 /// # Errors
 ///
 /// Everything that is wrong, errors and warnings, in the order of the files.
-pub fn load_day(file: &Path, read: &dyn Fn(&Path) -> io::Result<String>) -> Result<(Plan, Vec<Problem>), Vec<Problem>> {
+pub fn load_day(
+    file: &Path,
+    read: &dyn Fn(&Path) -> io::Result<String>,
+    recorded: Option<&[QueueSettings]>,
+) -> Result<(Plan, Vec<Problem>), Vec<Problem>> {
     let text = read(file).map_err(|e| {
         let problem = Problem::error(Place::File(file.to_owned()), format!("the day cannot be read: {e}"));
         vec![problem.help("`vaxel simulate --example` prints one to begin with")]
@@ -39,7 +44,7 @@ pub fn load_day(file: &Path, read: &dyn Fn(&Path) -> io::Result<String>) -> Resu
     let reader = Reader::new(&sources);
     let top = Table::new(&reader, At::default(), Some(&tree));
     let mut problems = Vec::new();
-    let plan = plan(&top, &mut problems, read)?;
+    let plan = plan(&top, &mut problems, read, recorded)?;
     top.finish();
     problems.extend(reader.problems.into_inner());
     problems.sort_by(|a, b| (&a.place, a.severity).cmp(&(&b.place, b.severity)));
@@ -91,6 +96,7 @@ fn plan(
     top: &Table,
     problems: &mut Vec<Problem>,
     read: &dyn Fn(&Path) -> io::Result<String>,
+    recorded: Option<&[QueueSettings]>,
 ) -> Result<Plan, Vec<Problem>> {
     let config = top.path("config");
     let exchange = read_exchange(config.as_deref(), problems, read)?;
@@ -112,7 +118,14 @@ fn plan(
         let message = "queues are written here and taken from `config`".to_owned();
         top.wrong("queues", message, "keep one of the two".into());
     }
+    if !own.is_empty() && recorded.is_some() {
+        let message = "queues are written here, and there are those of the journal".to_owned();
+        top.wrong("queues", message, "take [[queues]] out of the day".into());
+    }
     plan.queues.extend(own);
+    if let Some(recorded) = recorded {
+        plan.queues = recorded.to_vec();
+    }
     names(top, "queues", plan.queues.iter().map(|queue| queue.name.as_str()));
     plan.groups = each(top, "groups", |table| group(table, &plan, &agent_defaults));
     names(top, "groups", plan.groups.iter().map(|group| group.name.as_str()));
@@ -121,7 +134,7 @@ fn plan(
     for (list, is_empty, what) in [
         ("queues", plan.queues.is_empty(), "there is no queue"),
         ("groups", plan.groups.is_empty(), "nobody works"),
-        ("calls", plan.calls.is_empty(), "nobody calls"),
+        ("calls", plan.calls.is_empty() && recorded.is_none(), "nobody calls"),
     ] {
         if is_empty && is_clean {
             top.wrong(list, what.into(), format!("add [[{list}]]; `vaxel simulate --example` shows how"));
@@ -324,7 +337,7 @@ mod tests {
         let mut all: BTreeMap<&Path, &str> = files.iter().map(|(path, text)| (Path::new(*path), *text)).collect();
         all.insert(Path::new("/days/monday.toml"), day);
         let read = |path: &Path| all.get(path).map(|t| (*t).to_owned()).ok_or(io::ErrorKind::NotFound.into());
-        load_day(Path::new("/days/monday.toml"), &read)
+        load_day(Path::new("/days/monday.toml"), &read, None)
     }
 
     fn problems(day: &str) -> String {
@@ -477,6 +490,19 @@ mod tests {
             assert!(shown.matches("-->").count() == 1, "{wrong}: {shown}");
         }
         assert_eq!(problems(CLEAN), "");
+    }
+
+    #[test]
+    fn a_recorded_day_needs_people_alone() {
+        let people = "[day]\nopens = \"08:00\"\ncloses = \"10:00\"\n[[groups]]\nname = \"desk\"\nagents = 3";
+        let recorded = [QueueSettings { name: "sales".into(), ..QueueSettings::default() }];
+        let load = |day: &str| load_day(Path::new("day.toml"), &|_| Ok(day.to_owned()), Some(&recorded));
+        let (plan, _) = load(people).unwrap();
+        assert_eq!((&plan.queues[..], plan.calls.len()), (&recorded[..], 0));
+        let problems = load(&format!("{people}\n[[queues]]\nname = \"own\"")).unwrap_err();
+        assert!(problems[0].to_string().contains("take [[queues]] out"), "{}", problems[0]);
+        let more = format!("{people}\n[[calls]]\nqueue = \"sales\"\nper_hour = 1\ntalk = \"1m\"");
+        assert_eq!(load(&more).unwrap().0.calls.len(), 1);
     }
 
     #[test]

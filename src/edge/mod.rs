@@ -19,6 +19,7 @@ pub mod metrics;
 mod moment;
 pub mod output;
 pub mod project;
+pub mod recorded;
 mod recorder;
 pub mod rewind;
 pub mod service;

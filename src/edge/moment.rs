@@ -2,7 +2,7 @@
 
 use crate::time::{Duration, Time};
 use anyhow::{Context, bail};
-use jiff::civil::{DateTime, Time as TimeOfDay};
+use jiff::civil::{Date, DateTime, Time as TimeOfDay};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 
@@ -31,6 +31,11 @@ pub fn read(text: &str, now: Time, zone: &TimeZone) -> anyhow::Result<Time> {
 fn zoned(at: Time, zone: &TimeZone) -> Zoned {
     let micros = i64::try_from(at.as_micros()).unwrap_or(i64::MAX);
     Timestamp::from_microsecond(micros).unwrap_or(Timestamp::MAX).to_zoned(zone.clone())
+}
+
+/// The day on the calendar in this zone.
+pub fn date(at: Time, zone: &TimeZone) -> Date {
+    zoned(at, zone).date()
 }
 
 /// `2026-11-23 14:05:00`, in this zone.

@@ -1,9 +1,10 @@
 //! `vaxel simulate`: many days on all cores, and how far they are.
 
 use super::output::complain;
+use crate::acd::QueueSettings;
 use crate::config::{Problem, load_day};
-use crate::sim::forecast::{Comparison, More, Outcomes, Plan, Report, Run};
-use crate::time::Duration;
+use crate::sim::forecast::{Caller, Comparison, More, Outcomes, Plan, Recording, Report, Run, draw};
+use crate::time::{Duration, Time};
 use std::fs;
 use std::io::{self, IsTerminal, Write};
 use std::num::NonZero;
@@ -20,7 +21,9 @@ const LINE_EVERY: Duration = Duration::from_secs(5);
 const BAR_WIDTH: usize = 30;
 
 #[derive(Clone, Copy, Debug)]
-pub struct Options {
+pub struct Options<'a> {
+    /// Whose callers come beside those of the plan, and when the day began on which they did.
+    pub recorded: Option<(&'a Recording, Time)>,
     /// One day from each.
     pub seeds: u64,
     pub first_seed: u64,
@@ -28,17 +31,17 @@ pub struct Options {
     pub threads: Option<NonZero<usize>>,
 }
 
-/// Reads a day.
+/// Reads a day; with the queues of a recording, if its callers come.
 ///
 /// # Errors
 ///
 /// As [`load_day`].
-pub fn plan(file: &Path) -> Result<(Plan, Vec<Problem>), Vec<Problem>> {
-    load_day(file, &|path| fs::read_to_string(path))
+pub fn plan(file: &Path, recorded: Option<&[QueueSettings]>) -> Result<(Plan, Vec<Problem>), Vec<Problem>> {
+    load_day(file, &|path| fs::read_to_string(path), recorded)
 }
 
 /// Plays the days and says on standard error how far it is. The report depends on plan and seeds alone, not on threads.
-pub fn run(plan: &Plan, options: &Options) -> Report {
+pub fn run(plan: &Plan, options: &Options<'_>) -> Report {
     Report::of(plan, options.first_seed, &days(plan, options))
 }
 
@@ -47,7 +50,7 @@ pub fn run(plan: &Plan, options: &Options) -> Report {
 /// # Errors
 ///
 /// As [`More::of`].
-pub fn compare(plan: &Plan, more: &[More], options: &Options) -> anyhow::Result<Comparison> {
+pub fn compare(plan: &Plan, more: &[More], options: &Options<'_>) -> anyhow::Result<Comparison> {
     let mut changed = plan.clone();
     for more in more {
         changed = more.of(&changed).map_err(|problem| anyhow::anyhow!("--more {more}: {problem}"))?;
@@ -56,7 +59,7 @@ pub fn compare(plan: &Plan, more: &[More], options: &Options) -> anyhow::Result<
     Ok(Comparison::of(options.first_seed, (plan, &before), (&changed, &after)))
 }
 
-fn days(plan: &Plan, options: &Options) -> Vec<Outcomes> {
+fn days(plan: &Plan, options: &Options<'_>) -> Vec<Outcomes> {
     let began = Instant::now();
     let steps = plan.intervals() as u64 + 1;
     let cores = thread::available_parallelism().map_or(1, NonZero::get);
@@ -75,7 +78,8 @@ fn days(plan: &Plan, options: &Options) -> Vec<Outcomes> {
                     if day >= options.seeds {
                         return;
                     }
-                    let outcomes = play(plan, options.first_seed.wrapping_add(day), &told);
+                    let seed = options.first_seed.wrapping_add(day);
+                    let outcomes = play(plan, seed, callers(plan, seed, options), &told);
                     days.lock().expect("no thread dies while it holds the days").push((day, outcomes));
                 }
             });
@@ -97,9 +101,18 @@ fn days(plan: &Plan, options: &Options) -> Vec<Outcomes> {
     days
 }
 
+fn callers(plan: &Plan, seed: u64, options: &Options<'_>) -> Vec<Caller> {
+    let mut callers = draw(plan, seed);
+    if let Some((recording, midnight)) = options.recorded {
+        callers.extend(recording.callers(plan, midnight, seed));
+        callers.sort_by_key(|caller| caller.at);
+    }
+    callers
+}
+
 /// One day, told of by the interval; nobody may listen any more.
-fn play(plan: &Plan, seed: u64, told: &Sender<()>) -> Outcomes {
-    let mut run = Run::new(plan, seed);
+fn play(plan: &Plan, seed: u64, callers: Vec<Caller>, told: &Sender<()>) -> Outcomes {
+    let mut run = Run::with_callers(plan, seed, callers);
     for interval in 0..plan.intervals() {
         run.advance(plan.interval(interval).1);
         told.send(()).ok();
@@ -168,8 +181,9 @@ mod tests {
 
     #[test]
     fn threads_change_nothing() {
-        let (plan, _) = load_day(Path::new("day.toml"), &|_| Ok(DAY.to_owned())).expect("a good day");
-        let with = |threads| run(&plan, &Options { seeds: 5, first_seed: 3, threads: NonZero::new(threads) });
+        let (plan, _) = load_day(Path::new("day.toml"), &|_| Ok(DAY.to_owned()), None).expect("a good day");
+        let with =
+            |threads| run(&plan, &Options { recorded: None, seeds: 5, first_seed: 3, threads: NonZero::new(threads) });
         assert_eq!(with(1), with(4));
     }
 

@@ -117,6 +117,11 @@ impl<F: Fold> Replay<F> {
         self.others.iter().map(String::as_str)
     }
 
+    /// Of the last event that was given, or that the snapshot stands for.
+    pub fn seq(&self) -> u64 {
+        self.seq
+    }
+
     /// `None` as long as something may come.
     pub fn end(&self) -> Option<&End> {
         self.end.as_ref()

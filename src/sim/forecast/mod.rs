@@ -32,7 +32,7 @@ mod tally;
 mod tests;
 mod text;
 
-pub use callers::Caller;
+pub use callers::{Caller, draw};
 pub use estimate::Estimate;
 pub use lengths::Lengths;
 pub use more::{Comparison, Differences, More, QueueDifferences};
