@@ -21,6 +21,7 @@
 //! | [`config`] | what an operator can set |
 //! | [`sim`] | callers, agents, network and clock for a day that never was |
 //! | [`edge`] | sockets, clock, files, threads, HTTP: everything that is not a pure function |
+//! | [`need`] | what an agent must be able to do for a contact, and how that is written; everybody may use it |
 //! | [`ids`], [`time`] | names for things, and moments; everybody may use them |
 //!
 //! # Three rules
@@ -45,6 +46,7 @@ pub mod engine;
 pub mod flow;
 pub mod ids;
 pub mod media;
+pub mod need;
 pub mod record;
 pub mod rtp;
 pub mod sdp;

@@ -6,19 +6,20 @@
 //! | fact | begins with | ends with | state |
 //! |---|---|---|---|
 //! | an offer rings | a match | its outcome, its deadline | `Offered` |
-//! | a talk | an accepted offer | `TalkEnded` | `Talking` |
+//! | a talk | an accepted offer of a call | `TalkEnded` | `Talking` |
 //! | no phone | `LoggedOut` | `LoggedIn` | `Offline` |
 //! | a call of their own | `Busy` | `Free` | `Busy` |
 //! | wrap-up | the end of a talk | `EndWrapUp`, its deadline | `WrapUp` |
 //! | a pause | `Pause`; an offer not answered (RONA) | `Resume`; for RONA its deadline | `Paused` |
 //! | back-off | the phone was busy or not to be reached | `Resume`, `LoggedIn`, its deadline | `BackOff` |
+//! | tasks | accepted offers of tasks | `TalkEnded` of each | `Working` |
 //! | none of these | | | `Ready` |
 //!
 //! So nothing can be stuck that its own end does not free, a pause asked for during a talk needs no memory of its own,
 //! and a phone that comes back finds its agent where they would be anyway.
 
-use super::event::{AgentSettings, AgentState};
-use super::pool::PoolId;
+use super::event::{AgentSettings, AgentState, Kind};
+use super::pool::{IdleAgent, PoolId};
 use crate::ids::{EntryId, OfferId};
 use crate::time::{Duration, Time};
 use std::collections::BTreeSet;
@@ -30,6 +31,12 @@ pub struct Agent {
     pub logged_in: bool,
     pub own_call: bool,
     pub task: Task,
+    /// Tasks that are being worked on.
+    pub tasks: BTreeSet<EntryId>,
+    /// Contacts accepted since the agent logged in.
+    pub calls: u32,
+    /// When a skill or a licence begins or ends next.
+    pub abilities_change: Option<Time>,
     pub wrap_up: Option<Time>,
     pub pause: Option<Pause>,
     pub back_off: Option<Time>,
@@ -39,12 +46,14 @@ pub struct Agent {
     pub state: AgentState,
     /// As what the pool counts them.
     pub counted: Counted,
-    /// Since when the agent is idle, while they are: since they last became `Ready`, where the offer of a caller who
-    /// hung up does not count as an interruption.
+    /// By kind of contact: as what the pool lists them among the idle.
+    pub idle: [Option<IdleAgent>; Kind::COUNT],
+    /// By kind of contact: since when the agent is idle, while they are: since they last came free for it, where the offer of a
+    /// caller who hung up does not count as an interruption.
     ///
     /// Not since the last talk ended, which is common too: then whoever comes back from an hour's pause is rung in the
     /// same second, and a phone that nobody answers or that cannot be reached is tried first for every caller.
-    pub idle_since: Time,
+    pub idle_since: [Time; Kind::COUNT],
     /// Waiting entries that remember a refusal by this agent.
     pub refused: BTreeSet<EntryId>,
 }
@@ -81,13 +90,17 @@ impl Agent {
             logged_in: false,
             own_call: false,
             task: Task::None,
+            tasks: BTreeSet::new(),
+            calls: 0,
+            abilities_change: None,
             wrap_up: None,
             pause: None,
             back_off: None,
             backed_off: 0,
             state: AgentState::Offline,
             counted: Counted::default(),
-            idle_since: Time::EPOCH,
+            idle: [None; Kind::COUNT],
+            idle_since: [Time::EPOCH; Kind::COUNT],
             refused: BTreeSet::new(),
         }
     }
@@ -109,17 +122,35 @@ impl Agent {
             AgentState::Paused { reason: pause.reason.clone(), until: pause.until }
         } else if let Some(until) = self.back_off {
             AgentState::BackOff { until }
+        } else if !self.tasks.is_empty() {
+            AgentState::Working { tasks: u32::try_from(self.tasks.len()).unwrap_or(u32::MAX) }
         } else {
             AgentState::Ready
         }
+    }
+
+    /// Whether the agent could be offered a contact of this kind.
+    pub fn is_free_for(&self, kind: Kind) -> bool {
+        self.idle[kind.index()].is_some()
+    }
+
+    /// Whether that follows from the facts.
+    pub fn may_be_offered(&self, kind: Kind) -> bool {
+        matches!(self.derive(), AgentState::Ready | AgentState::Working { .. })
+            && match kind {
+                Kind::Call => self.tasks.is_empty() || self.settings.calls_during_tasks,
+                Kind::Task => self.tasks.len() < self.settings.tasks as usize,
+            }
     }
 
     pub fn counts_as(&self) -> Counted {
         Counted { logged_in: self.logged_in, in_service: self.logged_in && self.pause.is_none() }
     }
 
-    pub fn ring_time(&self) -> Duration {
-        self.settings.ring_time.max(SHORTEST)
+    /// With what the queue says of it.
+    pub fn ring_time(&self, of_queue: Option<Duration>) -> Duration {
+        let own = self.settings.ring_time;
+        of_queue.map_or(own, |other| other.min(own)).max(SHORTEST)
     }
 
     /// Doubled for each back-off before it.

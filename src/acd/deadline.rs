@@ -6,11 +6,16 @@ use std::collections::BTreeSet;
 
 /// What a deadline is for.
 ///
-/// The order is the order at one instant: ringing ends before people come free, so that a refused entry is back in its
+/// The order is the order at one instant: what people can do and callers need is as it is from then on before anything else is
+/// decided; ringing ends before people come free, so that a refused entry is back in its
 /// place when they do; and people come free before callers time out, so that nobody is sent away in the moment that
 /// they could be answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Deadline {
+    /// A skill or a licence of the agent begins or ends.
+    Abilities(AgentId),
+    /// The entry is kept for somebody no longer, or needs less.
+    Step(EntryId),
     /// The offer that rings this agent was not answered.
     Offer(AgentId),
     WrapUp(AgentId),
@@ -44,6 +49,12 @@ impl Deadlines {
     /// Whether the next one has come by `now` too, and may bring somebody together, which `MaxWait` never does.
     pub fn next_frees_by(&self, now: Time) -> bool {
         self.0.first().is_some_and(|(at, deadline)| *at <= now && !matches!(deadline, Deadline::MaxWait(_)))
+    }
+
+    /// Whether the next one has come by `now` too, and changes what somebody can do or needs.
+    pub fn next_says_who_may(&self, now: Time) -> bool {
+        let says = |deadline: &Deadline| matches!(deadline, Deadline::Abilities(_) | Deadline::Step(_));
+        self.0.first().is_some_and(|(at, deadline)| *at <= now && says(deadline))
     }
 
     /// The first of those that have come by `now`.

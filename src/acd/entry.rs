@@ -1,26 +1,22 @@
 //! One waiting contact, from its arrival to its exit.
 
-use super::event::Skills;
+use super::event::{Arrival, Kind, Who};
 use super::line::{LineKey, NeedId, Place, Refused};
 use crate::ids::{AgentId, QueueId};
-use crate::time::{Duration, Time};
+use crate::time::Time;
 use std::collections::BTreeMap;
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
-    pub queue: QueueId,
-    /// When the waiting began, perhaps before it came here.
-    pub since: Time,
-    /// When it came here.
+    /// As it arrived, but for a `since` in the future and a priority that was changed.
+    pub arrival: Box<Arrival>,
+    pub kept: Kept,
+    /// When it came here; `arrival.since` may be before that.
     pub arrived: Time,
-    /// What it needs beside what its queue needs.
-    pub needs: Skills,
-    /// Added to its queue's.
-    pub priority: i32,
-    /// Its own longest wait, instead of its queue's.
-    pub max_wait: Option<Duration>,
     pub times_out: Option<Time>,
-    /// Everything it needs.
+    /// When it is kept for somebody no longer, or needs less.
+    pub steps_at: Option<Time>,
+    /// Everything it needs now.
     pub need: NeedId,
     /// Kept through offers and refusals.
     pub place: Place,
@@ -29,12 +25,20 @@ pub struct Entry {
     pub refusals: BTreeMap<AgentId, Refusal>,
 }
 
+/// For whom of its preferences the entry is kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// Which of them; as many as there are when it is kept for nobody any more.
+    pub turn: usize,
+    pub until: Time,
+}
+
 /// Where a waiting entry is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stands {
     InLine(LineKey),
-    /// An agent is rung for it.
-    Offered(AgentId),
+    /// These agents are rung for it.
+    Offered(Vec<AgentId>),
     /// On its way between the two, within one event.
     Nowhere,
 }
@@ -59,7 +63,33 @@ impl Refusal {
 }
 
 impl Entry {
+    pub fn queue(&self) -> QueueId {
+        self.arrival.queue
+    }
+
+    pub fn kind(&self) -> Kind {
+        self.arrival.kind
+    }
+
+    /// When the waiting began.
+    pub fn since(&self) -> Time {
+        self.arrival.since
+    }
+
     pub fn refused(&self) -> Vec<(AgentId, Refused)> {
         self.refusals.iter().map(|(agent, refusal)| (*agent, refusal.phase)).collect()
+    }
+
+    /// Agents who go first, in order.
+    pub fn preferred_agents(&self) -> impl Iterator<Item = AgentId> + '_ {
+        self.arrival.prefer.iter().filter_map(|prefer| match prefer.who {
+            Who::Agent(agent) => Some(agent),
+            Who::Team(_) => None,
+        })
+    }
+
+    /// For whom it is kept now.
+    pub fn kept_for(&self) -> Option<&Who> {
+        self.arrival.prefer.get(self.kept.turn).map(|prefer| &prefer.who)
     }
 }

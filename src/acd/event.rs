@@ -1,11 +1,12 @@
 //! The words between the ACD and the world: what happened ([`AcdEvent`]) and what follows ([`Decision`]).
 
 use crate::ids::{AgentId, EntryId, OfferId, QueueId};
+use crate::need::{Attributes, Licence, Need, Word};
 use crate::time::{Duration, Time};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// Skill name → level 1–10 (10 best), or → lowest level wanted.
+/// Skill name → level 1–10 (10 best).
 pub type Skills = BTreeMap<String, u8>;
 
 /// How a queue serves its entries. Changed settings apply to waiting entries at once; an offer that rings is not
@@ -14,13 +15,26 @@ pub type Skills = BTreeMap<String, u8>;
 #[serde(default, deny_unknown_fields)]
 pub struct QueueSettings {
     pub name: String,
-    /// What every entry of this queue needs, beside its own needs; of two levels of one skill the higher counts.
-    pub needs: Skills,
+    /// What every entry of this queue needs, beside its own needs. May name attributes of the entry: `lang(language)`.
+    pub needs: Need,
+    /// How `needs` is relaxed for those who wait.
+    pub relax: Vec<Relax>,
+    /// Only agents who list it among their `queues` serve it.
+    pub members_only: bool,
+    /// Which of the agents who may serve an entry is rung.
+    pub strategy: Strategy,
+    /// With `RingAll`: at most so many at a time, those who are idle longest; at least one.
+    pub ring_all_max: u32,
+    /// How long one offer rings, where that is shorter than the agent's own time. Less than a second is taken as a second.
+    pub ring_time: Option<Duration>,
     /// Base priority of its entries; the flow's priority is added.
     pub priority: i32,
     /// Score per second of waiting, added to the priority. From 0 to 1,000,000 (what is outside, or no number, is
     /// taken as the nearest of these, or 0), kept to six decimals.
     pub ageing: f64,
+    /// How many times its entries' waiting counts beside that of other queues with the same score: of two that have equal scores,
+    /// the one with the greater weight × wait is served first. From 1 to 1,000 (what is outside is taken as the nearest).
+    pub weight: u32,
     /// Longest wait, from `since`, before the entry exits as `TimedOut`; `None`: no limit. An entry may bring its own,
     /// which then counts. An offer that rings at that moment runs to its end, and the entry exits then if it was not
     /// accepted.
@@ -47,6 +61,16 @@ pub struct QueueSettings {
 pub struct AgentSettings {
     pub name: String,
     pub skills: Skills,
+    /// When each of the skills counts; one that is not in it always does.
+    pub skills_valid: BTreeMap<String, Validity>,
+    pub licences: Vec<HeldLicence>,
+    pub teams: BTreeSet<String>,
+    /// Queues for members only that the agent serves.
+    pub queues: BTreeSet<QueueId>,
+    /// Tasks at a time. None is offered during a call.
+    pub tasks: u32,
+    /// Whether calls are offered while a task is being worked on.
+    pub calls_during_tasks: bool,
     /// How long one offer rings; less than a second is taken as a second.
     pub ring_time: Duration,
     /// After each talk; zero: none.
@@ -59,6 +83,136 @@ pub struct AgentSettings {
     pub back_off: Duration,
     /// The longest a back-off grows; less than `back_off` is taken as `back_off`.
     pub back_off_max: Duration,
+}
+
+impl AgentSettings {
+    /// Whether the agent can serve a queue with these needs, at some time.
+    pub fn could_serve(&self, queue: QueueId, members_only: bool, needs: &Need) -> bool {
+        (!members_only || self.queues.contains(&queue))
+            && needs.licences.iter().all(|licence| self.holds(licence))
+            && needs.skills.is_met(&|skill: &str| self.skills.get(skill).copied().unwrap_or(0))
+    }
+
+    /// Whether the agent has this licence, at some time.
+    pub fn holds(&self, licence: &Licence) -> bool {
+        let is_it = |held: &HeldLicence| licence.jurisdiction == Word::Is(held.jurisdiction.clone());
+        self.licences.iter().any(|held| held.kind == licence.kind && is_it(held))
+    }
+}
+
+/// Which of the agents who may serve an entry is rung. Where two are equal by it, the one who is idle longest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Strategy {
+    #[default]
+    LongestIdle,
+    /// Who has the greatest sum of levels in the skills that the need names.
+    MostSkilled,
+    /// Who has the least such sum, so that the best are free for those who need them.
+    LeastSkilled,
+    /// Who took the fewest contacts since they logged in. Who logs in late is asked first until they have caught up.
+    FewestCalls,
+    /// In turn, in the order of the ids, beginning behind the one whom this queue rang last.
+    RoundRobin,
+    /// By lot, from the seed.
+    Random,
+    /// The first in the order of the ids.
+    Linear,
+    /// All at once; who answers first has it.
+    RingAll,
+}
+
+/// From that time on, other skills are enough. Licences are not relaxed: those of the need it replaces are still needed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Relax {
+    /// Since the waiting began.
+    pub after: Duration,
+    pub need: Need,
+}
+
+/// When something counts: at `from` and after, before `to`. Without them from the beginning, for ever.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Validity {
+    pub from: Option<Time>,
+    pub to: Option<Time>,
+}
+
+impl Validity {
+    pub fn has(&self, now: Time) -> bool {
+        self.from.is_none_or(|from| from <= now) && self.to.is_none_or(|to| now < to)
+    }
+}
+
+/// A permission that an agent holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldLicence {
+    pub kind: String,
+    pub jurisdiction: String,
+    #[serde(default)]
+    pub valid: Validity,
+}
+
+/// What waits. Both wait in the same lines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Somebody is on the line. An agent has one at a time.
+    #[default]
+    Call,
+    /// Something to be done that another system has filed: an e-mail, a chat, a promise to keep. An agent has as many at a time
+    /// as their settings say; the end of it is no talk's end, and no wrap-up follows.
+    Task,
+}
+
+impl Kind {
+    pub const COUNT: usize = 2;
+    pub const ALL: [Kind; Kind::COUNT] = [Kind::Call, Kind::Task];
+    pub(super) const FIRST: Kind = Kind::Call;
+
+    pub(super) fn index(self) -> usize {
+        self as usize
+    }
+}
+
+/// A contact that joins a line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Arrival {
+    pub queue: QueueId,
+    pub kind: Kind,
+    /// What it needs beside what its queue needs.
+    pub need: Need,
+    /// How `need` is relaxed.
+    pub relax: Vec<Relax>,
+    /// For whom it is kept at first, one after the other. Who is not there (logged in, not paused, able to serve it) is passed
+    /// over, and so is who refuses it; but whenever it could go to several agents, these go first.
+    pub prefer: Vec<Prefer>,
+    /// Added to the queue's.
+    pub priority: i32,
+    /// Its own longest wait, instead of its queue's.
+    pub max_wait: Option<Duration>,
+    /// When the waiting began: earlier than the event when the place is kept from before; later is taken as the event's time.
+    pub since: Time,
+    /// What is known of it by name: language, topic, tier. Rules and needs of the queue may ask for it.
+    pub attributes: Attributes,
+    /// What it is called elsewhere: a call's id.
+    pub reference: String,
+}
+
+/// Somebody for whom an entry is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Prefer {
+    pub who: Who,
+    /// For so long, from when it is their turn.
+    pub wait: Duration,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Who {
+    Agent(AgentId),
+    Team(String),
 }
 
 /// One thing that happened. The ACD changes through these and nothing else.
@@ -93,10 +247,12 @@ pub enum Change {
     Free { agent: AgentId },
     /// The agent is done sooner than the time for it.
     EndWrapUp { agent: AgentId },
-    /// A caller joins the line. `since`: when the waiting began (earlier than `at` when the place is kept from before;
-    /// later is taken as `at`). `priority` is added to the queue's. Ids are not used twice. An unknown queue answers
-    /// with an exit as `SystemFault`, for a caller must not wait in no line.
-    Arrive { entry: EntryId, queue: QueueId, needs: Skills, priority: i32, max_wait: Option<Duration>, since: Time },
+    /// A contact joins the line. Ids are not used twice. An unknown queue answers with an exit as `SystemFault`, for a
+    /// caller must not wait in no line.
+    Arrive { entry: EntryId, arrival: Box<Arrival> },
+    /// The entry's own priority is now this; its place is where it would be had it always been. An offer that rings is not
+    /// disturbed.
+    Priority { entry: EntryId, priority: i32 },
     /// The entry leaves for a reason the ACD does not see: `Abandoned`, `LeftByKey`, `Transferred`, `SystemFault`,
     /// `Callback`, `Overflowed` or `QueueClosed`; the others it decides itself, and they are ignored here. Abandoned
     /// becomes `ShortAbandoned` by the queue's setting. An offer that rings is withdrawn as `CallerGone`. Nothing
@@ -118,6 +274,8 @@ pub enum Change {
 /// | `Accepted` | talks | exits as `Answered` |
 /// | `Declined` | ready | not to this agent for a while (`retry_same_agent`) |
 /// | `Busy`, `Unreachable` | backs off, longer each time | to the next agent |
+/// | `AnsweredElsewhere` | ready, at the same place among the idle | another agent who was rung has it |
+/// | `Withdrawn` | may not serve it any more | to the next agent |
 /// | `NoAnswer` | pauses (`rona_pause`) | not to this agent for a while |
 /// | `CallerGone` | ready, at the same place among the idle | has left |
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -129,6 +287,10 @@ pub enum Outcome {
     NoAnswer,
     Unreachable,
     CallerGone,
+    /// Of several agents who were rung, another was first.
+    AnsweredElsewhere,
+    /// The agent's licence for it ran out while it rang.
+    Withdrawn,
 }
 
 /// How an entry ended: a closed set, and each entry ends by exactly one.
@@ -165,6 +327,10 @@ pub enum AgentState {
     Talking {
         entry: EntryId,
     },
+    /// On tasks and on no call, whether or not they could take one.
+    Working {
+        tasks: u32,
+    },
     /// On a call that no queue gave them.
     Busy,
     WrapUp {
@@ -179,7 +345,8 @@ pub enum AgentState {
 
 impl AgentState {
     /// Every [`label`](AgentState::label) there is.
-    pub const LABELS: [&str; 8] = ["offline", "ready", "back_off", "offered", "talking", "busy", "wrap_up", "paused"];
+    pub const LABELS: [&str; 9] =
+        ["offline", "ready", "back_off", "offered", "talking", "working", "busy", "wrap_up", "paused"];
 
     /// The state's name as metrics and the wallboard write it.
     pub fn label(&self) -> &'static str {
@@ -189,6 +356,7 @@ impl AgentState {
             AgentState::BackOff { .. } => "back_off",
             AgentState::Offered { .. } => "offered",
             AgentState::Talking { .. } => "talking",
+            AgentState::Working { .. } => "working",
             AgentState::Busy => "busy",
             AgentState::WrapUp { .. } => "wrap_up",
             AgentState::Paused { .. } => "paused",
@@ -214,9 +382,15 @@ impl Default for QueueSettings {
     fn default() -> Self {
         QueueSettings {
             name: String::new(),
-            needs: Skills::new(),
+            needs: Need::default(),
+            relax: Vec::new(),
+            members_only: false,
+            strategy: Strategy::default(),
+            ring_all_max: 20,
+            ring_time: None,
             priority: 0,
             ageing: 0.0,
+            weight: 1,
             max_wait: None,
             max_waiting: 1000,
             leave_when_no_agents: false,
@@ -227,11 +401,34 @@ impl Default for QueueSettings {
     }
 }
 
+impl Default for Arrival {
+    fn default() -> Self {
+        Arrival {
+            queue: QueueId(0),
+            kind: Kind::Call,
+            need: Need::default(),
+            relax: Vec::new(),
+            prefer: Vec::new(),
+            priority: 0,
+            max_wait: None,
+            since: Time::NEVER,
+            attributes: Attributes::new(),
+            reference: String::new(),
+        }
+    }
+}
+
 impl Default for AgentSettings {
     fn default() -> Self {
         AgentSettings {
             name: String::new(),
             skills: Skills::new(),
+            skills_valid: BTreeMap::new(),
+            licences: Vec::new(),
+            teams: BTreeSet::new(),
+            queues: BTreeSet::new(),
+            tasks: 1,
+            calls_during_tasks: true,
             ring_time: Duration::from_secs(20),
             wrap_up: Duration::from_secs(10),
             rona_pause: Duration::from_secs(60),

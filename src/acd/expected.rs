@@ -2,6 +2,7 @@
 
 use super::Acd;
 use super::estimate::{Estimate, Estimates, Seen};
+use super::event::Kind;
 use super::line::{NeedId, Place};
 use crate::ids::{EntryId, QueueId};
 use crate::time::Time;
@@ -19,8 +20,8 @@ impl Acd {
     /// the queue needs is idle.
     pub fn expected_wait_on_arrival(&self, id: QueueId, priority: i32, now: Time) -> Option<Estimate> {
         let queue = self.queues.get(&id)?;
-        let able = self.pools.able(&queue.settings.needs);
-        if able.common(&self.pools.with_idle).next().is_some() {
+        let able = &self.lines.need(queue.plain).able;
+        if able.meets(&self.pools.with_idle[Kind::Call.index()]) {
             return Some(Estimate::SOON);
         }
         let priority = i64::from(queue.settings.priority) + i64::from(priority);
@@ -43,7 +44,7 @@ impl Acd {
     pub(super) fn seen(&self, id: EntryId) -> Option<Seen> {
         let ahead = self.position(id)? - 1;
         let entry = &self.entries[&id];
-        let queue = &self.queues[&entry.queue];
+        let queue = &self.queues[&entry.queue()];
         let able = &self.lines.need(entry.need).able;
         let competes = |need: &NeedId| *need == entry.need || self.lines.need(*need).able.meets(able);
         let all: usize = queue.order.iter().filter(|(need, _)| competes(need)).map(|(_, order)| order.len()).sum();

@@ -1,25 +1,52 @@
 //! Why an entry is not with an agent: one reason for each, of a closed set.
 
+use super::Acd;
+use super::ability::{Requirement, Unable};
 use super::agent::{Agent, Task};
 use super::entry::Entry;
-use super::event::{AgentState, Skills};
-use super::line::{LineKey, Refused};
-use super::{Acd, matching};
+use super::event::{AgentState, Validity, Who};
+use super::line::Refused;
 use crate::ids::{AgentId, EntryId, OfferId};
+use crate::need::{Lack, Word};
 use crate::time::Time;
+use std::collections::BTreeSet;
 
-/// Why an agent does not talk to an entry now. Where several hold, the first of these is told: their phone rings for
-/// it; skills; state; a refusal.
+/// Why an agent does not have an entry now. Where several hold, the first of these is told: their phone rings for
+/// it; what they cannot do; their state; a refusal; whom the entry is kept for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WhyNot {
-    /// The agent lacks this skill altogether.
+    /// The agent lacks this skill altogether. `until`: when the need will be relaxed so far that they can serve it, if it will.
     NotSkilled {
         skill: String,
+        until: Option<Time>,
     },
     LevelTooLow {
         skill: String,
         has: u8,
         needs: u8,
+        until: Option<Time>,
+    },
+    /// The need asks for somebody without this skill, or not so good at it.
+    UnwantedSkill {
+        skill: String,
+        until: Option<Time>,
+    },
+    /// The need asks for what nobody can have.
+    NobodyCan {
+        until: Option<Time>,
+    },
+    /// The queue is for members only.
+    NotMember,
+    /// The agent does not hold this licence.
+    NoLicence {
+        kind: String,
+        jurisdiction: String,
+    },
+    /// They hold it, but it does not count now.
+    LicenceNotValid {
+        kind: String,
+        jurisdiction: String,
+        valid: Validity,
     },
     Offline,
     Paused {
@@ -41,6 +68,10 @@ pub enum WhyNot {
     Talking {
         entry: EntryId,
     },
+    /// On as many tasks as they can have beside such a contact.
+    Working {
+        tasks: u32,
+    },
     /// On a call that no queue gave them.
     Busy,
     BackOff {
@@ -51,6 +82,10 @@ pub enum WhyNot {
     Refused {
         until: Time,
     },
+    /// It is kept for somebody else for that long.
+    KeptForOther {
+        until: Time,
+    },
     /// The agent could take it, but another came first and is rung for it.
     RankedLower,
 }
@@ -59,49 +94,93 @@ impl Acd {
     /// Why the entry is not with each of the agents, by agent; empty if it does not wait. Costs a look at every agent.
     pub fn explain(&self, entry: EntryId) -> Vec<(AgentId, WhyNot)> {
         let Some(entry) = self.entries.get(&entry) else { return Vec::new() };
-        let needs = &self.lines.need(entry.need).skills;
-        let queue = &self.queues[&entry.queue];
-        let key = LineKey {
-            need: entry.need,
-            rate: queue.rate,
-            leave_when_no_agents: queue.settings.leave_when_no_agents,
-            refused: entry.refused(),
+        let nobody_else = self.nobody_else_left(&self.line_of(entry));
+        let asked = Asked::of(self, entry);
+        self.agents.iter().map(|(id, agent)| (*id, self.why_not(*id, agent, entry, &asked, nobody_else))).collect()
+    }
+
+    fn why_not(&self, id: AgentId, agent: &Agent, entry: &Entry, asked: &Asked, nobody_else: bool) -> WhyNot {
+        let rings_for = match agent.task {
+            Task::Offered { offer, entry: rung, deadline } if rung == entry.place.entry => {
+                return WhyNot::Ringing { offer, deadline };
+            }
+            Task::Offered { entry: rung, .. } => Some(rung),
+            Task::Talking { .. } | Task::None => None,
         };
-        let nobody_else = matching::nobody_else_left(&key, &self.lines, &self.pools, &self.agents);
-        self.agents.iter().map(|(id, agent)| (*id, why_not(*id, agent, entry, needs, nobody_else))).collect()
+        if let Some(unable) = self.pools.pool(agent.pool).abilities.unable(&asked.of_everybody) {
+            return self.why_unable(agent, unable, asked);
+        }
+        if let Some(entry) = rings_for {
+            return WhyNot::RingingOther { entry };
+        }
+        match &agent.state {
+            AgentState::Offline => WhyNot::Offline,
+            AgentState::Paused { reason, until } => WhyNot::Paused { reason: reason.clone(), until: *until },
+            AgentState::WrapUp { until } => WhyNot::WrapUp { until: *until },
+            AgentState::Talking { entry } => WhyNot::Talking { entry: *entry },
+            AgentState::Busy => WhyNot::Busy,
+            AgentState::BackOff { until } => WhyNot::BackOff { until: *until },
+            AgentState::Working { tasks } if !agent.may_be_offered(entry.kind()) => WhyNot::Working { tasks: *tasks },
+            AgentState::Ready if !agent.may_be_offered(entry.kind()) => WhyNot::Working { tasks: 0 },
+            // An offered agent has been told of above.
+            AgentState::Ready | AgentState::Working { .. } | AgentState::Offered { .. } => {
+                match entry.refusals.get(&id) {
+                    Some(refusal) if !nobody_else => WhyNot::Refused { until: refusal.until },
+                    Some(refusal) if refusal.phase == Refused::JustNow => WhyNot::Refused { until: refusal.just_now },
+                    _ if !self.is_kept_for(entry, id, agent) => WhyNot::KeptForOther { until: entry.kept.until },
+                    _ => WhyNot::RankedLower,
+                }
+            }
+        }
+    }
+
+    fn is_kept_for(&self, entry: &Entry, id: AgentId, agent: &Agent) -> bool {
+        match entry.kept_for() {
+            None => true,
+            Some(Who::Agent(other)) => *other == id,
+            Some(Who::Team(team)) => self.pools.pool(agent.pool).abilities.teams.contains(team),
+        }
+    }
+
+    fn why_unable(&self, agent: &Agent, unable: Unable, asked: &Asked) -> WhyNot {
+        let abilities = &self.pools.pool(agent.pool).abilities;
+        let relaxed = || asked.later.iter().find(|(_, later)| abilities.suffice(later)).map(|(at, _)| *at);
+        match unable {
+            // What everybody must have names no team.
+            Unable::NoMember | Unable::OtherTeam => WhyNot::NotMember,
+            Unable::Licence(licence) => {
+                let (kind, Word::Is(jurisdiction) | Word::Of(jurisdiction)) = (licence.kind, licence.jurisdiction);
+                let mut held = agent.settings.licences.iter();
+                match held.find(|held| (&held.kind, &held.jurisdiction) == (&kind, &jurisdiction)) {
+                    Some(held) => WhyNot::LicenceNotValid { kind, jurisdiction, valid: held.valid },
+                    None => WhyNot::NoLicence { kind, jurisdiction },
+                }
+            }
+            Unable::Lacks(Lack::Level { skill, has: 0, .. }) => WhyNot::NotSkilled { skill, until: relaxed() },
+            Unable::Lacks(Lack::Level { skill, has, needs }) => {
+                WhyNot::LevelTooLow { skill, has, needs, until: relaxed() }
+            }
+            Unable::Lacks(Lack::Unwanted { skill }) => WhyNot::UnwantedSkill { skill, until: relaxed() },
+            Unable::Lacks(Lack::Unmeetable) => WhyNot::NobodyCan { until: relaxed() },
+        }
     }
 }
 
-fn why_not(id: AgentId, agent: &Agent, entry: &Entry, needs: &Skills, nobody_else: bool) -> WhyNot {
-    let rings_for = match agent.task {
-        Task::Offered { offer, entry: rung, deadline } if rung == entry.place.entry => {
-            return WhyNot::Ringing { offer, deadline };
-        }
-        Task::Offered { entry: rung, .. } => Some(rung),
-        Task::Talking { .. } | Task::None => None,
-    };
-    let level = |skill: &String| agent.settings.skills.get(skill).copied().unwrap_or(0);
-    if let Some((skill, _)) = needs.iter().find(|(skill, _)| level(skill) == 0) {
-        return WhyNot::NotSkilled { skill: skill.clone() };
-    }
-    if let Some((skill, needs)) = needs.iter().find(|(skill, needs)| level(skill) < **needs) {
-        return WhyNot::LevelTooLow { skill: skill.clone(), has: level(skill), needs: *needs };
-    }
-    if let Some(entry) = rings_for {
-        return WhyNot::RingingOther { entry };
-    }
-    match &agent.state {
-        AgentState::Offline => WhyNot::Offline,
-        AgentState::Paused { reason, until } => WhyNot::Paused { reason: reason.clone(), until: *until },
-        AgentState::WrapUp { until } => WhyNot::WrapUp { until: *until },
-        AgentState::Talking { entry } => WhyNot::Talking { entry: *entry },
-        AgentState::Busy => WhyNot::Busy,
-        AgentState::BackOff { until } => WhyNot::BackOff { until: *until },
-        // An offered agent has been told of above.
-        AgentState::Ready | AgentState::Offered { .. } => match entry.refusals.get(&id) {
-            Some(refusal) if !nobody_else => WhyNot::Refused { until: refusal.until },
-            Some(refusal) if refusal.phase == Refused::JustNow => WhyNot::Refused { until: refusal.just_now },
-            _ => WhyNot::RankedLower,
-        },
+/// What an entry asks of everybody, now and at each of its steps to come.
+struct Asked {
+    of_everybody: Requirement,
+    later: Vec<(Time, Requirement)>,
+}
+
+impl Asked {
+    fn of(acd: &Acd, entry: &Entry) -> Asked {
+        let queue = &acd.queues[&entry.queue()];
+        let at = |at: Time| {
+            let plain = || acd.lines.need(queue.plain).requirement.clone();
+            acd.requirement(entry, None, at).unwrap_or_else(plain)
+        };
+        let steps = entry.arrival.relax.iter().chain(&queue.settings.relax).map(|step| entry.since() + step.after);
+        let steps: BTreeSet<Time> = steps.filter(|at| *at > acd.now).collect();
+        Asked { of_everybody: at(acd.now), later: steps.into_iter().map(|step| (step, at(step))).collect() }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::Acd;
 use super::entry::Stands;
-use super::event::{AgentSettings, AgentState, QueueSettings};
+use super::event::{AgentSettings, AgentState, Kind, QueueSettings};
 use crate::ids::{AgentId, EntryId, QueueId};
 use crate::time::Time;
 
@@ -20,6 +20,7 @@ pub struct AgentView<'a> {
 #[derive(Clone, Debug)]
 pub struct EntryView<'a> {
     pub queue: QueueId,
+    pub kind: Kind,
     pub since: Time,
     /// What it is called elsewhere.
     pub reference: &'a str,
@@ -57,10 +58,16 @@ impl Acd {
     pub fn entry(&self, entry: EntryId) -> Option<EntryView<'_>> {
         let entry = self.entries.get(&entry)?;
         let rung = match &entry.stands {
-            Stands::Offered(agent) => vec![*agent],
+            Stands::Offered(agents) => agents.clone(),
             Stands::InLine(_) | Stands::Nowhere => Vec::new(),
         };
-        Some(EntryView { queue: entry.queue, since: entry.since, reference: "", rung })
+        Some(EntryView {
+            queue: entry.queue(),
+            kind: entry.kind(),
+            since: entry.since(),
+            reference: &entry.arrival.reference,
+            rung,
+        })
     }
 }
 

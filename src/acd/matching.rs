@@ -1,63 +1,207 @@
 //! Who goes to whom: of all waiting entries that some idle agent may take, the one with the highest score; of those
-//! agents, the one who is idle longest.
+//! agents, the one whom the entry's queue prefers.
 //!
-//! Between two events nothing can be matched, so an event that frees one agent or brings one entry leads to one
-//! decision. A decision looks at the head of each line and the longest idle of each pool that may serve it: its cost
-//! grows with the number of different needs and skill sets, not with entries, agents or queues. A line that agents
-//! have refused looks past those agents, at most as many as refused it.
+//! When nothing happens nothing can be matched, so only what an event has touched is looked at ([`Touched`]): the lines that
+//! somebody entered, and those that an agent who came free may serve. A decision looks at the head of each of these lines and
+//! at the first of each pool with somebody idle that may serve it: its cost grows with the number of different needs and skill
+//! sets that meet there, not with entries, agents or queues. A line that agents have refused looks past those agents, at most
+//! as many as refused it.
 
+use super::Acd;
 use super::agent::Agent;
-use super::line::{LineKey, Lines, Refused};
-use super::pool::Pools;
+use super::bits::Bits;
+use super::chance::Chance;
+use super::event::{Kind, Strategy};
+use super::line::{LineKey, Lines, Order, Refused};
+use super::pool::{Idle, Pool, PoolId};
+use super::ranked::Ranked;
 use crate::ids::{AgentId, EntryId};
-use crate::time::Time;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// The next offer to be made, if there is one.
-pub fn next_pair(
-    lines: &Lines,
-    pools: &Pools,
-    agents: &BTreeMap<AgentId, Agent>,
-    now: Time,
-) -> Option<(EntryId, AgentId)> {
-    if pools.with_idle.is_empty() {
-        return None;
-    }
-    let mut best = None;
-    for (key, head) in lines.heads() {
-        let order = head.at(key.rate, now);
-        if best.is_some_and(|(first, _)| first <= order) {
-            continue;
-        }
-        if let Some(agent) = longest_idle(key, lines, pools, agents) {
-            best = Some((order, agent));
-        }
-    }
-    best.map(|((_, _, entry), agent)| (entry, agent))
+/// Where two could come together since the last offers were made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Touched {
+    /// Somebody entered these, or their agents may be asked again.
+    lines: BTreeSet<LineKey>,
+    /// Somebody of these came free.
+    pools: BTreeSet<(PoolId, Kind)>,
+    /// These came free.
+    agents: BTreeSet<AgentId>,
 }
 
-/// The agent who takes the entries of this line.
-fn longest_idle(key: &LineKey, lines: &Lines, pools: &Pools, agents: &BTreeMap<AgentId, Agent>) -> Option<AgentId> {
-    let able = &lines.need(key.need).able;
-    let barred = if key.refused.is_empty() { Vec::new() } else { barred(key, lines, pools, agents) };
-    able.common(&pools.with_idle)
-        .filter_map(|id| pools.pool(id).idle.iter().find(|(_, agent)| !barred.contains(agent)))
-        .min()
-        .map(|(_, agent)| *agent)
+impl Touched {
+    pub fn line(&mut self, key: &LineKey) {
+        self.lines.insert(key.clone());
+    }
+
+    pub fn agent(&mut self, agent: AgentId, pool: PoolId, kind: Kind) {
+        self.pools.insert((pool, kind));
+        self.agents.insert(agent);
+    }
+
+    fn is_empty(&self) -> bool {
+        self.lines.is_empty() && self.pools.is_empty()
+    }
+}
+
+impl Acd {
+    /// Rings agents for entries until nobody can be brought together.
+    pub(super) fn make_offers(&mut self) {
+        if self.touched.is_empty() {
+            return;
+        }
+        while let Some((entry, agents)) = self.next_match() {
+            self.offer(entry, &agents);
+        }
+        self.touched = Touched::default();
+    }
+
+    /// The next entry to be offered, and to whom: one, or all where the queue rings all.
+    fn next_match(&mut self) -> Option<(EntryId, Vec<AgentId>)> {
+        let (key, entry) = self.first_line()?;
+        let mut chance = self.chance.clone();
+        let agents = self.choose(&key, entry, &mut chance);
+        self.chance = chance;
+        Some((entry, agents))
+    }
+
+    /// Of all touched lines that somebody idle may take, the one whose head comes first.
+    fn first_line(&self) -> Option<(LineKey, EntryId)> {
+        let Touched { lines, pools, agents } = &self.touched;
+        let entered = lines.iter().filter_map(|key| Some((key, self.lines.head(key)?)));
+        let with_idle = |(pool, kind): &&(PoolId, Kind)| self.pools.with_idle[kind.index()].has(*pool);
+        let of_pools = pools.iter().filter(with_idle).flat_map(|(pool, kind)| {
+            let lines = self.pools.pool(*pool).meets.iter().flat_map(|need| self.lines.of_need(None, need));
+            lines.filter(|(key, _)| key.kind == *kind)
+        });
+        let kept = agents.iter().flat_map(|agent| self.lines.kept_for(*agent));
+        let mut best: Option<(Order, &LineKey)> = None;
+        for (key, head) in entered.chain(of_pools).chain(kept) {
+            let order = head.at(key.rate, self.now);
+            if best.is_none_or(|(first, _)| order < first) && self.somebody_for(key) {
+                best = Some((order, key));
+            }
+        }
+        best.map(|((_, _, _, entry), key)| (key.clone(), entry))
+    }
+
+    fn somebody_for(&self, key: &LineKey) -> bool {
+        if let Some(agent) = key.only {
+            let agent = &self.agents[&agent];
+            return agent.is_free_for(key.kind) && self.lines.need(key.need).able.has(agent.pool);
+        }
+        let barred = barred(key, &self.lines, &self.agents);
+        self.pools_for(key).any(|(_, _, idle)| match barred.len() {
+            0 => true,
+            _ => idle.by_time.iter().any(|(_, agent)| !barred.contains(agent)),
+        })
+    }
+
+    fn pools_for<'a>(&'a self, key: &'a LineKey) -> impl Iterator<Item = (PoolId, &'a Pool, &'a Idle)> {
+        let able: &Bits = &self.lines.need(key.need).able;
+        able.common(&self.pools.with_idle[key.kind.index()]).map(|id| {
+            let pool = self.pools.pool(id);
+            (id, pool, &pool.idle[key.kind.index()])
+        })
+    }
+
+    /// The agents whom the entry's queue prefers among those who may take it; there is one at least.
+    fn choose(&self, key: &LineKey, entry: EntryId, chance: &mut Chance) -> Vec<AgentId> {
+        if let Some(agent) = key.only {
+            return vec![agent];
+        }
+        let barred = barred(key, &self.lines, &self.agents);
+        let may = |agent: &AgentId| !barred.contains(agent);
+        let need = self.lines.need(key.need);
+        // Whoever the entry was kept for goes first also when the time for that is over.
+        let mut preferred = self.entries[&entry].preferred_agents();
+        let is_there = |id: &AgentId| {
+            let agent = self.agents.get(id);
+            may(id) && agent.is_some_and(|agent| agent.is_free_for(key.kind) && need.able.has(agent.pool))
+        };
+        if let Some(agent) = preferred.find(is_there) {
+            return vec![agent];
+        }
+        drop(preferred);
+        let queue = &self.queues[&self.entries[&entry].queue()];
+        let longest_idle = |idle: &Idle| idle.by_time.iter().find(|(_, agent)| may(agent)).copied();
+        let fit = |pool: &Pool| need.requirement.need.skills.fit(&|skill: &str| pool.abilities.level(skill));
+        let pools = self.pools_for(key);
+        let one = match queue.settings.strategy {
+            Strategy::LongestIdle => pools.filter_map(|(_, _, idle)| longest_idle(idle)).min().map(|(_, agent)| agent),
+            Strategy::MostSkilled => {
+                let best =
+                    pools.filter_map(|(_, pool, idle)| longest_idle(idle).map(|agent| (u32::MAX - fit(pool), agent)));
+                best.min().map(|(_, (_, agent))| agent)
+            }
+            Strategy::LeastSkilled => {
+                let best = pools.filter_map(|(_, pool, idle)| longest_idle(idle).map(|agent| (fit(pool), agent)));
+                best.min().map(|(_, (_, agent))| agent)
+            }
+            Strategy::FewestCalls => {
+                let first = |idle: &Idle| idle.by_calls.iter().find(|(_, _, agent)| may(agent)).copied();
+                pools.filter_map(|(_, _, idle)| first(idle)).min().map(|(_, _, agent)| agent)
+            }
+            Strategy::Linear => pools.filter_map(|(_, _, idle)| idle.by_id.iter().find(may)).min(),
+            Strategy::RoundRobin => {
+                let last = queue.last_rung;
+                let next = |idle: &Idle| {
+                    let after = last.map_or(0, |last| idle.by_id.rank(last) + usize::from(idle.by_id.has(last)));
+                    let all = idle.by_id.len();
+                    (0..all).filter_map(|i| idle.by_id.nth((after + i) % all)).find(may)
+                };
+                let turn = |agent: AgentId| (last.is_some_and(|last| agent <= last), agent);
+                pools.filter_map(|(_, _, idle)| next(idle)).map(turn).min().map(|(_, agent)| agent)
+            }
+            Strategy::Random => {
+                let idle: Vec<&Ranked<AgentId>> = pools.map(|(_, _, idle)| &idle.by_id).collect();
+                let barred: Vec<AgentId> =
+                    barred.iter().copied().filter(|agent| idle.iter().any(|ids| ids.has(*agent))).collect();
+                let all: usize = idle.iter().map(|ids| ids.len()).sum();
+                let nth = chance.below(all - barred.len());
+                nth_of(&idle, &barred, nth)
+            }
+            Strategy::RingAll => {
+                let mut all: Vec<_> =
+                    pools.flat_map(|(_, _, idle)| &idle.by_time).filter(|(_, agent)| may(agent)).collect();
+                all.sort_unstable();
+                let most = queue.settings.ring_all_max.max(1) as usize;
+                return all.into_iter().take(most).map(|(_, agent)| *agent).collect();
+            }
+        };
+        vec![one.expect("somebody may take it")]
+    }
+}
+
+/// Of all in these orders but those barred, the one that has so many before it by id: what order the pools are in says nothing.
+fn nth_of(ids: &[&Ranked<AgentId>], barred: &[AgentId], nth: usize) -> Option<AgentId> {
+    let up_to = |id: AgentId| {
+        let listed: usize = ids.iter().map(|ids| ids.rank(id) + usize::from(ids.has(id))).sum();
+        listed - barred.iter().filter(|other| **other <= id).count()
+    };
+    let (mut low, mut high) = (0, u32::MAX);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if up_to(AgentId(middle)) > nth { high = middle } else { low = middle + 1 }
+    }
+    (up_to(AgentId(low)) > nth).then_some(AgentId(low))
 }
 
 /// Agents who may not be offered the entries of this line, because they refused them: those who did so just now
 /// always, those who did so lately unless nobody else is left to try.
-pub fn barred(key: &LineKey, lines: &Lines, pools: &Pools, agents: &BTreeMap<AgentId, Agent>) -> Vec<AgentId> {
-    let nobody_else = nobody_else_left(key, lines, pools, agents);
+pub fn barred(key: &LineKey, lines: &Lines, agents: &BTreeMap<AgentId, Agent>) -> Vec<AgentId> {
+    if key.refused.is_empty() {
+        return Vec::new();
+    }
+    let nobody_else = nobody_else_left(key, lines, agents);
     let barred = key.refused.iter().filter(|(_, phase)| *phase == Refused::JustNow || !nobody_else);
     barred.map(|(agent, _)| *agent).collect()
 }
 
 /// Whether everybody who is in service and could serve this line has refused it.
-pub fn nobody_else_left(key: &LineKey, lines: &Lines, pools: &Pools, agents: &BTreeMap<AgentId, Agent>) -> bool {
+pub fn nobody_else_left(key: &LineKey, lines: &Lines, agents: &BTreeMap<AgentId, Agent>) -> bool {
     let need = lines.need(key.need);
     let refused = key.refused.iter().filter_map(|(id, _)| agents.get(id));
     let refused = refused.filter(|agent| agent.counted.in_service && need.able.has(agent.pool)).count();
-    need.in_service(pools) as usize == refused
+    need.in_service as usize == refused
 }

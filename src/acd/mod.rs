@@ -3,10 +3,13 @@
 //! A fold: [`Acd`] changes only through [`AcdEvent`]s, which carry their own time. The same events in the same order
 //! give the same state and the same decisions. Knows neither phones nor calls nor flows, and no clock.
 //!
-//! One total order over all queues that compete for an agent: score = priority + ageing × seconds waited, ties by who
-//! came first. An agent takes the highest score they may serve; an entry takes the agent who is idle longest. With
-//! equal priority and ageing nobody is overtaken by a later arrival whose needs the same agent meets, unless that
-//! agent refused them.
+//! One total order over all queues that compete for an agent: score = priority + ageing × seconds waited; of equal scores
+//! the greater weight × wait; ties by who came first. An agent takes the highest of those they may serve; an entry takes, of
+//! the agents who may serve it, the one whom its queue's strategy prefers. With equal priority, ageing and weight nobody is
+//! overtaken by a later arrival of the same kind whose needs the same agent meets, unless that agent refused them or they are
+//! kept for somebody else for now.
+//!
+//! Who may serve an entry is what its need says (see [`crate::need`]), which may be relaxed while it waits; licences never are.
 //!
 //! | file | holds |
 //! |---|---|
@@ -14,14 +17,17 @@
 //! | `agent`, `staffing` | an agent's facts and state; what changes them |
 //! | `entry`, `queue`, `waiting` | an entry, its queue; arriving and leaving |
 //! | `offers` | an offer from the first ring to its outcome; refusals |
-//! | `line`, `pool`, `matching` | entries by need, agents by skill set, and who goes to whom |
-//! | `deadline`, `ranked`, `bits` | time, places in line, small sets |
+//! | `ability` | what agents can do and entries need |
+//! | `line`, `pool`, `matching` | entries by need, agents by abilities, and who goes to whom |
+//! | `deadline`, `ranked`, `bits`, `chance` | time, places in line, small sets, the dice |
 //! | `snapshot` | all of it, to be kept and made anew |
 //! | `look`, `explain`, `counts`, `truth` | what there is, why, how many, and every figure a supervisor reads |
 //! | `estimate`, `expected` | how long it will take |
 
+mod ability;
 mod agent;
 mod bits;
+mod chance;
 mod counts;
 mod deadline;
 mod entry;
@@ -44,18 +50,25 @@ pub mod truth;
 mod waiting;
 
 pub use counts::QueueCounts;
-pub use event::{AcdEvent, AgentSettings, AgentState, Change, Decision, Exit, Outcome, QueueSettings, Skills};
+pub use event::{
+    AcdEvent, AgentSettings, AgentState, Arrival, Change, Decision, Exit, HeldLicence, Kind, Outcome, Prefer,
+    QueueSettings, Relax, Skills, Strategy, Validity, Who,
+};
 pub use explain::WhyNot;
 pub use look::{AgentView, EntryView};
 pub use snapshot::Snapshot;
 
 use crate::ids::{AgentId, EntryId, OfferId, QueueId};
+use crate::need::Need;
 use crate::time::{Duration, Time};
 use agent::Agent;
+use bits::Bits;
+use chance::Chance;
 use deadline::{Deadline, Deadlines};
 use entry::Entry;
 use estimate::Estimates;
 use line::Lines;
+use matching::Touched;
 use pool::Pools;
 use queue::Queue;
 use std::collections::{BTreeMap, VecDeque};
@@ -72,6 +85,7 @@ use truth::Truth;
 pub struct Acd {
     now: Time,
     last_offer: u64,
+    chance: Chance,
     queues: BTreeMap<QueueId, Queue>,
     agents: BTreeMap<AgentId, Agent>,
     /// Those that wait, those an agent is rung for included.
@@ -80,6 +94,10 @@ pub struct Acd {
     talks: BTreeMap<EntryId, AgentId>,
     lines: Lines,
     pools: Pools,
+    /// Empty between events.
+    touched: Touched,
+    /// Agents whose abilities have changed in this instant, with the needs that they met before. Empty between events.
+    repooled: Vec<(AgentId, Bits)>,
     deadlines: Deadlines,
     decisions: VecDeque<Decision>,
     truth: Truth,
@@ -98,6 +116,7 @@ impl Acd {
         Acd {
             now: Time::EPOCH,
             last_offer: seed,
+            chance: Chance::new(seed),
             queues: BTreeMap::new(),
             agents: BTreeMap::new(),
             entries: BTreeMap::new(),
@@ -105,6 +124,8 @@ impl Acd {
             talks: BTreeMap::new(),
             lines: Lines::default(),
             pools: Pools::default(),
+            touched: Touched::default(),
+            repooled: Vec::new(),
             deadlines: Deadlines::default(),
             decisions: VecDeque::new(),
             truth: Truth::default(),
@@ -155,8 +176,13 @@ impl Acd {
                 Deadline::WrapUp(agent) => self.wrap_up_over(agent),
                 Deadline::BackOff(agent) => self.back_off_over(agent),
                 Deadline::Pause(agent) => self.pause_over(agent),
+                Deadline::Abilities(agent) => self.abilities_due(agent),
                 Deadline::Refusal(entry, agent) => self.refusal_ages(entry, agent),
+                Deadline::Step(entry) => self.step_due(entry),
                 Deadline::MaxWait(entry) => self.exit(entry, Exit::TimedOut),
+            }
+            if !self.repooled.is_empty() && !self.deadlines.next_says_who_may(time) {
+                self.conclude_from_abilities();
             }
             // All that is due in one instant is acted on before anybody is rung, so that its order decides nothing.
             if !self.deadlines.next_frees_by(time) {
@@ -176,21 +202,14 @@ impl Acd {
             Change::Busy { agent } => return self.busy(*agent),
             Change::Free { agent } => return self.free(*agent),
             Change::EndWrapUp { agent } => return self.end_wrap_up(*agent),
-            Change::Arrive { entry, queue, needs, priority, max_wait, since } => {
-                return self.arrive(*entry, *queue, needs, *priority, *max_wait, *since);
-            }
+            Change::Arrive { entry, arrival } => return self.arrive(*entry, arrival),
+            Change::Priority { entry, priority } => return self.set_priority(*entry, *priority),
             Change::Leave { entry, exit } => return self.leave(*entry, *exit),
             Change::OfferEnded { offer, outcome } => return self.offer_ended_by_phone(*offer, *outcome),
             Change::TalkEnded { entry } => return self.talk_ended(*entry),
             Change::Tick => {}
         }
         Ok(())
-    }
-
-    fn make_offers(&mut self) {
-        while let Some((entry, agent)) = matching::next_pair(&self.lines, &self.pools, &self.agents, self.now) {
-            self.offer(entry, agent);
-        }
     }
 }
 
@@ -201,7 +220,7 @@ impl Acd {
     pub fn position(&self, entry: EntryId) -> Option<u32> {
         let entry = self.entries.get(&entry)?;
         let able = &self.lines.need(entry.need).able;
-        let before: usize = self.queues[&entry.queue]
+        let before: usize = self.queues[&entry.queue()]
             .order
             .iter()
             .filter(|(need, _)| **need == entry.need || self.lines.need(**need).able.meets(able))
@@ -229,9 +248,9 @@ impl Acd {
         Some(now.since(*since))
     }
 
-    /// Everything the entry needs, its queue's needs included; `None` if it does not wait.
-    pub fn needs(&self, entry: EntryId) -> Option<&Skills> {
-        self.entries.get(&entry).map(|entry| &self.lines.need(entry.need).skills)
+    /// Everything the entry needs now, its queue's needs included; `None` if it does not wait.
+    pub fn needs(&self, entry: EntryId) -> Option<&Need> {
+        self.entries.get(&entry).map(|entry| &self.lines.need(entry.need).requirement.need)
     }
 
     /// Sizes of the tables that are empty when nobody waits, is rung or talks. For tests that hunt leaks.
@@ -260,7 +279,7 @@ impl Acd {
     }
 
     /// How many agents are in each state, by [`AgentState::label`]; every label is in it.
-    pub fn agents_by_state(&self) -> [(&'static str, u32); 8] {
+    pub fn agents_by_state(&self) -> [(&'static str, u32); 9] {
         let mut states = AgentState::LABELS.map(|label| (label, 0));
         for agent in self.agents.values() {
             let label = agent.state.label();

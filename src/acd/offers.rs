@@ -4,8 +4,9 @@
 //!            make_offers            Accepted
 //! in line ───────────────▶ rings ─────────────▶ talk
 //!    ▲                       │ Declined · Busy · NoAnswer · Unreachable
-//!    └───────────────────────┤ (same place)
-//!                            │ CallerGone
+//!    │                       │ Withdrawn
+//!    └───────────────────────┤ (same place, once nobody else is rung for it)
+//!                            │ CallerGone · AnsweredElsewhere
 //!                            └─────────────▶ exit
 //! ```
 //!
@@ -15,31 +16,37 @@
 use super::agent::{Pause, Task};
 use super::deadline::Deadline;
 use super::entry::{Refusal, Stands};
-use super::event::{Decision, Exit, Outcome};
+use super::event::{Decision, Exit, Kind, Outcome};
 use super::line::Refused;
 use super::{Acd, Ignored};
 use crate::ids::{AgentId, EntryId, OfferId};
 use crate::time::Duration;
 
 impl Acd {
-    /// Rings an idle agent for an entry in line.
-    pub(super) fn offer(&mut self, entry_id: EntryId, agent_id: AgentId) {
+    /// Rings idle agents for an entry in line.
+    pub(super) fn offer(&mut self, entry_id: EntryId, agents: &[AgentId]) {
         self.leave_line(entry_id);
-        self.last_offer = self.last_offer.wrapping_add(1);
-        let offer = OfferId(self.last_offer);
         let now = self.now;
-        let agent = self.agent_mut(agent_id);
-        let deadline = now + agent.ring_time();
-        agent.task = Task::Offered { offer, entry: entry_id, deadline };
-        self.deadlines.set(Deadline::Offer(agent_id), None, Some(deadline));
-        self.offers.insert(offer, agent_id);
         let entry = self.entry_mut(entry_id);
-        entry.stands = Stands::Offered(agent_id);
-        let (queue, times_out) = (entry.queue, entry.times_out);
+        entry.stands = Stands::Offered(agents.to_vec());
+        let (queue_id, times_out) = (entry.queue(), entry.times_out);
         self.deadlines.set(Deadline::MaxWait(entry_id), times_out, None);
         self.estimates.rung(now, entry_id);
-        self.decisions.push_back(Decision::Offer { offer, entry: entry_id, queue, agent: agent_id, deadline });
-        self.refresh_keeping_idle(agent_id);
+        let queue = self.queue_mut(queue_id);
+        queue.last_rung = agents.last().copied();
+        let ring_time = queue.settings.ring_time;
+        for agent_id in agents {
+            self.last_offer = self.last_offer.wrapping_add(1);
+            let offer = OfferId(self.last_offer);
+            let agent = self.agent_mut(*agent_id);
+            let deadline = now + agent.ring_time(ring_time);
+            agent.task = Task::Offered { offer, entry: entry_id, deadline };
+            self.deadlines.set(Deadline::Offer(*agent_id), None, Some(deadline));
+            self.offers.insert(offer, *agent_id);
+            let decision = Decision::Offer { offer, entry: entry_id, queue: queue_id, agent: *agent_id, deadline };
+            self.decisions.push_back(decision);
+            self.refresh_keeping_idle(*agent_id);
+        }
     }
 
     pub(super) fn offer_ended_by_phone(&mut self, offer: OfferId, outcome: Outcome) -> Result<(), Ignored> {
@@ -51,6 +58,8 @@ impl Acd {
                 };
                 return self.leave(entry, Exit::Abandoned);
             }
+            // Nobody but the distributor knows of these.
+            Outcome::AnsweredElsewhere | Outcome::Withdrawn => return Err(Ignored),
             Outcome::Busy | Outcome::Unreachable => {
                 let until = self.now + self.agents[&agent].back_off_time();
                 self.set_back_off(agent, Some(until));
@@ -71,13 +80,7 @@ impl Acd {
             self.agent_mut(agent_id).backed_off = 0;
         }
         match outcome {
-            Outcome::Accepted => {
-                self.agent_mut(agent_id).task = Task::Talking { entry: entry_id };
-                self.talks.insert(entry_id, agent_id);
-                self.exit(entry_id, Exit::Answered);
-                self.refresh(agent_id);
-                return;
-            }
+            Outcome::Accepted => return self.accepted(entry_id, agent_id),
             Outcome::NoAnswer => {
                 let time = self.agents[&agent_id].settings.rona_pause;
                 if time > Duration::ZERO {
@@ -89,14 +92,49 @@ impl Acd {
             Outcome::Declined => self.remember_refusal(entry_id, agent_id),
             // Nobody refused the caller: the agent backs off, is offline or on their own call, and may take this entry
             // after it.
-            Outcome::Busy | Outcome::Unreachable => {}
+            Outcome::Busy | Outcome::Unreachable | Outcome::Withdrawn => {}
             Outcome::CallerGone => unreachable!("the entry's leaving ends the offer"),
+            Outcome::AnsweredElsewhere => unreachable!("the acceptance of another offer ends this one"),
         }
-        self.refresh(agent_id);
-        if self.entries[&entry_id].times_out.is_some_and(|at| at <= self.now) {
+        if outcome == Outcome::Withdrawn {
+            self.refresh_keeping_idle(agent_id);
+        } else {
+            self.refresh(agent_id);
+        }
+        let entry = &self.entries[&entry_id];
+        if entry.stands != Stands::Nowhere {
+            // Others are still rung for it.
+            return;
+        }
+        if entry.times_out.is_some_and(|at| at <= self.now) {
             self.exit(entry_id, Exit::TimedOut);
         } else {
-            self.enter_line(entry_id);
+            // It may be kept for somebody else from now on.
+            self.replace(entry_id);
+        }
+    }
+
+    fn accepted(&mut self, entry_id: EntryId, agent_id: AgentId) {
+        let entry = &self.entries[&entry_id];
+        let others = match &entry.stands {
+            Stands::Offered(agents) => agents.clone(),
+            Stands::InLine(_) | Stands::Nowhere => Vec::new(),
+        };
+        let kind = entry.kind();
+        for other in &others {
+            self.withdraw(*other, Outcome::AnsweredElsewhere);
+        }
+        let agent = self.agent_mut(agent_id);
+        agent.calls = agent.calls.saturating_add(1);
+        match kind {
+            Kind::Call => agent.task = Task::Talking { entry: entry_id },
+            Kind::Task => _ = agent.tasks.insert(entry_id),
+        }
+        self.talks.insert(entry_id, agent_id);
+        self.exit(entry_id, Exit::Answered);
+        self.refresh(agent_id);
+        for other in others {
+            self.refresh_keeping_idle(other);
         }
     }
 
@@ -109,17 +147,33 @@ impl Acd {
         self.offers.remove(&offer);
         self.deadlines.set(Deadline::Offer(agent_id), Some(deadline), None);
         let waiting = self.entry_mut(entry);
-        waiting.stands = Stands::Nowhere;
-        let times_out = waiting.times_out;
-        self.deadlines.set(Deadline::MaxWait(entry), None, times_out);
+        let Stands::Offered(agents) = &mut waiting.stands else {
+            unreachable!("an entry for which somebody is rung is offered");
+        };
+        agents.retain(|other| *other != agent_id);
+        if agents.is_empty() {
+            waiting.stands = Stands::Nowhere;
+            let times_out = waiting.times_out;
+            self.deadlines.set(Deadline::MaxWait(entry), None, times_out);
+            self.estimates.rung_no_more(entry);
+        }
         self.decisions.push_back(Decision::OfferEnded { offer, entry, agent: agent_id, outcome });
         self.truth.offer_ended(self.now, agent_id, outcome);
-        self.estimates.rung_no_more(entry);
         entry
     }
 
+    /// Ends the offer of this agent, if there is one, when a licence that its entry needs is not there any more.
+    pub(super) fn withdraw_unlicensed(&mut self, agent_id: AgentId) {
+        let agent = &self.agents[&agent_id];
+        let Task::Offered { entry, .. } = agent.task else { return };
+        let needed = &self.lines.need(self.entries[&entry].need).requirement.need.licences;
+        if !needed.is_subset(&self.pools.pool(agent.pool).abilities.licences) {
+            self.offer_ended(agent_id, Outcome::Withdrawn);
+        }
+    }
+
     fn remember_refusal(&mut self, entry_id: EntryId, agent_id: AgentId) {
-        let retry = self.queues[&self.entries[&entry_id].queue].settings.retry_same_agent;
+        let retry = self.queues[&self.entries[&entry_id].queue()].settings.retry_same_agent;
         let agent = self.agent_mut(agent_id);
         let (just_now, until) = agent.refusal_times(retry);
         agent.refused.insert(entry_id);

@@ -1,8 +1,10 @@
-//! Agents by skill set. Whoever has exactly the same skills at the same levels is in one pool, and only the pool is
-//! looked at when somebody is sought.
+//! Agents by what they can do. Whoever has exactly the same abilities is in one pool, and only the pool is looked at when
+//! somebody is sought.
 
+use super::ability::{Abilities, Clue, Requirement};
 use super::bits::Bits;
-use super::event::Skills;
+use super::event::Kind;
+use super::ranked::Ranked;
 use crate::ids::AgentId;
 use crate::time::Time;
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,62 +14,110 @@ pub type PoolId = usize;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pool {
-    pub skills: Skills,
+    pub abilities: Abilities,
     members: u32,
+    /// Needs that it meets.
+    pub meets: Bits,
     pub logged_in: u32,
     /// Logged in and not paused.
     pub in_service: u32,
-    /// Ready agents, longest idle first.
-    pub idle: BTreeSet<(Time, AgentId)>,
+    /// By kind of contact.
+    pub idle: [Idle; Kind::COUNT],
+}
+
+/// Who of a pool can be offered something, in the orders in which strategies look at them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Idle {
+    /// Longest idle first.
+    pub by_time: BTreeSet<(Time, AgentId)>,
+    /// Fewest calls first.
+    pub by_calls: BTreeSet<(u32, Time, AgentId)>,
+    pub by_id: Ranked<AgentId>,
+}
+
+/// What the orders need to know of an idle agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IdleAgent {
+    pub id: AgentId,
+    pub since: Time,
+    pub calls: u32,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pools {
     pools: Vec<Option<Pool>>,
-    by_skills: BTreeMap<Skills, PoolId>,
-    /// Pools with somebody idle.
-    pub with_idle: Bits,
+    free: Vec<PoolId>,
+    by_abilities: BTreeMap<Abilities, PoolId>,
+    by_clue: BTreeMap<Clue, Bits>,
+    all: Bits,
+    /// Pools with somebody idle, by kind of contact.
+    pub with_idle: [Bits; Kind::COUNT],
 }
 
 impl Pools {
-    /// Puts one more agent into the pool of these skills. The second is true if the pool was made for it.
-    pub fn join(&mut self, skills: &Skills) -> (PoolId, bool) {
-        if let Some(id) = self.by_skills.get(skills).copied() {
+    /// Puts one more agent into the pool of these abilities. The second is true if the pool was made for it.
+    pub fn join(&mut self, abilities: &Abilities) -> (PoolId, bool) {
+        if let Some(id) = self.by_abilities.get(abilities).copied() {
             self.pool_mut(id).members += 1;
             return (id, false);
         }
-        let pool = Pool { skills: skills.clone(), members: 1, logged_in: 0, in_service: 0, idle: BTreeSet::new() };
-        let id = self.pools.iter().position(Option::is_none).unwrap_or(self.pools.len());
-        if id == self.pools.len() {
+        let pool = Pool {
+            abilities: abilities.clone(),
+            members: 1,
+            meets: Bits::default(),
+            logged_in: 0,
+            in_service: 0,
+            idle: Default::default(),
+        };
+        let id = self.free.pop().unwrap_or_else(|| {
             self.pools.push(None);
-        }
+            self.pools.len() - 1
+        });
         self.pools[id] = Some(pool);
-        self.by_skills.insert(skills.clone(), id);
+        self.by_abilities.insert(abilities.clone(), id);
+        self.all.set(id, true);
+        for clue in abilities.clues() {
+            self.by_clue.entry(clue).or_default().set(id, true);
+        }
         (id, true)
     }
 
-    /// Takes one agent, no longer counted as anything, out of a pool. True if there is no such pool any more.
-    pub fn leave(&mut self, id: PoolId) -> bool {
+    /// Takes one agent, no longer counted as anything, out of a pool. Gives the pool if there is none any more.
+    pub fn leave(&mut self, id: PoolId) -> Option<Pool> {
         let pool = self.pool_mut(id);
         pool.members -= 1;
-        let empty = pool.members == 0;
-        if empty {
-            let pool = self.pools[id].take().expect("looked at just now");
-            self.by_skills.remove(&pool.skills);
+        if pool.members > 0 {
+            return None;
         }
-        empty
+        let pool = self.pools[id].take().expect("looked at just now");
+        self.free.push(id);
+        self.by_abilities.remove(&pool.abilities);
+        self.all.set(id, false);
+        for clue in pool.abilities.clues() {
+            let pools = self.by_clue.get_mut(&clue).expect("listed by its clues");
+            pools.set(id, false);
+            if pools.is_empty() {
+                self.by_clue.remove(&clue);
+            }
+        }
+        Some(pool)
     }
 
-    pub fn add_idle(&mut self, id: PoolId, since: Time, agent: AgentId) {
-        self.pool_mut(id).idle.insert((since, agent));
-        self.with_idle.set(id, true);
+    pub fn add_idle(&mut self, id: PoolId, kind: Kind, agent: IdleAgent) {
+        let idle = &mut self.pool_mut(id).idle[kind.index()];
+        idle.by_time.insert((agent.since, agent.id));
+        idle.by_calls.insert((agent.calls, agent.since, agent.id));
+        idle.by_id.insert(agent.id);
+        self.with_idle[kind.index()].set(id, true);
     }
 
-    pub fn remove_idle(&mut self, id: PoolId, since: Time, agent: AgentId) {
-        let pool = self.pool_mut(id);
-        pool.idle.remove(&(since, agent));
-        let left = !pool.idle.is_empty();
-        self.with_idle.set(id, left);
+    pub fn remove_idle(&mut self, id: PoolId, kind: Kind, agent: IdleAgent) {
+        let idle = &mut self.pool_mut(id).idle[kind.index()];
+        idle.by_time.remove(&(agent.since, agent.id));
+        idle.by_calls.remove(&(agent.calls, agent.since, agent.id));
+        idle.by_id.remove(agent.id);
+        let left = !idle.by_time.is_empty();
+        self.with_idle[kind.index()].set(id, left);
     }
 
     pub fn pool(&self, id: PoolId) -> &Pool {
@@ -78,22 +128,18 @@ impl Pools {
         self.pools[id].as_mut().expect("a pool lives as long as it has members")
     }
 
-    /// The pools that can serve these needs.
-    pub fn able(&self, needs: &Skills) -> Bits {
+    /// The pools that can serve it.
+    pub fn able(&self, requirement: &Requirement) -> Bits {
         let mut able = Bits::default();
-        for (id, pool) in self.pools.iter().enumerate() {
-            able.set(id, pool.as_ref().is_some_and(|pool| suffices(&pool.skills, needs)));
+        let mut look_at = |pools: &Bits| {
+            for id in pools.iter().filter(|id| self.pool(*id).abilities.suffice(requirement)) {
+                able.set(id, true);
+            }
+        };
+        match requirement.clues() {
+            Some(clues) => clues.iter().filter_map(|clue| self.by_clue.get(clue)).for_each(&mut look_at),
+            None => look_at(&self.all),
         }
         able
     }
-}
-
-/// Whether these skills cover those needs. A skill one does not have counts as level 0.
-pub fn suffices(skills: &Skills, needs: &Skills) -> bool {
-    needs.iter().all(|(skill, level)| skills.get(skill).copied().unwrap_or(0) >= *level)
-}
-
-/// Without what says nothing: level 0.
-pub fn without_zeros(skills: &Skills) -> Skills {
-    skills.iter().filter(|(_, level)| **level > 0).map(|(skill, level)| (skill.clone(), *level)).collect()
 }

@@ -66,6 +66,21 @@ impl<T: Ord + Copy> Ranked<T> {
         before + self.chunks.get(index).map_or(0, |chunk| chunk.partition_point(|other| *other < item))
     }
 
+    /// The item that has so many before it.
+    pub fn nth(&self, mut before: usize) -> Option<T> {
+        for chunk in &self.chunks {
+            if let Some(item) = chunk.get(before) {
+                return Some(*item);
+            }
+            before -= chunk.len();
+        }
+        None
+    }
+
+    pub fn has(&self, item: T) -> bool {
+        self.chunks.get(self.chunk_of(item)).is_some_and(|chunk| chunk.binary_search(&item).is_ok())
+    }
+
     pub fn len(&self) -> usize {
         self.chunks.iter().map(Vec::len).sum()
     }
@@ -104,7 +119,10 @@ mod tests {
                     plain.remove(&item);
                 }
                 prop_assert_eq!(ranked.rank(item), plain.range(..item).count());
-                prop_assert_eq!((ranked.len(), ranked.is_empty()), (plain.len(), plain.is_empty()));
+                prop_assert_eq!(ranked.is_empty(), plain.is_empty());
+                prop_assert_eq!(ranked.len(), plain.len());
+                prop_assert_eq!(ranked.has(item), plain.contains(&item));
+                prop_assert_eq!(ranked.nth(usize::from(item) / 9), plain.iter().nth(usize::from(item) / 9).copied());
             }
             prop_assert!(ranked.iter().eq(plain));
         }

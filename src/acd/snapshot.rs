@@ -1,17 +1,19 @@
 //! The state as it is kept: facts alone. Lines, pools and deadlines follow from them and are made anew.
 
+use super::ability::Abilities;
 use super::agent::{Agent, Pause, Task};
+use super::chance::Chance;
 use super::deadline::Deadline;
-use super::entry::{Entry, Refusal, Stands};
+use super::entry::{Entry, Kept, Refusal, Stands};
 use super::estimate::Estimates;
-use super::event::{AgentSettings, AgentState, QueueSettings, Skills};
+use super::event::{AgentSettings, Arrival, Kind, QueueSettings};
 use super::line::{Place, Rate};
-use super::pool::without_zeros;
-use super::queue::Queue;
+use super::matching::Touched;
+use super::pool::IdleAgent;
 use super::truth::Truth;
 use super::{Acd, line};
 use crate::ids::{AgentId, EntryId, OfferId, QueueId};
-use crate::time::{Duration, Time};
+use crate::time::Time;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -20,12 +22,20 @@ use std::collections::BTreeMap;
 pub struct Snapshot {
     now: Time,
     last_offer: u64,
-    queues: Vec<(QueueId, QueueSettings)>,
+    chance: Chance,
+    queues: Vec<KeptQueue>,
     agents: Vec<KeptAgent>,
     entries: Vec<KeptEntry>,
     truth: Truth,
     estimates: Estimates,
     ignored: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct KeptQueue {
+    id: QueueId,
+    settings: QueueSettings,
+    last_rung: Option<AgentId>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -35,12 +45,16 @@ struct KeptAgent {
     logged_in: bool,
     own_call: bool,
     task: KeptTask,
+    /// Those being worked on.
+    tasks: Vec<EntryId>,
+    calls: u32,
     wrap_up: Option<Time>,
     /// Reason and end.
     pause: Option<(String, Option<Time>)>,
     back_off: Option<Time>,
     backed_off: u32,
-    idle_since: Time,
+    /// For calls, for tasks.
+    idle_since: [Time; Kind::COUNT],
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -54,12 +68,10 @@ enum KeptTask {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct KeptEntry {
     id: EntryId,
-    queue: QueueId,
-    since: Time,
+    arrival: Arrival,
     arrived: Time,
-    needs: Skills,
-    priority: i32,
-    max_wait: Option<Duration>,
+    /// Whose turn it is of those it is kept for, and until when.
+    kept: (usize, Time),
     refusals: Vec<KeptRefusal>,
 }
 
@@ -77,7 +89,12 @@ impl Acd {
         Snapshot {
             now: self.now,
             last_offer: self.last_offer,
-            queues: self.queues.iter().map(|(id, queue)| (*id, queue.settings.clone())).collect(),
+            chance: self.chance.clone(),
+            queues: self
+                .queues
+                .iter()
+                .map(|(id, queue)| KeptQueue { id: *id, settings: queue.settings.clone(), last_rung: queue.last_rung })
+                .collect(),
             agents: self.agents.iter().map(|(id, agent)| KeptAgent::of(*id, agent)).collect(),
             entries: self.entries.iter().map(|(id, entry)| KeptEntry::of(*id, entry)).collect(),
             truth: self.truth.clone(),
@@ -92,24 +109,30 @@ impl Acd {
     ///
     /// No distributor was ever like that; says why.
     pub fn restore(snapshot: Snapshot) -> Result<Acd, String> {
-        let Snapshot { now, last_offer, queues, agents, entries, truth, estimates, ignored } = snapshot;
-        let mut acd = Acd { now, truth, estimates, ignored, ..Acd::new(last_offer) };
-        acd.queues.extend(queues.into_iter().map(|(id, settings)| (id, Queue::new(settings))));
+        let Snapshot { now, last_offer, chance, queues, agents, entries, truth, estimates, ignored } = snapshot;
+        let mut acd = Acd { now, chance, truth, estimates, ignored, ..Acd::new(last_offer) };
+        for KeptQueue { id, settings, last_rung } in queues {
+            acd.set_queue(id, &settings);
+            acd.queue_mut(id).last_rung = last_rung;
+        }
         for agent in &agents {
             acd.restore_agent(agent);
         }
-        let rung = |agent: &KeptAgent| match agent.task {
-            KeptTask::Offered { entry, .. } => Some((entry, agent.id)),
-            KeptTask::None | KeptTask::Talking { .. } => None,
-        };
-        let mut rung: BTreeMap<EntryId, AgentId> = agents.iter().filter_map(rung).collect();
+        // In the order in which they were rung.
+        let mut rung: BTreeMap<EntryId, Vec<AgentId>> = BTreeMap::new();
+        for agent in acd.offers.values() {
+            if let Task::Offered { entry, .. } = acd.agents[agent].task {
+                rung.entry(entry).or_default().push(*agent);
+            }
+        }
         for entry in entries {
-            let agent = rung.remove(&entry.id);
-            acd.restore_entry(entry, agent)?;
+            let agents = rung.remove(&entry.id).unwrap_or_default();
+            acd.restore_entry(entry, agents)?;
         }
-        if let Some((entry, agent)) = rung.pop_first() {
-            return Err(format!("{agent} is rung for {entry}, which is not there"));
+        if let Some((entry, agents)) = rung.pop_first() {
+            return Err(format!("{} is rung for {entry}, which is not there", agents[0]));
         }
+        acd.touched = Touched::default();
         match acd.decisions.pop_front() {
             None => Ok(acd),
             Some(decision) => Err(format!("it should have decided before: {decision:?}")),
@@ -118,10 +141,10 @@ impl Acd {
 
     fn restore_agent(&mut self, kept: &KeptAgent) {
         let id = kept.id;
-        let skills = without_zeros(&kept.settings.skills);
-        let (pool, made) = self.pools.join(&skills);
+        let (abilities, abilities_change) = Abilities::of(&kept.settings, self.now);
+        let (pool, made) = self.pools.join(&abilities);
         if made {
-            self.lines.pool_made(pool, &skills);
+            self.lines.pool_made(pool, &mut self.pools);
         }
         let mut agent = Agent {
             logged_in: kept.logged_in,
@@ -130,6 +153,9 @@ impl Acd {
             pause: kept.pause.clone().map(|(reason, until)| Pause { reason, until }),
             back_off: kept.back_off,
             backed_off: kept.backed_off,
+            calls: kept.calls,
+            tasks: kept.tasks.iter().copied().collect(),
+            abilities_change,
             idle_since: kept.idle_since,
             ..Agent::new(kept.settings.clone(), pool)
         };
@@ -148,33 +174,35 @@ impl Acd {
         self.deadlines.set(Deadline::WrapUp(id), None, agent.wrap_up);
         self.deadlines.set(Deadline::BackOff(id), None, agent.back_off);
         self.deadlines.set(Deadline::Pause(id), None, agent.pause.as_ref().and_then(|pause| pause.until));
-        agent.counted = agent.counts_as();
+        self.talks.extend(kept.tasks.iter().map(|task| (*task, id)));
+        self.deadlines.set(Deadline::Abilities(id), None, abilities_change);
         agent.state = agent.derive();
-        let counts = self.pools.pool_mut(pool);
-        counts.logged_in += u32::from(agent.counted.logged_in);
-        counts.in_service += u32::from(agent.counted.in_service);
-        if agent.state == AgentState::Ready {
-            self.pools.add_idle(pool, agent.idle_since, id);
+        let free: Vec<Kind> = Kind::ALL.into_iter().filter(|kind| agent.may_be_offered(*kind)).collect();
+        for kind in free {
+            let idle = IdleAgent { id, since: agent.idle_since[kind.index()], calls: agent.calls };
+            agent.idle[kind.index()] = Some(idle);
+            self.pools.add_idle(pool, kind, idle);
         }
+        let counted = agent.counts_as();
         self.agents.insert(id, agent);
+        self.count_as(id, counted);
     }
 
     /// `rung`: who is rung for it.
-    fn restore_entry(&mut self, kept: KeptEntry, rung: Option<AgentId>) -> Result<(), String> {
-        let KeptEntry { id, queue, since, arrived, needs, priority, max_wait, refusals } = kept;
+    fn restore_entry(&mut self, kept: KeptEntry, rung: Vec<AgentId>) -> Result<(), String> {
+        let KeptEntry { id, arrival, arrived, kept: (turn, until), refusals } = kept;
+        let (queue, since) = (arrival.queue, arrival.since);
         let line = self.queues.get_mut(&queue).ok_or_else(|| format!("{id} waits in {queue}, which is not there"))?;
         line.by_since.insert((since, id));
         let mut entry = Entry {
-            queue,
-            since,
+            arrival: Box::new(arrival),
             arrived,
-            needs,
-            priority,
-            max_wait,
+            kept: Kept { turn, until },
             times_out: None,
+            steps_at: None,
             need: usize::MAX,
             place: Place::new(0, Rate::default(), since, id),
-            stands: rung.map_or(Stands::Nowhere, Stands::Offered),
+            stands: if rung.is_empty() { Stands::Nowhere } else { Stands::Offered(rung) },
             refusals: BTreeMap::new(),
         };
         for KeptRefusal { agent, just_now, just_now_until, until } in refusals {
@@ -186,7 +214,7 @@ impl Acd {
             entry.refusals.insert(agent, refusal);
         }
         self.entries.insert(id, entry);
-        self.find_place(id);
+        self.restore_place(id);
         Ok(())
     }
 }
@@ -207,6 +235,8 @@ impl KeptAgent {
             pause: agent.pause.as_ref().map(|pause| (pause.reason.clone(), pause.until)),
             back_off: agent.back_off,
             backed_off: agent.backed_off,
+            tasks: agent.tasks.iter().copied().collect(),
+            calls: agent.calls,
             idle_since: agent.idle_since,
         }
     }
@@ -222,12 +252,9 @@ impl KeptEntry {
         };
         KeptEntry {
             id,
-            queue: entry.queue,
-            since: entry.since,
+            arrival: (*entry.arrival).clone(),
             arrived: entry.arrived,
-            needs: entry.needs.clone(),
-            priority: entry.priority,
-            max_wait: entry.max_wait,
+            kept: (entry.kept.turn, entry.kept.until),
             refusals: entry.refusals.iter().map(refusal).collect(),
         }
     }

@@ -1,43 +1,81 @@
 //! What happens to agents: settings, phones, pauses, wrap-up. Each changes facts; [`Acd::refresh`] draws the
 //! conclusion.
 
-use super::agent::{Agent, Pause, Task};
+use super::ability::Abilities;
+use super::agent::{Agent, Counted, Pause, Task};
 use super::deadline::Deadline;
-use super::event::{AgentSettings, AgentState, Decision, Outcome};
-use super::pool::without_zeros;
+use super::event::{AgentSettings, Decision, Kind, Outcome};
+use super::pool::IdleAgent;
 use super::{Acd, Ignored};
 use crate::ids::{AgentId, EntryId};
 use crate::time::{Duration, Time};
 
 impl Acd {
     pub(super) fn set_agent(&mut self, id: AgentId, settings: &AgentSettings) {
-        let skills = without_zeros(&settings.skills);
-        let (pool, made) = self.pools.join(&skills);
+        match self.agents.get_mut(&id) {
+            Some(agent) => agent.settings = settings.clone(),
+            None => {
+                let (pool, made) = self.pools.join(&Abilities::default());
+                if made {
+                    self.lines.pool_made(pool, &mut self.pools);
+                }
+                self.agents.insert(id, Agent::new(settings.clone(), pool));
+            }
+        }
+        self.find_pool(id);
+        self.conclude_from_abilities();
+        self.refresh_keeping_idle(id);
+    }
+
+    /// A skill or a licence of the agent begins or ends.
+    pub(super) fn abilities_due(&mut self, id: AgentId) {
+        self.agent_mut(id).abilities_change = None;
+        self.find_pool(id);
+    }
+
+    /// Puts the agent among those who can do what they can do now.
+    fn find_pool(&mut self, id: AgentId) {
+        let now = self.now;
+        let agent = self.agent_mut(id);
+        let (abilities, change) = Abilities::of(&agent.settings, now);
+        let due = std::mem::replace(&mut agent.abilities_change, change);
+        self.deadlines.set(Deadline::Abilities(id), due, change);
+        let (pool, made) = self.pools.join(&abilities);
         if made {
-            self.lines.pool_made(pool, &skills);
+            self.lines.pool_made(pool, &mut self.pools);
         }
-        let Some(agent) = self.agents.get_mut(&id) else {
-            self.agents.insert(id, Agent::new(settings.clone(), pool));
+        let agent = &self.agents[&id];
+        let old = agent.pool;
+        if old == pool {
+            // Never the last of it: the agent is one already.
+            self.pools.leave(pool);
             return;
-        };
-        agent.settings = settings.clone();
-        let old = std::mem::replace(&mut agent.pool, pool);
-        let (counted, idle, since) = (agent.counted, agent.state == AgentState::Ready, agent.idle_since);
-        let new = self.pools.pool_mut(pool);
-        new.logged_in += u32::from(counted.logged_in);
-        new.in_service += u32::from(counted.in_service);
-        let was = self.pools.pool_mut(old);
-        was.logged_in -= u32::from(counted.logged_in);
-        was.in_service -= u32::from(counted.in_service);
-        if idle {
-            self.pools.remove_idle(old, since, id);
-            self.pools.add_idle(pool, since, id);
         }
-        if self.pools.leave(old) {
-            self.lines.pool_gone(old);
+        self.unlist(id);
+        self.count_as(id, Counted::default());
+        let lost = self.pools.pool(old).meets.clone();
+        if let Some(gone) = self.pools.leave(old) {
+            self.lines.pool_gone(old, &gone);
         }
-        if old != pool {
-            self.let_go_the_unservable();
+        let agent = self.agent_mut(id);
+        agent.pool = pool;
+        let counted = agent.counts_as();
+        self.count_as(id, counted);
+        self.list(id);
+        self.repooled.push((id, lost));
+    }
+
+    /// What follows from changed abilities, once all that people can do and callers need is as it is from now on.
+    pub(super) fn conclude_from_abilities(&mut self) {
+        let repooled = std::mem::take(&mut self.repooled);
+        for (agent, lost) in &repooled {
+            self.keep_no_longer(*agent, lost);
+        }
+        for (_, lost) in &repooled {
+            self.let_go_the_unservable(lost);
+        }
+        for (agent, _) in &repooled {
+            self.withdraw_unlicensed(*agent);
         }
     }
 
@@ -45,6 +83,7 @@ impl Acd {
         let agent = self.agents.get_mut(&id).filter(|agent| !agent.logged_in).ok_or(Ignored)?;
         agent.logged_in = true;
         agent.backed_off = 0;
+        agent.calls = 0;
         self.set_back_off(id, None);
         self.forget_refusals_by(id);
         self.refresh(id);
@@ -59,7 +98,8 @@ impl Acd {
         } else {
             self.refresh(id);
         }
-        self.let_go_the_unservable();
+        let met = self.pools.pool(self.agents[&id].pool).meets.clone();
+        self.let_go_the_unservable(&met);
         Ok(())
     }
 
@@ -108,10 +148,12 @@ impl Acd {
         let id = self.talks.remove(&entry).ok_or(Ignored)?;
         self.truth.talk_ended(self.now, entry);
         let agent = self.agent_mut(id);
-        agent.task = Task::None;
-        let time = agent.settings.wrap_up;
-        let until = (time > Duration::ZERO).then(|| self.now + time);
-        self.set_wrap_up(id, until);
+        if !agent.tasks.remove(&entry) {
+            agent.task = Task::None;
+            let time = agent.settings.wrap_up;
+            let until = (time > Duration::ZERO).then(|| self.now + time);
+            self.set_wrap_up(id, until);
+        }
         self.refresh(id);
         Ok(())
     }
@@ -153,41 +195,82 @@ impl Acd {
         self.deadlines.set(Deadline::BackOff(id), old, until);
     }
 
-    /// Tells the agent's state if it has changed, and keeps the pool's numbers. An agent who becomes ready is the last
-    /// of the idle.
+    /// Tells the agent's state if it has changed, and keeps the pool's numbers. An agent who comes free is the last of the
+    /// idle.
     pub(super) fn refresh(&mut self, id: AgentId) {
-        self.refresh_idle_since(id, self.now);
+        self.refresh_idle_since(id, [self.now; Kind::COUNT]);
     }
 
-    /// As [`Acd::refresh`], but an agent who becomes ready goes to where they were among the idle.
+    /// As [`Acd::refresh`], but an agent who comes free goes to where they were among the idle.
     pub(super) fn refresh_keeping_idle(&mut self, id: AgentId) {
         self.refresh_idle_since(id, self.agents[&id].idle_since);
     }
 
-    fn refresh_idle_since(&mut self, id: AgentId, since: Time) {
+    fn refresh_idle_since(&mut self, id: AgentId, since: [Time; Kind::COUNT]) {
         let agent = self.agents.get_mut(&id).expect("only known agents are refreshed");
-        let pool = agent.pool;
         let (was, counted) = (agent.counted, agent.counts_as());
-        if was != counted {
-            agent.counted = counted;
-            let pool = self.pools.pool_mut(pool);
-            pool.logged_in = pool.logged_in + u32::from(counted.logged_in) - u32::from(was.logged_in);
-            pool.in_service = pool.in_service + u32::from(counted.in_service) - u32::from(was.in_service);
-        }
         let state = agent.derive();
-        if state == agent.state {
-            return;
+        let told = state != agent.state;
+        if told {
+            agent.state = state.clone();
         }
-        if agent.state == AgentState::Ready {
-            self.pools.remove_idle(pool, agent.idle_since, id);
+        if was != counted {
+            self.count_as(id, counted);
         }
-        if state == AgentState::Ready {
-            agent.idle_since = since;
-            self.pools.add_idle(pool, since, id);
+        for kind in Kind::ALL {
+            let agent = self.agent_mut(id);
+            let free = agent.may_be_offered(kind);
+            if free == agent.is_free_for(kind) {
+                continue;
+            }
+            let pool = agent.pool;
+            if free {
+                agent.idle_since[kind.index()] = since[kind.index()];
+                let idle = IdleAgent { id, since: since[kind.index()], calls: agent.calls };
+                agent.idle[kind.index()] = Some(idle);
+                self.pools.add_idle(pool, kind, idle);
+                self.touched.agent(id, pool, kind);
+            } else if let Some(idle) = agent.idle[kind.index()].take() {
+                self.pools.remove_idle(pool, kind, idle);
+            }
         }
-        self.truth.agent_is(self.now, id, &state);
-        agent.state = state.clone();
-        self.decisions.push_back(Decision::Agent { agent: id, state });
+        if told {
+            self.truth.agent_is(self.now, id, &state);
+            self.decisions.push_back(Decision::Agent { agent: id, state });
+        }
+        if was != counted {
+            let met = self.pools.pool(self.agents[&id].pool).meets.clone();
+            self.keep_no_longer(id, &met);
+        }
+    }
+
+    pub(super) fn count_as(&mut self, id: AgentId, counted: Counted) {
+        let agent = self.agents.get_mut(&id).expect("the caller has it");
+        let was = std::mem::replace(&mut agent.counted, counted);
+        let pool = self.pools.pool_mut(agent.pool);
+        pool.logged_in = pool.logged_in + u32::from(counted.logged_in) - u32::from(was.logged_in);
+        pool.in_service = pool.in_service + u32::from(counted.in_service) - u32::from(was.in_service);
+        self.lines.count(&pool.meets, (was.logged_in, was.in_service), (counted.logged_in, counted.in_service));
+    }
+
+    /// Takes the agent from among the idle of their pool; [`Acd::list`] puts them back.
+    fn unlist(&mut self, id: AgentId) {
+        let agent = &self.agents[&id];
+        for kind in Kind::ALL {
+            if let Some(idle) = agent.idle[kind.index()] {
+                self.pools.remove_idle(agent.pool, kind, idle);
+            }
+        }
+    }
+
+    fn list(&mut self, id: AgentId) {
+        let agent = &self.agents[&id];
+        for kind in Kind::ALL {
+            if let Some(idle) = agent.idle[kind.index()] {
+                self.pools.add_idle(agent.pool, kind, idle);
+                self.touched.agent(id, agent.pool, kind);
+            }
+        }
     }
 
     /// For ids that were looked up before.

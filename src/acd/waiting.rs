@@ -1,20 +1,26 @@
 //! What happens to entries: they arrive, find their place, and leave by exactly one exit.
 
+use super::ability::Requirement;
+use super::bits::Bits;
 use super::deadline::Deadline;
-use super::entry::{Entry, Stands};
-use super::event::{Decision, Exit, Outcome, QueueSettings, Skills};
-use super::line::{LineKey, Place, Rate};
-use super::pool::without_zeros;
+use super::entry::{Entry, Kept, Stands};
+use super::event::{Arrival, Decision, Exit, Outcome, QueueSettings, Relax, Who};
+use super::line::{LineKey, NeedId, Place, Rate};
+use super::matching;
 use super::queue::Queue;
 use super::{Acd, Ignored};
-use crate::ids::{EntryId, QueueId};
+use crate::ids::{AgentId, EntryId, QueueId};
+use crate::need::{Attributes, Need};
 use crate::time::{Duration, Time};
 use std::collections::BTreeMap;
 
 impl Acd {
     pub(super) fn set_queue(&mut self, id: QueueId, settings: &QueueSettings) {
+        let members = settings.members_only.then_some(id);
+        let need = settings.needs.resolved(&Attributes::new());
+        let plain = self.lines.take_need(&Requirement { need, team: None, queue: members }, &mut self.pools);
         let Some(queue) = self.queues.get(&id) else {
-            self.queues.insert(id, Queue::new(settings.clone()));
+            self.queues.insert(id, Queue::new(settings.clone(), plain));
             return;
         };
         let mut entries: Vec<EntryId> = queue.by_since.iter().map(|(_, entry)| *entry).collect();
@@ -24,41 +30,37 @@ impl Acd {
         }
         let queue = self.queue_mut(id);
         queue.settings = settings.clone();
-        queue.rate = Rate::from_points(settings.ageing);
+        queue.rate = Rate::new(settings.ageing, settings.weight);
+        let old = std::mem::replace(&mut queue.plain, plain);
+        self.lines.give_need(old, &mut self.pools);
         for entry in entries {
             self.find_place(entry);
         }
     }
 
-    pub(super) fn arrive(
-        &mut self,
-        id: EntryId,
-        queue_id: QueueId,
-        needs: &Skills,
-        priority: i32,
-        max_wait: Option<Duration>,
-        since: Time,
-    ) -> Result<(), Ignored> {
+    pub(super) fn arrive(&mut self, id: EntryId, arrival: &Arrival) -> Result<(), Ignored> {
         if self.entries.contains_key(&id) || self.talks.contains_key(&id) {
             return Err(Ignored);
         }
+        let queue_id = arrival.queue;
         let Some(queue) = self.queues.get_mut(&queue_id) else {
             let exit = Exit::SystemFault;
             self.decisions.push_back(Decision::Exit { entry: id, queue: queue_id, exit, waited: Duration::ZERO });
             return Err(Ignored);
         };
         let full = queue.by_since.len() as u64 >= u64::from(queue.settings.max_waiting);
-        let since = since.min(self.now);
+        let mut arrival = Box::new(arrival.clone());
+        let since = arrival.since.min(self.now);
+        arrival.since = since;
         queue.by_since.insert((since, id));
         self.truth.arrived(self.now, queue_id);
+        let until = arrival.prefer.first().map_or(Time::NEVER, |first| self.now + first.wait);
         let entry = Entry {
-            queue: queue_id,
-            since,
+            arrival,
             arrived: self.now,
-            needs: without_zeros(needs),
-            priority,
-            max_wait,
+            kept: Kept { turn: 0, until },
             times_out: None,
+            steps_at: None,
             // The need and the place are those of nobody until it finds its own.
             need: usize::MAX,
             place: Place::new(0, Rate::default(), since, id),
@@ -76,11 +78,18 @@ impl Acd {
         Ok(())
     }
 
+    pub(super) fn set_priority(&mut self, id: EntryId, priority: i32) -> Result<(), Ignored> {
+        let entry = self.entries.get_mut(&id).ok_or(Ignored)?;
+        entry.arrival.priority = priority;
+        self.replace(id);
+        Ok(())
+    }
+
     pub(super) fn leave(&mut self, id: EntryId, exit: Exit) -> Result<(), Ignored> {
         let entry = self.entries.get(&id).ok_or(Ignored)?;
         let exit = match exit {
             Exit::Abandoned => {
-                let short = self.now.since(entry.since) < self.queues[&entry.queue].settings.short_abandon;
+                let short = self.now.since(entry.since()) < self.queues[&entry.queue()].settings.short_abandon;
                 if short { Exit::ShortAbandoned } else { Exit::Abandoned }
             }
             Exit::LeftByKey
@@ -93,20 +102,25 @@ impl Acd {
                 return Err(Ignored);
             }
         };
-        if let Stands::Offered(agent) = entry.stands {
-            self.withdraw(agent, Outcome::CallerGone);
-            self.exit(id, exit);
+        let rung = match &entry.stands {
+            Stands::Offered(agents) => agents.clone(),
+            Stands::InLine(_) | Stands::Nowhere => Vec::new(),
+        };
+        for agent in &rung {
+            self.withdraw(*agent, Outcome::CallerGone);
+        }
+        self.exit(id, exit);
+        for agent in rung {
             self.refresh_keeping_idle(agent);
-        } else {
-            self.exit(id, exit);
         }
         Ok(())
     }
 
-    /// The last agent for some may have gone: entries that no agent logged in could ever serve leave, where their
-    /// queue says so.
-    pub(super) fn let_go_the_unservable(&mut self) {
-        let lines = self.lines.heads().map(|(key, _)| key).filter(|key| self.is_hopeless(key));
+    /// The last agent who met these needs may have gone: entries that no agent logged in could ever serve leave, where
+    /// their queue says so.
+    pub(super) fn let_go_the_unservable(&mut self, met: &Bits) {
+        let lines = met.iter().flat_map(|need| self.lines.of_need(None, need)).map(|(key, _)| key);
+        let lines = lines.filter(|key| self.is_hopeless(key));
         let mut entries: Vec<EntryId> = lines.flat_map(|key| self.lines.entries(key)).collect();
         entries.sort_unstable();
         for entry in entries {
@@ -115,55 +129,173 @@ impl Acd {
     }
 
     fn is_hopeless(&self, key: &LineKey) -> bool {
-        key.leave_when_no_agents && self.lines.need(key.need).logged_in(&self.pools) == 0
+        key.leave_when_no_agents && self.lines.need(key.need).logged_in == 0
     }
 
-    /// Gives the entry the need, place and longest wait that follow from its own wishes and its queue's settings.
-    pub(super) fn find_place(&mut self, id: EntryId) {
+    /// A step of the entry is due.
+    pub(super) fn step_due(&mut self, id: EntryId) {
+        self.entry_mut(id).steps_at = None;
+        self.replace(id);
+    }
+
+    /// Finds the place again: something that it follows from has changed.
+    pub(super) fn replace(&mut self, id: EntryId) {
+        self.lose_place(id);
+        self.find_place(id);
+    }
+
+    /// Gives the entry the need, place and longest wait that follow from its own wishes, its queue's settings and the time.
+    fn find_place(&mut self, id: EntryId) {
+        let need = self.find_need(id);
+        self.take_place(id, need);
+    }
+
+    /// The same with this need, of which it is a holder already.
+    fn take_place(&mut self, id: EntryId, need: NeedId) {
         let entry = self.entries.get_mut(&id).expect("the caller has it");
-        let queue = self.queues.get_mut(&entry.queue).expect("entries are of known queues");
-        let mut needs = without_zeros(&queue.settings.needs);
-        for (skill, level) in &entry.needs {
-            let needed = needs.entry(skill.clone()).or_default();
-            *needed = (*needed).max(*level);
-        }
-        let priority = i64::from(queue.settings.priority) + i64::from(entry.priority);
-        entry.need = self.lines.take_need(needs, &self.pools);
-        entry.place = Place::new(priority, queue.rate, entry.since, id);
+        let queue = self.queues.get_mut(&entry.arrival.queue).expect("entries are of known queues");
+        let priority = i64::from(queue.settings.priority) + i64::from(entry.arrival.priority);
+        entry.need = need;
+        entry.place = Place::new(priority, queue.rate, entry.arrival.since, id);
         queue.enter(entry.need, entry.place);
-        let times_out = entry.max_wait.or(queue.settings.max_wait).map(|wait| entry.since + wait);
+        let steps = [(&entry.arrival.relax, entry.arrival.since), (&queue.settings.relax, entry.arrival.since)];
+        let relaxes = steps.iter().flat_map(|(steps, since)| steps.iter().map(|step| *since + step.after));
+        let kept = entry.kept_for().map(|_| entry.kept.until);
+        let steps_at = relaxes.chain(kept).filter(|at| *at > self.now).min();
+        let old = std::mem::replace(&mut entry.steps_at, steps_at);
+        self.deadlines.set(Deadline::Step(id), old, steps_at);
+        let times_out = entry.arrival.max_wait.or(queue.settings.max_wait).map(|wait| entry.arrival.since + wait);
         let old = std::mem::replace(&mut entry.times_out, times_out);
-        if entry.stands == Stands::Nowhere {
-            self.deadlines.set(Deadline::MaxWait(id), old, times_out);
-            self.enter_line(id);
+        match &entry.stands {
+            Stands::Offered(agents) => {
+                let mut agents = agents.clone();
+                agents.sort_unstable();
+                for agent in agents {
+                    self.withdraw_unlicensed(agent);
+                }
+            }
+            Stands::InLine(_) | Stands::Nowhere => {
+                self.deadlines.set(Deadline::MaxWait(id), old, times_out);
+                self.enter_line(id);
+            }
         }
     }
 
-    /// Takes back what `find_place` gave, the longest wait excepted.
+    /// What the entry needs now, taken for it; passes over those for whom it cannot be kept.
+    fn find_need(&mut self, id: EntryId) -> NeedId {
+        loop {
+            let need = self.take_need(id);
+            let entry = &self.entries[&id];
+            if entry.kept_for().is_none() || (self.now < entry.kept.until && self.is_kept(entry, need)) {
+                return need;
+            }
+            self.lines.give_need(need, &mut self.pools);
+            let now = self.now;
+            let entry = self.entry_mut(id);
+            entry.kept.turn += 1;
+            let next = entry.arrival.prefer.get(entry.kept.turn);
+            entry.kept.until = next.map_or(Time::NEVER, |next| now + next.wait);
+        }
+    }
+
+    /// What the entry needs while it is kept for whom it is kept for, taken for it.
+    fn take_need(&mut self, id: EntryId) -> NeedId {
+        let entry = &self.entries[&id];
+        match self.requirement(entry, entry.kept_for(), self.now) {
+            Some(requirement) => self.lines.take_need(&requirement, &mut self.pools),
+            None => {
+                let plain = self.queues[&entry.queue()].plain;
+                self.lines.hold_need(plain);
+                plain
+            }
+        }
+    }
+
+    /// Puts an entry where it was, kept for whom it was kept for.
+    pub(super) fn restore_place(&mut self, id: EntryId) {
+        let need = self.take_need(id);
+        self.take_place(id, need);
+    }
+
+    /// Whether somebody is there for whom it is to be kept: in service, able and not unwilling.
+    fn is_kept(&self, entry: &Entry, need: NeedId) -> bool {
+        let is_there = |id: &AgentId| {
+            let agent = self.agents.get(id).filter(|agent| agent.counted.in_service);
+            agent.is_some_and(|agent| self.lines.need(need).able.has(agent.pool))
+        };
+        match entry.kept_for() {
+            Some(Who::Agent(id)) => is_there(id) && !entry.refusals.contains_key(id),
+            Some(Who::Team(_)) => {
+                let refused = entry.refusals.keys().filter(|id| is_there(id)).count();
+                self.lines.need(need).in_service as usize > refused
+            }
+            None => false,
+        }
+    }
+
+    /// Everything that an agent must have for the entry at that time, while it is kept for these; `None`: what its queue needs
+    /// of everybody.
+    pub(super) fn requirement(&self, entry: &Entry, kept_for: Option<&Who>, at: Time) -> Option<Requirement> {
+        let arrival = &entry.arrival;
+        let queue = &self.queues[&arrival.queue].settings;
+        let team = match kept_for {
+            Some(Who::Team(team)) => Some(team.clone()),
+            Some(Who::Agent(_)) | None => None,
+        };
+        let asks_nothing = arrival.need.is_none() && arrival.relax.is_empty() && team.is_none();
+        if asks_nothing && queue.relax.is_empty() && (arrival.attributes.is_empty() || !queue.needs.has_names()) {
+            return None;
+        }
+        let waited = at.since(arrival.since);
+        let now_of = |need: &Need, steps: &[Relax]| {
+            let step = steps.iter().filter(|step| step.after <= waited).max_by_key(|step| step.after);
+            let relaxed = step.map(|step| Need {
+                licences: need.licences.union(&step.need.licences).cloned().collect(),
+                skills: step.need.skills.clone(),
+            });
+            relaxed.as_ref().unwrap_or(need).resolved(&arrival.attributes)
+        };
+        let need = now_of(&queue.needs, &queue.relax).and(&now_of(&arrival.need, &arrival.relax));
+        Some(Requirement { need, team, queue: queue.members_only.then_some(arrival.queue) })
+    }
+
+    /// Takes back what `find_place` gave, deadlines excepted.
     fn lose_place(&mut self, id: EntryId) {
         self.leave_line(id);
         let entry = &self.entries[&id];
-        let (queue, need, place) = (entry.queue, entry.need, entry.place);
+        let (queue, need, place) = (entry.queue(), entry.need, entry.place);
         self.queue_mut(queue).leave(need, place);
-        self.lines.give_need(need);
+        self.lines.give_need(need, &mut self.pools);
     }
 
     /// Puts an entry that stands nowhere into its line, or lets it go if it would wait there for nobody.
     pub(super) fn enter_line(&mut self, id: EntryId) {
-        let entry = &self.entries[&id];
-        let queue = &self.queues[&entry.queue];
-        let key = LineKey {
-            need: entry.need,
-            rate: queue.rate,
-            leave_when_no_agents: queue.settings.leave_when_no_agents,
-            refused: entry.refused(),
-        };
+        let key = self.line_of(&self.entries[&id]);
         if self.is_hopeless(&key) {
             self.exit(id, Exit::NoAgents);
             return;
         }
-        self.lines.enter(key.clone(), entry.place);
+        let place = self.entries[&id].place;
+        self.lines.enter(&key, place);
+        self.touched.line(&key);
         self.entry_mut(id).stands = Stands::InLine(key);
+    }
+
+    /// The line in which the entry stands while it is in line.
+    pub(super) fn line_of(&self, entry: &Entry) -> LineKey {
+        let queue = &self.queues[&entry.queue()];
+        let only = match entry.kept_for() {
+            Some(Who::Agent(agent)) => Some(*agent),
+            Some(Who::Team(_)) | None => None,
+        };
+        LineKey {
+            only,
+            need: entry.need,
+            kind: entry.kind(),
+            rate: queue.rate,
+            leave_when_no_agents: queue.settings.leave_when_no_agents,
+            refused: entry.refused(),
+        }
     }
 
     /// Takes an entry out of its line, if it stands in one.
@@ -175,26 +307,42 @@ impl Acd {
         }
     }
 
-    /// The one way out. An offer for the entry must be over.
+    /// This agent is not there any more, or can no longer do what they could: entries are not kept for them, nor for a
+    /// team of which nobody else is there; and lines that others refused may have nobody else left.
+    pub(super) fn keep_no_longer(&mut self, agent: AgentId, met: &Bits) {
+        let mut entries = self.lines.kept_for_teams(met);
+        entries.extend(self.lines.kept_for(agent).flat_map(|(key, _)| self.lines.entries(key)));
+        entries.retain(|id| !self.is_kept(&self.entries[id], self.entries[id].need));
+        entries.sort_unstable();
+        for entry in entries {
+            self.replace(entry);
+        }
+        for key in self.lines.refused().filter(|key| met.has(key.need)) {
+            self.touched.line(key);
+        }
+    }
+
+    /// The one way out. All offers for the entry must be over.
     pub(super) fn exit(&mut self, id: EntryId, exit: Exit) {
         self.lose_place(id);
         let entry = self.entries.remove(&id).expect("it had a place just now");
         debug_assert_eq!(entry.stands, Stands::Nowhere, "an offer outlives its entry");
         self.deadlines.set(Deadline::MaxWait(id), entry.times_out, None);
+        self.deadlines.set(Deadline::Step(id), entry.steps_at, None);
         for (agent, refusal) in &entry.refusals {
             self.deadlines.set(Deadline::Refusal(id, *agent), Some(refusal.deadline()), None);
             self.agent_mut(*agent).refused.remove(&id);
         }
         self.estimates.exited(self.now, id, exit);
-        let waited = self.now.since(entry.since);
-        let queue = self.queue_mut(entry.queue);
-        queue.by_since.remove(&(entry.since, id));
+        let waited = self.now.since(entry.since());
+        let queue = self.queue_mut(entry.queue());
+        queue.by_since.remove(&(entry.since(), id));
         let level = queue.settings.service_level;
-        self.truth.exited(entry.queue, entry.arrived, exit, waited, level);
+        self.truth.exited(entry.queue(), entry.arrived, exit, waited, level);
         if let Some(agent) = self.talks.get(&id) {
-            self.truth.talk_began(self.now, id, *agent, entry.queue, entry.arrived);
+            self.truth.talk_began(self.now, id, *agent, entry.queue(), entry.arrived);
         }
-        self.decisions.push_back(Decision::Exit { entry: id, queue: entry.queue, exit, waited });
+        self.decisions.push_back(Decision::Exit { entry: id, queue: entry.queue(), exit, waited });
     }
 
     /// For ids that were looked up before.
@@ -202,7 +350,12 @@ impl Acd {
         self.entries.get_mut(&id).expect("the caller has it")
     }
 
-    fn queue_mut(&mut self, id: QueueId) -> &mut Queue {
+    pub(super) fn queue_mut(&mut self, id: QueueId) -> &mut Queue {
         self.queues.get_mut(&id).expect("queues are never removed")
+    }
+
+    /// Whether nobody is left to try for an entry but those who refused it.
+    pub(super) fn nobody_else_left(&self, key: &LineKey) -> bool {
+        matching::nobody_else_left(key, &self.lines, &self.agents)
     }
 }

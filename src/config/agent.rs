@@ -2,7 +2,7 @@
 
 use super::read::Table;
 use super::values::{Dialled, Name};
-use super::{Agent, CALLS, Secret, trunk};
+use super::{Agent, CALLS, Secret, queue, trunk};
 use crate::acd::AgentSettings;
 use crate::engine::settings::{CALLS_OF_AGENT, Caps};
 use crate::time::Duration;
@@ -25,16 +25,21 @@ pub(super) fn every_agent(table: &Table) -> EveryAgent {
 }
 
 pub(super) fn agent(table: &Table, every: &EveryAgent, read: &dyn Fn(&Path) -> io::Result<String>) -> Agent {
+    let (skills, skills_valid) = queue::skills(table);
     Agent {
         settings: AgentSettings {
             name: table.get::<Name>("name").0,
-            skills: table.levels("skills", 1..=10),
+            skills,
+            skills_valid,
+            licences: queue::licences(table),
+            teams: table.list::<Name>("teams").into_iter().map(|team| team.0).collect(),
             ..settings(table, &every.settings)
         },
         number: table.optional::<Dialled>("number").map(|number| number.0),
         password: password(table, read),
         out: trunk::caps(table).unwrap_or_else(|| every.out.clone()),
         calls: table.within("calls", CALLS).unwrap_or(every.calls),
+        queues: table.list::<Name>("queues").into_iter().map(|queue| queue.0).collect(),
     }
 }
 
@@ -44,6 +49,8 @@ pub(super) fn settings(table: &Table, defaults: &AgentSettings) -> AgentSettings
         table.within(key, Duration::from_secs(low)..=Duration::from_secs(86_400)).unwrap_or(default)
     };
     AgentSettings {
+        tasks: table.within("tasks", 0..=1_000).unwrap_or(defaults.tasks),
+        calls_during_tasks: table.optional("calls_during_tasks").unwrap_or(defaults.calls_during_tasks),
         ring_time: time("ring_time", 1, defaults.ring_time),
         wrap_up: time("wrap_up", 0, defaults.wrap_up),
         rona_pause: time("rona_pause", 0, defaults.rona_pause),

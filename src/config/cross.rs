@@ -3,9 +3,10 @@
 use super::problem::{Place, Problem, nearest};
 use super::read::Table;
 use super::source::At;
-use super::{Config, Secret, Trunk};
-use crate::acd::event::Skills;
+use super::{Agent, Config, Secret, Trunk};
 use crate::engine::settings::Network;
+use crate::ids::QueueId;
+use crate::need::{Attributes, Licence, Skill};
 use crate::sip::Transport;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -25,6 +26,7 @@ pub(super) fn check(config: &Config, top: &Table) {
     check.trunks();
     check.emergencies();
     check.skills();
+    check.members();
     check.passwords();
 }
 
@@ -255,18 +257,31 @@ impl Check<'_> {
     fn skills(&self) {
         let agents = &self.config.agents;
         for (i, queue) in self.config.queues.iter().enumerate().filter(|(_, queue)| !queue.name.is_empty()) {
-            let able = |skills: &Skills, need: (&String, &u8)| skills.get(need.0).is_some_and(|level| level >= need.1);
-            if agents.iter().any(|agent| queue.needs.iter().all(|need| able(&agent.settings.skills, need))) {
+            // What depends on the contact may be met.
+            let needs = queue.needs.resolved(&Attributes::new());
+            if agents.iter().any(|agent| agent.settings.could_serve(QueueId(i as u32), queue.members_only, &needs)) {
                 continue;
             }
             let place =
-                if queue.needs.is_empty() { self.place("queues", i, "name") } else { self.place("queues", i, "needs") };
+                if queue.needs.is_none() { self.place("queues", i, "name") } else { self.place("queues", i, "needs") };
             let problem = Problem::warning(place, format!("no agent can answer queue `{}`", queue.name));
             let known = || agents.iter().flat_map(|agent| agent.settings.skills.keys().map(String::as_str));
-            let alone = |need: (&String, &u8)| agents.iter().any(|agent| able(&agent.settings.skills, need));
-            let lacking = queue.needs.iter().find(|need| !alone(*need));
+            let has =
+                |agent: &Agent, name: &str, level| agent.settings.skills.get(name).is_some_and(|has| *has >= level);
+            let named = needs.skills.skills().filter_map(|(skill, level)| match skill {
+                Skill::Named(name) => Some((name, level)),
+                Skill::By { .. } => None,
+            });
+            let lacking = { named }.find(|(name, level)| !agents.iter().any(|agent| has(agent, name, *level)));
+            let held = |licence: &Licence| agents.iter().any(|agent| agent.settings.holds(licence));
+            let unlicensed = needs.licences.iter().find(|licence| !held(licence));
+            let members = agents.iter().any(|agent| agent.settings.queues.contains(&QueueId(i as u32)));
             self.top.reader.note(match lacking {
                 _ if agents.is_empty() => problem.help("there are no agents; add [[agents]] with `name` and `skills`"),
+                _ if queue.members_only && !members => {
+                    problem.help(format!("it is for members only; give some agents `queues = [\"{}\"]`", queue.name))
+                }
+                None if unlicensed.is_some() => problem.help(format!("nobody holds a {}", unlicensed.expect("some"))),
                 None => problem.help("each skill is there, but nobody has them all"),
                 Some((skill, level)) if known().any(|name| name == skill) => {
                     problem.help(format!("nobody has `{skill}` at {level} or better"))
@@ -276,6 +291,28 @@ impl Check<'_> {
                     None => problem.help(format!("nobody has `{skill}`")),
                 },
             });
+        }
+    }
+
+    fn members(&self) {
+        let queues = &self.config.queues;
+        for (i, agent) in self.config.agents.iter().enumerate() {
+            for (j, name) in agent.queues.iter().enumerate() {
+                let at = At::default().key("agents").index(i).key("queues").index(j);
+                let place = self.top.reader.sources.value(&at);
+                let found = queues.iter().find(|queue| queue.name == *name);
+                self.top.reader.note(match found {
+                    Some(queue) if queue.members_only => continue,
+                    Some(_) => Problem::warning(place, format!("queue `{name}` is not for members only")).help(
+                        "everybody with the skills serves it; add `members_only = true` to the queue to change that",
+                    ),
+                    None => match nearest(name, queues.iter().map(|queue| queue.name.as_str())) {
+                        Some(meant) => Problem::error(place, format!("there is no queue `{name}`"))
+                            .help(format!("did you mean `{meant}`?")),
+                        None => Problem::error(place, format!("there is no queue `{name}`")),
+                    },
+                });
+            }
         }
     }
 

@@ -5,9 +5,10 @@ use super::problem::{Place, Problem, nearest};
 use super::read::{Reader, Table};
 use super::source::{At, Sources};
 use super::values::Name;
-use super::{DEFAULTS, LISTS, each, queue, queues};
-use crate::acd::{AgentSettings, QueueSettings, Skills};
+use super::{DEFAULTS, LISTS, each, queue};
+use crate::acd::{AgentSettings, QueueSettings};
 use crate::ids::QueueId;
+use crate::need::Attributes;
 use crate::sim::forecast::{AGENTS_MAX, AtClosing, Break, CALLS_MAX, Calls, Group, Lengths, Plan, Rate, TimeOfDay};
 use crate::time::{Duration, show_duration};
 use std::io;
@@ -59,10 +60,10 @@ struct Exchange {
 }
 
 fn exchange(top: &Table) -> Exchange {
-    let every_queue = queue(&top.table("every_queue"), &QueueSettings::default());
+    let every_queue = queue::settings(&top.table("every_queue"), &QueueSettings::default());
     Exchange {
         every_agent: agent::settings(&top.table("every_agent"), &AgentSettings::default()),
-        queues: queues(top, &every_queue),
+        queues: queue::queues(top, &every_queue),
         every_queue,
     }
 }
@@ -101,7 +102,7 @@ fn plan(
     let config = top.path("config");
     let exchange = read_exchange(config.as_deref(), problems, read)?;
     let (every_queue, every_agent) = (top.table("every_queue"), top.table("every_agent"));
-    let queue_defaults = queue(&every_queue, &exchange.every_queue);
+    let queue_defaults = queue::settings(&every_queue, &exchange.every_queue);
     let agent_defaults = agent::settings(&every_agent, &exchange.every_agent);
     every_queue.finish();
     every_agent.finish();
@@ -113,7 +114,7 @@ fn plan(
     day.finish();
     let mut plan =
         Plan { opens, closes, interval, at_closing, queues: exchange.queues, groups: Vec::new(), calls: Vec::new() };
-    let own = queues(top, &queue_defaults);
+    let own = queue::queues(top, &queue_defaults);
     if !own.is_empty() && config.is_some() {
         let message = "queues are written here and taken from `config`".to_owned();
         top.wrong("queues", message, "keep one of the two".into());
@@ -233,10 +234,11 @@ fn calls(table: &Table, plan: &Plan) -> Calls {
         };
         table.wrong("queue", format!("there is no queue `{name}`"), help);
     }
-    let needs = table.levels("needs", 1..=10);
+    let needs = table.need("needs").unwrap_or_default();
     if let Some(queue) = index.map(|index| &plan.queues[index]) {
+        let unknown = Attributes::new();
         let able =
-            |group: &&Group| meets(&group.settings.skills, &needs) && meets(&group.settings.skills, &queue.needs);
+            |group: &&Group| group.settings.could_serve(QueueId(0), false, &needs.and(&queue.needs).resolved(&unknown));
         let able: Vec<&Group> = plan.groups.iter().filter(able).collect();
         if able.is_empty() && !plan.groups.is_empty() {
             let problem = Problem::warning(table.place("queue"), "nobody has the skills for these calls");
@@ -258,10 +260,6 @@ fn calls(table: &Table, plan: &Plan) -> Calls {
         notes: lengths(table, "notes"),
         patience: lengths(table, "patience").unwrap_or(Lengths::Never),
     }
-}
-
-fn meets(skills: &Skills, needs: &Skills) -> bool {
-    needs.iter().all(|(skill, level)| skills.get(skill).is_some_and(|has| has >= level))
 }
 
 /// The wrap-up of an agent is the longest they may take, also here.

@@ -11,6 +11,7 @@ mod environment;
 mod fill;
 mod numbers;
 mod problem;
+mod queue;
 mod read;
 mod source;
 mod starter;
@@ -29,6 +30,7 @@ use crate::engine::identity::{self, Passed};
 use crate::engine::numbering::{Dialect, Numbering};
 use crate::engine::redirects::Redirects;
 use crate::engine::settings::{Caps, Network};
+use crate::ids::QueueId;
 use crate::media::Ringback;
 use crate::sip::digest::Algorithm;
 use crate::time::Duration;
@@ -39,7 +41,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use values::{Dialled, DnsServer, Limit, Name};
+use values::{Dialled, DnsServer};
 
 /// Every setting that has a built-in value, explained.
 pub const DEFAULTS: &str = include_str!("defaults.toml");
@@ -265,6 +267,8 @@ pub struct Agent {
     pub out: Caps,
     /// Calls at a time that the account may have begun; at least 1.
     pub calls: u32,
+    /// Names of queues for members only that the agent serves.
+    pub queues: Vec<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -371,7 +375,8 @@ pub fn load(
     };
     let reader = Reader::new(&sources);
     let top = Table::new(&reader, At::default(), Some(&tree));
-    let config = Config::read(&top, read);
+    let mut config = Config::read(&top, read);
+    config.number_members();
     cross::check(&config, &top);
     top.finish();
     let mut problems = reader.problems.into_inner();
@@ -424,7 +429,7 @@ impl Config {
     fn read(top: &Table, read: &dyn Fn(&Path) -> io::Result<String>) -> Config {
         let every_queue = top.table("every_queue");
         let every_agent = top.table("every_agent");
-        let queue_defaults = queue(&every_queue, &QueueSettings::default());
+        let queue_defaults = queue::settings(&every_queue, &QueueSettings::default());
         let agent_defaults = agent::every_agent(&every_agent);
         every_queue.finish();
         every_agent.finish();
@@ -504,7 +509,7 @@ impl Config {
                 by_flow: emergency.get("by_flow"),
             }),
             numbers: each(top, "numbers", numbers::number),
-            queues: queues(top, &queue_defaults),
+            queues: queue::queues(top, &queue_defaults),
             agents: each(top, "agents", |table| agent::agent(table, &agent_defaults, read)),
             trunks: each(top, "trunks", |table| trunk::trunk(table, &numbering, read)),
             identity: section(top, "identity", |identity| identity::Settings {
@@ -512,6 +517,17 @@ impl Config {
                 keep_withheld: identity.get("keep_withheld"),
             }),
             numbering,
+        }
+    }
+}
+
+impl Config {
+    /// Agents' queues by their places in the list, which are their numbers everywhere else.
+    fn number_members(&mut self) {
+        let ids: BTreeMap<&str, u32> = self.queues.iter().map(|queue| queue.name.as_str()).zip(0..).collect();
+        for agent in &mut self.agents {
+            let known = agent.queues.iter().filter_map(|name| ids.get(name.as_str()));
+            agent.settings.queues = known.map(|id| QueueId(*id)).collect();
         }
     }
 }
@@ -558,31 +574,6 @@ fn pauses(codes: &Table) -> BTreeMap<String, String> {
         codes.wrong("pauses", format!("`{code}` cannot be dialled"), r#"write it as { "*2" = "break" }"#.into());
     }
     written
-}
-
-fn queues(top: &Table, defaults: &QueueSettings) -> Vec<QueueSettings> {
-    each(top, "queues", |table| QueueSettings {
-        name: table.get::<Name>("name").0,
-        needs: table.levels("needs", 1..=10),
-        ..queue(table, defaults)
-    })
-}
-
-/// What a queue and `[every_queue]` have in common.
-fn queue(table: &Table, defaults: &QueueSettings) -> QueueSettings {
-    let time =
-        |key, default: Duration| table.within(key, Duration::ZERO..=Duration::from_secs(86_400)).unwrap_or(default);
-    QueueSettings {
-        priority: table.within("priority", -1_000_000..=1_000_000).unwrap_or(defaults.priority),
-        ageing: table.within("ageing", 0.0..=1e6).unwrap_or(defaults.ageing),
-        max_wait: table.optional::<Limit>("max_wait").map_or(defaults.max_wait, |limit| limit.0),
-        max_waiting: table.within("max_waiting", 0..=1_000_000).unwrap_or(defaults.max_waiting),
-        leave_when_no_agents: table.optional("leave_when_no_agents").unwrap_or(defaults.leave_when_no_agents),
-        retry_same_agent: time("retry_same_agent", defaults.retry_same_agent),
-        short_abandon: time("short_abandon", defaults.short_abandon),
-        service_level: time("service_level", defaults.service_level),
-        ..defaults.clone()
-    }
 }
 
 /// As browsers name them: scheme, host, and a port where it is not the usual one.

@@ -7,6 +7,7 @@ use super::environment::Known;
 use super::problem::{Place, Problem, nearest};
 use super::source::{At, Sources};
 use crate::engine::settings::Network;
+use crate::need::Need;
 use crate::sim::forecast::Lengths;
 use crate::sip::digest::Algorithm;
 use crate::time::{Duration, parse_duration, show_duration};
@@ -77,6 +78,7 @@ quoted! {
     crate::media::Ringback: r#"tones in hertz and seconds of tone and silence, such as "425 1/4" or "440+480 2/4""#,
     super::Ports: r#"a range of ports such as "20000-29999""#,
     super::values::Limit: r#"a length of time such as "5m", or "none""#,
+    super::values::Moment: r#"a moment such as "2027-01-01T00:00+01:00", or a day such as "2027-01-01" (from midnight UTC)"#,
     super::values::Name: "a name of up to 64 letters a-z, digits, `-`, `_` and `.`",
     super::values::Dialled: r#"a number as dialled, such as "100" or "+46701234567""#,
     super::numbers::Prefix: r#"up to 8 digits such as "00", or "none""#,
@@ -281,6 +283,22 @@ impl<'a> Table<'a> {
 
     /// Names with a number each, such as `{ sales = 8, lang_sv = 10 }`.
     pub fn levels(&self, key: &'static str, range: RangeInclusive<u8>) -> BTreeMap<String, u8> {
+        let bare = |(name, (level, table)): (String, (u8, Option<Table>))| {
+            if let Some(table) = table {
+                table.note(format!("the level of `{name}` is a table"), level_help(&range));
+            }
+            (name, level)
+        };
+        self.levels_with(key, range.clone()).into_iter().map(bare).collect()
+    }
+
+    /// The same, where instead of the number there may be a table with `level` and more, such as
+    /// `{ lang_sv = { level = 10, to = "2027-01-01" } }`.
+    pub fn levels_with(
+        &self,
+        key: &'static str,
+        range: RangeInclusive<u8>,
+    ) -> BTreeMap<String, (u8, Option<Table<'a>>)> {
         let at = self.at.key(key);
         let Some(value) = self.ask(key) else { return BTreeMap::new() };
         let ValueKind::Table(values) = &value.kind else {
@@ -296,16 +314,45 @@ impl<'a> Table<'a> {
                 let problem = Problem::error(self.reader.sources.name(&at), format!("`{name}` cannot name a skill"));
                 self.reader.note(problem.help("use letters a-z, digits and `_`, and begin with a letter"));
             }
+            if let ValueKind::Table(_) = value.kind {
+                let table = Table::new(self.reader, at, Some(value));
+                if let Some(level) = table.within("level", range.clone()) {
+                    levels.insert(name.clone(), (level, Some(table)));
+                } else if !table.has("level") {
+                    table.note(format!("`{name}` has no level"), level_help(&range));
+                }
+                continue;
+            }
             match u8::from_bare(&value.kind).filter(|level| range.contains(level)) {
-                Some(level) => _ = levels.insert(name.clone(), level),
+                Some(level) => _ = levels.insert(name.clone(), (level, None)),
                 None => {
                     let message = format!("the level of `{name}` is {}", kind(&value.kind));
-                    let help = format!("it must be a whole number from {} to {}", range.start(), range.end());
-                    self.reader.note(Problem::error(self.reader.sources.value(&at), message).help(help));
+                    let problem = Problem::error(self.reader.sources.value(&at), message);
+                    self.reader.note(problem.help(level_help(&range)));
                 }
             }
         }
         levels
+    }
+
+    /// A need as an expression, or as skills with their lowest levels.
+    pub fn need(&self, key: &'static str) -> Option<Need> {
+        let ValueKind::String(text) = &self.ask(key)?.kind else {
+            return Some(Need::of_levels(&self.levels(key, 1..=10)));
+        };
+        match Need::parse(text) {
+            Ok((need, _)) => Some(need),
+            Err(error) => {
+                let help = error.help.clone().unwrap_or_default();
+                self.wrong(key, format!("`{key}` cannot be read: {error}"), help);
+                None
+            }
+        }
+    }
+
+    /// Notes that something about this table is wrong.
+    fn note(&self, message: String, help: String) {
+        self.reader.note(Problem::error(self.reader.sources.value(&self.at), message).help(help));
     }
 
     /// Names with a text each, such as `{ "*2" = "break" }`; `None` if it is absent.
@@ -415,6 +462,10 @@ impl<'a> Table<'a> {
         });
         None
     }
+}
+
+fn level_help(range: &RangeInclusive<u8>) -> String {
+    format!("it must be a whole number from {} to {}", range.start(), range.end())
 }
 
 /// What was found, in the operator's words.

@@ -87,7 +87,7 @@ fn a_variable_beats_the_file_and_the_file_the_built_in_value() {
     assert_eq!((config.sip.realm.as_str(), config.limits.calls), ("0123", 7));
     assert_eq!(config.limits.drain, Duration::ZERO);
     assert_eq!(config.sip.listen.len(), 2);
-    assert_eq!(config.queues[0].needs["sales"], 3);
+    assert_eq!(config.queues[0].needs.to_string(), "sales >= 3");
     assert!(config.queues[0].leave_when_no_agents);
     assert_eq!(config.queues[0].ageing, 0.5);
 }

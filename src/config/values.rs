@@ -6,7 +6,7 @@ use crate::engine::settings::Network;
 use crate::media::Ringback;
 use crate::sip::locate::Destination;
 use crate::sip::{Host, SipUri, Transport, Uri};
-use crate::time::{Duration, parse_duration};
+use crate::time::{Duration, Time, parse_duration};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
@@ -279,6 +279,20 @@ impl FromStr for Limit {
             "none" => Ok(Limit(None)),
             _ => parse_duration(text).map(|d| Limit(Some(d))).ok_or(String::new()),
         }
+    }
+}
+
+/// A moment, or the beginning of a day in UTC.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Moment(pub Time);
+
+impl FromStr for Moment {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Moment, String> {
+        let day = || Some(text.parse::<jiff::civil::Date>().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp());
+        let stamp = text.parse::<jiff::Timestamp>().ok().or_else(day).ok_or_else(String::new)?;
+        let micros = u64::try_from(stamp.as_microsecond()).map_err(|_| "it is before 1970".to_owned())?;
+        Ok(Moment(Time::from_micros(micros)))
     }
 }
 

@@ -4,6 +4,7 @@ use super::sounds::Report;
 use crate::config::Config;
 use crate::engine::directory::Pattern;
 use crate::flow::{self, Flow, Problem, World};
+use crate::need::Skill;
 use anyhow::Context;
 use include_dir::{Dir, include_dir};
 use std::collections::BTreeMap;
@@ -128,7 +129,11 @@ fn world(files: &[&File], config: &Config, sounds: &Report) -> World {
     let takes = config.trunks.iter().filter(|trunk| trunk.to.is_some()).flat_map(|trunk| &trunk.takes);
     world.outside.extend(takes.flat_map(|beginning| spellings(config.numbering.beginning(beginning))));
     let of_agents = config.agents.iter().flat_map(|agent| agent.settings.skills.keys());
-    let of_queues = config.queues.iter().flat_map(|queue| queue.needs.keys());
+    let of_queues = config.queues.iter().flat_map(|queue| queue.needs.skills.skills());
+    let of_queues = of_queues.filter_map(|(skill, _)| match skill {
+        Skill::Named(name) => Some(name),
+        Skill::By { .. } => None,
+    });
     world.skills = of_agents.chain(of_queues).cloned().collect();
     for loaded in &sounds.sounds {
         let sound = &loaded.sound;

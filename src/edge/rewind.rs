@@ -236,7 +236,7 @@ mod tests {
 2026-11-23T09:00:50+00:00
 
 sales: 1 waiting, the longest 40s
-    1       40s  entry-70    needs sales >= 1  rings anna
+    1       40s  entry-70    needs sales  rings anna
 
 agents
   bo       ready, since 09:00:02

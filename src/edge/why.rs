@@ -3,8 +3,9 @@
 use super::journal::{self, End, Replay};
 use super::moment;
 use super::store::{self, Asked};
-use crate::acd::{Acd, AcdEvent, Change, Decision, Exit, Outcome, Skills, WhyNot};
+use crate::acd::{Acd, AcdEvent, Change, Decision, Exit, Outcome, WhyNot};
 use crate::ids::{AgentId, CallId, EntryId};
+use crate::need::Need;
 use crate::time::{Duration, Time};
 use anyhow::{Context, bail};
 use jiff::tz::TimeZone;
@@ -149,19 +150,19 @@ impl Story<'_> {
     }
 
     fn arrives(&mut self, acd: &Acd, event: &AcdEvent) {
-        let Change::Arrive { entry, queue, needs, since, .. } = &event.change else { return };
+        let Change::Arrive { entry, arrival } = &event.change else { return };
         self.to_come = self.to_come.saturating_sub(1);
         self.entries.insert(*entry, true);
-        let queue = acd.queue_settings(*queue).map_or("an unknown queue", |settings| settings.name.as_str());
+        let queue = acd.queue_settings(arrival.queue).map_or("an unknown queue", |settings| settings.name.as_str());
         let mut what = format!("joins {queue} as {entry}");
-        let needs = show(acd.needs(*entry).unwrap_or(needs));
+        let needs = show(acd.needs(*entry).unwrap_or(&arrival.need));
         if !needs.is_empty() {
             what += &format!(", needs {needs}");
         }
         if let Some(position) = acd.position(*entry) {
             what += &format!(", number {position} in line");
         }
-        let waited = event.at.since(*since);
+        let waited = event.at.since(arrival.since);
         if waited >= Duration::from_secs(1) {
             what += &format!(", having waited {} before", moment::show_length(waited));
         }
@@ -240,9 +241,9 @@ impl Story<'_> {
     }
 }
 
-pub(super) fn show(needs: &Skills) -> String {
-    let one = |(skill, level): (&String, &u8)| format!("{skill} >= {level}");
-    needs.iter().map(one).collect::<Vec<_>>().join(" and ")
+/// Empty if nothing is needed.
+pub(super) fn show(needs: &Need) -> String {
+    String::from(needs.clone())
 }
 
 fn name(acd: &Acd, agent: AgentId) -> String {
@@ -257,6 +258,8 @@ fn ended(agent: &str, outcome: Outcome) -> String {
         Outcome::NoAnswer => format!("{agent} does not answer"),
         Outcome::Unreachable => format!("{agent} cannot be reached"),
         Outcome::CallerGone => format!("{agent} is not rung any more: the caller has left"),
+        Outcome::AnsweredElsewhere => format!("{agent} is not rung any more: another was first"),
+        Outcome::Withdrawn => format!("{agent} is not rung any more: a licence for it has run out"),
     }
 }
 
@@ -280,8 +283,17 @@ fn left(exit: Exit) -> &'static str {
 /// A reason without what differs from agent to agent.
 fn words(reason: &WhyNot) -> String {
     match reason {
-        WhyNot::NotSkilled { skill } => format!("lack {skill}"),
-        WhyNot::LevelTooLow { skill, needs, .. } => format!("below {needs} in {skill}"),
+        WhyNot::NotSkilled { skill, until } => format!("lack {skill}{}", relaxed(*until)),
+        WhyNot::LevelTooLow { skill, needs, until, .. } => format!("below {needs} in {skill}{}", relaxed(*until)),
+        WhyNot::UnwantedSkill { skill, until } => format!("have {skill}, which is not wanted{}", relaxed(*until)),
+        WhyNot::NobodyCan { until } => format!("asked for what nobody can{}", relaxed(*until)),
+        WhyNot::NotMember => "not members of the queue".into(),
+        WhyNot::NoLicence { kind, jurisdiction } => format!("without a licence: {kind} for {jurisdiction}"),
+        WhyNot::LicenceNotValid { kind, jurisdiction, .. } => {
+            format!("with a licence that does not count now: {kind} for {jurisdiction}")
+        }
+        WhyNot::Working { .. } => "on as many tasks as they can have".into(),
+        WhyNot::KeptForOther { .. } => "passed over for now: it is kept for another".into(),
         WhyNot::Offline => "offline".into(),
         WhyNot::Paused { reason, .. } => format!("paused ({reason})"),
         WhyNot::WrapUp { .. } => "in wrap-up".into(),
@@ -293,6 +305,10 @@ fn words(reason: &WhyNot) -> String {
         WhyNot::Refused { .. } => "refused this one".into(),
         WhyNot::RankedLower => "free, and another was before them".into(),
     }
+}
+
+fn relaxed(until: Option<Time>) -> &'static str {
+    if until.is_some() { ", for now" } else { "" }
 }
 
 #[cfg(test)]
@@ -318,7 +334,7 @@ mod tests {
         let text = told("entry-70", at(90), day()).unwrap();
         let expected = "\
 entry-70
-09:00:10  joins sales as entry-70, needs sales >= 1, number 1 in line
+09:00:10  joins sales as entry-70, needs sales, number 1 in line
           4 agents:
                 1 lack sales: bo
                 1 offline: dan

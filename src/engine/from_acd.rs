@@ -1,7 +1,7 @@
 //! What the ACD decides, and how it is carried out.
 
 use super::Engine;
-use super::calls::{Offer, Stage, Talk};
+use super::calls::{ELSEWHERE, Offer, Stage, Talk};
 use crate::acd::{AgentState, Change, Decision, Exit, Outcome};
 use crate::flow::{Input as FlowInput, QueueResult};
 use crate::ids::{AgentId, EntryId, OfferId, QueueId};
@@ -54,8 +54,9 @@ impl Engine {
             }
             _ => {
                 self.agents.seat_mut(agent).queue_call = None;
+                let reason = (outcome == Outcome::AnsweredElsewhere).then_some(ELSEWHERE);
                 for leg in legs {
-                    self.legs.hang_up(now, leg, 487, None, &mut self.endpoint);
+                    self.legs.hang_up(now, leg, 487, reason, &mut self.endpoint);
                 }
             }
         }
@@ -90,6 +91,7 @@ impl Engine {
             AgentState::BackOff { until } => (AgentPhase::BackOff, None, Some(*until)),
             AgentState::Offered { deadline, .. } => (AgentPhase::Offered, None, Some(*deadline)),
             AgentState::Talking { .. } => (AgentPhase::Talking, None, None),
+            AgentState::Working { .. } => (AgentPhase::Working, None, None),
             AgentState::Busy => (AgentPhase::Busy, None, None),
             AgentState::WrapUp { until } => (AgentPhase::WrapUp, None, Some(*until)),
             AgentState::Paused { reason, until } => (AgentPhase::Paused, Some(reason.clone()), *until),

@@ -354,6 +354,8 @@ impl Outcome {
     /// Of two phones of one agent, the outcome that says most about the person.
     fn max_telling(self, other: Outcome) -> Outcome {
         let rank = |o: Outcome| match o {
+            // These two are not said by phones.
+            Outcome::AnsweredElsewhere | Outcome::Withdrawn => 6,
             Outcome::Accepted => 5,
             Outcome::Declined => 4,
             Outcome::Busy => 3,

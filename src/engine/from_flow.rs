@@ -4,7 +4,7 @@ use super::Engine;
 use super::calls::{Call, Plan, Queued, Stage};
 use super::hunt::NoWay;
 use super::search::Search;
-use crate::acd::{AgentState, Change, Exit};
+use crate::acd::{AgentState, Arrival, Change, Exit};
 use crate::flow::{Action, Facts, Input as FlowInput, Prompt, QueueRequest, QueueResult, Target};
 use crate::ids::{AgentId, CallId, EntryId};
 use crate::media::Sound;
@@ -108,8 +108,11 @@ impl Engine {
         self.entries.insert(entry, id);
         let name = self.queues[&queue].name.clone();
         self.say(now, What::Queued { call: id, entry, queue: name, priority: request.priority });
-        let QueueRequest { needs, priority, max_wait, .. } = request;
-        self.acd_apply(now, Change::Arrive { entry, queue, needs, priority, max_wait, since });
+        let QueueRequest { need, priority, max_wait, mut attributes, language, .. } = request;
+        attributes.insert("language".to_owned(), language);
+        let reference = id.to_string();
+        let arrival = Arrival { queue, need, priority, max_wait, since, attributes, reference, ..Arrival::default() };
+        self.acd_apply(now, Change::Arrive { entry, arrival: Box::new(arrival) });
         self.tell_place(now, id);
     }
 
@@ -206,7 +209,11 @@ impl Engine {
             Some(AgentState::Offered { .. } | AgentState::Talking { .. } | AgentState::Busy) => Some(486),
             None | Some(AgentState::Offline) => Some(480),
             Some(
-                AgentState::Ready | AgentState::BackOff { .. } | AgentState::WrapUp { .. } | AgentState::Paused { .. },
+                AgentState::Ready
+                | AgentState::Working { .. }
+                | AgentState::BackOff { .. }
+                | AgentState::WrapUp { .. }
+                | AgentState::Paused { .. },
             ) => None,
         }
     }

@@ -35,7 +35,7 @@ mod unanswered;
 
 pub use settings::{Agent, Caps, Codes, Limits, Login, Network, Number, Settings, Target, Trunk};
 
-use crate::acd::{Acd, AcdEvent, Change};
+use crate::acd::{self, Acd, AcdEvent, Change};
 use crate::call::Legs;
 use crate::ids::{AgentId, CallId, EntryId, IdSource, LegId, OfferId, QueueId};
 use crate::media;
@@ -231,14 +231,17 @@ impl Engine {
             settings,
         };
         engine.end_what_was_up();
-        for (id, queue) in queue_ids.into_iter().map(QueueId).zip(engine.settings.queues.clone()) {
+        for (id, queue) in queue_ids.iter().copied().map(QueueId).zip(engine.settings.queues.clone()) {
             let told = Queue { name: queue.name.as_str().into(), service_level: queue.service_level };
             engine.queues.insert(id, told);
             engine.queue_ids.insert(queue.name.clone(), id);
             engine.acd_apply(now, Change::Queue { id, settings: queue });
         }
         for (id, agent) in agent_ids.into_iter().zip(engine.settings.agents.clone()) {
-            engine.acd_apply(now, Change::Agent { id, settings: agent.settings });
+            // In the settings a queue is named by its place.
+            let queues = agent.settings.queues.iter().filter_map(|place| queue_ids.get(place.0 as usize).copied());
+            let settings = acd::AgentSettings { queues: queues.map(QueueId).collect(), ..agent.settings.clone() };
+            engine.acd_apply(now, Change::Agent { id, settings });
         }
         engine.settle(now);
         engine

@@ -1,7 +1,7 @@
 //! What a run does that goes on where another ended: whoever was on the line then is not any more.
 
 use super::Engine;
-use crate::acd::{AgentState, Change, Exit};
+use crate::acd::{AgentState, Change, Exit, Kind};
 use crate::ids::{AgentId, EntryId};
 
 impl Engine {
@@ -12,6 +12,9 @@ impl Engine {
     pub(super) fn end_what_was_up(&mut self) {
         let at = self.acd.now();
         let entries: Vec<EntryId> = self.acd.queues().flat_map(|(queue, _)| self.acd.entries(queue)).collect();
+        // Tasks need nobody on the line: they wait on, and those that were worked on are worked on.
+        let is_call = |entry: &EntryId| self.acd.entry(*entry).is_some_and(|entry| entry.kind == Kind::Call);
+        let entries: Vec<EntryId> = entries.into_iter().filter(is_call).collect();
         let is_rung = |entry: &EntryId| self.acd.entry(*entry).is_some_and(|entry| !entry.rung.is_empty());
         // Those in line first: an agent who is not rung any more would be rung for one of them.
         let (rung, in_line): (Vec<_>, Vec<_>) = entries.into_iter().partition(is_rung);

@@ -4,7 +4,6 @@ use super::calendar::Calendar;
 use super::check;
 use super::expr::{Expr, ExprError, Read, Text, Value};
 use super::model::{FlowFile, Literal, Next, Saying, Sayings, Way};
-use super::need::{Need, Part, Skill};
 use super::nodes::queue::Level;
 use super::nodes::{Step, StepFile, StepId, hangup};
 use super::problem::{Problem, nearest, suggest};
@@ -12,6 +11,7 @@ use super::speech;
 use super::test::Test;
 use super::yaml::{self, At, Ordered, Span};
 use super::{Flow, World};
+use crate::need::{Mention, Named, Need};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -392,6 +392,14 @@ impl<'a> Compiler<'a> {
         }
     }
 
+    /// `topic(topic)` is one of the skills that begin with `topic_`.
+    fn skill_family(&mut self, family: &str, at: Span) {
+        let begins = format!("{family}_");
+        if !self.world.skills.iter().any(|skill| skill.starts_with(&begins)) {
+            self.problem(at, format!("there is no skill that begins with `{begins}`"), None);
+        }
+    }
+
     /// A name that can be given to a variable.
     pub fn variable(&mut self, name: &At<String>) -> String {
         const TAKEN: [&str; 7] = ["call", "language", "next", "true", "false", "null", "in"];
@@ -563,16 +571,20 @@ impl<'a> Compiler<'a> {
 
     pub fn need(&mut self, source: &str, at: Span) -> Need {
         match Need::parse(source) {
-            Ok(need) => {
-                for Part { skill, start, .. } in &need.parts {
-                    let at = self.inside(source, at, *start, 1);
-                    match skill {
-                        Skill::Named(name) => self.skill(name, Span { length: name.chars().count() as u32, ..at }),
-                        Skill::Language => {
+            Ok((need, mentions)) => {
+                for Mention { name, start } in &mentions {
+                    let at = self.inside(source, at, *start, name.text().chars().count());
+                    match name {
+                        Named::Skill(name) => self.skill(name, at),
+                        Named::Family { family, attribute } if attribute == "language" => {
                             for language in self.languages.clone() {
-                                self.skill(&Skill::Language.name(&language), Span { length: 4, ..at });
+                                self.skill(&format!("{family}_{language}"), at);
                             }
                         }
+                        Named::Family { family, .. } => self.skill_family(family, at),
+                        // The language is always known.
+                        Named::Attribute(name) if name == "language" => {}
+                        Named::Attribute(name) => self.reads.push(Read { name: name.clone(), at }),
                     }
                 }
                 need
@@ -586,17 +598,16 @@ impl<'a> Compiler<'a> {
     }
 
     pub fn need_of_skills(&mut self, skills: &Ordered<At<Level>>) -> Need {
-        let mut need = Need::default();
+        let mut levels = BTreeMap::new();
         for (name, level) in &skills.0 {
             self.skill(name, name.at);
             let wanted = level.value.0;
             if !(1..=10).contains(&wanted) {
                 self.problem(level.at, "a level is a number from 1 to 10".into(), None);
             }
-            let level = wanted.clamp(1, 10) as u8;
-            need.parts.push(Part { skill: Skill::Named(name.value.clone()), level, start: 0 });
+            levels.insert(name.value.clone(), wanted.clamp(1, 10) as u8);
         }
-        need
+        Need::of_levels(&levels)
     }
 
     /// The place of a part of a text: exact where the file holds the text as it is, else where the text begins.

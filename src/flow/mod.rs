@@ -12,7 +12,6 @@ pub mod compile;
 pub mod expr;
 pub mod graph;
 pub mod model;
-pub mod need;
 pub mod nodes;
 #[cfg(test)]
 mod phone;

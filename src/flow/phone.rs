@@ -117,7 +117,7 @@ fn words(action: Action) -> String {
         Action::Play { prompts, repeat: true } => format!("repeat {}", names(prompts)),
         Action::Stop => "stop".into(),
         Action::Enqueue(r) => {
-            format!("queue {} {} {:?} {:?} {} {:?}", r.queue, r.priority, r.needs, r.max_wait, r.language, r.attributes)
+            format!("queue {} {} {} {:?} {} {:?}", r.queue, r.priority, r.need, r.max_wait, r.language, r.attributes)
         }
         Action::AskPosition => "ask".into(),
         Action::LeaveQueue { too_long: false } => "leave".into(),

@@ -11,6 +11,7 @@ use super::compile::Graph;
 use super::expr::Scope;
 use super::nodes::{Event, State, StepId, Turn};
 use super::walk::Walk;
+use crate::need::Need;
 use crate::time::{Duration, Time};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -46,8 +47,8 @@ pub struct Prompt {
 #[derive(Clone, Debug, PartialEq)]
 pub struct QueueRequest {
     pub queue: String,
-    /// Skill and lowest level, all of which an agent must have, in addition to what the queue itself needs.
-    pub needs: BTreeMap<String, u8>,
+    /// What an agent must be able to do, in addition to what the queue itself needs.
+    pub need: Need,
     /// Higher is served sooner.
     pub priority: i32,
     /// `None`: the queue's own limit.

@@ -7,6 +7,7 @@ use super::model::{Literal, TextOrNumber, text_or};
 use super::problem::Problem;
 use super::run::{ANSWER_WITHIN, Action, Facts, Input, QueueRequest, QueueResult, Run, Target};
 use super::yaml::{At, Length, Many, Ordered, Span};
+use crate::need::Need;
 use crate::time::{Duration, Time};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -96,10 +97,19 @@ text_or!(
 pub struct QueuedFile {
     pub name: Option<At<String>>,
     pub priority: Option<At<i32>>,
-    /// Skill → level, all of them.
-    pub need: Option<At<Ordered<u8>>>,
+    /// The whole need, the language and other attributes filled in: `support >= 3 and lang_sv`, or skill → level.
+    pub need: Option<At<QueuedNeed>>,
     pub language: Option<At<String>>,
 }
+
+/// A need, as an expression or as skill → level.
+#[derive(Clone, Debug)]
+pub enum QueuedNeed {
+    Expr(String),
+    Skills(Ordered<u8>),
+}
+
+text_or!(QueuedNeed, Expr, Skills(Ordered<u8>), "a need such as `support >= 3 and lang_sv`, or skill → level");
 
 /// A test that can be run.
 #[derive(Debug)]
@@ -304,9 +314,18 @@ fn compare_queued(expected: &QueuedFile, got: &QueueRequest, differs: &mut impl 
         differs(priority.at, format!("priority {}", **priority), got.priority.to_string());
     }
     if let Some(need) = &expected.need {
-        let wanted: BTreeMap<String, u8> = need.0.iter().map(|(skill, level)| (skill.value.clone(), *level)).collect();
-        if wanted != got.needs {
-            differs(need.at, format!("the need {wanted:?}"), format!("{:?}", got.needs));
+        let wanted = match &need.value {
+            QueuedNeed::Skills(skills) => {
+                let levels: BTreeMap<String, u8> =
+                    skills.0.iter().map(|(skill, level)| (skill.value.clone(), *level)).collect();
+                Ok(Need::of_levels(&levels))
+            }
+            QueuedNeed::Expr(text) => Need::parse(text).map(|(need, _)| need),
+        };
+        match wanted {
+            Ok(wanted) if wanted == got.need => {}
+            Ok(wanted) => differs(need.at, format!("the need `{wanted}`"), format!("`{}`", got.need)),
+            Err(error) => differs(need.at, format!("a need, but {error}"), format!("`{}`", got.need)),
         }
     }
     if let Some(language) = expected.language.as_ref().filter(|language| ***language != got.language) {
@@ -542,7 +561,7 @@ c: { hangup: { prompt: c, answer: false, code: busy } }";
             (20, "expected x = 1; got nothing"),
             (21, "expected queue support; got sales"),
             (21, "expected priority 4; got 3"),
-            (21, "expected the need {\"support\": 3}; got {\"support\": 2}"),
+            (21, "expected the need `support >= 3`; got `support >= 2`"),
             (21, "expected language sv; got en"),
         ];
         assert_eq!(told, expected.map(|(line, text)| (line, text.to_string())));

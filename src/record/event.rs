@@ -315,18 +315,20 @@ pub enum AgentPhase {
     BackOff,
     Offered,
     Talking,
+    Working,
     Busy,
     WrapUp,
     Paused,
 }
 
 impl AgentPhase {
-    pub const ALL: [AgentPhase; 8] = [
+    pub const ALL: [AgentPhase; 9] = [
         AgentPhase::Offline,
         AgentPhase::Ready,
         AgentPhase::BackOff,
         AgentPhase::Offered,
         AgentPhase::Talking,
+        AgentPhase::Working,
         AgentPhase::Busy,
         AgentPhase::WrapUp,
         AgentPhase::Paused,
@@ -340,6 +342,7 @@ impl AgentPhase {
             AgentPhase::BackOff => "back_off",
             AgentPhase::Offered => "offered",
             AgentPhase::Talking => "talking",
+            AgentPhase::Working => "working",
             AgentPhase::Busy => "busy",
             AgentPhase::WrapUp => "wrap_up",
             AgentPhase::Paused => "paused",

@@ -10,8 +10,9 @@
 //! What people saw of it is compared in `witness`.
 
 use super::fairness::Fairness;
-use crate::acd::{Acd, AgentSettings, AgentState, Exit, Outcome, QueueCounts, QueueSettings, Skills, WhyNot};
+use crate::acd::{Acd, AgentSettings, AgentState, Exit, Outcome, QueueCounts, QueueSettings, WhyNot};
 use crate::ids::{AgentId, CallId, EntryId, OfferId, QueueId};
+use crate::need::Need;
 use crate::record::{AgentPhase, Board, CallEvent, Contact, Recorder, What};
 use crate::time::{Duration, Time};
 use std::collections::{BTreeMap, BTreeSet};
@@ -177,7 +178,7 @@ impl Checker {
     /// # Errors
     ///
     /// The event breaks a promise.
-    pub fn handle(&mut self, event: &CallEvent, needs: Option<&Skills>) -> Result<(), Broken> {
+    pub fn handle(&mut self, event: &CallEvent, needs: Option<&Need>) -> Result<(), Broken> {
         let at = event.at;
         self.board.apply(event);
         match &event.what {

@@ -4,6 +4,7 @@
 use super::check::{Broken, Promise};
 use crate::acd::{AgentSettings, Outcome, QueueSettings, Skills};
 use crate::ids::EntryId;
+use crate::need::Need;
 use crate::record::AgentPhase;
 use crate::time::{Duration, Time};
 use std::cmp::Reverse;
@@ -27,7 +28,7 @@ pub struct Fairness {
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Line {
     queue: Arc<str>,
-    needs: Skills,
+    needs: Need,
 }
 
 /// Score at time 0 in millionths of a millionth of a point; arrival; entry. The smaller is served first.
@@ -59,7 +60,7 @@ impl Fairness {
     }
 
     /// `needs`: everything that the entry needs, its queue's needs included.
-    pub fn arrives(&mut self, now: Time, entry: EntryId, queue: &Arc<str>, priority: i32, needs: Skills) {
+    pub fn arrives(&mut self, now: Time, entry: EntryId, queue: &Arc<str>, priority: i32, needs: Need) {
         let Some(settings) = self.queues.get(queue) else { return };
         let points = i128::from(settings.priority) + i128::from(priority);
         let head_start = points * 1_000_000_000_000 - rate(settings) * i128::from(now.as_micros());
@@ -158,8 +159,8 @@ impl Fairness {
     }
 }
 
-fn suffice(skills: &Skills, needs: &Skills) -> bool {
-    needs.iter().all(|(skill, level)| *level == 0 || skills.get(skill).is_some_and(|has| has >= level))
+fn suffice(skills: &Skills, needs: &Need) -> bool {
+    needs.skills.is_met(&|skill: &str| skills.get(skill).copied().unwrap_or(0))
 }
 
 /// Millionths of a point per second, which are millionths of a millionth per microsecond.

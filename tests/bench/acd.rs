@@ -7,8 +7,9 @@
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use std::collections::VecDeque;
 use std::hint::black_box;
-use vaxel::acd::{Acd, AcdEvent, AgentSettings, Change, Decision, Outcome, QueueSettings, Skills};
+use vaxel::acd::{Acd, AcdEvent, AgentSettings, Arrival, Change, Decision, Outcome, QueueSettings, Skills};
 use vaxel::ids::{AgentId, EntryId, OfferId, QueueId};
+use vaxel::need::Need;
 use vaxel::time::{Duration, Time};
 
 const AGENTS: u32 = 1_000;
@@ -63,15 +64,15 @@ impl Desk {
         self.next_entry += 1;
         let entry = self.next_entry;
         let need = entry % NEEDS;
-        let needs = Skills::from([(format!("s{}", need % 4), (1 + need / 4) as u8)]);
-        self.apply(Change::Arrive {
-            entry: EntryId(entry),
+        let need = Need::of_levels(&Skills::from([(format!("s{}", need % 4), (1 + need / 4) as u8)]));
+        let arrival = Arrival {
             queue: QueueId((entry % u64::from(QUEUES)) as u32),
-            needs,
-            priority: 0,
+            need,
             max_wait: Some(Duration::from_secs(1_000_000)),
             since: self.at,
-        });
+            ..Arrival::default()
+        };
+        self.apply(Change::Arrive { entry: EntryId(entry), arrival: Box::new(arrival) });
     }
 
     /// Accepts what is offered.

@@ -4,8 +4,9 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::fmt::Write;
 use vaxel::acd::estimate::{Estimate, Estimator, STEPS, Seen, Told};
-use vaxel::acd::{Acd, AcdEvent, AgentSettings, Change, Decision, Exit, Outcome, QueueSettings, Skills};
+use vaxel::acd::{Acd, AcdEvent, AgentSettings, Arrival, Change, Decision, Exit, Outcome, QueueSettings, Skills};
 use vaxel::ids::{AgentId, EntryId, OfferId, QueueId};
+use vaxel::need::Need;
 use vaxel::sim::chance::Chance;
 use vaxel::time::{Duration, Time};
 
@@ -177,12 +178,10 @@ fn play(day: Day, seed: u64) -> Report {
                 let entry = EntryId(next_entry);
                 let priority = if chance.happens(day.gold) { 10 } else { 0 };
                 let queue = if day.queues > 1 { QueueId(chance.below(day.queues as usize) as u32) } else { QueueId(0) };
-                let needs = if chance.happens(day.swedish) { swedish.clone() } else { Skills::new() };
+                let need = if chance.happens(day.swedish) { Need::of_levels(&swedish) } else { Need::default() };
                 // Asked in the moment of the arrival, as the prompt is begun.
-                acd.apply(&AcdEvent {
-                    at: now,
-                    change: Change::Arrive { entry, queue, needs, priority, max_wait: None, since: now },
-                });
+                let arrival = Box::new(Arrival { queue, need, priority, since: now, ..Arrival::default() });
+                acd.apply(&AcdEvent { at: now, change: Change::Arrive { entry, arrival } });
                 let mut caller = Caller { came: now.as_secs(), ..Caller::default() };
                 let ahead = acd.position(entry).expect("it waits") - 1;
                 let head_since = acd.longest_wait(queue, now).map(|waited| now - waited).filter(|since| *since < now);

@@ -25,6 +25,7 @@ use vaxel::acd::{AgentSettings, Exit, Outcome, QueueSettings};
 use vaxel::engine::settings::CALLS_OF_AGENT;
 use vaxel::engine::{Agent, Codes, Limits, Network as Net, Number, Settings, Target, Trunk};
 use vaxel::flow::{self, Flow};
+use vaxel::need::Need;
 use vaxel::sim::day::{Day, Habits, OUTSIDE, Report};
 use vaxel::sim::media::switchboard;
 use vaxel::sim::world::{Network, World};
@@ -115,7 +116,7 @@ fn settings(agents: u32, queue: QueueSettings) -> Settings {
     };
     let queue_for = |name: &str| QueueSettings {
         name: name.to_owned(),
-        needs: BTreeMap::from([(name.to_owned(), 1)]),
+        needs: Need::of_levels(&BTreeMap::from([(name.to_owned(), 1)])),
         ..queue.clone()
     };
     Settings {

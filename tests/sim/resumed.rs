@@ -2,7 +2,7 @@
 
 use crate::{MORNING, settings};
 use std::collections::BTreeMap;
-use vaxel::acd::{Acd, AcdEvent, AgentSettings, AgentState, Change, Exit, Outcome, QueueSettings, Skills};
+use vaxel::acd::{Acd, AcdEvent, AgentSettings, AgentState, Arrival, Change, Exit, Outcome, QueueSettings};
 use vaxel::engine::{Engine, Output};
 use vaxel::ids::{AgentId, EntryId, OfferId, QueueId};
 use vaxel::time::Duration;
@@ -41,8 +41,7 @@ fn agents_and_queues_are_known_by_name_whatever_their_order_in_the_settings() {
 }
 
 fn arrive(entry: u64) -> Change {
-    let (needs, since) = (Skills::new(), MORNING);
-    Change::Arrive { entry: EntryId(entry), queue: QueueId(0), needs, priority: 0, max_wait: None, since }
+    Change::Arrive { entry: EntryId(entry), arrival: Box::new(Arrival { since: MORNING, ..Arrival::default() }) }
 }
 
 #[test]

@@ -241,17 +241,14 @@ fn what_is_written_is_read_back_and_goes_on_alike() {
 /// "less than a minute".
 #[test]
 fn the_distributor_tells_the_estimators_what_an_entry_has_before_it() {
-    use crate::acd::{Acd, AcdEvent, AgentSettings, Change, Outcome, QueueSettings, Skills};
+    use crate::acd::{Acd, AcdEvent, AgentSettings, Arrival, Change, Outcome, QueueSettings, Skills};
+    use crate::need::Need;
     let mut acd = Acd::new(0);
     let tell = |acd: &mut Acd, secs: u64, change: Change| acd.apply(&AcdEvent { at: at(secs), change });
     let skills = |name: &str| Skills::from([(name.to_owned(), 1)]);
-    let arrive = |entry: u64, need: &str, priority: i32| Change::Arrive {
-        entry: EntryId(entry),
-        queue: SALES,
-        needs: skills(need),
-        priority,
-        max_wait: None,
-        since: Time::NEVER,
+    let arrive = |entry: u64, need: &str, priority: i32| {
+        let arrival = Arrival { queue: SALES, need: Need::of_levels(&skills(need)), priority, ..Arrival::default() };
+        Change::Arrive { entry: EntryId(entry), arrival: Box::new(arrival) }
     };
     tell(&mut acd, 0, Change::Queue { id: SALES, settings: QueueSettings::default() });
     for (id, skill) in [(0, "sales"), (1, "law")] {

@@ -1,7 +1,7 @@
 //! What must hold in every history, seen from outside: from the events and the decisions alone.
 
 use super::*;
-use crate::acd::pool::suffices;
+use crate::need::{Attributes, Word};
 use std::collections::BTreeSet;
 
 /// Follows one distributor and says what is wrong as soon as something is.
@@ -14,6 +14,10 @@ pub struct Watch {
     /// Ended entries; ids of histories are not used twice.
     exited: BTreeSet<EntryId>,
     offers: BTreeMap<OfferId, (EntryId, AgentId, Time)>,
+    /// Tasks that are being worked on.
+    tasks: BTreeSet<EntryId>,
+    /// The event being acted on changes a queue.
+    limits_change: bool,
     /// Every offer made so far.
     offers_made: BTreeSet<OfferId>,
     /// The offer whose acceptance is the event being acted on.
@@ -35,11 +39,10 @@ struct Seen {
 #[derive(Clone)]
 pub struct Caller {
     queue: QueueId,
-    needs: Skills,
-    priority: i32,
-    max_wait: Option<Duration>,
+    arrival: Arrival,
     since: Time,
-    ringing: Option<OfferId>,
+    joined: Time,
+    ringing: BTreeSet<OfferId>,
     /// Until when an agent may be spared this caller.
     refused: BTreeMap<AgentId, Time>,
 }
@@ -58,6 +61,7 @@ impl Watch {
         self.at = event.at;
         self.accepting = None;
         self.ending = None;
+        self.limits_change = matches!(event.change, Change::Queue { .. });
         match &event.change {
             Change::Queue { id, settings } => {
                 self.queues.insert(*id, settings.clone());
@@ -71,24 +75,31 @@ impl Watch {
                     agent.logged_in = matches!(event.change, Change::LoggedIn { .. });
                 }
             }
-            Change::Arrive { entry, queue, needs, priority, max_wait, since } => {
+            Change::Arrive { entry, arrival } => {
                 let talks = |seen: &Seen| seen.state == AgentState::Talking { entry: *entry };
                 let known = self.waiting.contains_key(entry) || self.agents.values().any(talks);
-                if !known && self.queues.contains_key(queue) {
-                    *self.offered.entry(*queue).or_default() += 1;
+                if !known && !self.tasks.contains(entry) && self.queues.contains_key(&arrival.queue) {
+                    *self.offered.entry(arrival.queue).or_default() += 1;
                     let caller = Caller {
-                        queue: *queue,
-                        needs: needs.clone(),
-                        priority: *priority,
-                        max_wait: *max_wait,
-                        since: (*since).min(event.at),
-                        ringing: None,
+                        queue: arrival.queue,
+                        arrival: (**arrival).clone(),
+                        since: arrival.since.min(event.at),
+                        joined: event.at,
+                        ringing: BTreeSet::new(),
                         refused: BTreeMap::new(),
                     };
                     self.waiting.insert(*entry, caller);
                 }
             }
-            Change::TalkEnded { entry } => self.ending = Some(*entry),
+            Change::Priority { entry, priority } => {
+                if let Some(caller) = self.waiting.get_mut(entry) {
+                    caller.arrival.priority = *priority;
+                }
+            }
+            Change::TalkEnded { entry } => {
+                self.ending = Some(*entry);
+                self.tasks.remove(entry);
+            }
             Change::OfferEnded { offer, outcome: Outcome::Accepted } => self.accepting = Some(*offer),
             _ => {}
         }
@@ -100,19 +111,30 @@ impl Watch {
                 must!(self.offers_made.insert(*offer), "{offer} is made twice");
                 let caller = self.waiting.get(entry).ok_or(format!("{entry} is offered but does not wait"))?;
                 must!(caller.queue == *queue, "{entry} waits in {}, not in {queue}", caller.queue);
-                must!(caller.ringing.is_none(), "two agents are rung for {entry}");
+                let settings = &self.queues[queue];
+                let most =
+                    if settings.strategy == Strategy::RingAll { settings.ring_all_max.max(1) as usize } else { 1 };
+                must!(caller.ringing.len() < most, "{} agents are rung for {entry}", caller.ringing.len() + 1);
                 let seen = &self.agents[agent];
-                must!(seen.state == AgentState::Ready, "{agent} is rung in state {:?}", seen.state);
+                must!(seen.is_free_for(caller.arrival.kind), "{agent} is rung in state {:?}", seen.state);
                 must!(self.offers.values().all(|(_, other, _)| other != agent), "{agent} is rung twice");
                 must!(self.can_serve(*agent, caller), "{agent} is rung for {entry} without the skills");
                 must!(*deadline > self.at, "{offer} is over before it begins");
+                let limit = caller.arrival.max_wait.or(settings.max_wait);
+                let over = limit.is_some_and(|limit| caller.since + limit < self.at);
+                // One chance for who comes with a place kept from before, and for all when the queue's limit changes.
+                must!(
+                    !over || caller.joined == self.at || self.limits_change,
+                    "{agent} is rung for {entry} after its longest wait"
+                );
                 for (other, earlier) in &self.waiting {
                     let before = (earlier.since, *other) < (caller.since, *entry);
                     let equal = self.weight(earlier) == self.weight(caller);
-                    let could = earlier.ringing.is_none() && self.may_serve(*agent, earlier);
+                    let alike = earlier.arrival.kind == caller.arrival.kind && !self.may_be_kept(earlier);
+                    let could = alike && earlier.ringing.is_empty() && self.may_serve(*agent, earlier);
                     must!(!(before && equal && could), "{entry} overtakes {other} at {agent}");
                 }
-                self.waiting.get_mut(entry).expect("looked at just now").ringing = Some(*offer);
+                self.waiting.get_mut(entry).expect("looked at just now").ringing.insert(*offer);
                 self.offers.insert(*offer, (*entry, *agent, *deadline));
             }
             Decision::OfferEnded { offer, entry, agent, outcome } => {
@@ -120,7 +142,7 @@ impl Watch {
                     self.offers.remove(offer).ok_or(format!("{offer} ends but does not ring"))?;
                 must!((its_entry, its_agent) == (*entry, *agent), "{offer} ends for others than it began for");
                 let caller = self.waiting.get_mut(entry).ok_or(format!("{entry} is offered but has exited"))?;
-                caller.ringing = None;
+                caller.ringing.remove(offer);
                 let retry = self.queues[&caller.queue].retry_same_agent.max(Duration::from_secs(1));
                 match outcome {
                     Outcome::Accepted => {
@@ -132,6 +154,14 @@ impl Watch {
                         caller.refused.insert(*agent, self.at + retry);
                     }
                     Outcome::Busy | Outcome::Unreachable | Outcome::CallerGone => {}
+                    Outcome::AnsweredElsewhere => {
+                        let answered = self.accepted.is_some_and(|(answered, _)| answered == *entry);
+                        must!(answered, "{offer} is answered elsewhere, but nobody answered");
+                    }
+                    Outcome::Withdrawn => {
+                        let caller = &self.waiting[entry];
+                        must!(!self.is_licensed(*agent, caller), "{offer} is withdrawn for nothing");
+                    }
                 }
             }
             Decision::Exit { entry, queue, exit, waited } => {
@@ -140,14 +170,18 @@ impl Watch {
                     return Ok(());
                 };
                 must!(self.exited.insert(*entry), "{entry} exits twice");
-                must!(caller.ringing.is_none(), "{entry} exits while an agent is rung for it");
+                must!(caller.ringing.is_empty(), "{entry} exits while an agent is rung for it");
                 must!(*waited == self.at.since(caller.since), "{entry} did not wait {waited:?}");
                 let settings = &self.queues[queue];
                 let accepted = self.accepted.is_some_and(|(accepted, _)| accepted == *entry);
                 must!(accepted == (*exit == Exit::Answered), "{entry} exits as {exit:?}, accepted: {accepted}");
+                if accepted && caller.arrival.kind == Kind::Task {
+                    self.accepted = None;
+                    self.tasks.insert(*entry);
+                }
                 match exit {
                     Exit::TimedOut => {
-                        let limit = caller.max_wait.or(settings.max_wait);
+                        let limit = caller.arrival.max_wait.or(settings.max_wait);
                         must!(limit.is_some_and(|limit| *waited >= limit), "{entry} is sent away too soon");
                     }
                     Exit::NoAgents => {
@@ -186,8 +220,12 @@ impl Watch {
         must!(self.accepted.is_none(), "{:?} are connected, but nobody talks", self.accepted);
         for (id, seen) in &self.agents {
             match &seen.state {
-                AgentState::Ready => {
-                    let served = self.waiting.iter().find(|(_, c)| c.ringing.is_none() && self.may_serve(*id, c));
+                AgentState::Ready | AgentState::Working { .. } => {
+                    let could = |c: &Caller| {
+                        let waits = c.ringing.is_empty() && !self.may_be_kept(c);
+                        waits && seen.is_free_for(c.arrival.kind) && self.may_serve(*id, c)
+                    };
+                    let served = self.waiting.iter().find(|(_, c)| could(c));
                     must!(served.is_none(), "{id} is idle while {} waits", served.expect("some").0);
                     must!(seen.logged_in, "{id} is ready without a phone");
                 }
@@ -204,13 +242,14 @@ impl Watch {
                 AgentState::Talking { .. } | AgentState::Busy => {}
             }
         }
-        for (offer, (_, _, deadline)) in &self.offers {
+        for (offer, (entry, agent, deadline)) in &self.offers {
             must!(*deadline > self.at, "{offer} should be over");
+            must!(self.is_licensed(*agent, &self.waiting[entry]), "{agent} is rung for {entry} without a licence");
         }
         for (id, caller) in &self.waiting {
-            let limit = caller.max_wait.or(self.queues[&caller.queue].max_wait);
+            let limit = caller.arrival.max_wait.or(self.queues[&caller.queue].max_wait);
             let over = limit.is_some_and(|limit| caller.since + limit <= self.at);
-            must!(!over || caller.ringing.is_some(), "{id} should have been sent away");
+            must!(!over || !caller.ringing.is_empty(), "{id} should have been sent away");
         }
         for (queue, offered) in &self.offered {
             let exits: u64 = self.exits.get(queue).map_or(0, |exits| exits.values().sum());
@@ -224,12 +263,19 @@ impl Watch {
         self.offers.keys().copied().collect()
     }
 
+    /// An offer of an entry for which several agents are rung.
+    pub fn one_of_many(&self, which: u8) -> Option<OfferId> {
+        let many = self.waiting.values().filter(|caller| caller.ringing.len() > 1);
+        let offers: Vec<OfferId> = many.flat_map(|caller| caller.ringing.iter().copied()).collect();
+        offers.get(usize::from(which) % offers.len().max(1)).copied()
+    }
+
     pub fn talks(&self) -> Vec<EntryId> {
         let talks = self.agents.values().filter_map(|seen| match seen.state {
             AgentState::Talking { entry } => Some(entry),
             _ => None,
         });
-        talks.collect()
+        talks.chain(self.tasks.iter().copied()).collect()
     }
 
     pub fn entries(&self) -> Vec<EntryId> {
@@ -249,8 +295,48 @@ impl Watch {
     }
 
     fn can_serve(&self, agent: AgentId, caller: &Caller) -> bool {
-        let skills = &self.agents[&agent].settings.skills;
-        suffices(skills, &caller.needs) && suffices(skills, &self.queues[&caller.queue].needs)
+        let settings = &self.agents[&agent].settings;
+        let valid = |skill: &str| settings.skills_valid.get(skill).is_none_or(|valid| valid.has(self.at));
+        let level = |skill: &str| settings.skills.get(skill).copied().filter(|_| valid(skill)).unwrap_or(0);
+        let queue = &self.queues[&caller.queue];
+        self.is_licensed(agent, caller)
+            && (!queue.members_only || settings.queues.contains(&caller.queue))
+            && self.asked(caller).iter().all(|need| need.skills.is_met(&level))
+    }
+
+    /// Of the queue and of the entry itself, as it is now.
+    fn asked(&self, caller: &Caller) -> [Need; 2] {
+        let queue = &self.queues[&caller.queue];
+        let parts = [(&queue.needs, &queue.relax), (&caller.arrival.need, &caller.arrival.relax)];
+        parts.map(|(need, relax)| {
+            let steps = relax.iter().filter(|step| caller.since + step.after <= self.at);
+            let mut asked = need.clone();
+            if let Some(step) = steps.max_by_key(|step| step.after) {
+                asked.skills = step.need.skills.clone();
+                asked.licences.extend(step.need.licences.iter().cloned());
+            }
+            asked.resolved(&caller.arrival.attributes)
+        })
+    }
+
+    /// What is never relaxed: every licence that was asked for at first, and those that are asked for now.
+    fn is_licensed(&self, agent: AgentId, caller: &Caller) -> bool {
+        let held = &self.agents[&agent].settings.licences;
+        let queue = &self.queues[&caller.queue];
+        let attributes: &Attributes = &caller.arrival.attributes;
+        let first = [queue.needs.resolved(attributes), caller.arrival.need.resolved(attributes)];
+        first.iter().chain(&self.asked(caller)).flat_map(|need| &need.licences).all(|licence| {
+            held.iter().any(|held| {
+                let jurisdiction = licence.jurisdiction == Word::Is(held.jurisdiction.clone());
+                held.kind == licence.kind && jurisdiction && held.valid.has(self.at)
+            })
+        })
+    }
+
+    /// It may be kept for somebody else.
+    fn may_be_kept(&self, caller: &Caller) -> bool {
+        let longest: Duration = caller.arrival.prefer.iter().map(|prefer| prefer.wait).sum();
+        self.at < caller.joined + longest
     }
 
     /// Can, and has not refused so lately that they may be spared.
@@ -260,8 +346,22 @@ impl Watch {
     }
 
     /// Those of equal weight are served in the order in which they came.
-    fn weight(&self, caller: &Caller) -> (i64, u64) {
+    fn weight(&self, caller: &Caller) -> (i64, u64, u32) {
         let queue = &self.queues[&caller.queue];
-        (i64::from(queue.priority) + i64::from(caller.priority), queue.ageing.to_bits())
+        (i64::from(queue.priority) + i64::from(caller.arrival.priority), queue.ageing.to_bits(), queue.weight)
+    }
+}
+
+impl Seen {
+    fn is_free_for(&self, kind: Kind) -> bool {
+        let tasks = match self.state {
+            AgentState::Ready => 0,
+            AgentState::Working { tasks } => tasks,
+            _ => return false,
+        };
+        match kind {
+            Kind::Call => tasks == 0 || self.settings.calls_during_tasks,
+            Kind::Task => tasks < self.settings.tasks,
+        }
     }
 }

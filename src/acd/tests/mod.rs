@@ -6,6 +6,7 @@ mod invariants;
 mod model;
 mod rules_offers;
 mod rules_order;
+mod rules_routing;
 mod rules_staffing;
 mod rules_waiting;
 
@@ -134,8 +135,17 @@ pub fn arrive(entry: u64) -> Change {
 }
 
 pub fn arrive_at(queue: u32, entry: u64, needs: &str, priority: i32) -> Change {
-    let needs = skills(needs);
-    Change::Arrive { entry: EntryId(entry), queue: QueueId(queue), needs, priority, max_wait: None, since: Time::NEVER }
+    arrival(entry, Arrival { queue: QueueId(queue), need: need(needs), priority, ..Arrival::default() })
+}
+
+/// What an agent needs who has these skills at these levels, or what is asked in an expression.
+pub fn need(words: &str) -> Need {
+    let is_list = words.split(',').all(|pair| matches!(pair.trim().split(' ').collect::<Vec<_>>()[..], [""] | [_, _]));
+    if is_list { Need::of_levels(&skills(words)) } else { Need::parse(words).expect(words).0 }
+}
+
+pub fn arrival(entry: u64, arrival: Arrival) -> Change {
+    Change::Arrive { entry: EntryId(entry), arrival: Box::new(arrival) }
 }
 
 pub fn leave(entry: u64, exit: Exit) -> Change {

@@ -2,6 +2,7 @@
 //! looking at everything. And the same rules with one mistake each, to know that the histories would find it.
 
 use super::*;
+use crate::need::{Attributes, Expr, Word};
 
 /// One rule left out or turned round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,10 +44,37 @@ pub enum Mistake {
     ShortAbandonNotTold,
     AbandonedTwice,
     LateAcceptanceCounts,
+    NoOr,
+    NoNot,
+    NoAttributes,
+    LicencesRelaxed,
+    LicencesForEver,
+    LicenceLostLetsRing,
+    SkillsForEver,
+    NeverRelaxed,
+    EverybodyIsMember,
+    KeptForNobody,
+    KeptForEver,
+    KeptForTheAbsent,
+    KeptAfterRefusal,
+    PreferredGoLast,
+    AlwaysLongestIdle,
+    RoundRobinFromTheStart,
+    CallsKeptByLogin,
+    RingAllRingsOne,
+    RingAllLetsRing,
+    IdlePlaceLostByAnsweredElsewhere,
+    NoWeights,
+    PriorityChangesOnlyForNewcomers,
+    QueueRingTimeForgotten,
+    TasksWithoutEnd,
+    TasksDuringCalls,
+    NoCallsDuringTasks,
+    WrapUpAfterTasks,
 }
 
 impl Mistake {
-    pub const ALL: [Mistake; 37] = {
+    pub const ALL: [Mistake; 64] = {
         use Mistake::*;
         [
             TwoAgentsForOneEntry,
@@ -86,6 +114,33 @@ impl Mistake {
             ShortAbandonNotTold,
             AbandonedTwice,
             LateAcceptanceCounts,
+            NoOr,
+            NoNot,
+            NoAttributes,
+            LicencesRelaxed,
+            LicencesForEver,
+            LicenceLostLetsRing,
+            SkillsForEver,
+            NeverRelaxed,
+            EverybodyIsMember,
+            KeptForNobody,
+            KeptForEver,
+            KeptForTheAbsent,
+            KeptAfterRefusal,
+            PreferredGoLast,
+            AlwaysLongestIdle,
+            RoundRobinFromTheStart,
+            CallsKeptByLogin,
+            RingAllRingsOne,
+            RingAllLetsRing,
+            IdlePlaceLostByAnsweredElsewhere,
+            NoWeights,
+            PriorityChangesOnlyForNewcomers,
+            QueueRingTimeForgotten,
+            TasksWithoutEnd,
+            TasksDuringCalls,
+            NoCallsDuringTasks,
+            WrapUpAfterTasks,
         ]
     };
 }
@@ -113,6 +168,8 @@ pub struct Model {
     now: Time,
     last_offer: u64,
     queues: Vec<(QueueId, QueueSettings)>,
+    last_rung: BTreeMap<QueueId, AgentId>,
+    chance: crate::acd::chance::Chance,
     agents: Vec<Person>,
     callers: Vec<Caller>,
     decisions: VecDeque<Decision>,
@@ -126,13 +183,19 @@ struct Person {
     own_call: bool,
     offer: Option<(OfferId, EntryId, Time)>,
     talk: Option<EntryId>,
+    tasks: Vec<EntryId>,
+    calls: u32,
+    /// By kind: as what they were last seen.
+    free: [bool; 2],
     wrap_up: Option<Time>,
     pause: Option<(String, Option<Time>)>,
     back_off: Option<Time>,
     /// Back-offs in a row.
     backed_off: i32,
     told: AgentState,
-    idle_since: Time,
+    idle_since: [Time; 2],
+    /// Up to when changes of abilities have been taken.
+    changed: Time,
 }
 
 #[derive(Clone)]
@@ -141,11 +204,15 @@ struct Caller {
     queue: QueueId,
     /// As the queue was when the caller came; only the mistake of that name looks at it.
     queue_then: QueueSettings,
-    needs: Skills,
-    priority: i32,
-    max_wait: Option<Duration>,
+    arrival: Arrival,
     since: Time,
-    ringing: bool,
+    /// How many agents are rung for it.
+    ringing: u32,
+    /// Whose turn it is of those it is kept for, and until when.
+    turn: usize,
+    turn_over: Time,
+    /// Up to when its steps have been taken.
+    stepped: Time,
     refusals: Vec<Refusal>,
 }
 
@@ -178,6 +245,8 @@ impl Distributor for Model {
 /// What is due, in the order of one instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Due {
+    Abilities(AgentId),
+    Step(EntryId),
     Ring(AgentId),
     WrapUp(AgentId),
     BackOff(AgentId),
@@ -192,6 +261,8 @@ impl Model {
             now: Time::EPOCH,
             last_offer: 0,
             queues: Vec::new(),
+            last_rung: BTreeMap::new(),
+            chance: crate::acd::chance::Chance::new(0),
             agents: Vec::new(),
             callers: Vec::new(),
             decisions: VecDeque::new(),
@@ -210,6 +281,9 @@ impl Model {
             due.extend(a.wrap_up.filter(|_| !self.wrong(Mistake::NoWrapUpEnd)).map(|at| (at, Due::WrapUp(a.id))));
             due.extend(a.back_off.map(|at| (at, Due::BackOff(a.id))));
             due.extend(a.pause.as_ref().and_then(|(_, until)| *until).map(|at| (at, Due::Pause(a.id))));
+            let valid = a.settings.skills_valid.values().chain(a.settings.licences.iter().map(|l| &l.valid));
+            let changes = valid.flat_map(|valid| [valid.from, valid.to]).flatten().filter(|at| *at > a.changed);
+            due.extend(changes.min().map(|at| (at, Due::Abilities(a.id))));
         }
         for c in &self.callers {
             for r in &c.refusals {
@@ -217,7 +291,10 @@ impl Model {
                     due.push((r.just_now.unwrap_or(r.until), Due::Refusal(c.id, r.agent)));
                 }
             }
-            if !c.ringing || self.wrong(Mistake::LongestWaitCutsRinging) {
+            let steps = c.arrival.relax.iter().chain(&self.queue(c).relax).map(|step| c.since + step.after);
+            let kept = c.arrival.prefer.get(c.turn).map(|_| c.turn_over);
+            due.extend(steps.chain(kept).filter(|at| *at > c.stepped).min().map(|at| (at, Due::Step(c.id))));
+            if c.ringing == 0 || self.wrong(Mistake::LongestWaitCutsRinging) {
                 due.extend(self.times_out(c).map(|at| (at, Due::MaxWait(c.id))));
             }
         }
@@ -225,6 +302,8 @@ impl Model {
     }
 
     fn act_until(&mut self, at: Time) {
+        // Abilities have changed, or needs, and what follows is still to be done.
+        let mut concludes = false;
         while let Some((time, due)) = self.deadlines().into_iter().min().filter(|(time, _)| *time <= at) {
             self.now = if self.wrong(Mistake::DeadlinesActedOnLate) { at } else { self.now.max(time) };
             match due {
@@ -232,6 +311,12 @@ impl Model {
                 Due::WrapUp(agent) => self.person(agent).wrap_up = None,
                 Due::BackOff(agent) => self.person(agent).back_off = None,
                 Due::Pause(agent) => self.person(agent).pause = None,
+                Due::Abilities(agent) => self.person(agent).changed = time,
+                Due::Step(entry) => {
+                    self.replace(entry);
+                    self.end_unlicensed_of(Some(entry));
+                    self.send_away_if_hopeless(entry);
+                }
                 Due::Refusal(entry, agent) => {
                     let caller = self.caller(entry).expect("due");
                     let refusal = caller.refusals.iter_mut().find(|refusal| refusal.agent == agent).expect("due");
@@ -250,7 +335,18 @@ impl Model {
                     }
                 }
             }
-            self.tell_states(None);
+            let next = self.deadlines().into_iter().min();
+            let says_who_may = |due: &Due| matches!(due, Due::Abilities(_) | Due::Step(_));
+            concludes |= says_who_may(&due);
+            if next.is_some_and(|(at, due)| at <= time && says_who_may(&due)) {
+                continue;
+            }
+            if std::mem::take(&mut concludes) {
+                self.pass_over_the_absent();
+                self.send_away_the_hopeless();
+                self.end_unlicensed();
+            }
+            self.tell_states(&[]);
             let next = self.deadlines().into_iter().min();
             if !next.is_some_and(|(at, due)| at <= time && !matches!(due, Due::MaxWait(_))) {
                 self.match_all();
@@ -265,11 +361,17 @@ impl Model {
                     Some((_, old)) => *old = settings.clone(),
                     None => self.queues.push((*id, settings.clone())),
                 }
-                self.send_away_the_hopeless();
+                let mut entries: Vec<EntryId> = self.callers.iter().filter(|c| c.queue == *id).map(|c| c.id).collect();
+                entries.sort();
+                for entry in entries {
+                    self.replace(entry);
+                    self.end_unlicensed_of(Some(entry));
+                    self.send_away_if_hopeless(entry);
+                }
             }
             Change::Agent { id, settings } => {
                 match self.agents.iter_mut().find(|a| a.id == *id) {
-                    Some(a) => a.settings = settings.clone(),
+                    Some(a) => (a.settings, a.changed) = (settings.clone(), self.now),
                     None => self.agents.push(Person {
                         id: *id,
                         settings: settings.clone(),
@@ -277,25 +379,37 @@ impl Model {
                         own_call: false,
                         offer: None,
                         talk: None,
+                        tasks: Vec::new(),
+                        calls: 0,
+                        free: [false; 2],
                         wrap_up: None,
                         pause: None,
                         back_off: None,
                         backed_off: 0,
                         told: AgentState::Offline,
-                        idle_since: Time::EPOCH,
+                        idle_since: [Time::EPOCH; 2],
+                        changed: self.now,
                     }),
                 }
                 self.send_away_the_hopeless();
+                self.end_unlicensed();
+                self.tell_states(&[*id]);
             }
-            Change::Arrive { entry, queue, needs, priority, max_wait, since } => {
-                self.arrive(*entry, *queue, needs, *priority, *max_wait, *since);
+            Change::Arrive { entry, arrival } => self.arrive(*entry, arrival),
+            Change::Priority { entry, priority } => {
+                if !self.wrong(Mistake::PriorityChangesOnlyForNewcomers)
+                    && let Some(caller) = self.caller(*entry)
+                {
+                    caller.arrival.priority = *priority;
+                    self.replace(*entry);
+                }
             }
             Change::Leave { entry, exit } => self.leave(*entry, *exit),
             Change::OfferEnded { offer, outcome } => {
                 let late = self.wrong(Mistake::LateAcceptanceCounts) && *outcome == Outcome::Accepted;
                 let found = self.agents.iter().find(|a| a.offer.is_some_and(|(o, _, _)| o == *offer));
                 let Some((agent, entry)) = found.map(|a| (a.id, a.offer.expect("found by it").1)) else {
-                    if late && let Some(caller) = self.callers.iter().find(|c| !c.ringing) {
+                    if late && let Some(caller) = self.callers.iter().find(|c| c.ringing == 0) {
                         let entry = caller.id;
                         self.exit(entry, Exit::Answered);
                     }
@@ -303,6 +417,7 @@ impl Model {
                 };
                 match outcome {
                     Outcome::CallerGone => return self.leave(entry, Exit::Abandoned),
+                    Outcome::AnsweredElsewhere | Outcome::Withdrawn => return,
                     Outcome::Busy | Outcome::Unreachable if !self.wrong(Mistake::NoBackOff) => {
                         let until = self.now + self.back_off_time(agent);
                         self.person(agent).back_off = Some(until);
@@ -314,10 +429,15 @@ impl Model {
             }
             Change::TalkEnded { entry } => {
                 let now = self.now;
-                if let Some(a) = self.agents.iter_mut().find(|a| a.talk == Some(*entry)) {
-                    a.talk = None;
-                    let time = a.settings.wrap_up;
-                    a.wrap_up = (time > Duration::ZERO).then(|| now + time);
+                let wrap_up_after_tasks = self.wrong(Mistake::WrapUpAfterTasks);
+                if let Some(a) = self.agents.iter_mut().find(|a| a.talk == Some(*entry) || a.tasks.contains(entry)) {
+                    let is_task = a.talk != Some(*entry);
+                    a.tasks.retain(|task| task != entry);
+                    if !is_task || wrap_up_after_tasks {
+                        a.talk = None;
+                        let time = a.settings.wrap_up;
+                        a.wrap_up = (time > Duration::ZERO).then(|| now + time);
+                    }
                 }
             }
             Change::LoggedIn { agent }
@@ -333,17 +453,19 @@ impl Model {
             }
             Change::Tick => {}
         }
-        self.tell_states(None);
+        self.tell_states(&[]);
     }
 
     fn change_person(&mut self, agent: AgentId, change: &Change) {
         let cut = self.wrong(Mistake::LogoutCutsTalk);
         let kept_by_login = self.wrong(Mistake::BackOffGrowthKeptByLogin);
+        let calls_kept = self.wrong(Mistake::CallsKeptByLogin);
         let kept_by_resume = self.wrong(Mistake::BackOffGrowthKeptByResume);
         let a = self.person(agent);
         match change {
             Change::LoggedIn { .. } if !a.phone => {
                 a.phone = true;
+                a.calls = if calls_kept { a.calls } else { 0 };
                 a.back_off = None;
                 a.backed_off = if kept_by_login { a.backed_off } else { 0 };
                 self.forget_refusals_by(agent);
@@ -357,7 +479,7 @@ impl Model {
                     self.end_ringing(agent, Outcome::Unreachable);
                 }
                 if !self.wrong(Mistake::NobodyLeavesAtLastLogout) {
-                    self.tell_states(None);
+                    self.tell_states(&[]);
                     self.send_away_the_hopeless();
                 }
             }
@@ -387,16 +509,11 @@ impl Model {
         }
     }
 
-    fn arrive(
-        &mut self,
-        id: EntryId,
-        queue: QueueId,
-        needs: &Skills,
-        priority: i32,
-        max_wait: Option<Duration>,
-        since: Time,
-    ) {
-        if self.callers.iter().any(|c| c.id == id) || self.agents.iter().any(|a| a.talk == Some(id)) {
+    fn arrive(&mut self, id: EntryId, arrival: &Arrival) {
+        let queue = arrival.queue;
+        if self.callers.iter().any(|c| c.id == id)
+            || self.agents.iter().any(|a| a.talk == Some(id) || a.tasks.contains(&id))
+        {
             return;
         }
         let Some((_, settings)) = self.queues.iter().find(|(other, _)| *other == queue) else {
@@ -406,17 +523,20 @@ impl Model {
         };
         let waiting = self.callers.iter().filter(|c| c.queue == queue).count();
         let full = waiting >= settings.max_waiting as usize && !self.wrong(Mistake::NeverFull);
+        let turn_over = arrival.prefer.first().map_or(Time::NEVER, |first| self.now + first.wait);
         self.callers.push(Caller {
             id,
             queue,
             queue_then: settings.clone(),
-            needs: needs.clone(),
-            priority,
-            max_wait,
-            since: since.min(self.now),
-            ringing: false,
+            arrival: arrival.clone(),
+            since: arrival.since.min(self.now),
+            ringing: 0,
+            turn: 0,
+            turn_over,
+            stepped: self.now,
             refusals: Vec::new(),
         });
+        self.pass_over_the_absent();
         if self.is_hopeless(self.callers.last().expect("pushed just now")) {
             self.exit(id, Exit::NoAgents);
         } else if full {
@@ -433,15 +553,54 @@ impl Model {
             Abandoned | LeftByKey | Transferred | SystemFault | Callback | Overflowed | QueueClosed => exit,
             Answered | ShortAbandoned | TimedOut | NoAgents | RefusedFull => return,
         };
-        let ringing = self.agents.iter().find(|a| a.offer.is_some_and(|(_, entry, _)| entry == id)).map(|a| a.id);
-        if let Some(agent) = ringing {
-            self.take_apart(agent, Outcome::CallerGone);
+        let ringing = self.rung_for(id);
+        for agent in &ringing {
+            self.take_apart(*agent, Outcome::CallerGone);
         }
         let again = self.callers.iter().find(|c| c.id == id && self.wrong(Mistake::AbandonedTwice)).cloned();
         self.exit(id, exit);
-        self.callers
-            .extend(again.filter(|c| c.since.as_secs().is_multiple_of(7)).map(|c| Caller { ringing: false, ..c }));
-        self.tell_states(ringing.filter(|_| !self.wrong(Mistake::IdlePlaceLostByCallerGone)));
+        self.callers.extend(again.filter(|c| c.since.as_secs().is_multiple_of(7)).map(|c| Caller { ringing: 0, ..c }));
+        let lost = self.wrong(Mistake::IdlePlaceLostByCallerGone);
+        self.tell_states(if lost { &[] } else { &ringing });
+    }
+
+    /// In the order in which they were rung.
+    fn rung_for(&self, id: EntryId) -> Vec<AgentId> {
+        let mut rung: Vec<(OfferId, AgentId)> = self
+            .agents
+            .iter()
+            .filter_map(|a| a.offer.filter(|(_, e, _)| *e == id).map(|(o, _, _)| (o, a.id)))
+            .collect();
+        rung.sort();
+        rung.into_iter().map(|(_, agent)| agent).collect()
+    }
+
+    fn send_away_if_hopeless(&mut self, entry: EntryId) {
+        let caller = self.callers.iter().find(|c| c.id == entry);
+        if caller.is_some_and(|c| c.ringing == 0 && self.is_hopeless(c)) {
+            self.exit(entry, Exit::NoAgents);
+        }
+    }
+
+    /// Ends offers of those whose licence is not there any more.
+    fn end_unlicensed(&mut self) {
+        self.end_unlicensed_of(None);
+    }
+
+    fn end_unlicensed_of(&mut self, only: Option<EntryId>) {
+        if self.wrong(Mistake::LicenceLostLetsRing) {
+            return;
+        }
+        let mut rung: Vec<(AgentId, EntryId)> =
+            self.agents.iter().filter_map(|a| a.offer.map(|(_, entry, _)| (a.id, entry))).collect();
+        rung.sort();
+        for (agent, entry) in rung.into_iter().filter(|(_, entry)| only.is_none_or(|only| only == *entry)) {
+            let caller = self.callers.iter().find(|c| c.id == entry).expect("rung for");
+            let person = self.agents.iter().find(|a| a.id == agent).expect("rung");
+            if !self.is_licensed(person, caller) {
+                self.end_ringing(agent, Outcome::Withdrawn);
+            }
+        }
     }
 
     /// Ends the offer of this agent, if there is one.
@@ -453,9 +612,22 @@ impl Model {
             self.person(agent).backed_off = 0;
         }
         if outcome == Outcome::Accepted {
-            self.person(agent).talk = Some(entry);
+            let others = self.rung_for(entry);
+            if !self.wrong(Mistake::RingAllLetsRing) {
+                for other in &others {
+                    self.take_apart(*other, Outcome::AnsweredElsewhere);
+                }
+            }
+            let kind = self.caller(entry).expect("it was offered").arrival.kind;
+            let a = self.person(agent);
+            a.calls += 1;
+            match kind {
+                Kind::Call => a.talk = Some(entry),
+                Kind::Task => a.tasks.push(entry),
+            }
             self.exit(entry, Exit::Answered);
-            self.tell_states(None);
+            let lost = self.wrong(Mistake::IdlePlaceLostByAnsweredElsewhere);
+            self.tell_states(if lost { &[] } else { &others });
             return;
         }
         let now = self.now;
@@ -473,11 +645,15 @@ impl Model {
         if outcome == Outcome::NoAnswer && rona > Duration::ZERO && !self.wrong(Mistake::NoRonaPause) {
             self.person(agent).pause = Some(("no answer".to_owned(), Some(now + rona)));
         }
-        self.tell_states(None);
+        let keeps_place = [agent];
+        self.tell_states(if outcome == Outcome::Withdrawn { &keeps_place } else { &[] });
         let lost = self.wrong(Mistake::PlaceLostByRefusal);
         let caller = self.caller(entry).expect("it was offered");
         if lost {
             caller.since = now;
+        }
+        if caller.ringing > 0 {
+            return;
         }
         let caller = caller.clone();
         let timed_out = self.times_out(&caller).is_some_and(|at| at <= now);
@@ -485,6 +661,48 @@ impl Model {
             self.exit(entry, Exit::TimedOut);
         } else if self.is_hopeless(&caller) {
             self.exit(entry, Exit::NoAgents);
+        } else {
+            self.replace(entry);
+        }
+    }
+
+    /// Entries for which nobody is rung go on to the next they are kept for, when who they are kept for is not there.
+    fn pass_over_the_absent(&mut self) {
+        for i in 0..self.callers.len() {
+            if self.callers[i].ringing == 0 {
+                self.pass_over(i);
+            }
+        }
+    }
+
+    /// Its place is found anew, whether or not somebody is rung for it.
+    fn replace(&mut self, id: EntryId) {
+        if let Some(i) = self.callers.iter().position(|c| c.id == id) {
+            self.callers[i].stepped = self.now;
+            self.pass_over(i);
+        }
+    }
+
+    fn pass_over(&mut self, i: usize) {
+        while let Some(prefer) = self.callers[i].arrival.prefer.get(self.callers[i].turn) {
+            let c = &self.callers[i];
+            let there = |a: &&Person| {
+                let who = match &prefer.who {
+                    Who::Agent(agent) => a.id == *agent,
+                    Who::Team(team) => a.settings.teams.contains(team),
+                };
+                let refused = c.refusals.iter().any(|r| r.agent == a.id) && !self.wrong(Mistake::KeptAfterRefusal);
+                let in_service = a.phone && a.pause.is_none() || self.wrong(Mistake::KeptForTheAbsent);
+                who && in_service && self.can_serve(a, c) && !refused
+            };
+            let over = self.now >= c.turn_over && !self.wrong(Mistake::KeptForEver);
+            if self.agents.iter().any(|a| there(&a)) && !over && !self.wrong(Mistake::KeptForNobody) {
+                break;
+            }
+            let turn = c.turn + 1;
+            let turn_over = c.arrival.prefer.get(turn).map_or(Time::NEVER, |next| self.now + next.wait);
+            (self.callers[i].turn, self.callers[i].turn_over) = (turn, turn_over);
+            self.callers[i].stepped = self.now;
         }
     }
 
@@ -506,7 +724,7 @@ impl Model {
     fn take_apart(&mut self, agent: AgentId, outcome: Outcome) {
         let (offer, entry, _) = self.person(agent).offer.take().expect("the caller has seen it");
         if let Some(caller) = self.caller(entry) {
-            caller.ringing = false;
+            caller.ringing = caller.ringing.saturating_sub(1);
         }
         self.decisions.push_back(Decision::OfferEnded { offer, entry, agent, outcome });
     }
@@ -519,7 +737,7 @@ impl Model {
     }
 
     fn send_away_the_hopeless(&mut self) {
-        let hopeless = self.callers.iter().filter(|c| !c.ringing && self.is_hopeless(c));
+        let hopeless = self.callers.iter().filter(|c| c.ringing == 0 && self.is_hopeless(c));
         let mut hopeless: Vec<EntryId> = hopeless.map(|c| c.id).collect();
         hopeless.sort();
         for id in hopeless {
@@ -531,40 +749,55 @@ impl Model {
         self.queue(caller).leave_when_no_agents && !self.agents.iter().any(|a| a.phone && self.can_serve(a, caller))
     }
 
-    /// Tells each state that has changed. Whoever becomes ready is the last of the idle, but for one.
-    fn tell_states(&mut self, keeps_place: Option<AgentId>) {
+    /// Tells each state that has changed. Whoever comes free is the last of the idle, but for these.
+    fn tell_states(&mut self, keep_place: &[AgentId]) {
         let pause_first = self.wrong(Mistake::PauseBeforeWrapUp);
         let keep_after_pause = self.wrong(Mistake::IdlePlaceKeptByPause);
+        let (no_end, during_calls) = (self.wrong(Mistake::TasksWithoutEnd), self.wrong(Mistake::TasksDuringCalls));
+        let no_calls = self.wrong(Mistake::NoCallsDuringTasks);
         let now = self.now;
         for a in &mut self.agents {
             let state = a.state(pause_first);
-            if state == a.told {
-                continue;
-            }
             let after_pause = matches!(a.told, AgentState::Paused { .. }) && keep_after_pause;
-            if state == AgentState::Ready && keeps_place != Some(a.id) && !after_pause {
-                a.idle_since = now;
+            let may = matches!(state, AgentState::Ready | AgentState::Working { .. });
+            let calls = may && (a.tasks.is_empty() || a.settings.calls_during_tasks && !no_calls);
+            let may_task = may || during_calls && matches!(state, AgentState::Talking { .. });
+            let tasks = may_task && (a.tasks.len() < a.settings.tasks as usize || no_end);
+            for (kind, free) in [calls, tasks].into_iter().enumerate() {
+                if free && !a.free[kind] && !keep_place.contains(&a.id) && !after_pause {
+                    a.idle_since[kind] = now;
+                }
+                a.free[kind] = free;
             }
-            a.told = state.clone();
-            self.decisions.push_back(Decision::Agent { agent: a.id, state });
+            if state != a.told {
+                a.told = state.clone();
+                self.decisions.push_back(Decision::Agent { agent: a.id, state });
+            }
         }
+        self.pass_over_the_absent();
     }
 
     fn match_all(&mut self) {
-        while let Some((entry, agent)) = self.next_pair() {
-            self.last_offer += 1;
-            let offer = OfferId(self.last_offer);
-            let deadline = self.now + self.person(agent).settings.ring_time.max(Duration::from_secs(1));
-            self.person(agent).offer = Some((offer, entry, deadline));
-            let caller = self.caller(entry).expect("it waits");
-            caller.ringing = true;
-            let queue = caller.queue;
-            self.decisions.push_back(Decision::Offer { offer, entry, queue, agent, deadline });
-            self.tell_states(None);
+        while let Some((entry, agents)) = self.next_match() {
+            let queue = self.caller(entry).expect("it waits").queue;
+            self.last_rung.insert(queue, *agents.last().expect("somebody"));
+            for agent in agents {
+                self.last_offer += 1;
+                let offer = OfferId(self.last_offer);
+                let caller = self.callers.iter().find(|c| c.id == entry).expect("it waits");
+                let of_queue = self.queue(caller).ring_time.filter(|_| !self.wrong(Mistake::QueueRingTimeForgotten));
+                let ring_time = self.person(agent).settings.ring_time;
+                let ring_time = of_queue.map_or(ring_time, |time| time.min(ring_time)).max(Duration::from_secs(1));
+                let deadline = self.now + ring_time;
+                self.person(agent).offer = Some((offer, entry, deadline));
+                self.caller(entry).expect("it waits").ringing += 1;
+                self.decisions.push_back(Decision::Offer { offer, entry, queue, agent, deadline });
+                self.tell_states(&[]);
+            }
         }
     }
 
-    fn next_pair(&self) -> Option<(EntryId, AgentId)> {
+    fn next_match(&mut self) -> Option<(EntryId, Vec<AgentId>)> {
         let mut callers: Vec<&Caller> = self.callers.iter().collect();
         callers.sort_by_key(|c| {
             let came = (c.since, c.id);
@@ -573,43 +806,167 @@ impl Model {
             } else {
                 came
             };
-            (std::cmp::Reverse(self.score(c)), came)
+            let weight = if self.wrong(Mistake::NoWeights) { 1 } else { self.queue(c).weight };
+            let weighted = if self.wrong(Mistake::LastComeFirst) {
+                0
+            } else {
+                self.now.since(c.since).as_micros() * u128::from(weight)
+            };
+            (std::cmp::Reverse(self.score(c)), std::cmp::Reverse(weighted), came)
         });
-        let mut agents: Vec<&Person> = self.agents.iter().collect();
-        agents.sort_by_key(|a| (a.idle_since, a.id));
-        if self.wrong(Mistake::ShortestIdle) {
-            agents.reverse();
-        }
         // One step of each mistake is enough; without a limit they would never come to an end.
         let twice = |mistake, condition: bool| self.wrong(mistake) && condition && self.last_offer.is_multiple_of(5);
+        let mut found = None;
         for caller in callers {
-            for agent in &agents {
-                let free = agent.told == AgentState::Ready
-                    || twice(Mistake::TwoEntriesForOneAgent, matches!(agent.told, AgentState::Talking { .. }));
-                let waits = !caller.ringing || twice(Mistake::TwoAgentsForOneEntry, true);
-                if free && waits && self.can_serve(agent, caller) && !self.is_barred(agent, caller) {
-                    return Some((caller.id, agent.id));
-                }
+            let kind = caller.arrival.kind as usize;
+            let free = |a: &&Person| {
+                a.offer.is_none() && a.free[kind]
+                    || twice(Mistake::TwoEntriesForOneAgent, matches!(a.told, AgentState::Talking { .. }))
+            };
+            let waits = caller.ringing == 0 || twice(Mistake::TwoAgentsForOneEntry, true);
+            let may =
+                |a: &&Person| self.can_serve(a, caller) && self.is_kept_for(a, caller) && !self.is_barred(a, caller);
+            let agents: Vec<&Person> = self.agents.iter().filter(free).filter(|_| waits).filter(may).collect();
+            if !agents.is_empty() {
+                found = Some((caller.clone(), agents.iter().map(|a| a.id).collect::<Vec<_>>()));
+                break;
             }
         }
-        None
+        let (caller, agents) = found?;
+        Some((caller.id, self.choose(&caller, &agents)))
+    }
+
+    /// The ones who are rung, of those who could be.
+    fn choose(&mut self, caller: &Caller, agents: &[AgentId]) -> Vec<AgentId> {
+        let preferred = caller.arrival.prefer.iter().find_map(|prefer| match prefer.who {
+            Who::Agent(agent) => agents.contains(&agent).then_some(agent),
+            Who::Team(_) => None,
+        });
+        if let Some(agent) = preferred.filter(|_| !self.wrong(Mistake::PreferredGoLast)) {
+            return vec![agent];
+        }
+        let kind = caller.arrival.kind as usize;
+        let settings = self.queue(caller).clone();
+        let last = self.last_rung.get(&caller.queue).copied();
+        let mut people: Vec<&Person> = self.agents.iter().filter(|a| agents.contains(&a.id)).collect();
+        people.sort_by_key(|a| (a.idle_since[kind], a.id));
+        if self.wrong(Mistake::ShortestIdle) {
+            people.reverse();
+        }
+        let fit = |a: &Person| -> u32 {
+            let level = |skill: &str| self.level(a, skill);
+            let queue_needs = self.asked(&settings.needs, &settings.relax, caller).skills;
+            let own = self.asked(&caller.arrival.need, &caller.arrival.relax, caller).skills;
+            Need { skills: queue_needs, ..Need::default() }
+                .and(&Need { skills: own, ..Need::default() })
+                .skills
+                .fit(&level)
+        };
+        let strategy = if self.wrong(Mistake::AlwaysLongestIdle) { Strategy::LongestIdle } else { settings.strategy };
+        match strategy {
+            Strategy::LongestIdle => {}
+            Strategy::MostSkilled => people.sort_by_key(|a| std::cmp::Reverse(fit(a))),
+            Strategy::LeastSkilled => people.sort_by_key(|a| fit(a)),
+            Strategy::FewestCalls => people.sort_by_key(|a| a.calls),
+            Strategy::Linear => people.sort_by_key(|a| a.id),
+            Strategy::RoundRobin => {
+                let last = last.filter(|_| !self.wrong(Mistake::RoundRobinFromTheStart));
+                people.sort_by_key(|a| (last.is_some_and(|last| a.id <= last), a.id));
+            }
+            Strategy::Random => {
+                let mut ids = agents.to_vec();
+                ids.sort();
+                return vec![ids[self.chance.below(ids.len())]];
+            }
+            Strategy::RingAll => {
+                let most = if self.wrong(Mistake::RingAllRingsOne) { 1 } else { settings.ring_all_max.max(1) };
+                return people.into_iter().take(most as usize).map(|a| a.id).collect();
+            }
+        }
+        vec![people[0].id]
+    }
+
+    fn level(&self, agent: &Person, skill: &str) -> u8 {
+        let valid = agent.settings.skills_valid.get(skill).is_none_or(|valid| valid.has(self.now));
+        let valid = valid || self.wrong(Mistake::SkillsForEver);
+        agent.settings.skills.get(skill).copied().filter(|_| valid).unwrap_or(0)
+    }
+
+    /// What is asked now of what was asked at first.
+    fn asked(&self, need: &Need, relax: &[Relax], caller: &Caller) -> Need {
+        let waited = self.now.since(caller.since);
+        let steps = relax.iter().filter(|step| step.after <= waited && !self.wrong(Mistake::NeverRelaxed));
+        let mut asked = need.clone();
+        if let Some(step) = steps.max_by_key(|step| step.after) {
+            asked = step.need.clone();
+            if !self.wrong(Mistake::LicencesRelaxed) {
+                asked.licences.extend(need.licences.iter().cloned());
+            }
+        }
+        let nothing = Attributes::new();
+        asked.resolved(if self.wrong(Mistake::NoAttributes) { &nothing } else { &caller.arrival.attributes })
+    }
+
+    fn is_licensed(&self, agent: &Person, caller: &Caller) -> bool {
+        let queue = self.queue(caller);
+        let queue_needs = self.asked(&queue.needs, &queue.relax, caller);
+        let own = self.asked(&caller.arrival.need, &caller.arrival.relax, caller);
+        let mut needed = queue_needs.licences.iter().chain(&own.licences);
+        needed.all(|licence| {
+            agent.settings.licences.iter().any(|held| {
+                let is_it = held.kind == licence.kind && licence.jurisdiction == Word::Is(held.jurisdiction.clone());
+                is_it && (held.valid.has(self.now) || self.wrong(Mistake::LicencesForEver))
+            })
+        })
+    }
+
+    fn is_kept_for(&self, agent: &Person, caller: &Caller) -> bool {
+        match caller.arrival.prefer.get(caller.turn).map(|prefer| &prefer.who) {
+            None => true,
+            Some(Who::Agent(id)) => agent.id == *id,
+            Some(Who::Team(team)) => agent.settings.teams.contains(team),
+        }
     }
 
     fn can_serve(&self, agent: &Person, caller: &Caller) -> bool {
-        let enough = |(skill, level): (&String, &u8)| {
-            let has = agent.settings.skills.get(skill).copied().unwrap_or(0);
-            if self.wrong(Mistake::NoLevels) { has > 0 || *level == 0 } else { has >= *level }
+        let level = |skill: &str| match self.level(agent, skill) {
+            has if self.wrong(Mistake::NoLevels) && has > 0 => 10,
+            has => has,
         };
-        let queue = self.queue(caller).needs.iter().all(enough);
-        (queue || self.wrong(Mistake::NoQueueNeeds)) && caller.needs.iter().all(enough)
+        let queue = self.queue(caller);
+        let meets = |need: &Need| match &need.skills {
+            Expr::One(parts) if self.wrong(Mistake::NoOr) => parts.iter().all(|part| part.is_met(&level)),
+            Expr::All(parts) if self.wrong(Mistake::NoNot) => {
+                parts.iter().filter(|part| !matches!(part, Expr::Not(_))).all(|part| part.is_met(&level))
+            }
+            skills => skills.is_met(&level),
+        };
+        let member = !queue.members_only || agent.settings.queues.contains(&caller.queue);
+        (member || self.wrong(Mistake::EverybodyIsMember))
+            && self.is_licensed(agent, caller)
+            && (meets(&self.asked(&queue.needs, &queue.relax, caller)) || self.wrong(Mistake::NoQueueNeeds))
+            && meets(&self.asked(&caller.arrival.need, &caller.arrival.relax, caller))
     }
 
     fn is_barred(&self, agent: &Person, caller: &Caller) -> bool {
         let refused = |a: &Person| caller.refusals.iter().find(|refusal| refusal.agent == a.id);
         let Some(refusal) = refused(agent) else { return false };
         let in_service = |a: &&Person| a.phone && a.pause.is_none() && self.can_serve(a, caller);
-        let others = self.agents.iter().filter(in_service).any(|a| refused(a).is_none());
+        let others = self
+            .agents
+            .iter()
+            .filter(in_service)
+            .filter(|a| self.kept_for_team_of(a, caller))
+            .any(|a| refused(a).is_none());
         refusal.just_now.is_some() || others || self.wrong(Mistake::NoLastResort)
+    }
+
+    /// While it is kept for a team, the others of the team are all others there are.
+    fn kept_for_team_of(&self, agent: &Person, caller: &Caller) -> bool {
+        match caller.arrival.prefer.get(caller.turn).map(|prefer| &prefer.who) {
+            Some(Who::Team(team)) => agent.settings.teams.contains(team),
+            _ => true,
+        }
     }
 
     /// In millionths of millionths of a point, so that it is exact.
@@ -617,30 +974,33 @@ impl Model {
         let queue = self.queue(caller);
         let ageing = if self.wrong(Mistake::NoAgeing) { 0.0 } else { queue.ageing };
         let per_second = (ageing * 1e6).round() as i128;
-        let priority = i128::from(queue.priority) + i128::from(caller.priority);
+        let priority = i128::from(queue.priority) + i128::from(caller.arrival.priority);
         let priority = if self.wrong(Mistake::NoPriority) { 0 } else { priority };
         priority * 1_000_000_000_000 + per_second * self.now.since(caller.since).as_micros() as i128
     }
 
     fn times_out(&self, caller: &Caller) -> Option<Time> {
-        caller.max_wait.or(self.queue(caller).max_wait).map(|wait| caller.since + wait)
+        caller.arrival.max_wait.or(self.queue(caller).max_wait).map(|wait| caller.since + wait)
     }
 
     /// Place of a waiting entry: how many of its queue that share an agent with it come before, and one.
     pub fn position(&self, id: EntryId) -> Option<u32> {
         let caller = self.callers.iter().find(|c| c.id == id)?;
         let needs = |c: &Caller| {
-            let mut needs = self.queue(c).needs.clone();
-            for (skill, level) in &c.needs {
-                let needed = needs.entry(skill.clone()).or_default();
-                *needed = (*needed).max(*level);
-            }
-            needs.retain(|_, level| *level > 0);
-            needs
+            let queue = self.queue(c);
+            let all = self.asked(&queue.needs, &queue.relax, c).and(&self.asked(&c.arrival.need, &c.arrival.relax, c));
+            let team = match c.arrival.prefer.get(c.turn).map(|prefer| &prefer.who) {
+                Some(Who::Team(team)) => Some(team.clone()),
+                _ => None,
+            };
+            (all, team)
         };
-        let shares = |c: &&Caller| {
-            needs(c) == needs(caller) || self.agents.iter().any(|a| self.can_serve(a, c) && self.can_serve(a, caller))
+        let could = |a: &Person, c: &Caller| {
+            let team = needs(c).1.is_none_or(|team| a.settings.teams.contains(&team));
+            self.can_serve(a, c) && team
         };
+        let shares =
+            |c: &&Caller| needs(c) == needs(caller) || self.agents.iter().any(|a| could(a, c) && could(a, caller));
         let key = |c: &Caller| (std::cmp::Reverse(self.score(c)), c.since, c.id);
         let before = |c: &&Caller| c.queue == caller.queue && key(c) < key(caller);
         Some(self.callers.iter().filter(before).filter(shares).count() as u32 + 1)
@@ -697,6 +1057,7 @@ impl Person {
         let first = if pause_first { paused.or(wrap_up) } else { wrap_up.or(paused) };
         first.unwrap_or(match self.back_off {
             Some(until) => AgentState::BackOff { until },
+            None if !self.tasks.is_empty() => AgentState::Working { tasks: self.tasks.len() as u32 },
             None => AgentState::Ready,
         })
     }

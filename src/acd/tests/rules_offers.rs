@@ -302,7 +302,7 @@ fn changed_settings_leave_a_ringing_offer_alone() {
     let mut desk = Desk::ready(&[1]);
     desk.at(1, arrive(1));
     desk.agent_with(1, "", |agent| agent.ring_time = Duration::from_secs(2));
-    desk.queue(1, |queue| queue.needs = skills("law 1"));
+    desk.queue(1, |queue| queue.needs = need("law 1"));
     assert_eq!(desk.timeout(), Some(21));
     assert_eq!(desk.at(2, accepted(1)), "o1 accepted, e1 answered after 1, a1 talking");
 }

@@ -96,8 +96,7 @@ fn nonsense_ageing_is_taken_as_none() {
 fn a_place_kept_from_before_counts() {
     let mut desk = one_busy_agent("");
     desk.at(10, arrive(1));
-    let Change::Arrive { entry, queue, needs, priority, max_wait, .. } = arrive(2) else { unreachable!() };
-    desk.at(11, Change::Arrive { entry, queue, needs, priority, max_wait, since: Time::from_secs(5) });
+    desk.at(11, arrival(2, Arrival { queue: QueueId(1), since: Time::from_secs(5), ..Arrival::default() }));
     assert_eq!(desk.acd.longest_wait(QueueId(1), Time::from_secs(12)), Some(Duration::from_secs(7)));
     assert_eq!(served(desk, 12), [2, 1]);
 }
@@ -131,7 +130,7 @@ fn needs_of_queue_and_entry_both_count_at_the_higher_level() {
         ("sales 3", "sv 1", "sales 3, sv 1", true),
     ] {
         let mut desk = Desk::new();
-        desk.queue(1, |settings| settings.needs = skills(queue));
+        desk.queue(1, |settings| settings.needs = need(queue));
         desk.agent(1, has);
         desk.at(0, login(1));
         let told = desk.at(1, arrive_at(1, 1, entry, 0));
@@ -151,8 +150,8 @@ fn a_caller_nobody_free_can_serve_does_not_hold_up_others() {
 #[test]
 fn an_agent_of_two_queues_takes_who_waits_longest_in_either() {
     let mut desk = one_busy_agent("sales 1, law 1");
-    desk.queue(1, |queue| queue.needs = skills("sales 1"));
-    desk.queue(2, |queue| queue.needs = skills("law 1"));
+    desk.queue(1, |queue| queue.needs = need("sales 1"));
+    desk.queue(2, |queue| queue.needs = need("law 1"));
     for (at, queue, entry) in [(1, 2, 1), (2, 1, 2), (3, 2, 3), (4, 1, 4)] {
         desk.at(at, arrive_at(queue, entry, "", 0));
     }
@@ -179,7 +178,7 @@ fn new_queue_settings_count_for_those_who_wait() {
     assert_eq!(served(desk, 10), [2, 1]);
 
     let mut desk = Desk::ready(&[1]);
-    desk.queue(1, |queue| queue.needs = skills("law 1"));
+    desk.queue(1, |queue| queue.needs = need("law 1"));
     assert_eq!(desk.at(1, arrive(1)), "");
     let settings = QueueSettings::default();
     assert_eq!(desk.at(2, Change::Queue { id: QueueId(1), settings }), "o1: e1 rings a1, a1 offered");
@@ -233,5 +232,6 @@ fn needs_of_long_ago_are_forgotten() {
             desk.at(entry, leave(entry - 3, Exit::LeftByKey));
         }
     }
-    assert_eq!(desk.acd.lines.needs_in_use(), 3);
+    // And what the queue asks of everybody.
+    assert_eq!(desk.acd.lines.needs_in_use(), 3 + 1);
 }

@@ -46,9 +46,8 @@ fn the_longest_wait_is_the_queues_or_the_entrys_own() {
     {
         let mut desk = Desk::new();
         desk.queue(1, |settings| settings.max_wait = queue.map(Duration::from_secs));
-        let Change::Arrive { entry, queue, needs, priority, since, .. } = arrive(1) else { unreachable!() };
         let max_wait = own.map(Duration::from_secs);
-        desk.at(1, Change::Arrive { entry, queue, needs, priority, max_wait, since });
+        desk.at(1, arrival(1, Arrival { queue: QueueId(1), max_wait, ..Arrival::default() }));
         assert_eq!(desk.timeout(), leaves);
         if let Some(at) = leaves {
             assert_eq!(desk.until(at - 1), "");
@@ -91,10 +90,9 @@ fn who_can_be_served_in_the_moment_of_the_longest_wait_is_served() {
 fn a_place_kept_beyond_the_longest_wait_gets_one_chance() {
     for (agents, told) in [(&[][..], "e1 timed_out after 40"), (&[1][..], "o1: e1 rings a1, a1 offered")] {
         let mut desk = Desk::ready(agents);
-        let Change::Arrive { entry, queue, needs, priority, .. } = arrive(1) else { unreachable!() };
         let max_wait = Some(Duration::from_secs(30));
         let since = Time::from_secs(10);
-        assert_eq!(desk.at(50, Change::Arrive { entry, queue, needs, priority, max_wait, since }), told);
+        assert_eq!(desk.at(50, arrival(1, Arrival { queue: QueueId(1), max_wait, since, ..Arrival::default() })), told);
     }
 }
 
@@ -269,12 +267,12 @@ fn explain_gives_one_reason_for_each_agent() {
         assert!(why.iter().map(|(agent, _)| agent.0).eq(1..=11), "every agent once");
         why.into_iter().map(|(_, why)| why).collect()
     };
-    let not_skilled = || NotSkilled { skill: "law".to_owned() };
+    let not_skilled = || NotSkilled { skill: "law".to_owned(), until: None };
     assert_eq!(
         of(&desk, 8),
         [
             not_skilled(),
-            LevelTooLow { skill: "law".to_owned(), has: 2, needs: 3 },
+            LevelTooLow { skill: "law".to_owned(), has: 2, needs: 3, until: None },
             Offline,
             Paused { reason: "lunch".to_owned(), until: None },
             WrapUp { until: until(301) },

@@ -18,18 +18,20 @@ pub enum Phase {
     BackOff,
     Offered,
     Talking,
+    Working,
     Busy,
     WrapUp,
     Paused,
 }
 
 impl Phase {
-    pub const ALL: [Phase; 8] = [
+    pub const ALL: [Phase; 9] = [
         Phase::Offline,
         Phase::Ready,
         Phase::BackOff,
         Phase::Offered,
         Phase::Talking,
+        Phase::Working,
         Phase::Busy,
         Phase::WrapUp,
         Phase::Paused,
@@ -42,6 +44,7 @@ impl Phase {
             AgentState::BackOff { .. } => Phase::BackOff,
             AgentState::Offered { .. } => Phase::Offered,
             AgentState::Talking { .. } => Phase::Talking,
+            AgentState::Working { .. } => Phase::Working,
             AgentState::Busy => Phase::Busy,
             AgentState::WrapUp { .. } => Phase::WrapUp,
             AgentState::Paused { .. } => Phase::Paused,
@@ -96,7 +99,7 @@ impl Figures {
     /// Time spent on the queues' contacts: offered (ringing), talking (hold included) and wrap-up.
     fn work(&self) -> u64 {
         let of = |phase: Phase| self.spent[phase as usize];
-        of(Phase::Offered) + of(Phase::Talking) + of(Phase::WrapUp)
+        of(Phase::Offered) + of(Phase::Talking) + of(Phase::Working) + of(Phase::WrapUp)
     }
 
     /// Occupancy: (offered + talking + wrap-up) ÷ (offered + talking + wrap-up + ready): of the time in which the
@@ -203,6 +206,8 @@ impl Desk {
         match outcome {
             // Counted as the talk that begins.
             Outcome::Accepted => {}
+            // Nothing that the agent did or left undone.
+            Outcome::AnsweredElsewhere | Outcome::Withdrawn => {}
             Outcome::Declined => day.declined += 1,
             Outcome::NoAnswer => day.no_answer += 1,
             Outcome::Busy | Outcome::Unreachable => day.failed += 1,

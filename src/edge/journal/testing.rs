@@ -3,10 +3,11 @@
 use super::Folder;
 use super::folder::Keep;
 use super::writer::{Told, Writer};
-use crate::acd::{Acd, AcdEvent, AgentSettings, Change, Outcome, QueueSettings, Skills};
+use crate::acd::{Acd, AcdEvent, AgentSettings, Arrival, Change, Outcome, QueueSettings, Skills};
 use crate::edge::Clock;
 use crate::edge::metrics::{Metrics, Names};
 use crate::ids::{AgentId, EntryId, OfferId, QueueId};
+use crate::need::Need;
 use crate::time::{Duration, Time};
 use std::path::Path;
 
@@ -53,8 +54,8 @@ const DAN: AgentId = AgentId(3);
 /// One queue and four agents. A caller comes at 10 s, when nobody is free; anna is rung at 40 s and does not answer; cecilia
 /// comes back from lunch at 70 s and answers at 75 s.
 pub fn day() -> Vec<(u64, Change)> {
-    let skills = |level| [("sales".to_owned(), level)].into();
-    let queue = QueueSettings { name: "sales".into(), needs: skills(1), ..QueueSettings::default() };
+    let skills = |level| Skills::from([("sales".to_owned(), level)]);
+    let queue = QueueSettings { name: "sales".into(), needs: Need::of_levels(&skills(1)), ..QueueSettings::default() };
     let agent = |id, name: &str, skills| {
         let settings = AgentSettings { name: name.into(), skills, ..AgentSettings::default() };
         (0, Change::Agent { id, settings })
@@ -79,5 +80,6 @@ pub fn day() -> Vec<(u64, Change)> {
 }
 
 pub fn arrive() -> Change {
-    Change::Arrive { entry: ENTRY, queue: SALES, needs: Skills::new(), priority: 0, max_wait: None, since: at(10) }
+    let arrival = Arrival { queue: SALES, since: at(10), ..Arrival::default() };
+    Change::Arrive { entry: ENTRY, arrival: Box::new(arrival) }
 }

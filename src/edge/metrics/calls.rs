@@ -16,7 +16,7 @@ pub struct Calls {
     board: Board,
     queues: HashMap<Arc<str>, Queue>,
     trunks: HashMap<Arc<str>, IntCounter>,
-    phases: [(AgentPhase, IntGauge); 8],
+    phases: [(AgentPhase, IntGauge); AgentPhase::ALL.len()],
     up: IntGauge,
     started: IntCounterVec,
     refused: IntCounterVec,
@@ -369,6 +369,8 @@ fn outcome_name(outcome: Outcome) -> &'static str {
         Outcome::NoAnswer => "no_answer",
         Outcome::Unreachable => "unreachable",
         Outcome::CallerGone => "caller_gone",
+        Outcome::AnsweredElsewhere => "answered_elsewhere",
+        Outcome::Withdrawn => "withdrawn",
     }
 }
 

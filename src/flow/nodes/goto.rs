@@ -83,7 +83,7 @@ mod tests {
         let flows = link([first, phone::flow(other)]).expect("two names");
         assert_eq!(
             Phone::ring(flows["t"].clone()).sees(),
-            ":a, :b, :z, answer, queue sales 0 {} None en {\"x\": \"1\", \"y\": \"8\"}"
+            ":a, :b, :z, answer, queue sales 0 anybody None en {\"x\": \"1\", \"y\": \"8\"}"
         );
     }
 

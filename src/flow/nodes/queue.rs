@@ -11,11 +11,11 @@ use super::{Event, Kind, StepId, Turn, Way, first_of};
 use crate::flow::compile::{Compiler, Item};
 use crate::flow::expr::{Expr, Value};
 use crate::flow::model::{self, Sayings, TextOrNumber, text_or};
-use crate::flow::need::Need;
 use crate::flow::run::{Action, Input, Prompt, QueueRequest, QueueResult};
 use crate::flow::speech;
 use crate::flow::walk::Walk;
 use crate::flow::yaml::{At, Kept, Length, Ordered, Span};
+use crate::need::Need;
 use crate::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -30,8 +30,8 @@ pub struct File {
     /// Higher is served sooner: a number, or an expression that gives one (default 0).
     #[schemars(with = "Option<TextOrNumber>")]
     pub priority: Option<At<String>>,
-    /// What the agent must be able to do, beside what the queue itself needs: `support >= 3 and lang(language)`, or
-    /// `{ support: 3 }`.
+    /// What the agent must be able to do, beside what the queue itself needs: `support >= 3 and (lang(language) or lang_en >= 5)`,
+    /// or `{ support: 3 }`.
     pub need: Option<At<NeedFile>>,
     /// Longest wait before `timed_out` (default: the queue's own).
     pub max_wait: Option<Length>,
@@ -102,7 +102,7 @@ pub enum NeedFile {
 pub struct Queue {
     name: String,
     priority: Priority,
-    need: Need,
+    need: Box<Need>,
     max_wait: Option<Duration>,
     answer: bool,
     music: Option<String>,
@@ -208,7 +208,7 @@ impl Kind for Queue {
         Queue {
             name: file.name.value.clone(),
             priority,
-            need,
+            need: Box::new(need),
             max_wait: file.max_wait.map(|l| l.0),
             timed_out: first_of(
                 [timed_out, failed, None, None],
@@ -267,10 +267,14 @@ impl Kind for Queue {
                 }
             },
         };
-        let attributes = walk.scope.variables.iter().map(|(name, value)| (name.clone(), value.to_string())).collect();
+        let attributes: BTreeMap<String, String> =
+            walk.scope.variables.iter().map(|(name, value)| (name.clone(), value.to_string())).collect();
+        let language = ("language".to_owned(), walk.scope.language.clone());
+        let need =
+            self.need.resolved(&attributes.iter().map(|(n, v)| (n.clone(), v.clone())).chain([language]).collect());
         walk.act(Action::Enqueue(QueueRequest {
             queue: self.name.clone(),
-            needs: self.need.of_language(&walk.scope.language),
+            need,
             priority,
             max_wait: self.max_wait,
             language: walk.scope.language.clone(),
@@ -497,7 +501,7 @@ closed: { play: { prompt: d, next: hangup } }";
         let mut phone = Phone::call(QUEUE);
         assert_eq!(
             phone.sees(),
-            ":a, answer, queue support 6 {\"lang_en\": 1, \"support\": 3} Some(300s) en {}, repeat music/calm@"
+            ":a, answer, queue support 6 lang_en and support >= 3 Some(300s) en {}, repeat music/calm@"
         );
         phone
     }
@@ -541,7 +545,7 @@ closed: { play: { prompt: d, next: hangup } }";
 late: {{ hangup: {{ code: unavailable }} }}"
         ));
         let seen = phone.sees();
-        assert!(seen.starts_with(":a, queue sales 0 {} None en {}, "), "{seen}");
+        assert!(seen.starts_with(":a, queue sales 0 anybody None en {}, "), "{seen}");
         phone
     }
 
@@ -560,8 +564,8 @@ late: {{ hangup: {{ code: unavailable }} }}"
                 "a: {{ queue: {{ name: sales, answer: false, while_waiting: {{ {waiting} }}, failed: hangup }} }}"
             ))
         };
-        assert_eq!(flow("").sees(), ":a, queue sales 0 {} None en {}, ring");
-        assert_eq!(flow("music: calm").sees(), ":a, queue sales 0 {} None en {}, hear early, repeat music/calm@");
+        assert_eq!(flow("").sees(), ":a, queue sales 0 anybody None en {}, ring");
+        assert_eq!(flow("music: calm").sees(), ":a, queue sales 0 anybody None en {}, hear early, repeat music/calm@");
         let mut phone = flow("announce: { prompts: a, first: 10s, every: 30s }");
         phone.sees();
         assert_eq!(phone.wait(10.1), "hear early, say a");
@@ -674,7 +678,7 @@ late: {{ hangup: {{ code: unavailable }} }}"
         let mut phone = Phone::call("a: { queue: { name: sales, priority: call.to, failed: hangup } }");
         assert_eq!(
             phone.sees(),
-            ":a, answer, fault in a: `call.to` gives 100, which is no number, queue sales 0 {} None en {}"
+            ":a, answer, fault in a: `call.to` gives 100, which is no number, queue sales 0 anybody None en {}"
         );
     }
 

@@ -170,7 +170,7 @@ mod tests {
         );
         assert_eq!(
             phone.sees(),
-            ":a, :b, answer, queue sales 0 {} None sv {\"x\": \"1\", \"y\": \"2\", \"z\": \"from +46701234567\"}"
+            ":a, :b, answer, queue sales 0 anybody None sv {\"x\": \"1\", \"y\": \"2\", \"z\": \"from +46701234567\"}"
         );
     }
 

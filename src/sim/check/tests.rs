@@ -1,14 +1,15 @@
 //! For each promise, histories that break it.
 
 use super::*;
+use crate::acd::Skills;
 use crate::ids::LegId;
 use crate::record::EndedBy;
 
 const SALES: &str = "sales";
 const SUPPORT: &str = "support";
 
-fn needs(queue: &str) -> Skills {
-    Skills::from([(queue.to_owned(), 1)])
+fn needs(queue: &str) -> Need {
+    Need::of_levels(&Skills::from([(queue.to_owned(), 1)]))
 }
 
 fn checker() -> Checker {
@@ -195,15 +196,7 @@ fn who_is_told_of_is_looked_at_in_the_same_step_and_all_others_soon() {
 
     // The distributor rings anna for the entry, and that was not told.
     let mut rings = distributor();
-    let (entry, queue) = (EntryId(1), QueueId(0));
-    let change = crate::acd::Change::Arrive {
-        entry,
-        queue,
-        needs: Skills::new(),
-        priority: 0,
-        max_wait: None,
-        since: Time::from_secs(1),
-    };
+    let change = crate::acd::Change::Arrive { entry: EntryId(1), arrival: Box::default() };
     rings.apply(&crate::acd::AcdEvent { at: Time::from_secs(1), change });
     let mut unaware = told(&[joins(1, SALES, 0)]);
     assert_eq!(promise(unaware.settled(now, &rings, 0)), Err(Promise::OneOfferPerEntry));

@@ -1,8 +1,9 @@
 //! A day as it is expected: who calls, who works, and how the queues are set.
 
 use super::lengths::Lengths;
-use crate::acd::{AgentSettings, QueueSettings, Skills};
+use crate::acd::{AgentSettings, QueueSettings};
 use crate::ids::QueueId;
+use crate::need::Need;
 use crate::time::{Duration, Time};
 use std::fmt;
 use std::str::FromStr;
@@ -68,7 +69,7 @@ pub struct Break {
 pub struct Calls {
     pub queue: QueueId,
     /// Beside what the queue needs.
-    pub needs: Skills,
+    pub needs: Need,
     /// Added to the queue's.
     pub priority: i32,
     pub arrivals: Arrivals,

@@ -185,10 +185,10 @@ struct OfQueue {
 }
 
 fn seen(event: &AcdEvent) -> Option<(EntryId, Seen)> {
-    let Change::Arrive { entry, queue, .. } = &event.change else { return None };
+    let Change::Arrive { entry, arrival } = &event.change else { return None };
     let seen = Seen {
         at: event.at,
-        queue: *queue,
+        queue: arrival.queue,
         arrival: event.change.clone(),
         exit: None,
         answered: None,
@@ -201,9 +201,9 @@ fn seen(event: &AcdEvent) -> Option<(EntryId, Seen)> {
 /// The same arrival, of another entry at another time.
 pub(super) fn anew(arrival: &Change, recorded_at: Time, new: EntryId, at: Time) -> Change {
     let mut arrival = arrival.clone();
-    if let Change::Arrive { entry, since, .. } = &mut arrival {
+    if let Change::Arrive { entry, arrival } = &mut arrival {
         *entry = new;
-        *since = at - recorded_at.since(*since);
+        arrival.since = at - recorded_at.since(arrival.since);
     }
     arrival
 }

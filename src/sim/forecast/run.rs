@@ -4,7 +4,7 @@ use super::callers::{self, Caller, stream};
 use super::plan::{Group, Plan};
 use super::recorded::anew;
 use super::tally::{QueueNumbers, Spent, Tally};
-use crate::acd::{Acd, AcdEvent, AgentSettings, AgentState, Change, Decision, Exit, Outcome};
+use crate::acd::{Acd, AcdEvent, AgentSettings, AgentState, Arrival, Change, Decision, Exit, Outcome};
 use crate::ids::{AgentId, EntryId, OfferId, QueueId};
 use crate::sim::chance::Chance;
 use crate::time::{Duration, Time};
@@ -355,12 +355,12 @@ fn arrival(plan: &Plan, caller: &Caller, index: usize) -> Change {
         return anew(change, *recorded_at, entry(index), caller.at);
     }
     let calls = &plan.calls[caller.calls as usize];
-    Change::Arrive {
-        entry: entry(index),
+    let arrival = Arrival {
         queue: caller.queue,
-        needs: calls.needs.clone(),
+        need: calls.needs.clone(),
         priority: calls.priority,
-        max_wait: None,
         since: caller.at,
-    }
+        ..Arrival::default()
+    };
+    Change::Arrive { entry: entry(index), arrival: Box::new(arrival) }
 }

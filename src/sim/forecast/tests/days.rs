@@ -1,8 +1,8 @@
 //! Days of all kinds: nobody is lost, breaks are taken, one seed is one day.
 
 use super::*;
-use crate::acd::Exit;
 use crate::acd::truth::Counts;
+use crate::acd::{Exit, Skills};
 use proptest::prelude::*;
 
 fn counts(plan: &Plan) -> Counts {
@@ -155,7 +155,7 @@ prop_compose! {
         let rate = |(hour, calls)| Rate { from: HOUR * hour, to: HOUR * (hour + 1), calls };
         Calls {
             queue: QueueId(queue),
-            needs: Skills::from([("a".into(), level)]),
+            needs: Need::of_levels(&Skills::from([("a".into(), level)])),
             priority,
             arrivals: if even { Arrivals::Even } else { Arrivals::Poisson },
             rates: (0..).zip(rates).map(rate).collect(),

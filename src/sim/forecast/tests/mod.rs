@@ -4,8 +4,9 @@ mod days;
 mod theory;
 
 use super::*;
-use crate::acd::{AgentSettings, QueueSettings, Skills};
+use crate::acd::{AgentSettings, QueueSettings};
 use crate::ids::QueueId;
+use crate::need::Need;
 use crate::time::Duration;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -35,7 +36,7 @@ pub fn plain(agents: u32, per_hour: f64, talk: &str, patience: &str, closes: Dur
         }],
         calls: vec![Calls {
             queue: QueueId(0),
-            needs: Skills::new(),
+            needs: Need::default(),
             priority: 0,
             arrivals: Arrivals::Poisson,
             rates: vec![Rate { from: Duration::ZERO, to: closes, calls: per_hour * closes.as_secs_f64() / 3600.0 }],
