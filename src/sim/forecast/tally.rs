@@ -1,7 +1,7 @@
 //! What is counted of one day: of queues by the interval in which the caller arrived, of groups by the interval in which the
 //! time was spent.
 //!
-//! What the distributor counts itself ([`truth`](crate::acd::truth)) is taken from it. Here is what it does not keep, because
+//! What the distributor counts itself ([`truth`]) is taken from it. Here is what it does not keep, because
 //! no service needs it by the interval: every single wait, and the time of agents.
 
 use super::plan::Plan;
