@@ -134,6 +134,7 @@ fn world(files: &[&File], config: &Config, sounds: &Report) -> World {
         Skill::Named(name) => Some(name),
         Skill::By { .. } => None,
     });
+    world.teams = config.agents.iter().flat_map(|agent| agent.settings.teams.iter().cloned()).collect();
     world.skills = of_agents.chain(of_queues).cloned().collect();
     for loaded in &sounds.sounds {
         let sound = &loaded.sound;

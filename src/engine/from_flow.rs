@@ -4,8 +4,8 @@ use super::Engine;
 use super::calls::{Call, Plan, Queued, Stage};
 use super::hunt::NoWay;
 use super::search::Search;
-use crate::acd::{AgentState, Arrival, Change, Exit};
-use crate::flow::{Action, Facts, Input as FlowInput, Prompt, QueueRequest, QueueResult, Target};
+use crate::acd::{AgentState, Arrival, Change, Exit, Prefer, Relax, Who};
+use crate::flow::{Action, Facts, Input as FlowInput, Preferred, Prompt, QueueRequest, QueueResult, Target};
 use crate::ids::{AgentId, CallId, EntryId};
 use crate::media::Sound;
 use crate::record::{EndedBy, What};
@@ -108,12 +108,48 @@ impl Engine {
         self.entries.insert(entry, id);
         let name = self.queues[&queue].name.clone();
         self.say(now, What::Queued { call: id, entry, queue: name, priority: request.priority });
-        let QueueRequest { need, priority, max_wait, mut attributes, language, .. } = request;
+        let QueueRequest { need, relax, prefer, priority, max_wait, mut attributes, language, .. } = request;
+        let relax = relax.into_iter().map(|(after, need)| Relax { after, need }).collect();
+        let prefer = self.preferences(now, id, prefer);
         attributes.insert("language".to_owned(), language);
         let reference = id.to_string();
-        let arrival = Arrival { queue, need, priority, max_wait, since, attributes, reference, ..Arrival::default() };
+        let arrival = Arrival {
+            queue,
+            need,
+            relax,
+            prefer,
+            priority,
+            max_wait,
+            since,
+            attributes,
+            reference,
+            ..Arrival::default()
+        };
         self.acd_apply(now, Change::Arrive { entry, arrival: Box::new(arrival) });
         self.tell_place(now, id);
+    }
+
+    /// Those whom the call's flow names, by number. Who is not known is told of and passed over.
+    fn preferences(&mut self, now: Time, id: CallId, wanted: Vec<(Preferred, Duration)>) -> Vec<Prefer> {
+        let mut preferences = Vec::new();
+        for (preferred, wait) in wanted {
+            let who = match preferred {
+                Preferred::Team(team) => Who::Team(team),
+                Preferred::Agent(name) => match self.agents.named(&name) {
+                    Some(agent) => Who::Agent(agent),
+                    None => {
+                        let run = self.calls.get(&id).and_then(|call| call.run.as_ref());
+                        let (flow, step) = run.map_or(("", ""), |run| run.place());
+                        let (flow, step) = (flow.into(), step.into());
+                        let reason = format!("there is no agent `{name}` for whom the caller could be kept");
+                        self.say(now, What::FlowFault { call: id, flow, step, reason });
+                        continue;
+                    }
+                },
+            };
+            preferences.push(Prefer { who, wait });
+        }
+        preferences
     }
 
     fn transfer(&mut self, now: Time, id: CallId, to: &Target, ring: Duration) {

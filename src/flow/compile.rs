@@ -340,6 +340,13 @@ impl<'a> Compiler<'a> {
         }
     }
 
+    pub fn team(&mut self, name: &At<String>) {
+        if !self.world.teams.contains(&name.value) {
+            let world = self.world;
+            self.unknown(name.at, "team", name, world.teams.iter().map(String::as_str));
+        }
+    }
+
     /// Somebody who is reached by dialling: a flow, an agent (also by name), or whoever a trunk leads to.
     pub fn number(&mut self, number: &str, at: Span) {
         let world = self.world;

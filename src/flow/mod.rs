@@ -28,7 +28,9 @@ pub use compile::compile;
 pub use graph::graph;
 pub use model::schema;
 pub use problem::Problem;
-pub use run::{ANSWER_WITHIN, Action, Facts, Input, Prompt, QueueRequest, QueueResult, RINGBACK, Run, Target};
+pub use run::{
+    ANSWER_WITHIN, Action, Facts, Input, Preferred, Prompt, QueueRequest, QueueResult, RINGBACK, Run, Target,
+};
 
 use compile::Graph;
 use std::collections::btree_map::Entry;
@@ -42,6 +44,8 @@ pub struct World {
     /// Every skill that some agent has or some queue needs.
     pub skills: BTreeSet<String>,
     pub agents: BTreeSet<String>,
+    /// Every team that some agent is of.
+    pub teams: BTreeSet<String>,
     /// Numbers that flows and agents have.
     pub numbers: BTreeSet<String>,
     /// How numbers begin that some trunk takes.

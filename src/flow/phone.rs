@@ -25,6 +25,7 @@ pub fn world() -> World {
         queues: names(&["sales", "support"]),
         skills: names(&["support", "lang_en", "lang_sv"]),
         agents: names(&["anna"]),
+        teams: names(&["north"]),
         numbers: names(&["1", "100"]),
         outside: names(&["0", "+"]),
         prompts,
@@ -117,7 +118,10 @@ fn words(action: Action) -> String {
         Action::Play { prompts, repeat: true } => format!("repeat {}", names(prompts)),
         Action::Stop => "stop".into(),
         Action::Enqueue(r) => {
-            format!("queue {} {} {} {:?} {} {:?}", r.queue, r.priority, r.need, r.max_wait, r.language, r.attributes)
+            let relax: String = r.relax.iter().map(|(after, need)| format!(" after {after:?} {need}")).collect();
+            let prefer: String = r.prefer.iter().map(|(who, wait)| format!(" for {who:?} {wait:?}")).collect();
+            let asked = format!("{}{relax}{prefer}", r.need);
+            format!("queue {} {} {asked} {:?} {} {:?}", r.queue, r.priority, r.max_wait, r.language, r.attributes)
         }
         Action::AskPosition => "ask".into(),
         Action::LeaveQueue { too_long: false } => "leave".into(),

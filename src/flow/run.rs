@@ -49,6 +49,10 @@ pub struct QueueRequest {
     pub queue: String,
     /// What an agent must be able to do, in addition to what the queue itself needs.
     pub need: Need,
+    /// What is enough instead for who has waited so long.
+    pub relax: Vec<(Duration, Need)>,
+    /// Whom the caller is kept for at first, one after the other, for so long each.
+    pub prefer: Vec<(Preferred, Duration)>,
     /// Higher is served sooner.
     pub priority: i32,
     /// `None`: the queue's own limit.
@@ -56,6 +60,13 @@ pub struct QueueRequest {
     pub language: String,
     /// The flow's variables that the agent should see.
     pub attributes: BTreeMap<String, String>,
+}
+
+/// Somebody by name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Preferred {
+    Agent(String),
+    Team(String),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -195,6 +206,11 @@ impl Run {
         let mut run = Run { flow, graph, here: start, state: State::Play(()), walk, is_over: false, hops, steps };
         run.go(Turn::at_once(start));
         run
+    }
+
+    /// Where the caller is: flow and step.
+    pub fn place(&self) -> (&str, &str) {
+        (&self.graph.name, &self.graph.steps[self.here.0].host)
     }
 
     /// What happened to the caller. Ignored when the run is over or does not wait for it.

@@ -102,6 +102,7 @@ macro_rules! kinds {
         /// One verb with its settings.
         #[derive(Clone, Debug, Deserialize, JsonSchema)]
         #[schemars(rename = "Step")]
+        #[expect(clippy::large_enum_variant, reason = "read once, and not kept")]
         pub enum StepFile {
             $($(#[$doc])* #[serde(rename = $verb)] $Kind($module::File),)*
         }

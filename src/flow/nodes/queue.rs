@@ -9,9 +9,9 @@
 
 use super::{Event, Kind, StepId, Turn, Way, first_of};
 use crate::flow::compile::{Compiler, Item};
-use crate::flow::expr::{Expr, Value};
+use crate::flow::expr::{Expr, Text, Value};
 use crate::flow::model::{self, Sayings, TextOrNumber, text_or};
-use crate::flow::run::{Action, Input, Prompt, QueueRequest, QueueResult};
+use crate::flow::run::{Action, Input, Preferred, Prompt, QueueRequest, QueueResult};
 use crate::flow::speech;
 use crate::flow::walk::Walk;
 use crate::flow::yaml::{At, Kept, Length, Ordered, Span};
@@ -33,6 +33,12 @@ pub struct File {
     /// What the agent must be able to do, beside what the queue itself needs: `support >= 3 and (lang(language) or lang_en >= 5)`,
     /// or `{ support: 3 }`.
     pub need: Option<At<NeedFile>>,
+    /// What is enough instead for who has waited so long. Licences of `need` are needed all the same.
+    #[serde(default)]
+    pub relax: Vec<RelaxFile>,
+    /// Whom the caller is kept for at first, one after the other: a number of agents and teams.
+    #[serde(default)]
+    pub prefer: Vec<At<Kept<PreferFile>>>,
     /// Longest wait before `timed_out` (default: the queue's own).
     pub max_wait: Option<Length>,
     /// Whether a call that is not answered yet is answered first (default true); otherwise the agent's answer answers it.
@@ -55,6 +61,28 @@ pub struct File {
     /// With `answer: false`: nobody answered within the time for which a call may be left unanswered (default: the call is answered,
     /// and the caller waits on).
     pub unanswered: Option<model::Way>,
+}
+
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Relax")]
+pub struct RelaxFile {
+    /// Since the caller joined the line.
+    pub after: Length,
+    pub need: At<NeedFile>,
+}
+
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Prefer")]
+pub struct PreferFile {
+    /// An agent by name, which may come from a variable: `{{ owner }}`. An empty name is passed over.
+    pub agent: Option<At<String>>,
+    /// Or a team.
+    pub team: Option<At<String>>,
+    /// How long, from when it is their turn.
+    #[serde(rename = "for")]
+    pub wait: Length,
 }
 
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -102,7 +130,7 @@ pub enum NeedFile {
 pub struct Queue {
     name: String,
     priority: Priority,
-    need: Box<Need>,
+    asked: Box<Asked>,
     max_wait: Option<Duration>,
     answer: bool,
     music: Option<String>,
@@ -114,6 +142,20 @@ pub struct Queue {
     full: StepId,
     closed: StepId,
     unanswered: Option<StepId>,
+}
+
+/// Whom the caller wants.
+#[derive(Debug)]
+struct Asked {
+    need: Need,
+    relax: Vec<(Duration, Need)>,
+    prefer: Vec<(Favourite, Duration)>,
+}
+
+#[derive(Debug)]
+enum Favourite {
+    Agent(Text),
+    Team(String),
 }
 
 #[derive(Debug)]
@@ -174,11 +216,6 @@ impl Kind for Queue {
             Some((_, Ok(number))) => Priority::Number(number),
             Some((text, Err(_))) => compiler.expr(text).map_or(Priority::Number(0), Priority::Expr),
         };
-        let need = match file.need.as_ref().map(|need| (&need.value, need.at)) {
-            None => Need::default(),
-            Some((NeedFile::Expr(text), at)) => compiler.need(text, at),
-            Some((NeedFile::Skills(skills), _)) => compiler.need_of_skills(skills),
-        };
         let mut keys = BTreeMap::new();
         for (key, way) in &file.while_waiting.keys.0 {
             let to = compiler.way(way, after);
@@ -208,7 +245,7 @@ impl Kind for Queue {
         Queue {
             name: file.name.value.clone(),
             priority,
-            need: Box::new(need),
+            asked: Box::new(Asked::compile(file, compiler)),
             max_wait: file.max_wait.map(|l| l.0),
             timed_out: first_of(
                 [timed_out, failed, None, None],
@@ -270,11 +307,13 @@ impl Kind for Queue {
         let attributes: BTreeMap<String, String> =
             walk.scope.variables.iter().map(|(name, value)| (name.clone(), value.to_string())).collect();
         let language = ("language".to_owned(), walk.scope.language.clone());
-        let need =
-            self.need.resolved(&attributes.iter().map(|(n, v)| (n.clone(), v.clone())).chain([language]).collect());
+        let known = attributes.iter().map(|(n, v)| (n.clone(), v.clone())).chain([language]).collect();
+        let prefer = self.asked.preferred(walk);
         walk.act(Action::Enqueue(QueueRequest {
             queue: self.name.clone(),
-            need,
+            need: self.asked.need.resolved(&known),
+            relax: self.asked.relax.iter().map(|(after, need)| (*after, need.resolved(&known))).collect(),
+            prefer,
             priority,
             max_wait: self.max_wait,
             language: walk.scope.language.clone(),
@@ -418,6 +457,59 @@ impl Queue {
             (QueueResult::Closed, None) => Turn::at_once(self.closed),
         }
     }
+}
+
+impl Asked {
+    fn compile(file: &File, compiler: &mut Compiler) -> Asked {
+        let mut need = |need: &At<NeedFile>| match &need.value {
+            NeedFile::Expr(text) => compiler.need(text, need.at),
+            NeedFile::Skills(skills) => compiler.need_of_skills(skills),
+        };
+        Asked {
+            need: file.need.as_ref().map(&mut need).unwrap_or_default(),
+            relax: file.relax.iter().map(|step| (step.after.0, need(&step.need))).collect(),
+            prefer: file.prefer.iter().filter_map(|prefer| favourite(prefer, compiler)).collect(),
+        }
+    }
+
+    /// As things stand in this call.
+    fn preferred(&self, walk: &mut Walk) -> Vec<(Preferred, Duration)> {
+        let mut preferred = Vec::new();
+        for (favourite, wait) in &self.prefer {
+            match favourite {
+                Favourite::Team(team) => preferred.push((Preferred::Team(team.clone()), *wait)),
+                Favourite::Agent(text) => match text.text(&walk.scope).map(|name| name.trim().to_owned()) {
+                    Ok(name) if name.is_empty() => {}
+                    Ok(name) => preferred.push((Preferred::Agent(name), *wait)),
+                    Err(reason) => walk.fault(reason),
+                },
+            }
+        }
+        preferred
+    }
+}
+
+fn favourite(file: &At<Kept<PreferFile>>, compiler: &mut Compiler) -> Option<(Favourite, Duration)> {
+    let prefer = file.value.0.as_ref()?;
+    let favourite = match (&prefer.agent, &prefer.team) {
+        (Some(agent), None) => {
+            let text = compiler.text(agent)?;
+            if let Some(name) = text.literal() {
+                compiler.agent(name, agent.at);
+            }
+            Favourite::Agent(text)
+        }
+        (None, Some(team)) => {
+            compiler.team(team);
+            Favourite::Team(team.value.clone())
+        }
+        _ => {
+            let help = Some("`agent: name` or `team: name`, each in an item of its own".into());
+            compiler.problem(file.at, "a caller is kept for an agent or for a team".into(), help);
+            return None;
+        }
+    };
+    Some((favourite, prefer.wait.0))
 }
 
 impl Announce {
@@ -599,6 +691,45 @@ late: {{ hangup: {{ code: unavailable }} }}"
     fn only_a_queue_that_does_not_answer_has_a_way_for_too_long_without_an_answer() {
         let found = problems("a: { queue: { name: sales, unanswered: hangup, failed: hangup } }");
         assert_eq!(found, [(1, 40, "a call that is answered first is never left unanswered".to_string())]);
+    }
+
+    #[test]
+    fn needs_are_relaxed_and_callers_kept_for_somebody() {
+        let mut phone = Phone::call(
+            "a: { set: { owner: anna, next: q } }
+q:
+  queue:
+    name: sales
+    need: support >= 5
+    relax: [{ after: 30s, need: support }, { after: 1m, need: { support: 1 } }]
+    prefer: [{ agent: '{{ owner }}', for: 20s }, { agent: '{{ call.name }}', for: 5s }, { team: north, for: 10s }]
+    failed: hangup",
+        );
+        assert_eq!(
+            phone.sees(),
+            ":a, :q, answer, queue sales 0 support >= 5 after 30s support after 60s support for Agent(\"anna\") 20s \
+             for Team(\"north\") 10s None en {\"owner\": \"anna\"}"
+        );
+    }
+
+    #[test]
+    fn whom_a_caller_is_kept_for_is_checked() {
+        let steps = "a:
+  queue:
+    name: sales
+    relax: [{ after: 30s, need: spuport }]
+    prefer: [{ agent: ana, for: 20s }, { team: nroth, for: 10s }, { for: 5s }, { agent: anna, team: north, for: 5s }]
+    failed: hangup";
+        assert_eq!(
+            problems(steps),
+            [
+                (4, 33, "there is no skill `spuport`".to_string()),
+                (5, 23, "there is no agent `ana`".to_string()),
+                (5, 48, "there is no team `nroth`".to_string()),
+                (5, 67, "a caller is kept for an agent or for a team".to_string()),
+                (5, 80, "a caller is kept for an agent or for a team".to_string()),
+            ]
+        );
     }
 
     #[test]
