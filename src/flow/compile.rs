@@ -1,17 +1,17 @@
 //! From a file to a graph of steps: every name is looked up, every expression compiled, every complaint placed.
 
+mod needs;
+
 use super::calendar::Calendar;
 use super::check;
 use super::expr::{Expr, ExprError, Read, Text, Value};
 use super::model::{FlowFile, Literal, Next, Saying, Sayings, Way};
-use super::nodes::queue::Level;
 use super::nodes::{Step, StepFile, StepId, hangup};
 use super::problem::{Problem, nearest, suggest};
 use super::speech;
 use super::test::Test;
-use super::yaml::{self, At, Ordered, Span};
+use super::yaml::{self, At, Span};
 use super::{Flow, World};
-use crate::need::{Mention, Named, Need};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -399,14 +399,6 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    /// `topic(topic)` is one of the skills that begin with `topic_`.
-    fn skill_family(&mut self, family: &str, at: Span) {
-        let begins = format!("{family}_");
-        if !self.world.skills.iter().any(|skill| skill.starts_with(&begins)) {
-            self.problem(at, format!("there is no skill that begins with `{begins}`"), None);
-        }
-    }
-
     /// A name that can be given to a variable.
     pub fn variable(&mut self, name: &At<String>) -> String {
         const TAKEN: [&str; 7] = ["call", "language", "next", "true", "false", "null", "in"];
@@ -574,47 +566,6 @@ impl<'a> Compiler<'a> {
     pub fn forget_reads(&mut self, known: usize, provided: impl Fn(&str) -> bool) {
         let since = self.reads.split_off(known);
         self.reads.extend(since.into_iter().filter(|read| !provided(&read.name)));
-    }
-
-    pub fn need(&mut self, source: &str, at: Span) -> Need {
-        match Need::parse(source) {
-            Ok((need, mentions)) => {
-                for Mention { name, start } in &mentions {
-                    let at = self.inside(source, at, *start, name.text().chars().count());
-                    match name {
-                        Named::Skill(name) => self.skill(name, at),
-                        Named::Family { family, attribute } if attribute == "language" => {
-                            for language in self.languages.clone() {
-                                self.skill(&format!("{family}_{language}"), at);
-                            }
-                        }
-                        Named::Family { family, .. } => self.skill_family(family, at),
-                        // The language is always known.
-                        Named::Attribute(name) if name == "language" => {}
-                        Named::Attribute(name) => self.reads.push(Read { name: name.clone(), at }),
-                    }
-                }
-                need
-            }
-            Err(error) => {
-                let at = self.inside(source, at, error.start, error.length);
-                self.problem(at, error.message, error.help);
-                Need::default()
-            }
-        }
-    }
-
-    pub fn need_of_skills(&mut self, skills: &Ordered<At<Level>>) -> Need {
-        let mut levels = BTreeMap::new();
-        for (name, level) in &skills.0 {
-            self.skill(name, name.at);
-            let wanted = level.value.0;
-            if !(1..=10).contains(&wanted) {
-                self.problem(level.at, "a level is a number from 1 to 10".into(), None);
-            }
-            levels.insert(name.value.clone(), wanted.clamp(1, 10) as u8);
-        }
-        Need::of_levels(&levels)
     }
 
     /// The place of a part of a text: exact where the file holds the text as it is, else where the text begins.
