@@ -293,6 +293,19 @@ pub enum Outcome {
     Withdrawn,
 }
 
+impl Outcome {
+    pub const ALL: [Outcome; 8] = [
+        Outcome::Accepted,
+        Outcome::Declined,
+        Outcome::Busy,
+        Outcome::NoAnswer,
+        Outcome::Unreachable,
+        Outcome::CallerGone,
+        Outcome::AnsweredElsewhere,
+        Outcome::Withdrawn,
+    ];
+}
+
 /// How an entry ended: a closed set, and each entry ends by exactly one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -309,6 +322,23 @@ pub enum Exit {
     NoAgents,
     RefusedFull,
     SystemFault,
+}
+
+impl Exit {
+    pub const ALL: [Exit; 12] = [
+        Exit::Answered,
+        Exit::Abandoned,
+        Exit::ShortAbandoned,
+        Exit::Overflowed,
+        Exit::TimedOut,
+        Exit::Callback,
+        Exit::LeftByKey,
+        Exit::Transferred,
+        Exit::QueueClosed,
+        Exit::NoAgents,
+        Exit::RefusedFull,
+        Exit::SystemFault,
+    ];
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

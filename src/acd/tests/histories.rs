@@ -504,7 +504,7 @@ fn histories_reach_every_exit_and_outcome() {
             }
         }
     }
-    assert!(outcomes.len() == 8 && outcomes.values().all(|count| *count > 10), "{outcomes:?}");
+    assert!(outcomes.len() == Outcome::ALL.len() && outcomes.values().all(|count| *count > 10), "{outcomes:?}");
     // Overflowed and QueueClosed are decided elsewhere and told as the others are.
     assert!(exits.len() == 10 && exits.values().all(|count| *count > 20), "{exits:?}");
 }

@@ -203,7 +203,7 @@ fn the_example_of_icmi_gives_icmis_five_answers() {
 #[test]
 fn each_exit_has_its_place_in_the_service_levels() {
     use ServiceLevel::*;
-    for exit in Exits::ALL {
+    for exit in Exit::ALL {
         for (waited, in_level) in [(20, true), (21, false)] {
             let mut truth = Truth::default();
             truth.arrived(at(0), SALES);
@@ -434,7 +434,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (0u64..200).prop_map(Step::Pass),
         1 => (0u64..100_000).prop_map(Step::Pass),
         6 => (0u32..3).prop_map(Step::Arrive),
-        6 => (any::<usize>(), prop::sample::select(Exits::ALL.to_vec())).prop_map(|(who, exit)| Step::Exit(who, exit)),
+        6 => (any::<usize>(), prop::sample::select(Exit::ALL.to_vec())).prop_map(|(who, exit)| Step::Exit(who, exit)),
         3 => any::<usize>().prop_map(Step::EndTalk),
         3 => (0u32..3, 0u8..4).prop_map(|(agent, state)| Step::Agent(agent, state)),
     ]
@@ -488,7 +488,7 @@ proptest! {
             for queue in truth.queues().collect::<Vec<_>>() {
                 let (total, was) = (truth.total(queue), before.get(&queue).copied().unwrap_or_default());
                 prop_assert!(total.offered >= was.offered && total.handled >= was.handled);
-                prop_assert!(Exits::ALL.iter().all(|exit| total.exits.of(*exit) >= was.exits.of(*exit)));
+                prop_assert!(Exit::ALL.iter().all(|exit| total.exits.of(*exit) >= was.exits.of(*exit)));
                 before.insert(queue, total);
             }
         }
@@ -502,7 +502,7 @@ proptest! {
                 recounted += them.len() as u64;
                 prop_assert_eq!(counts.offered, them.len() as u64);
                 prop_assert_eq!(counts.waiting, them.iter().filter(|contact| contact.exit.is_none()).count() as u64);
-                for exit in Exits::ALL {
+                for exit in Exit::ALL {
                     let ended = them.iter().filter(|contact| contact.exit.is_some_and(|(how, _)| how == exit)).count();
                     prop_assert_eq!(counts.exits.of(exit), ended as u64);
                 }

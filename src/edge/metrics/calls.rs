@@ -43,24 +43,6 @@ struct Queue {
     longest: Gauge,
 }
 
-pub(super) const EXITS: [Exit; 12] = [
-    Exit::Answered,
-    Exit::Abandoned,
-    Exit::ShortAbandoned,
-    Exit::Overflowed,
-    Exit::TimedOut,
-    Exit::Callback,
-    Exit::LeftByKey,
-    Exit::Transferred,
-    Exit::QueueClosed,
-    Exit::NoAgents,
-    Exit::RefusedFull,
-    Exit::SystemFault,
-];
-
-pub(super) const OUTCOMES: [Outcome; 6] =
-    [Outcome::Accepted, Outcome::Declined, Outcome::Busy, Outcome::NoAnswer, Outcome::Unreachable, Outcome::CallerGone];
-
 const ENDERS: [EndedBy; 4] = [EndedBy::Caller, EndedBy::Agent, EndedBy::Flow, EndedBy::System];
 
 /// What the engine says today; a new reason gets its child when it first comes.
@@ -324,8 +306,8 @@ impl QueueFamilies {
         let offer = |outcome| (outcome, self.offers.with_label_values(&[name, outcome_name(outcome)]));
         Queue {
             entries: self.entries.with_label_values(&[name]),
-            exits: EXITS.map(exit).into(),
-            offers: OUTCOMES.map(offer).into(),
+            exits: Exit::ALL.map(exit).into(),
+            offers: Outcome::ALL.map(offer).into(),
             in_service_level: self.in_service_level.with_label_values(&[name]),
             waiting: self.waiting.with_label_values(&[name]),
             longest: self.longest.with_label_values(&[name]),
@@ -433,12 +415,12 @@ mod tests {
             assert_eq!(scraped.get(series), Some(&0.0), "{series}");
         }
         for queue in ["sales", "help"] {
-            for exit in EXITS.map(exit_name) {
+            for exit in Exit::ALL.map(exit_name) {
                 assert_eq!(scraped[&format!(r#"vaxel_queue_exits_total{{exit="{exit}",queue="{queue}"}}"#)], 0.0);
                 let count = format!(r#"vaxel_queue_wait_seconds_count{{outcome="{exit}",queue="{queue}"}}"#);
                 assert_eq!(scraped[&count], 0.0);
             }
-            for outcome in OUTCOMES.map(outcome_name) {
+            for outcome in Outcome::ALL.map(outcome_name) {
                 assert_eq!(scraped[&format!(r#"vaxel_offers_total{{outcome="{outcome}",queue="{queue}"}}"#)], 0.0);
             }
         }
@@ -449,10 +431,10 @@ mod tests {
 
     #[test]
     fn labels_are_the_words_of_the_records() {
-        for exit in EXITS {
+        for exit in Exit::ALL {
             assert_eq!(serde_json::to_value(exit).unwrap(), exit_name(exit));
         }
-        for outcome in OUTCOMES {
+        for outcome in Outcome::ALL {
             assert_eq!(serde_json::to_value(outcome).unwrap(), outcome_name(outcome));
         }
         for by in ENDERS.into_iter().chain([EndedBy::SystemFault]) {
@@ -491,7 +473,7 @@ mod tests {
             let queue = ["sales", "help"][n as usize % 2];
             apply(&metrics, Time::from_secs(n), queued(n, queue));
             if n >= 4 {
-                let exit = EXITS[n as usize % EXITS.len()];
+                let exit = Exit::ALL[n as usize % Exit::ALL.len()];
                 apply(&metrics, Time::from_secs(n), dequeued(n - 4, queue, exit, Duration::from_secs(4)));
             }
             let scraped = scrape(&metrics);
