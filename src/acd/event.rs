@@ -373,27 +373,6 @@ pub enum AgentState {
     },
 }
 
-impl AgentState {
-    /// Every [`label`](AgentState::label) there is.
-    pub const LABELS: [&str; 9] =
-        ["offline", "ready", "back_off", "offered", "talking", "working", "busy", "wrap_up", "paused"];
-
-    /// The state's name as metrics and the wallboard write it.
-    pub fn label(&self) -> &'static str {
-        match self {
-            AgentState::Offline => "offline",
-            AgentState::Ready => "ready",
-            AgentState::BackOff { .. } => "back_off",
-            AgentState::Offered { .. } => "offered",
-            AgentState::Talking { .. } => "talking",
-            AgentState::Working { .. } => "working",
-            AgentState::Busy => "busy",
-            AgentState::WrapUp { .. } => "wrap_up",
-            AgentState::Paused { .. } => "paused",
-        }
-    }
-}
-
 /// What follows from the events; to be carried out by the switchboard.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Decision {

@@ -14,7 +14,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `event` | what happens and what follows, in words |
-//! | `agent`, `staffing` | an agent's facts and state; what changes them |
+//! | `agent`, `phase`, `staffing` | an agent's facts and state; what changes them |
 //! | `entry`, `queue`, `waiting` | an entry, its queue; arriving and leaving |
 //! | `offers` | an offer from the first ring to its outcome; refusals |
 //! | `ability` | what agents can do and entries need |
@@ -39,6 +39,7 @@ mod line;
 mod look;
 mod matching;
 mod offers;
+mod phase;
 mod pool;
 mod queue;
 mod ranked;
@@ -56,6 +57,7 @@ pub use event::{
 };
 pub use explain::WhyNot;
 pub use look::{AgentView, EntryView};
+pub use phase::Phase;
 pub use snapshot::Snapshot;
 
 use crate::ids::{AgentId, EntryId, OfferId, QueueId};
@@ -279,11 +281,10 @@ impl Acd {
     }
 
     /// How many agents are in each state, by [`AgentState::label`]; every label is in it.
-    pub fn agents_by_state(&self) -> [(&'static str, u32); 9] {
-        let mut states = AgentState::LABELS.map(|label| (label, 0));
+    pub fn agents_by_state(&self) -> [(&'static str, u32); Phase::ALL.len()] {
+        let mut states = Phase::ALL.map(|phase| (phase.name(), 0));
         for agent in self.agents.values() {
-            let label = agent.state.label();
-            states.iter_mut().filter(|(other, _)| *other == label).for_each(|(_, count)| *count += 1);
+            states[agent.state.phase() as usize].1 += 1;
         }
         states
     }

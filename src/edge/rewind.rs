@@ -2,7 +2,7 @@
 
 use super::journal::{self, Damage, End, Fold, Replay};
 use super::{moment, why};
-use crate::acd::{Acd, AcdEvent, AgentState, AgentView, Change, QueueSettings};
+use crate::acd::{Acd, AcdEvent, AgentState, AgentView, Change, Phase, QueueSettings};
 use crate::ids::{AgentId, QueueId};
 use crate::time::{Duration, Time};
 use anyhow::{Context, bail};
@@ -199,7 +199,7 @@ fn text(stood: &Stood) -> String {
     let mut agents: Vec<&Agent> = stood.agents.iter().collect();
     // Who is not there comes last.
     let order =
-        |agent: &Agent| (agent.state == "offline", AgentState::LABELS.iter().position(|label| *label == agent.state));
+        |agent: &Agent| (agent.state == "offline", Phase::ALL.iter().position(|phase| phase.name() == agent.state));
     agents.sort_by_key(|agent| (order(agent), &agent.name));
     for agent in agents {
         let mut about = String::new();

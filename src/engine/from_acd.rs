@@ -5,7 +5,7 @@ use super::calls::{ELSEWHERE, Offer, Stage, Talk};
 use crate::acd::{AgentState, Change, Decision, Exit, Outcome};
 use crate::flow::{Input as FlowInput, QueueResult};
 use crate::ids::{AgentId, EntryId, OfferId, QueueId};
-use crate::record::{AgentPhase, What};
+use crate::record::What;
 use crate::sip::Headers;
 use crate::time::{Duration, Time};
 
@@ -85,22 +85,21 @@ impl Engine {
     }
 
     fn on_agent(&mut self, now: Time, agent: AgentId, state: &AgentState) {
-        let (phase, reason, until) = match state {
-            AgentState::Offline => (AgentPhase::Offline, None, None),
-            AgentState::Ready => (AgentPhase::Ready, None, None),
-            AgentState::BackOff { until } => (AgentPhase::BackOff, None, Some(*until)),
-            AgentState::Offered { deadline, .. } => (AgentPhase::Offered, None, Some(*deadline)),
-            AgentState::Talking { .. } => (AgentPhase::Talking, None, None),
-            AgentState::Working { .. } => (AgentPhase::Working, None, None),
-            AgentState::Busy => (AgentPhase::Busy, None, None),
-            AgentState::WrapUp { until } => (AgentPhase::WrapUp, None, Some(*until)),
-            AgentState::Paused { reason, until } => (AgentPhase::Paused, Some(reason.clone()), *until),
+        let (reason, until) = match state {
+            AgentState::BackOff { until } | AgentState::WrapUp { until } => (None, Some(*until)),
+            AgentState::Offered { deadline, .. } => (None, Some(*deadline)),
+            AgentState::Paused { reason, until } => (Some(reason.clone()), *until),
+            AgentState::Offline
+            | AgentState::Ready
+            | AgentState::Talking { .. }
+            | AgentState::Working { .. }
+            | AgentState::Busy => (None, None),
         };
         // Who is no agent any more is nobody's business.
         if !self.agents.is_one(agent) {
             return;
         }
         let agent = self.agents.seat(agent).name.clone();
-        self.say(now, What::Agent { agent, phase, reason, until });
+        self.say(now, What::Agent { agent, phase: state.phase(), reason, until });
     }
 }

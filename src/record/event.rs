@@ -1,6 +1,7 @@
 //! What happened, in the words that records, metrics, logs and wallboards share.
 
 use super::caller::Caller;
+pub use crate::acd::Phase as AgentPhase;
 use crate::acd::{Exit, Outcome};
 use crate::ids::{CallId, EntryId, LegId, OfferId};
 use crate::media::Quality;
@@ -302,50 +303,6 @@ impl What {
             | What::Strayed { .. }
             | What::Trunk { .. }
             | What::Agent { .. } => None,
-        }
-    }
-}
-
-/// [`crate::acd::AgentState`] without its data: the label of `vaxel_agents`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AgentPhase {
-    Offline,
-    Ready,
-    BackOff,
-    Offered,
-    Talking,
-    Working,
-    Busy,
-    WrapUp,
-    Paused,
-}
-
-impl AgentPhase {
-    pub const ALL: [AgentPhase; 9] = [
-        AgentPhase::Offline,
-        AgentPhase::Ready,
-        AgentPhase::BackOff,
-        AgentPhase::Offered,
-        AgentPhase::Talking,
-        AgentPhase::Working,
-        AgentPhase::Busy,
-        AgentPhase::WrapUp,
-        AgentPhase::Paused,
-    ];
-
-    /// As it stands in labels and records.
-    pub fn name(self) -> &'static str {
-        match self {
-            AgentPhase::Offline => "offline",
-            AgentPhase::Ready => "ready",
-            AgentPhase::BackOff => "back_off",
-            AgentPhase::Offered => "offered",
-            AgentPhase::Talking => "talking",
-            AgentPhase::Working => "working",
-            AgentPhase::Busy => "busy",
-            AgentPhase::WrapUp => "wrap_up",
-            AgentPhase::Paused => "paused",
         }
     }
 }

@@ -3,54 +3,11 @@
 use super::Settings;
 use super::counts::{micros, share};
 use crate::acd::event::{AgentState, Outcome};
+use crate::acd::phase::Phase;
 use crate::ids::QueueId;
 use crate::time::{Duration, Time};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
-
-/// What an agent's time is spent on: their state, without its details.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Phase {
-    #[default]
-    Offline,
-    Ready,
-    BackOff,
-    Offered,
-    Talking,
-    Working,
-    Busy,
-    WrapUp,
-    Paused,
-}
-
-impl Phase {
-    pub const ALL: [Phase; 9] = [
-        Phase::Offline,
-        Phase::Ready,
-        Phase::BackOff,
-        Phase::Offered,
-        Phase::Talking,
-        Phase::Working,
-        Phase::Busy,
-        Phase::WrapUp,
-        Phase::Paused,
-    ];
-
-    pub fn of(state: &AgentState) -> Phase {
-        match state {
-            AgentState::Offline => Phase::Offline,
-            AgentState::Ready => Phase::Ready,
-            AgentState::BackOff { .. } => Phase::BackOff,
-            AgentState::Offered { .. } => Phase::Offered,
-            AgentState::Talking { .. } => Phase::Talking,
-            AgentState::Working { .. } => Phase::Working,
-            AgentState::Busy => Phase::Busy,
-            AgentState::WrapUp { .. } => Phase::WrapUp,
-            AgentState::Paused { .. } => Phase::Paused,
-        }
-    }
-}
 
 /// So many different pause reasons have a sum of their own in a day; the time of further ones goes to [`OTHER`].
 pub const REASONS_MAX: usize = 32;
@@ -174,7 +131,7 @@ impl Desk {
     /// The agent's state is now this. Gives the contact that is thereby over and done with.
     pub fn is(&mut self, now: Time, state: &AgentState, settings: &Settings) -> Option<Finishing> {
         self.accrue(now, settings);
-        let phase = Phase::of(state);
+        let phase = state.phase();
         if phase != self.phase {
             self.begun = now;
         }

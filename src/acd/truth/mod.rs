@@ -29,7 +29,7 @@ mod level;
 #[cfg(test)]
 mod tests;
 
-pub use agents::{Figures, OTHER, Phase, REASONS_MAX};
+pub use agents::{Figures, OTHER, REASONS_MAX};
 pub use book::Interval;
 pub use counts::{Counts, Exits, Kind};
 pub use level::ServiceLevel;

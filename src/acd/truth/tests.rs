@@ -1,6 +1,7 @@
 //! A little day worked through on paper, and random days against a plain recount.
 
 use super::*;
+use crate::acd::phase::Phase;
 use crate::ids::OfferId;
 use proptest::prelude::*;
 

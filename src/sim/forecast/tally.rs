@@ -5,8 +5,8 @@
 //! no service needs it by the interval: every single wait, and the time of agents.
 
 use super::plan::Plan;
-use crate::acd::truth::{self, Counts, Phase, ServiceLevel, Truth};
-use crate::acd::{AgentState, Exit};
+use crate::acd::truth::{self, Counts, ServiceLevel, Truth};
+use crate::acd::{AgentState, Exit, Phase};
 use crate::ids::QueueId;
 use crate::time::{Duration, Time};
 
@@ -115,11 +115,11 @@ impl Tally {
 
     pub fn agent(&mut self, index: usize, state: &AgentState, now: Time) {
         // As `Figures::occupancy` has it.
-        let doing = match Phase::of(state) {
+        let doing = match state.phase() {
             Phase::Offline => Doing::Gone,
             Phase::Ready => Doing::Idle,
-            Phase::Offered | Phase::Talking | Phase::WrapUp => Doing::Occupied,
-            _ => Doing::Away,
+            Phase::Offered | Phase::Talking | Phase::Working | Phase::WrapUp => Doing::Occupied,
+            Phase::BackOff | Phase::Busy | Phase::Paused => Doing::Away,
         };
         let at = &mut self.agents[index];
         if at.doing != doing {
