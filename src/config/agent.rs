@@ -14,6 +14,7 @@ pub(super) struct EveryAgent {
     settings: AgentSettings,
     out: Caps,
     calls: u32,
+    auto_answer: bool,
 }
 
 pub(super) fn every_agent(table: &Table) -> EveryAgent {
@@ -21,6 +22,7 @@ pub(super) fn every_agent(table: &Table) -> EveryAgent {
         settings: settings(table, &AgentSettings::default()),
         out: trunk::caps(table).unwrap_or_default(),
         calls: table.within("calls", CALLS).unwrap_or(CALLS_OF_AGENT),
+        auto_answer: table.optional("auto_answer").unwrap_or(false),
     }
 }
 
@@ -39,6 +41,7 @@ pub(super) fn agent(table: &Table, every: &EveryAgent, read: &dyn Fn(&Path) -> i
         password: password(table, read),
         out: trunk::caps(table).unwrap_or_else(|| every.out.clone()),
         calls: table.within("calls", CALLS).unwrap_or(every.calls),
+        auto_answer: table.optional("auto_answer").unwrap_or(every.auto_answer),
         queues: table.list::<Name>("queues").into_iter().map(|queue| queue.0).collect(),
     }
 }

@@ -38,6 +38,7 @@ impl Config {
                 settings: agent.settings.clone(),
                 out: agent.out.clone(),
                 calls: agent.calls,
+                auto_answer: agent.auto_answer,
                 number: agent.number.clone().unwrap_or_default(),
                 password: written.or_else(made_up).unwrap_or_default(),
             }

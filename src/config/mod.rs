@@ -267,6 +267,8 @@ pub struct Agent {
     pub out: Caps,
     /// Calls at a time that the account may have begun; at least 1.
     pub calls: u32,
+    /// The phone is asked to answer what queues offer by itself.
+    pub auto_answer: bool,
     /// Names of queues for members only that the agent serves.
     pub queues: Vec<String>,
 }

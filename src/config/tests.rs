@@ -500,10 +500,12 @@ fn an_agent_may_call_out_what_all_may_or_what_the_own_settings_say() {
         [[agents]]
         name = "bo"
         calls = 3
+        auto_answer = true
         out = { calls_per_hour = 5 }
     "#;
     let agents = load_with(Some(file), &[], &[]).unwrap().config.agents;
     assert_eq!((agents[0].out.allowed.len(), agents[0].out.calls), (1, Some(1)));
+    assert_eq!((agents[0].auto_answer, agents[1].auto_answer), (false, true));
     assert_eq!((agents[0].calls, agents[1].calls), (crate::engine::settings::CALLS_OF_AGENT, 3));
     assert_eq!((agents[1].out.allowed.len(), agents[1].out.calls, agents[1].out.calls_per_hour), (0, None, Some(5)));
 }

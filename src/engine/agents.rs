@@ -44,6 +44,8 @@ pub(super) struct Seat {
     pub number: String,
     pub password: String,
     pub out: Caps,
+    /// The phone is asked to answer what queues offer by itself.
+    pub auto_answer: bool,
     /// What the agent's phone calls us, by its last registration.
     pub house: Option<Host>,
     /// Calls of this agent that no queue gave; the ACD is told `Busy` while there is one.
@@ -80,6 +82,7 @@ impl Agents {
                 number: agent.number.clone(),
                 password: agent.password.clone(),
                 out: agent.out.clone(),
+                auto_answer: agent.auto_answer,
                 house: None,
                 own_calls: BTreeSet::new(),
                 queue_call: None,
@@ -168,6 +171,7 @@ mod tests {
             settings: AgentSettings { name: name.into(), ..AgentSettings::default() },
             out: Caps::default(),
             calls,
+            auto_answer: false,
             number: String::new(),
             password: String::new(),
         }

@@ -48,6 +48,8 @@ pub struct Agent {
     pub out: Caps,
     /// Calls at a time that the account may have begun, wherever they go; one more is refused with 486.
     pub calls: u32,
+    /// The phone is asked to answer what queues offer by itself.
+    pub auto_answer: bool,
     /// What other agents dial to reach this one.
     pub number: String,
     /// Digest password of the account, whose user name is the agent's name.

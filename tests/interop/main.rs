@@ -10,6 +10,7 @@ mod carriers;
 mod certificates;
 mod challenges;
 mod chromium;
+mod desk;
 mod dns;
 mod edges;
 mod elsewhere;

@@ -3,6 +3,7 @@
 //! failure names its seed.
 
 mod carriers;
+mod desk;
 mod elsewhere;
 mod estimate;
 mod hunts;
@@ -138,6 +139,7 @@ fn settings(agents: u32, queue: QueueSettings) -> Settings {
                 password: format!("secret{i}"),
                 out: Default::default(),
                 calls: CALLS_OF_AGENT,
+                auto_answer: false,
             })
             .collect(),
         // Callers come from everywhere but the agents' addresses, which are told apart by their accounts.
