@@ -22,6 +22,7 @@
 //! | [`sim`] | callers, agents, network and clock for a day that never was |
 //! | [`edge`] | sockets, clock, files, threads, HTTP: everything that is not a pure function |
 //! | [`need`] | what an agent must be able to do for a contact, and how that is written; everybody may use it |
+//! | [`hours`] | opening hours: a calendar, what it says of a moment, and when that changes; everybody may use it |
 //! | [`ids`], [`time`] | names for things, and moments; everybody may use them |
 //!
 //! # Three rules
@@ -44,6 +45,7 @@ pub mod config;
 pub mod edge;
 pub mod engine;
 pub mod flow;
+pub mod hours;
 pub mod ids;
 pub mod media;
 pub mod need;

@@ -1,14 +1,7 @@
-//! Opening hours: a week of windows in a time zone, with holidays and days of special hours.
-//!
-//! Hours are read from the clock on the wall of that zone, so a day with a change of clock opens and closes when people
-//! there expect it. A window past midnight (`22:00-06:00`) belongs to the day it opens, also when the next day is a
-//! holiday.
+//! Opening hours as flow files write them; what they mean is in [`hours`](crate::hours).
 
 use super::yaml::{At, Many, Ordered, Span};
-use crate::time::Time;
-use jiff::civil::Date;
-use jiff::tz::TimeZone;
-use jiff::{Timestamp, ToSpan};
+use crate::hours::{Calendar, Days, Window, Wrong, weekdays};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -31,237 +24,62 @@ pub struct CalendarFile {
     pub special: Ordered<Many<At<String>>>,
 }
 
-/// What a calendar says of a moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Opening {
-    Open,
-    Closed,
-    Holiday,
-}
-
-#[derive(Clone, Debug)]
-pub struct Calendar {
-    zone: TimeZone,
-    /// Monday first.
-    week: [Vec<Window>; 7],
-    holidays: Vec<Days>,
-    special: Vec<(Days, Vec<Window>)>,
-}
-
-/// Minutes of the day; one that ends before it begins ends the next day.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Window {
-    from: u16,
-    to: u16,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Days {
-    Date(Date, Date),
-    /// (month, day), each year; a range may go over New Year.
-    Yearly((i8, i8), (i8, i8)),
-    /// Days from Easter Sunday.
-    Easter(i32, i32),
-}
-
-impl Calendar {
+impl CalendarFile {
     /// Compiles what was written; each thing that is wrong goes to `problem` with its place, message and help.
-    pub fn compile(file: &CalendarFile, mut problem: impl FnMut(Span, String, Option<String>)) -> Option<Calendar> {
+    pub fn compile(&self, mut problem: impl FnMut(Span, String, Option<String>)) -> Option<Calendar> {
         let mut good = true;
-        let mut problem = |at: Span, message: String, help: &str| {
+        let mut wrong = |at: Span, wrong: Wrong| {
             good = false;
-            problem(at, message, Some(help.to_string()));
+            problem(at, wrong.what, Some(wrong.expected.to_owned()));
         };
-        let zone = TimeZone::get(&file.zone).ok();
-        if zone.is_none() {
-            let message = format!("there is no time zone `{}`", *file.zone);
-            problem(file.zone.at, message, "an IANA name such as `Europe/Stockholm` or `UTC`");
-        }
-        let mut week: [Vec<Window>; 7] = Default::default();
-        for (days, windows) in &file.week.0 {
-            let Some(days) = weekdays(days) else {
-                problem(days.at, format!("`{}` is no day of the week", **days), "`mon`, `mon-fri` or `sat,sun`");
-                continue;
-            };
-            let windows = compile_windows(&windows.0, &mut problem);
-            for day in days {
-                week[day].extend(&windows);
+        let mut calendar = match Calendar::new(&self.zone) {
+            Ok(calendar) => calendar,
+            Err(zone) => {
+                wrong(self.zone.at, zone);
+                // So that the rest is looked at too.
+                Calendar::new("UTC").ok()?
             }
-        }
-        let days = |key: &At<String>, problem: &mut dyn FnMut(Span, String, &str)| {
-            let days = Days::parse(key);
-            if days.is_none() {
-                let help = "`2026-04-03`, `12-25`, `easter+1`, or a range of two such as `07-06..07-31`";
-                problem(key.at, format!("`{}` is no day", **key), help);
-            }
-            days
         };
-        let holidays = file.holidays.0.iter().filter_map(|(key, _)| days(key, &mut problem)).collect();
-        let mut special = Vec::new();
-        for (key, windows) in &file.special.0 {
-            let windows = compile_windows(&windows.0, &mut problem);
-            special.extend(days(key, &mut problem).map(|days| (days, windows)));
-        }
-        if !good {
-            return None;
-        }
-        Some(Calendar { zone: zone?, week, holidays, special })
-    }
-
-    /// A window that began the day before counts first, then holidays, then this day's windows.
-    pub fn at(&self, now: Time) -> Opening {
-        let stamp = i64::try_from(now.as_micros()).ok().and_then(|us| Timestamp::from_microsecond(us).ok());
-        let here = stamp.unwrap_or(Timestamp::MAX).to_zoned(self.zone.clone()).datetime();
-        let (today, minute) = (here.date(), here.hour() as u16 * 60 + here.minute() as u16);
-        let yesterday = today.checked_sub(1.day()).ok();
-        let late = |day| self.windows(day).iter().any(|w| w.to <= w.from && minute < w.to);
-        if yesterday.is_some_and(|day| !self.is_holiday(day) && late(day)) {
-            return Opening::Open;
-        }
-        if self.is_holiday(today) {
-            return Opening::Holiday;
-        }
-        let open = |w: &Window| minute >= w.from && (minute < w.to || w.to <= w.from);
-        if self.windows(today).iter().any(open) { Opening::Open } else { Opening::Closed }
-    }
-
-    fn windows(&self, day: Date) -> &[Window] {
-        match self.special.iter().find(|(days, _)| days.include(day)) {
-            Some((_, windows)) => windows,
-            None => &self.week[day.weekday().to_monday_zero_offset() as usize],
-        }
-    }
-
-    fn is_holiday(&self, day: Date) -> bool {
-        self.holidays.iter().any(|days| days.include(day))
-    }
-}
-
-fn compile_windows(windows: &[At<String>], problem: &mut dyn FnMut(Span, String, &str)) -> Vec<Window> {
-    let parsed = windows.iter().filter_map(|text| {
-        let window = Window::parse(text);
-        if window.is_none() {
-            let help = "from and to, such as `08:00-17:00`, `22:00-06:00` or `00:00-24:00`";
-            problem(text.at, format!("`{}` is no window of hours", **text), help);
-        }
-        window
-    });
-    parsed.collect()
-}
-
-impl Window {
-    fn parse(text: &str) -> Option<Window> {
-        let (from, to) = text.split_once('-')?;
-        let (from, to) = (minute(from)?, minute(to)?);
-        (from != to && from < 1440).then_some(Window { from, to })
-    }
-}
-
-/// `8:05` → 485; up to `24:00`.
-fn minute(text: &str) -> Option<u16> {
-    let (hour, minute) = text.trim().split_once(':')?;
-    let digits = |s: &str| s.bytes().all(|b| b.is_ascii_digit());
-    if !digits(hour) || !digits(minute) || minute.len() != 2 {
-        return None;
-    }
-    let (hour, minute): (u16, u16) = (hour.parse().ok()?, minute.parse().ok()?);
-    let total = hour.checked_mul(60)?.checked_add(minute)?;
-    (minute < 60 && total <= 1440).then_some(total)
-}
-
-/// `mon-fri` → 0..=4, `fri-mon` → 4, 5, 6, 0, `sat,sun` → 5, 6.
-fn weekdays(text: &str) -> Option<Vec<usize>> {
-    const NAMES: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
-    let index = |name: &str| NAMES.iter().position(|n| *n == name.trim());
-    let mut days = Vec::new();
-    for part in text.split(',') {
-        match part.split_once('-') {
-            Some((first, last)) => {
-                let (first, last) = (index(first)?, index(last)?);
-                let count = (last + 7 - first) % 7;
-                days.extend((0..=count).map(|n| (first + n) % 7));
-            }
-            None => days.push(index(part)?),
-        }
-    }
-    Some(days)
-}
-
-impl Days {
-    fn parse(text: &str) -> Option<Days> {
-        let (first, last) = text.split_once("..").unwrap_or((text, text));
-        let (first, last) = (first.trim(), last.trim());
-        let days = if let (Some(first), Some(last)) = (easter_offset(first), easter_offset(last)) {
-            Days::Easter(first, last)
-        } else if let (Some(first), Some(last)) = (month_day(first), month_day(last)) {
-            return Some(Days::Yearly(first, last));
-        } else {
-            Days::Date(first.parse().ok()?, last.parse().ok()?)
-        };
-        let ordered = match days {
-            Days::Date(first, last) => first <= last,
-            Days::Easter(first, last) => first <= last,
-            Days::Yearly(..) => true,
-        };
-        ordered.then_some(days)
-    }
-
-    fn include(&self, day: Date) -> bool {
-        match *self {
-            Days::Date(first, last) => (first..=last).contains(&day),
-            Days::Yearly(first, last) => {
-                let day = (day.month(), day.day());
-                if first <= last { (first..=last).contains(&day) } else { day >= first || day <= last }
-            }
-            Days::Easter(first, last) => {
-                let offset = day.since(easter(day.year())).map_or(i32::MAX, |span| span.get_days());
-                (first..=last).contains(&offset)
+        for (days, windows) in &self.week.0 {
+            match weekdays(days) {
+                Ok(days) => calendar.add_week(&days, &read(&windows.0, &mut wrong)),
+                Err(no_days) => wrong(days.at, no_days),
             }
         }
+        for (days, _) in &self.holidays.0 {
+            match Days::parse(days) {
+                Ok(days) => calendar.add_holiday(days),
+                Err(no_days) => wrong(days.at, no_days),
+            }
+        }
+        for (days, windows) in &self.special.0 {
+            let windows = read(&windows.0, &mut wrong);
+            match Days::parse(days) {
+                Ok(days) => calendar.add_special(days, windows),
+                Err(no_days) => wrong(days.at, no_days),
+            }
+        }
+        good.then_some(calendar)
     }
 }
 
-/// `easter` → 0, `easter+39` → 39, `easter-2` → -2.
-fn easter_offset(text: &str) -> Option<i32> {
-    let rest = text.strip_prefix("easter")?;
-    if rest.is_empty() {
-        return Some(0);
-    }
-    let offset: i32 = rest.strip_prefix('+').unwrap_or(rest).parse().ok()?;
-    (rest.starts_with(['+', '-']) && offset.abs() <= 100).then_some(offset)
-}
-
-/// `12-24`; 29 February is a day.
-fn month_day(text: &str) -> Option<(i8, i8)> {
-    let (month, day) = text.split_once('-')?;
-    let (month, day): (i8, i8) = (month.parse().ok()?, day.parse().ok()?);
-    Date::new(2024, month, day).ok().map(|_| (month, day))
-}
-
-/// Easter Sunday of the Gregorian calendar (the anonymous algorithm, as in Meeus, Astronomical Algorithms, ch. 8).
-fn easter(year: i16) -> Date {
-    let year = i32::from(year);
-    let (a, b, c) = (year % 19, year / 100, year % 100);
-    let (d, e) = (b / 4, b % 4);
-    let g = (8 * b + 13) / 25;
-    let h = (19 * a + b - d - g + 15) % 30;
-    let (i, k) = (c / 4, c % 4);
-    let l = (32 + 2 * e + 2 * i - h - k) % 7;
-    let m = (a + 11 * h + 19 * l) / 433;
-    let month = (h + l - 7 * m + 90) / 25;
-    let day = (h + l - 7 * m + 33 * month + 19) % 32;
-    Date::new(year as i16, month as i8, day as i8).unwrap_or(Date::MAX)
+fn read(windows: &[At<String>], wrong: &mut dyn FnMut(Span, Wrong)) -> Vec<Window> {
+    let read = |text: &At<String>| Window::parse(text).map_err(|no_window| wrong(text.at, no_window)).ok();
+    windows.iter().filter_map(read).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::flow::yaml;
+    use crate::hours::Opening;
+    use crate::time::Time;
+    use jiff::Timestamp;
 
     fn calendar(text: &str) -> Calendar {
         let (file, bad) = yaml::read::<CalendarFile>(text);
         assert_eq!(bad, []);
-        Calendar::compile(&file.expect("read"), |at, message, _| panic!("{at:?} {message}")).expect("compiles")
+        file.expect("read").compile(|at, message, _| panic!("{at:?} {message}")).expect("compiles")
     }
 
     fn at(calendar: &Calendar, when: &str) -> Opening {
@@ -344,20 +162,12 @@ mod tests {
     }
 
     #[test]
-    fn easter_sundays() {
-        for day in ["2024-03-31", "2025-04-20", "2026-04-05", "2027-03-28", "2038-04-25", "1961-04-02"] {
-            let day: Date = day.parse().expect("a date");
-            assert_eq!(easter(day.year()), day);
-        }
-    }
-
-    #[test]
     fn all_that_is_wrong_is_told_with_its_place() {
         let text = "zone: Europe/Stokholm\nweek: { mon-fry: 08:00-17:00, tue: 8-17, wed: 25:00-26:00 }\nholidays: { 13-01: x, easter+: y, 2026-05-02..2026-05-01: z }\n";
         let (file, bad) = yaml::read::<CalendarFile>(text);
         assert_eq!(bad, []);
         let mut found = Vec::new();
-        let compiled = Calendar::compile(&file.expect("read"), |at, message, _| found.push((at.line, message)));
+        let compiled = file.expect("read").compile(|at, message, _| found.push((at.line, message)));
         assert!(compiled.is_none());
         let lines: Vec<u32> = found.iter().map(|(line, _)| *line).collect();
         assert_eq!(lines, [1, 2, 2, 2, 3, 3, 3], "{found:?}");

@@ -2,7 +2,6 @@
 
 mod needs;
 
-use super::calendar::Calendar;
 use super::check;
 use super::expr::{Expr, ExprError, Read, Text, Value};
 use super::model::{FlowFile, Literal, Next, Saying, Sayings, Way};
@@ -12,6 +11,7 @@ use super::speech;
 use super::test::Test;
 use super::yaml::{self, At, Span};
 use super::{Flow, World};
+use crate::hours::Calendar;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -146,10 +146,8 @@ impl<'a> Compiler<'a> {
     fn compile(&mut self, read: &FlowFile) -> Graph {
         self.check_head(read);
         for (name, calendar) in &read.calendars.0 {
-            let compiled = calendar
-                .0
-                .as_ref()
-                .and_then(|file| Calendar::compile(file, |at, message, help| self.problem(at, message, help)));
+            let compiled =
+                calendar.0.as_ref().and_then(|file| file.compile(|at, message, help| self.problem(at, message, help)));
             self.calendars.insert(name.value.clone(), compiled.map(Arc::new));
         }
         let mut variables = BTreeMap::new();

@@ -1,11 +1,11 @@
 //! `hours`: goes on by opening hours.
 
 use super::{Kind, StepId, Turn, Way};
-use crate::flow::calendar::{Calendar, Opening};
 use crate::flow::compile::Compiler;
 use crate::flow::model;
 use crate::flow::walk::Walk;
 use crate::flow::yaml::At;
+use crate::hours::{Calendar, Opening};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::sync::Arc;
