@@ -7,10 +7,12 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use vaxel::ids::LegId;
+use vaxel::acd::{Acd, AcdEvent, AgentSettings, Arrival, Change, Decision, Exit, Outcome, QueueSettings, Skills};
+use vaxel::ids::{AgentId, EntryId, LegId, QueueId};
 use vaxel::media::{
     Codec, Command, Deck, Direction, Event, Library, PlayId, Port, Settings, Sink, Slot, Sound, Stream,
 };
+use vaxel::need::{Attributes, Need};
 use vaxel::sip::{self, Endpoint, Message, Transport};
 use vaxel::time::{Duration, Time};
 
@@ -238,4 +240,105 @@ fn a_large_table_asks_for_as_much_memory_for_a_message_as_a_small_one() {
     };
     let (small, large) = (cost(100), cost(20_000));
     assert!(large.abs_diff(small) <= small / 20, "{small} requests for 1000 messages, {large} at 20,000 entries");
+}
+
+/// A distributor whose offers are all accepted at once.
+struct Desk {
+    acd: Acd,
+    now: Time,
+}
+
+impl Desk {
+    fn apply(&mut self, change: Change) {
+        self.now += Duration::from_millis(1);
+        let mut events = vec![AcdEvent { at: self.now, change }];
+        while let Some(event) = events.pop() {
+            self.acd.apply(&event);
+            while let Some(decision) = self.acd.poll_decision() {
+                if let Decision::Offer { offer, .. } = decision {
+                    let change = Change::OfferEnded { offer, outcome: Outcome::Accepted };
+                    events.push(AcdEvent { at: self.now, change });
+                }
+            }
+        }
+    }
+
+    fn with_queues(queues: u32) -> Desk {
+        let mut desk = Desk { acd: Acd::new(0), now: Time::from_secs(1_795_424_400) };
+        for id in 0..queues {
+            let needs = Need::of_levels(&Skills::from([("sales".to_owned(), 1)]));
+            let settings =
+                QueueSettings { name: format!("queue {id}"), needs, max_waiting: u32::MAX, ..QueueSettings::default() };
+            desk.apply(Change::Queue { id: QueueId(id), settings });
+        }
+        desk
+    }
+
+    fn arrive(&mut self, entry: u64, queue: u32) {
+        let attribute = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let arrival = Arrival {
+            queue: QueueId(queue),
+            need: Need::of_levels(&Skills::from([("lang_sv".to_owned(), 3)])),
+            max_wait: Some(Duration::from_secs(1_000_000)),
+            attributes: Attributes::from([attribute("language", "sv"), attribute("customer", "556012-5790")]),
+            reference: format!("call-{}", 1_795_424_410_000_000 + entry),
+            ..Arrival::default()
+        };
+        self.apply(Change::Arrive { entry: EntryId(entry), arrival: Box::new(arrival) });
+    }
+}
+
+#[test]
+fn an_entry_that_waits_costs_less_than_one_kilobyte() {
+    const QUEUES: u32 = 100;
+    const ENTRIES: u64 = 50_000;
+    let mut desk = Desk::with_queues(QUEUES);
+    // What is kept of a queue in which somebody waited is not an entry's.
+    (0..QUEUES).for_each(|queue| desk.arrive(queue.into(), queue));
+    (0..QUEUES).for_each(|entry| desk.apply(Change::Leave { entry: EntryId(entry.into()), exit: Exit::Abandoned }));
+    let before = HELD.get();
+    for entry in 0..ENTRIES {
+        desk.arrive(1_000 + entry, entry as u32 % QUEUES);
+    }
+    let each = (HELD.get() - before) / ENTRIES as i64;
+    assert_eq!((0..QUEUES).map(|queue| u64::from(desk.acd.waiting(QueueId(queue)))).sum::<u64>(), ENTRIES);
+    println!("an entry that waits holds {each} bytes");
+    assert!((100..1_000).contains(&each), "{each} bytes");
+}
+
+#[test]
+fn an_agent_costs_less_than_two_kilobytes_also_on_a_call_with_days_behind_them() {
+    const AGENTS: u32 = 10_000;
+    let mut desk = Desk::with_queues(1);
+    desk.arrive(0, 0);
+    desk.apply(Change::Leave { entry: EntryId(0), exit: Exit::Abandoned });
+    let before = HELD.get();
+    let each = || (HELD.get() - before) / i64::from(AGENTS);
+    for id in 0..AGENTS {
+        let skills = [("sales", 5), ("lang_sv", 5), ("lang_en", 1 + id as u8 % 5), ("vip", 1 + id as u8 / 5 % 9)];
+        let settings = AgentSettings {
+            name: format!("agent {id}"),
+            skills: skills.into_iter().map(|(skill, level)| (skill.to_owned(), level)).collect(),
+            ..AgentSettings::default()
+        };
+        desk.apply(Change::Agent { id: AgentId(id), settings });
+        desk.apply(Change::LoggedIn { agent: AgentId(id) });
+    }
+    let idle = each();
+    // More days than are kept apart.
+    for _ in 0..4 {
+        desk.now += Duration::from_secs(86_400);
+        for agent in (0..AGENTS).map(AgentId) {
+            for reason in ["coffee", "lunch", "training"] {
+                desk.apply(Change::Pause { agent, reason: reason.to_owned() });
+            }
+            desk.apply(Change::Resume { agent });
+        }
+    }
+    (0..AGENTS).for_each(|entry| desk.arrive(1 + u64::from(entry), 0));
+    let busy = each();
+    let talking = desk.acd.agents_by_state().into_iter().find(|(state, _)| *state == "talking");
+    assert_eq!(talking, Some(("talking", AGENTS)));
+    println!("an agent holds {idle} bytes on the first day, {busy} on a call on the fifth");
+    assert!(idle > 100 && idle < busy && busy < 2_000, "{idle} bytes, {busy} later");
 }

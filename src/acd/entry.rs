@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
     /// As it arrived, but for a `since` in the future and a priority that was changed.
-    pub arrival: Box<Arrival>,
+    pub arrival: Arrival,
     pub kept: Kept,
     /// When it came here; `arrival.since` may be before that.
     pub arrived: Time,

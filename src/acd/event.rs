@@ -1,13 +1,13 @@
 //! The words between the ACD and the world: what happened ([`AcdEvent`]) and what follows ([`Decision`]).
 
 use crate::ids::{AgentId, EntryId, OfferId, QueueId};
-use crate::need::{Attributes, Licence, Need, Word};
+use crate::need::{Attributes, Few, Licence, Need, Word};
 use crate::time::{Duration, Time};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Skill name → level 1–10 (10 best).
-pub type Skills = BTreeMap<String, u8>;
+pub type Skills = Few<u8>;
 
 /// How a queue serves its entries. Changed settings apply to waiting entries at once; an offer that rings is not
 /// disturbed.

@@ -189,7 +189,7 @@ fn nth_of(ids: &[&Ranked<AgentId>], barred: &[AgentId], nth: usize) -> Option<Ag
 
 /// Agents who may not be offered the entries of this line, because they refused them: those who did so just now
 /// always, those who did so lately unless nobody else is left to try.
-pub fn barred(key: &LineKey, lines: &Lines, agents: &BTreeMap<AgentId, Agent>) -> Vec<AgentId> {
+pub fn barred(key: &LineKey, lines: &Lines, agents: &BTreeMap<AgentId, Box<Agent>>) -> Vec<AgentId> {
     if key.refused.is_empty() {
         return Vec::new();
     }
@@ -199,7 +199,7 @@ pub fn barred(key: &LineKey, lines: &Lines, agents: &BTreeMap<AgentId, Agent>) -
 }
 
 /// Whether everybody who is in service and could serve this line has refused it.
-pub fn nobody_else_left(key: &LineKey, lines: &Lines, agents: &BTreeMap<AgentId, Agent>) -> bool {
+pub fn nobody_else_left(key: &LineKey, lines: &Lines, agents: &BTreeMap<AgentId, Box<Agent>>) -> bool {
     let need = lines.need(key.need);
     let refused = key.refused.iter().filter_map(|(id, _)| agents.get(id));
     let refused = refused.filter(|agent| agent.counted.in_service && need.able.has(agent.pool)).count();

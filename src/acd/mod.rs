@@ -89,9 +89,10 @@ pub struct Acd {
     last_offer: u64,
     chance: Chance,
     queues: BTreeMap<QueueId, Queue>,
-    agents: BTreeMap<AgentId, Agent>,
+    /// Boxed, as the entries are: a tree keeps its nodes half empty and moves what is in them.
+    agents: BTreeMap<AgentId, Box<Agent>>,
     /// Those that wait, those an agent is rung for included.
-    entries: BTreeMap<EntryId, Entry>,
+    entries: BTreeMap<EntryId, Box<Entry>>,
     offers: BTreeMap<OfferId, AgentId>,
     talks: BTreeMap<EntryId, AgentId>,
     lines: Lines,

@@ -31,6 +31,7 @@ impl<T: Ord + Copy> Ranked<T> {
             chunk.insert(place, item);
             if chunk.len() > 2 * CHUNK {
                 let tail = chunk.split_off(CHUNK);
+                chunk.shrink_to_fit();
                 self.chunks.insert(index + 1, tail);
             }
         }

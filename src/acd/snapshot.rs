@@ -184,7 +184,7 @@ impl Acd {
             self.pools.add_idle(pool, kind, idle);
         }
         let counted = agent.counts_as();
-        self.agents.insert(id, agent);
+        self.agents.insert(id, Box::new(agent));
         self.count_as(id, counted);
     }
 
@@ -195,7 +195,7 @@ impl Acd {
         let line = self.queues.get_mut(&queue).ok_or_else(|| format!("{id} waits in {queue}, which is not there"))?;
         line.by_since.insert((since, id));
         let mut entry = Entry {
-            arrival: Box::new(arrival),
+            arrival,
             arrived,
             kept: Kept { turn, until },
             times_out: None,
@@ -213,7 +213,7 @@ impl Acd {
             self.deadlines.set(Deadline::Refusal(id, agent), None, Some(refusal.deadline()));
             entry.refusals.insert(agent, refusal);
         }
-        self.entries.insert(id, entry);
+        self.entries.insert(id, Box::new(entry));
         self.restore_place(id);
         Ok(())
     }
@@ -252,7 +252,7 @@ impl KeptEntry {
         };
         KeptEntry {
             id,
-            arrival: (*entry.arrival).clone(),
+            arrival: entry.arrival.clone(),
             arrived: entry.arrived,
             kept: (entry.kept.turn, entry.kept.until),
             refusals: entry.refusals.iter().map(refusal).collect(),

@@ -19,7 +19,7 @@ impl Acd {
                 if made {
                     self.lines.pool_made(pool, &mut self.pools);
                 }
-                self.agents.insert(id, Agent::new(settings.clone(), pool));
+                self.agents.insert(id, Box::new(Agent::new(settings.clone(), pool)));
             }
         }
         self.find_pool(id);
@@ -117,7 +117,7 @@ impl Acd {
     }
 
     pub(super) fn resume(&mut self, id: AgentId) -> Result<(), Ignored> {
-        let paused = |agent: &&mut Agent| agent.pause.is_some() || agent.back_off.is_some();
+        let paused = |agent: &&mut Box<Agent>| agent.pause.is_some() || agent.back_off.is_some();
         self.agents.get_mut(&id).filter(paused).ok_or(Ignored)?.backed_off = 0;
         self.set_pause(id, None);
         self.set_back_off(id, None);

@@ -49,7 +49,7 @@ impl Acd {
             return Err(Ignored);
         };
         let full = queue.by_since.len() as u64 >= u64::from(queue.settings.max_waiting);
-        let mut arrival = Box::new(arrival.clone());
+        let mut arrival = arrival.clone();
         let since = arrival.since.min(self.now);
         arrival.since = since;
         queue.by_since.insert((since, id));
@@ -67,7 +67,7 @@ impl Acd {
             stands: Stands::Nowhere,
             refusals: BTreeMap::new(),
         };
-        self.entries.insert(id, entry);
+        self.entries.insert(id, Box::new(entry));
         self.find_place(id);
         if full && self.entries.contains_key(&id) {
             self.exit(id, Exit::RefusedFull);

@@ -193,7 +193,7 @@ fn group(table: &Table, plan: &Plan, defaults: &AgentSettings) -> Group {
         }),
         settings: AgentSettings {
             name: name.clone(),
-            skills: table.levels("skills", 1..=10),
+            skills: table.levels("skills", 1..=10).into_iter().collect(),
             ..agent::settings(table, defaults)
         },
         name,

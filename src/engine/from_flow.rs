@@ -121,7 +121,7 @@ impl Engine {
             priority,
             max_wait,
             since,
-            attributes,
+            attributes: attributes.into_iter().collect(),
             reference,
             ..Arrival::default()
         };

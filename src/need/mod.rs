@@ -7,19 +7,21 @@
 //! contact waits. The *licences* are what the law asks for: they are needed in any case, so they stand only where everything
 //! else is needed too (`and`), and nothing relaxes them.
 
+mod few;
 mod parse;
 
+pub use few::Few;
 pub use parse::{Mention, Named, NeedError, SOURCE_MAX};
 
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// The best level there is; the lowest is 1.
 pub const LEVEL_MAX: u8 = 10;
 
 /// What is known of a contact by name: language, topic, tier.
-pub type Attributes = BTreeMap<String, String>;
+pub type Attributes = Few<String>;
 
 /// What an agent must be able to do for a contact. The default asks for nothing.
 ///

@@ -22,7 +22,7 @@ mod unanswered;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use vaxel::acd::{AgentSettings, Exit, Outcome, QueueSettings};
+use vaxel::acd::{AgentSettings, Exit, Outcome, QueueSettings, Skills};
 use vaxel::engine::settings::CALLS_OF_AGENT;
 use vaxel::engine::{Agent, Codes, Limits, Network as Net, Number, Settings, Target, Trunk};
 use vaxel::flow::{self, Flow};
@@ -111,9 +111,9 @@ const ABROAD: &str = "+4687000000";
 
 fn settings(agents: u32, queue: QueueSettings) -> Settings {
     let skills = |i: u32| match i % 3 {
-        0 => BTreeMap::from([("sales".to_owned(), 5)]),
-        1 => BTreeMap::from([("support".to_owned(), 4)]),
-        _ => BTreeMap::from([("sales".to_owned(), 2), ("support".to_owned(), 8)]),
+        0 => Skills::from([("sales".to_owned(), 5)]),
+        1 => Skills::from([("support".to_owned(), 4)]),
+        _ => Skills::from([("sales".to_owned(), 2), ("support".to_owned(), 8)]),
     };
     let queue_for = |name: &str| QueueSettings {
         name: name.to_owned(),

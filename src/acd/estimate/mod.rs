@@ -52,7 +52,7 @@
 //! # What it costs
 //!
 //! An arrival, a ring, an answer: a look-up of the entry and of the queue. A question: the sums of three histograms. None
-//! depends on how many wait. About 50 bytes are kept per waiting entry and 2 kB per queue in which somebody had to wait.
+//! depends on how many wait. About 100 bytes are kept per waiting entry and 2 kB per queue in which somebody had to wait.
 
 mod errors;
 mod rates;
@@ -146,7 +146,7 @@ struct Line {
 pub struct Estimates {
     settings: Settings,
     queues: BTreeMap<QueueId, Line>,
-    entries: BTreeMap<EntryId, Waiting>,
+    entries: BTreeMap<EntryId, Box<Waiting>>,
 }
 
 /// What happened. Times never go back from one call to the next.
@@ -163,7 +163,7 @@ impl Estimates {
         let predicted = line.predict(now, seen, &self.settings);
         let predicted = predicted.map(|wait| u32::try_from(wait?.as_millis()).ok());
         let waiting = Waiting { queue, arrived: now, rung: None, rings: false, at_once: false, predicted };
-        self.entries.insert(entry, waiting);
+        self.entries.insert(entry, Box::new(waiting));
     }
 
     /// An agent is rung for it.

@@ -5,9 +5,9 @@ use super::counts::{micros, share};
 use crate::acd::event::{AgentState, Outcome};
 use crate::acd::phase::Phase;
 use crate::ids::QueueId;
+use crate::need::Few;
 use crate::time::{Duration, Time};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, VecDeque};
 
 /// So many different pause reasons have a sum of their own in a day; the time of further ones goes to [`OTHER`].
 pub const REASONS_MAX: usize = 32;
@@ -30,7 +30,7 @@ pub struct Figures {
     /// Microseconds in each phase, in the order of [`Phase::ALL`]; `Offline` is not counted.
     spent: [u64; Phase::ALL.len()],
     /// Microseconds paused, by reason.
-    paused: BTreeMap<String, u64>,
+    paused: Few<u64>,
 }
 
 impl Figures {
@@ -88,7 +88,8 @@ impl Figures {
             *sum += more;
         } else {
             let reason = if self.paused.len() < REASONS_MAX { reason } else { OTHER };
-            *self.paused.entry(reason.to_owned()).or_default() += more;
+            let sum = self.paused.get(reason).copied().unwrap_or(0);
+            self.paused.insert(reason.to_owned(), sum + more);
         }
     }
 
@@ -122,9 +123,9 @@ pub struct Desk {
     since: Time,
     finishing: Option<Finishing>,
     /// By number of the day; only those with something in them.
-    days: VecDeque<(u64, Figures)>,
-    /// Of the days that are no longer kept.
-    older: Figures,
+    days: Vec<(u64, Figures)>,
+    /// Of the days that are no longer kept, if there are any.
+    older: Option<Box<Figures>>,
 }
 
 impl Desk {
@@ -190,7 +191,7 @@ impl Desk {
 
     /// All there ever was.
     pub fn lifetime(&self, now: Time) -> Figures {
-        let mut sum = self.older.clone();
+        let mut sum = self.older.as_deref().cloned().unwrap_or_default();
         self.days.iter().for_each(|(_, day)| sum.add(day));
         if self.phase != Phase::Offline {
             sum.spend(self.phase, &self.reason, micros(now.since(self.since)));
@@ -216,13 +217,15 @@ impl Desk {
     }
 
     fn day(&mut self, number: u64, settings: &Settings) -> &mut Figures {
-        if self.days.back().is_none_or(|(last, _)| *last < number) {
-            while self.days.front().is_some_and(|(first, _)| number - first >= u64::from(settings.days_kept.max(1))) {
-                let (_, gone) = self.days.pop_front().expect("looked at just now");
-                self.older.add(&gone);
+        if self.days.last().is_none_or(|(last, _)| *last < number) {
+            while self.days.first().is_some_and(|(first, _)| number - first >= u64::from(settings.days_kept.max(1))) {
+                let (_, gone) = self.days.remove(0);
+                self.older.get_or_insert_default().add(&gone);
             }
-            self.days.push_back((number, Figures::default()));
+            // No room is kept for days to come.
+            self.days.reserve_exact(1);
+            self.days.push((number, Figures::default()));
         }
-        &mut self.days.back_mut().expect("pushed if there was none").1
+        &mut self.days.last_mut().expect("pushed if there was none").1
     }
 }

@@ -108,7 +108,7 @@ struct Talk {
 pub struct Truth {
     settings: Settings,
     queues: BTreeMap<QueueId, Book>,
-    agents: BTreeMap<AgentId, Desk>,
+    agents: BTreeMap<AgentId, Box<Desk>>,
     talks: BTreeMap<EntryId, Talk>,
 }
 
@@ -229,7 +229,7 @@ impl Truth {
 
     /// Since when the agent's state is what it is; `None` if nothing was ever told of them.
     pub fn agent_since(&self, agent: AgentId) -> Option<Time> {
-        self.agents.get(&agent).map(Desk::begun)
+        self.agents.get(&agent).map(|desk| desk.begun())
     }
 
     /// The agent's figures of all days.
