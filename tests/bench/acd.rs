@@ -1,4 +1,4 @@
-//! What one event costs the distributor, by how many wait and by how many skill sets there are.
+//! What one event costs the distributor, by how many wait, by how many skill sets there are, and in a centre of any size.
 //!
 //! `cargo bench --bench acd`. The unit is one turn at a busy desk, three events: a talk ends and the agent is rung for the
 //! next in line, the offer is accepted, and a new caller arrives. All agents talk and nobody wraps up, so as many wait
@@ -22,12 +22,49 @@ struct Desk {
     at: Time,
     talks: VecDeque<EntryId>,
     next_entry: u64,
+    queues: u32,
+    /// Whether entries have needs of their own, beside those of their queue.
+    have_needs: bool,
+}
+
+/// How large a centre is.
+#[derive(Clone, Copy)]
+struct Size {
+    queues: u32,
+    agents: u32,
+    waiting: u64,
+    skill_sets: u32,
 }
 
 impl Desk {
+    fn empty(queues: u32, have_needs: bool) -> Desk {
+        Desk { acd: Acd::new(0), at: Time::from_secs(1), talks: VecDeque::new(), next_entry: 0, queues, have_needs }
+    }
+
+    /// Every agent talks and so many wait. Each queue needs one skill, and each agent has one of these.
+    fn of_size(size: Size) -> Desk {
+        let mut desk = Desk::empty(size.queues, false);
+        let skill = |id: u32| format!("s{}", id % size.skill_sets);
+        for id in 0..size.queues {
+            let needs = Need::of_levels(&Skills::from([(skill(id), 1)]));
+            let settings = QueueSettings { needs, max_waiting: u32::MAX, ..QueueSettings::default() };
+            desk.apply(Change::Queue { id: QueueId(id), settings });
+        }
+        for id in 0..size.agents {
+            let skills = Skills::from([(skill(id), 5), ("lang_en".to_owned(), 5)]);
+            let settings = AgentSettings { skills, wrap_up: Duration::ZERO, ..AgentSettings::default() };
+            desk.apply(Change::Agent { id: AgentId(id), settings });
+            desk.apply(Change::LoggedIn { agent: AgentId(id) });
+        }
+        for _ in 0..u64::from(size.agents) + size.waiting {
+            desk.arrive();
+        }
+        desk
+    }
+
     /// Every agent talks and `waiting` entries wait. Skill sets differ in levels above what anybody needs.
     fn busy(skill_sets: u32, waiting: u64) -> Desk {
-        let mut desk = Desk { acd: Acd::new(0), at: Time::from_secs(1), talks: VecDeque::new(), next_entry: 0 };
+        let mut desk = Desk::empty(QUEUES, true);
         for id in 0..QUEUES {
             let settings = QueueSettings {
                 priority: id as i32 % 3,
@@ -64,9 +101,12 @@ impl Desk {
         self.next_entry += 1;
         let entry = self.next_entry;
         let need = entry % NEEDS;
-        let need = Need::of_levels(&Skills::from([(format!("s{}", need % 4), (1 + need / 4) as u8)]));
+        let need = match self.have_needs {
+            true => Need::of_levels(&Skills::from([(format!("s{}", need % 4), (1 + need / 4) as u8)])),
+            false => Need::default(),
+        };
         let arrival = Arrival {
-            queue: QueueId((entry % u64::from(QUEUES)) as u32),
+            queue: QueueId((entry % u64::from(self.queues)) as u32),
             need,
             max_wait: Some(Duration::from_secs(1_000_000)),
             since: self.at,
@@ -108,6 +148,24 @@ fn turns(criterion: &mut Criterion) {
     group.finish();
 }
 
+fn sizes(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("acd_size");
+    group.throughput(Throughput::Elements(3));
+    let small = Size { queues: 100, agents: 1_000, waiting: 1_000, skill_sets: 50 };
+    let large = Size { queues: 50_000, agents: 100_000, waiting: 100_000, skill_sets: 50 };
+    for (name, size) in [
+        ("small", small),
+        ("large, 50 skill sets", large),
+        ("large, 5,000 skill sets", Size { skill_sets: 5_000, ..large }),
+        ("large, 50,000 skill sets", Size { skill_sets: 50_000, ..large }),
+    ] {
+        let mut desk = Desk::of_size(size);
+        group.bench_function(name, |bencher| bencher.iter(|| desk.turn()));
+        assert_eq!(desk.acd.tables()[0], ("acd entries", size.waiting as usize), "as many wait as before");
+    }
+    group.finish();
+}
+
 fn questions(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("acd_ask");
     for waiting in [10, 1_000, 10_000] {
@@ -120,5 +178,5 @@ fn questions(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, turns, questions);
+criterion_group!(benches, turns, sizes, questions);
 criterion_main!(benches);
