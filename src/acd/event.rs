@@ -261,6 +261,10 @@ pub enum Change {
     /// How an offer ended, told by the phone. Ignored if the offer is over already. `CallerGone` here means that the
     /// entry leaves as `Abandoned`; where the reason is known, send `Leave` instead.
     OfferEnded { offer: OfferId, outcome: Outcome },
+    /// A phone has answered the offer, and its agent is told something before the two are connected: the offer stands until then
+    /// (a second at least) instead of its own deadline, and the entry keeps its place. Others who are rung for the entry are
+    /// rung no more. Once more: until that time. Ignored if the offer is over already.
+    Answered { offer: OfferId, until: Time },
     /// The talk that began with an accepted offer is over.
     TalkEnded { entry: EntryId },
     /// Nothing but time: deadlines up to `at` are acted on. (Every event acts on them first.)

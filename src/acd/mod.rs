@@ -209,6 +209,7 @@ impl Acd {
             Change::Priority { entry, priority } => return self.set_priority(*entry, *priority),
             Change::Leave { entry, exit } => return self.leave(*entry, *exit),
             Change::OfferEnded { offer, outcome } => return self.offer_ended_by_phone(*offer, *outcome),
+            Change::Answered { offer, until } => return self.answered(*offer, *until),
             Change::TalkEnded { entry } => return self.talk_ended(*entry),
             Change::Tick => {}
         }

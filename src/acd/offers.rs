@@ -11,7 +11,9 @@
 //! ```
 //!
 //! The agent and the entry are both taken the moment the offer is made, and both are given back in the moment it ends,
-//! by whatever ends it: the phone, the deadline, the caller, or the agent's pause, own call or lost phone.
+//! by whatever ends it: the phone, the deadline, the caller, or the agent's pause, own call or lost phone. Where the agent is told
+//! something between the answer and the talk, the offer stands meanwhile, with a deadline of its own: whatever goes wrong then, the
+//! entry has kept its place.
 
 use super::agent::{Pause, Task};
 use super::deadline::Deadline;
@@ -20,7 +22,7 @@ use super::event::{Decision, Exit, Kind, Outcome};
 use super::line::Refused;
 use super::{Acd, Ignored};
 use crate::ids::{AgentId, EntryId, OfferId};
-use crate::time::Duration;
+use crate::time::{Duration, Time};
 
 impl Acd {
     /// Rings idle agents for an entry in line.
@@ -69,6 +71,30 @@ impl Acd {
             Outcome::Accepted | Outcome::Declined | Outcome::NoAnswer => {}
         }
         self.offer_ended(agent, outcome);
+        Ok(())
+    }
+
+    /// The agent has answered and is told something first.
+    pub(super) fn answered(&mut self, offer: OfferId, until: Time) -> Result<(), Ignored> {
+        let agent_id = *self.offers.get(&offer).ok_or(Ignored)?;
+        let until = until.max(self.now + SHORTEST);
+        let agent = self.agent_mut(agent_id);
+        let Task::Offered { deadline, entry, .. } = &mut agent.task else {
+            unreachable!("offers lists the agents who are offered something");
+        };
+        let (old, entry_id) = (std::mem::replace(deadline, until), *entry);
+        self.deadlines.set(Deadline::Offer(agent_id), Some(old), Some(until));
+        let others = match &self.entries[&entry_id].stands {
+            Stands::Offered(agents) => agents.iter().copied().filter(|other| *other != agent_id).collect(),
+            Stands::InLine(_) | Stands::Nowhere => Vec::new(),
+        };
+        for other in &others {
+            self.withdraw(*other, Outcome::AnsweredElsewhere);
+        }
+        self.refresh(agent_id);
+        for other in others {
+            self.refresh_keeping_idle(other);
+        }
         Ok(())
     }
 
@@ -216,6 +242,9 @@ impl Acd {
         }
     }
 }
+
+/// An agent who answered has at least so long to hear what they are told.
+const SHORTEST: Duration = Duration::from_secs(1);
 
 /// The reason of a pause that follows an offer not answered (RONA).
 const NO_ANSWER: &str = "no answer";

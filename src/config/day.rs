@@ -63,7 +63,8 @@ fn exchange(top: &Table) -> Exchange {
     let every_queue = queue::settings(&top.table("every_queue"), &QueueSettings::default());
     Exchange {
         every_agent: agent::settings(&top.table("every_agent"), &AgentSettings::default()),
-        queues: queue::queues(top, &every_queue),
+        // Nobody speaks in such a day.
+        queues: queue::queues(top, &every_queue, None).0,
         every_queue,
     }
 }
@@ -114,7 +115,7 @@ fn plan(
     day.finish();
     let mut plan =
         Plan { opens, closes, interval, at_closing, queues: exchange.queues, groups: Vec::new(), calls: Vec::new() };
-    let own = queue::queues(top, &queue_defaults);
+    let own = queue::queues(top, &queue_defaults, None).0;
     if !own.is_empty() && config.is_some() {
         let message = "queues are written here and taken from `config`".to_owned();
         top.wrong("queues", message, "keep one of the two".into());

@@ -128,6 +128,7 @@ impl Config {
                 answer_within: self.limits.answer_within,
                 place_told_every: self.limits.place_told_every,
             },
+            announcements: self.announcements.iter().map(|(queue, said)| (queue.clone(), said.parts.clone())).collect(),
             language: self.sounds.language.clone(),
             hold_music: self.sounds.hold_music.clone(),
             flows: given.flows,

@@ -5,6 +5,7 @@
 //! knows this room. It opens no file: the text of files is asked for through a function.
 
 mod agent;
+mod announcement;
 mod cross;
 mod day;
 mod environment;
@@ -18,6 +19,7 @@ mod starter;
 mod trunk;
 mod values;
 
+pub use announcement::Announcement;
 pub use day::{DAY, load_day};
 pub use fill::Given;
 pub use problem::{Place, Problem, Severity, nearest};
@@ -78,6 +80,8 @@ pub struct Config {
     pub numbers: Vec<Number>,
     /// Their order gives the `QueueId`s. No name twice.
     pub queues: Vec<QueueSettings>,
+    /// What their agents hear before they are connected with a caller, by queue.
+    pub announcements: BTreeMap<String, Announcement>,
     /// Their order gives the `AgentId`s. No name twice.
     pub agents: Vec<Agent>,
     pub trunks: Vec<Trunk>,
@@ -433,8 +437,10 @@ impl Config {
         let every_agent = top.table("every_agent");
         let queue_defaults = queue::settings(&every_queue, &QueueSettings::default());
         let agent_defaults = agent::every_agent(&every_agent);
+        let said_by_every = announcement::announcement(&every_queue);
         every_queue.finish();
         every_agent.finish();
+        let (queues, announcements) = queue::queues(top, &queue_defaults, said_by_every.as_ref());
         let numbering = section(top, "numbering", |table| numbers::numbering(table, &Numbering::default()));
         Config {
             sip: section(top, "sip", |sip| Sip {
@@ -511,7 +517,8 @@ impl Config {
                 by_flow: emergency.get("by_flow"),
             }),
             numbers: each(top, "numbers", numbers::number),
-            queues: queue::queues(top, &queue_defaults),
+            queues,
+            announcements,
             agents: each(top, "agents", |table| agent::agent(table, &agent_defaults, read)),
             trunks: each(top, "trunks", |table| trunk::trunk(table, &numbering, read)),
             identity: section(top, "identity", |identity| identity::Settings {

@@ -1,5 +1,6 @@
 //! One `[[queues]]`, and what `[every_queue]` says for those that say nothing else; and what skills are written as.
 
+use super::announcement::{Announcement, announcement};
 use super::each;
 use super::read::{Setting, Table};
 use super::values::{Limit, Moment, Name};
@@ -10,8 +11,19 @@ use std::str::FromStr;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-pub(super) fn queues(top: &Table, every: &QueueSettings) -> Vec<QueueSettings> {
-    each(top, "queues", |table| queue(table, every))
+/// All queues, and what is said to the agents of those that say something.
+pub(super) fn queues(
+    top: &Table,
+    every: &QueueSettings,
+    said_by_every: Option<&Announcement>,
+) -> (Vec<QueueSettings>, BTreeMap<String, Announcement>) {
+    let queues = each(top, "queues", |table| {
+        let said = announcement(table).or_else(|| said_by_every.cloned());
+        (queue(table, every), said)
+    });
+    let said = queues.iter().filter_map(|(queue, said)| Some((queue.name.clone(), said.clone()?)));
+    let said = said.filter(|(_, said)| !said.parts.is_empty()).collect();
+    (queues.into_iter().map(|(queue, _)| queue).collect(), said)
 }
 
 fn queue(table: &Table, every: &QueueSettings) -> QueueSettings {

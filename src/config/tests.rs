@@ -648,3 +648,35 @@ fn a_trunk_writes_numbers_as_the_house_does_but_for_what_it_says() {
     assert_eq!(norway.dialect.outer(&config.numbering, "+468123456"), "9468123456");
     assert_eq!(plain.dialect, Dialect::default());
 }
+
+#[test]
+fn what_agents_hear_of_a_caller_is_said_by_queue_and_checked_against_the_prompts() {
+    let file = r#"
+        numbers = []
+        [every_queue]
+        announce_to_agent = ["caller"]
+        [[queues]]
+        name = "sales"
+        announce_to_agent = ["sales/new", "{minutes}"]
+        [[queues]]
+        name = "support"
+        [[queues]]
+        name = "silent"
+        announce_to_agent = []
+    "#;
+    let config = load_with(Some(file), &[], &[]).unwrap().config;
+    use crate::engine::Said::{Minutes, Prompt};
+    let of = |queue: &str| config.announcements.get(queue).map(|said| said.parts.clone());
+    assert_eq!(of("sales"), Some(vec![Prompt("sales/new".into()), Minutes]));
+    assert_eq!((of("support"), of("silent")), (Some(vec![Prompt("caller".into())]), None));
+    let words = crate::flow::speech::words("en").expect("it has numbers");
+    let numbers = || words.iter().map(String::as_str);
+    assert!(config.check_announcements(numbers().chain(["caller", "sales/new"])).is_empty());
+    let problems = config.check_announcements(["calller", "sales/new"]);
+    let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    assert_eq!(problems.len(), 2, "{texts:?}");
+    assert!(texts[0].contains("no prompt `number/0` in `en`"), "{texts:?}");
+    assert!(texts[1].contains("`caller`") && texts[1].contains("did you mean `calller`?"), "{texts:?}");
+    let wrong = load_with(Some("[every_queue]\nannounce_to_agent = [\"a b\"]"), &[], &[]).unwrap_err();
+    assert!(wrong.iter().any(|problem| problem.to_string().contains("the name of a prompt")), "{wrong:?}");
+}

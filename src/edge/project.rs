@@ -144,6 +144,9 @@ fn check_flows(config: &Config, also: &[PathBuf], findings: &mut Findings) -> Op
     }
     let music = sounds.sounds.iter().filter_map(|loaded| loaded.sound.name.strip_prefix("music/"));
     findings.settings(config.check_music(music));
+    let spoken = |loaded: &&sounds::Loaded| loaded.sound.language == config.sounds.language;
+    let prompts = sounds.sounds.iter().filter(spoken).map(|loaded| loaded.sound.name.as_str());
+    findings.settings(config.check_announcements(prompts));
     let files = match files(config, also) {
         Ok(files) => files,
         Err(error) => {

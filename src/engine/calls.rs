@@ -2,6 +2,7 @@
 
 use super::Engine;
 use super::agents::Begun;
+use super::announcing::Announcing;
 use super::identity::Identity;
 use super::location::Location;
 use super::outbound::Attempt;
@@ -75,6 +76,8 @@ pub(super) struct Call {
     pub wake: Option<Time>,
     /// How the flow got the caller connected; `None`: it did not.
     pub served: Option<Served>,
+    /// An agent was found, and hears something first.
+    pub announcing: Option<Announcing>,
     /// The last line that the caller joined.
     pub queued: Option<Queued>,
     pub transfer: Option<Box<Transfer>>,
@@ -174,6 +177,7 @@ impl Engine {
         }
         self.departures_due(now, id);
         self.unanswered_due(now, id);
+        self.announcement_due(now, id);
         let Some(call) = self.calls.get_mut(&id) else { return };
         if let Stage::Ringing { deadline, .. } = call.stage
             && deadline <= now
@@ -198,9 +202,10 @@ impl Engine {
         let limit = call.end.is_none().then_some(call.started + self.settings.limits.call_duration);
         let departs = call.departing.iter().map(|departing| departing.until).min();
         let flow = call.run.as_ref().and_then(Run::poll_timeout);
+        let announced = call.announcing.map(|announcing| announcing.until);
         let unanswered = self.unanswered_until(id);
         let Some(call) = self.calls.get_mut(&id) else { return };
-        let wake = [ringing, limit, departs, flow, unanswered].into_iter().flatten().min();
+        let wake = [ringing, limit, departs, flow, unanswered, announced].into_iter().flatten().min();
         if wake != call.wake {
             if let Some(old) = call.wake {
                 self.wakes.remove(&(old, id));

@@ -58,6 +58,7 @@ impl Engine {
         let Some(offer) = self.offers.remove(&id) else { return };
         let Offer { call, agent, queue, entry, legs, answered, .. } = offer;
         let name = self.agents.seat(agent).name.clone();
+        self.announces_no_more(call, id);
         self.say(now, What::OfferEnded { call, entry, offer: id, queue, agent: name.clone(), outcome });
         match (outcome, answered) {
             (Outcome::Accepted, Some(leg)) => {

@@ -1,7 +1,7 @@
 //! What legs do, and what follows for their call.
 
 use super::Engine;
-use super::calls::{Plan, Served, Stage, Talk};
+use super::calls::{ELSEWHERE, Plan, Served, Stage, Talk};
 use crate::acd::{Change, Outcome};
 use crate::call::{self, LegEnd, LegFailure};
 use crate::flow::{Facts, Flow, Input as FlowInput, Run};
@@ -28,7 +28,11 @@ impl Engine {
                 }
             }
             call::Event::Played { leg, play } => {
-                let Some((id, true)) = self.call_of(leg) else { return };
+                let Some((id, is_caller)) = self.call_of(leg) else { return };
+                if !is_caller {
+                    self.announced(now, id, leg, play);
+                    return;
+                }
                 let Some(call) = self.calls.get_mut(&id) else { return };
                 if matches!(call.stage, Stage::Notice) {
                     return self.end_call(now, id, EndedBy::System, "the code was carried out");
@@ -164,7 +168,13 @@ impl Engine {
         };
         if let Some(offer) = self.leg_offers.get(&leg).copied() {
             if let Some(o) = self.offers.get_mut(&offer) {
-                o.answered.get_or_insert(leg);
+                if *o.answered.get_or_insert(leg) != leg {
+                    // Another of the agent's phones was quicker.
+                    return self.legs.hang_up(now, leg, 487, Some(ELSEWHERE), &mut self.endpoint);
+                }
+                if self.announce(now, offer, leg) {
+                    return;
+                }
             }
             // The ACD has the last word: it says `OfferEnded`, which connects the two or ends this leg.
             return self.acd_apply(now, Change::OfferEnded { offer, outcome: Outcome::Accepted });
@@ -257,6 +267,9 @@ impl Engine {
             };
             return self.end_call(now, id, by, cause);
         }
+        if self.announced_in_vain(now, id, leg, end == LegEnd::Lost) {
+            return;
+        }
         let ended = match end {
             LegEnd::Lost => (EndedBy::System, "the phone of who was called is gone"),
             _ => (EndedBy::Agent, "hung up"),
@@ -318,7 +331,7 @@ impl Engine {
         let cause = format!("no audio from {whom} for {} s", now.since(since).as_secs());
         if is_caller {
             self.end_call(now, id, EndedBy::System, &cause);
-        } else {
+        } else if !self.announced_in_vain(now, id, leg, true) {
             self.far_end_gone(now, id, leg, (EndedBy::System, &cause));
         }
     }

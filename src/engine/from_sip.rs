@@ -172,6 +172,7 @@ impl Engine {
                 legs: BTreeSet::from([leg]),
                 wake: None,
                 served: None,
+                announcing: None,
                 queued: None,
                 transfer: None,
                 departing: Vec::new(),

@@ -7,6 +7,7 @@
 //! `handle_timeout` no later than [`Engine::poll_timeout`].
 
 mod agents;
+pub mod announcing;
 mod calls;
 mod dialling;
 pub mod directory;
@@ -33,7 +34,7 @@ mod tried;
 pub mod trunks;
 mod unanswered;
 
-pub use settings::{Agent, Caps, Codes, Limits, Login, Network, Number, Settings, Target, Trunk};
+pub use settings::{Agent, Caps, Codes, Limits, Login, Network, Number, Said, Settings, Target, Trunk};
 
 use crate::acd::{self, Acd, AcdEvent, Change};
 use crate::call::Legs;

@@ -91,7 +91,9 @@ impl Engine {
         if !self.legs.answer(now, leg, &mut self.endpoint) {
             return true;
         }
-        if let Some(offer_id) = self.leg_offers.get(&old).copied()
+        let offer = self.leg_offers.get(&old).copied();
+        offer.into_iter().for_each(|offer| self.announces_elsewhere(now, offer, old));
+        if let Some(offer_id) = offer
             && let Some(offer) = self.offers.get_mut(&offer_id)
         {
             offer.legs.push(leg);

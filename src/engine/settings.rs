@@ -157,6 +157,15 @@ pub struct Codes {
     pub wrap_up_done: String,
 }
 
+/// A part of what an agent hears of a caller.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Said {
+    /// In the language of what is said to agents.
+    Prompt(String),
+    /// How many whole minutes the caller has waited.
+    Minutes,
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct Limits {
     /// Calls at once; one more gets 503 with Retry-After.
@@ -212,6 +221,8 @@ pub struct Settings {
     pub emergency_by_flow: bool,
     pub codes: Codes,
     pub limits: Limits,
+    /// By queue: what its agents hear before they are connected with a caller. Those that are not in it say nothing.
+    pub announcements: BTreeMap<String, Vec<Said>>,
     /// Language of what is said to agents.
     pub language: String,
     /// What a held party hears.

@@ -275,6 +275,7 @@ fn engine_settings() -> engine::Settings {
         limits: Limits::default(),
         language: "en".into(),
         hold_music: "calm".into(),
+        announcements: BTreeMap::new(),
     }
 }
 

@@ -1,9 +1,14 @@
 //! What an agent's phone is asked and told around an offer.
 
 use crate::carriers::{House, address, trunk};
+use crate::switchboard::{ANNA, BJORN, CALLER, Story, office};
 use crate::{compiled, identity};
-use vaxel::engine::{Network, Number, Settings, Trunk};
-use vaxel::record::What;
+use vaxel::acd::{Exit, Outcome};
+use vaxel::engine::announcing::ANNOUNCEMENT_MAX;
+use vaxel::engine::{Network, Number, Said, Settings, Trunk};
+use vaxel::record::{AgentPhase, What};
+use vaxel::sim::PhoneEvent;
+use vaxel::sim::world::{Act, PhoneId};
 use vaxel::sip::Headers;
 use vaxel::time::Duration;
 
@@ -70,4 +75,188 @@ fn a_phone_is_asked_to_answer_what_a_queue_offers_and_nothing_else() {
         }
         house.over();
     }
+}
+
+/// Both agents sell, and hear that a caller of sales comes and how long they waited; 4 s in all.
+fn announced(change: impl FnOnce(&mut Settings)) -> Story {
+    let mut settings = office();
+    with_line(&mut settings);
+    settings.agents[1].settings.skills.insert("sales".into(), 5);
+    let said = vec![Said::Prompt("sales-caller".into()), Said::Minutes];
+    settings.announcements.insert("sales".into(), said);
+    change(&mut settings);
+    let mut story = Story::new(settings);
+    story.register_both();
+    story
+}
+
+/// The caller waits, Anna's phone rings, and she answers.
+fn answered(change: impl FnOnce(&mut Settings)) -> Story {
+    let mut story = announced(change);
+    story.act(CALLER, Act::Call("303".into()));
+    assert!(rung(&story, ANNA));
+    story.act(ANNA, Act::Answer);
+    story
+}
+
+/// Everybody hangs up.
+fn over(mut story: Story) {
+    for id in [CALLER, ANNA, BJORN] {
+        story.act(id, Act::HangUp);
+    }
+    story.over();
+}
+
+fn rung(story: &Story, id: PhoneId) -> bool {
+    story.phones.iter().any(|(i, event)| *i == id && matches!(event, PhoneEvent::Rings { .. }))
+}
+
+fn talks(story: &Story) -> usize {
+    story.told.iter().filter(|what| matches!(what, What::Connected { .. })).count()
+}
+
+fn outcomes(story: &Story) -> Vec<Outcome> {
+    let outcomes = story.told.iter().filter_map(|what| match what {
+        What::OfferEnded { outcome, .. } => Some(*outcome),
+        _ => None,
+    });
+    outcomes.collect()
+}
+
+fn exit(story: &Story) -> Option<(Exit, u64)> {
+    story.told.iter().find_map(|what| match what {
+        What::Dequeued { exit, waited, .. } => Some((*exit, waited.as_secs())),
+        _ => None,
+    })
+}
+
+fn played(story: &Story) -> Vec<String> {
+    story.world.media.playing().into_iter().map(|sound| sound.name.clone()).collect()
+}
+
+#[test]
+fn an_agent_hears_who_comes_while_the_caller_hears_music_and_then_they_talk() {
+    let mut story = answered(|_| {});
+    let heard = played(&story);
+    for sound in ["music/calm", "sales-caller", "number/0"] {
+        assert!(heard.iter().any(|name| name == sound), "{heard:?}");
+    }
+    assert_eq!((talks(&story), exit(&story), outcomes(&story)), (0, None, vec![]), "the caller waits in line");
+    assert_eq!(story.phase("agent0"), Some(AgentPhase::Offered));
+    story.pass(5 * SECOND);
+    assert_eq!(
+        (talks(&story), exit(&story), outcomes(&story)),
+        (1, Some((Exit::Answered, 4)), vec![Outcome::Accepted])
+    );
+    assert_eq!(played(&story), [""; 0], "nothing but each other");
+    story.act(ANNA, Act::HangUp);
+    over(story);
+}
+
+#[test]
+fn how_long_the_caller_has_waited_is_said_in_whole_minutes() {
+    let mut story = announced(|_| {});
+    story.act(ANNA, Act::Call("*2".into()));
+    story.act(BJORN, Act::Call("*2".into()));
+    story.pass(5 * SECOND);
+    story.act(CALLER, Act::Call("303".into()));
+    story.pass(130 * SECOND);
+    story.act(ANNA, Act::Call("*1".into()));
+    story.pass(5 * SECOND);
+    story.act(ANNA, Act::Answer);
+    assert!(played(&story).contains(&"number/2".into()), "{:?}", played(&story));
+    over(story);
+}
+
+#[test]
+fn an_agent_who_hangs_up_has_declined_and_the_caller_goes_to_the_next() {
+    let mut story = answered(|_| {});
+    story.act(ANNA, Act::HangUp);
+    assert_eq!((outcomes(&story), exit(&story)), (vec![Outcome::Declined], None));
+    assert_eq!(story.phase("agent0"), Some(AgentPhase::Ready));
+    assert!(rung(&story, BJORN));
+    story.act(BJORN, Act::Answer);
+    story.pass(5 * SECOND);
+    assert_eq!(exit(&story), Some((Exit::Answered, 4)));
+    over(story);
+}
+
+#[test]
+fn an_agent_whose_phone_is_lost_leaves_the_caller_to_the_next() {
+    let mut story = answered(|_| {});
+    story.act(ANNA, Act::Unregister);
+    assert_eq!((outcomes(&story), exit(&story)), (vec![Outcome::Unreachable], None));
+    assert!(story.happened(ANNA, &PhoneEvent::Ended), "who is not offered anything any more is hung up");
+    assert!(rung(&story, BJORN));
+    over(story);
+}
+
+#[test]
+fn a_caller_who_hangs_up_or_leaves_by_key_sets_the_agent_free() {
+    let mut story = answered(|_| {});
+    story.act(CALLER, Act::HangUp);
+    assert_eq!(outcomes(&story), [Outcome::CallerGone]);
+    assert!(matches!(exit(&story), Some((Exit::ShortAbandoned, _))));
+    assert!(story.happened(ANNA, &PhoneEvent::Ended));
+    assert_eq!((story.phase("agent0"), talks(&story)), (Some(AgentPhase::Ready), 0));
+    over(story);
+
+    let mut story = announced(|_| {});
+    story.act(CALLER, Act::Call("100".into()));
+    story.act(CALLER, Act::Key('1'));
+    story.act(ANNA, Act::Answer);
+    story.act(CALLER, Act::Key('9'));
+    assert_eq!(outcomes(&story), [Outcome::CallerGone]);
+    assert!(matches!(exit(&story), Some((Exit::LeftByKey, _))));
+    assert!(story.happened(ANNA, &PhoneEvent::Ended));
+    story.act(CALLER, Act::HangUp);
+    over(story);
+}
+
+#[test]
+fn what_lasts_too_long_is_cut_off() {
+    let mut story = answered(|settings| {
+        settings.announcements.insert("sales".into(), vec![Said::Prompt("endless".into()); 60]);
+    });
+    story.pass(ANNOUNCEMENT_MAX - SECOND);
+    assert_eq!(talks(&story), 0);
+    story.pass(SECOND);
+    assert_eq!((talks(&story), exit(&story)), (1, Some((Exit::Answered, 15))));
+    assert!(!played(&story).contains(&"endless".into()));
+    over(story);
+}
+
+#[test]
+fn the_agents_other_phone_stops_ringing_with_the_answer_and_may_take_the_call_over() {
+    let second = PhoneId(60);
+    let mut story = announced(|_| {});
+    story.world.add_phone(second, "agent0", Some("secret0"));
+    story.act(second, Act::Register { expires: 300 * SECOND });
+    story.act(CALLER, Act::Call("303".into()));
+    assert!(rung(&story, ANNA) && rung(&story, second));
+    story.act(ANNA, Act::Answer);
+    assert!(story.happened(second, &PhoneEvent::StoppedRinging));
+    assert_eq!((talks(&story), outcomes(&story)), (0, vec![]));
+    // She hears it at another phone instead, from the beginning, and not for longer than it may last at all.
+    story.act(second, Act::TakeOver(ANNA));
+    assert!(story.happened(ANNA, &PhoneEvent::Ended));
+    assert!(played(&story).contains(&"sales-caller".into()));
+    story.pass(5 * SECOND);
+    assert_eq!((talks(&story), exit(&story).map(|(exit, _)| exit)), (1, Some(Exit::Answered)));
+    assert!(story.world.phone(second).is_some_and(vaxel::sim::Phone::is_talking));
+    story.act(second, Act::HangUp);
+    story.act(second, Act::Unplug);
+    over(story);
+}
+
+#[test]
+fn a_transfer_during_it_is_refused_and_a_hold_is_heeded_after_it() {
+    let mut story = answered(|_| {});
+    story.act(ANNA, Act::Transfer("2001".into()));
+    assert!(story.happened(ANNA, &PhoneEvent::Transferring { code: 403 }));
+    story.act(ANNA, Act::Hold(true));
+    story.pass(5 * SECOND);
+    assert_eq!(talks(&story), 1);
+    assert_eq!(played(&story), ["music/calm"], "of the hold");
+    over(story);
 }

@@ -156,6 +156,7 @@ fn settings(agents: u32, queue: QueueSettings) -> Settings {
             wrap_up_done: "*3".into(),
         },
         limits: Limits::default(),
+        announcements: BTreeMap::new(),
         language: "en".into(),
         hold_music: "calm".into(),
     }

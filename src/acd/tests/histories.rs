@@ -78,7 +78,11 @@ impl<D: Distributor> Play<D> {
             |from: Vec<EntryId>| from.get(usize::from(whom) % from.len().max(1)).copied().unwrap_or(EntryId(9_999));
         let offers = self.watch.offers();
         let offer = offers.get(usize::from(whom) % offers.len().max(1)).copied().unwrap_or(OfferId(1));
-        let change = match what % 47 {
+        let change = match what % 49 {
+            47 | 48 => {
+                let secs = Duration::from_secs(u64::from(how % 12));
+                Change::Answered { offer: self.watch.one_of_many(whom).unwrap_or(offer), until: self.at + secs }
+            }
             0 => queue_settings(u32::from(whom) % QUEUES, how),
             1 | 2 => agent_settings(agent, how, self.at),
             3..=5 => login(agent),

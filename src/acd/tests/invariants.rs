@@ -22,6 +22,8 @@ pub struct Watch {
     offers_made: BTreeSet<OfferId>,
     /// The offer whose acceptance is the event being acted on.
     accepting: Option<OfferId>,
+    /// The entry for which an agent's answer is the event being acted on.
+    answering: Option<EntryId>,
     /// The talk whose end is the event being acted on.
     ending: Option<EntryId>,
     /// Said to be accepted and not yet to be answered.
@@ -61,6 +63,7 @@ impl Watch {
         self.at = event.at;
         self.accepting = None;
         self.ending = None;
+        self.answering = None;
         self.limits_change = matches!(event.change, Change::Queue { .. });
         match &event.change {
             Change::Queue { id, settings } => {
@@ -101,6 +104,12 @@ impl Watch {
                 self.tasks.remove(entry);
             }
             Change::OfferEnded { offer, outcome: Outcome::Accepted } => self.accepting = Some(*offer),
+            Change::Answered { offer, until } => {
+                if let Some((entry, _, deadline)) = self.offers.get_mut(offer) {
+                    self.answering = Some(*entry);
+                    *deadline = (*until).max(event.at + Duration::from_secs(1));
+                }
+            }
             _ => {}
         }
     }
@@ -156,6 +165,7 @@ impl Watch {
                     Outcome::Busy | Outcome::Unreachable | Outcome::CallerGone => {}
                     Outcome::AnsweredElsewhere => {
                         let answered = self.accepted.is_some_and(|(answered, _)| answered == *entry);
+                        let answered = answered || self.answering == Some(*entry);
                         must!(answered, "{offer} is answered elsewhere, but nobody answered");
                     }
                     Outcome::Withdrawn => {
@@ -198,8 +208,10 @@ impl Watch {
             Decision::Agent { agent, state } => {
                 let before = self.agents[agent].state.clone();
                 must!(before != *state, "{agent} is told to be {state:?} twice");
+                let same = matches!((&before, state),
+                    (AgentState::Offered { offer, .. }, AgentState::Offered { offer: again, .. }) if offer == again);
                 must!(
-                    matches!(state, AgentState::Talking { .. })
+                    same || matches!(state, AgentState::Talking { .. })
                         || !matches!(before, AgentState::Offered { offer, .. } if self.offers.contains_key(&offer)),
                     "{agent} becomes {state:?} while an offer rings"
                 );
@@ -231,6 +243,8 @@ impl Watch {
                 }
                 AgentState::Offered { offer, .. } => {
                     must!(self.offers.contains_key(offer), "{id} is offered {offer}, which is over");
+                    let alone = self.offers.values().filter(|(entry, _, _)| Some(*entry) == self.answering).count();
+                    must!(alone <= 1, "{alone} agents are rung for {:?}, which one has answered", self.answering);
                 }
                 AgentState::BackOff { until } | AgentState::WrapUp { until } => {
                     must!(*until > self.at, "{id} should be over {:?}", seen.state);

@@ -4,6 +4,7 @@
 mod histories;
 mod invariants;
 mod model;
+mod rules_answered;
 mod rules_offers;
 mod rules_order;
 mod rules_routing;

@@ -71,10 +71,12 @@ pub enum Mistake {
     TasksDuringCalls,
     NoCallsDuringTasks,
     WrapUpAfterTasks,
+    AnswerKeepsDeadline,
+    AnswerRingsOn,
 }
 
 impl Mistake {
-    pub const ALL: [Mistake; 64] = {
+    pub const ALL: [Mistake; 66] = {
         use Mistake::*;
         [
             TwoAgentsForOneEntry,
@@ -141,6 +143,8 @@ impl Mistake {
             TasksDuringCalls,
             NoCallsDuringTasks,
             WrapUpAfterTasks,
+            AnswerKeepsDeadline,
+            AnswerRingsOn,
         ]
     };
 }
@@ -427,6 +431,7 @@ impl Model {
                 }
                 self.end_ringing(agent, *outcome);
             }
+            Change::Answered { offer, until } => self.answered(*offer, *until),
             Change::TalkEnded { entry } => {
                 let now = self.now;
                 let wrap_up_after_tasks = self.wrong(Mistake::WrapUpAfterTasks);
@@ -719,6 +724,24 @@ impl Model {
             _ if grown > a.settings.back_off_max => a.settings.back_off_max.max(first),
             _ => grown,
         }
+    }
+
+    fn answered(&mut self, offer: OfferId, until: Time) {
+        let until = until.max(self.now + Duration::from_secs(1));
+        let Some(a) = self.agents.iter().find(|a| a.offer.is_some_and(|(o, _, _)| o == offer)) else { return };
+        let (agent, entry) = (a.id, a.offer.expect("found by it").1);
+        if !self.wrong(Mistake::AnswerKeepsDeadline) {
+            self.person(agent).offer = Some((offer, entry, until));
+        }
+        if self.wrong(Mistake::AnswerRingsOn) {
+            return;
+        }
+        let others = self.agents.iter().filter(|a| a.id != agent && a.offer.is_some_and(|(_, e, _)| e == entry));
+        let others: Vec<AgentId> = others.map(|a| a.id).collect();
+        for other in &others {
+            self.take_apart(*other, Outcome::AnsweredElsewhere);
+        }
+        self.tell_states(&others);
     }
 
     fn take_apart(&mut self, agent: AgentId, outcome: Outcome) {
