@@ -18,7 +18,7 @@
 //! So nothing can be stuck that its own end does not free, a pause asked for during a talk needs no memory of its own,
 //! and a phone that comes back finds its agent where they would be anyway.
 
-use super::event::{AgentSettings, AgentState, Kind};
+use super::event::{AgentSettings, AgentState, Kind, TalkDetail};
 use super::pool::{IdleAgent, PoolId};
 use crate::ids::{EntryId, OfferId};
 use crate::time::{Duration, Time};
@@ -62,7 +62,7 @@ pub struct Agent {
 pub enum Task {
     None,
     Offered { offer: OfferId, entry: EntryId, deadline: Time },
-    Talking { entry: EntryId },
+    Talking { entry: EntryId, detail: TalkDetail },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,7 +109,7 @@ impl Agent {
     pub fn derive(&self) -> AgentState {
         match self.task {
             Task::Offered { offer, deadline, .. } => return AgentState::Offered { offer, deadline },
-            Task::Talking { entry } => return AgentState::Talking { entry },
+            Task::Talking { entry, detail } => return AgentState::Talking { entry, detail },
             Task::None => {}
         }
         if !self.logged_in {

@@ -265,6 +265,8 @@ pub enum Change {
     /// (a second at least) instead of its own deadline, and the entry keeps its place. Others who are rung for the entry are
     /// rung no more. Once more: until that time. Ignored if the offer is over already.
     Answered { offer: OfferId, until: Time },
+    /// What goes on in this talk from now on. Ignored if it was so already, and of what is no talk: a task is not held.
+    Talk { entry: EntryId, detail: TalkDetail },
     /// The talk that began with an accepted offer is over.
     TalkEnded { entry: EntryId },
     /// Nothing but time: deadlines up to `at` are acted on. (Every event acts on them first.)
@@ -345,6 +347,31 @@ impl Exit {
     ];
 }
 
+/// What goes on in a talk, as the agent's phone shows it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TalkDetail {
+    #[default]
+    Speaking,
+    /// The agent has put the contact on hold.
+    Held,
+    /// The agent is on another call at the same time: with a colleague, or with somebody outside.
+    Consulting,
+}
+
+impl TalkDetail {
+    pub const ALL: [TalkDetail; 3] = [TalkDetail::Speaking, TalkDetail::Held, TalkDetail::Consulting];
+
+    /// As it stands in labels and records.
+    pub fn name(self) -> &'static str {
+        match self {
+            TalkDetail::Speaking => "speaking",
+            TalkDetail::Held => "held",
+            TalkDetail::Consulting => "consulting",
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AgentState {
@@ -360,6 +387,8 @@ pub enum AgentState {
     },
     Talking {
         entry: EntryId,
+        #[serde(default)]
+        detail: TalkDetail,
     },
     /// On tasks and on no call, whether or not they could take one.
     Working {

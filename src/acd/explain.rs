@@ -117,7 +117,7 @@ impl Acd {
             AgentState::Offline => WhyNot::Offline,
             AgentState::Paused { reason, until } => WhyNot::Paused { reason: reason.clone(), until: *until },
             AgentState::WrapUp { until } => WhyNot::WrapUp { until: *until },
-            AgentState::Talking { entry } => WhyNot::Talking { entry: *entry },
+            AgentState::Talking { entry, .. } => WhyNot::Talking { entry: *entry },
             AgentState::Busy => WhyNot::Busy,
             AgentState::BackOff { until } => WhyNot::BackOff { until: *until },
             AgentState::Working { tasks } if !agent.may_be_offered(entry.kind()) => WhyNot::Working { tasks: *tasks },

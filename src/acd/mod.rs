@@ -53,7 +53,7 @@ mod waiting;
 pub use counts::QueueCounts;
 pub use event::{
     AcdEvent, AgentSettings, AgentState, Arrival, Change, Decision, Exit, HeldLicence, Kind, Outcome, Prefer,
-    QueueSettings, Relax, Skills, Strategy, Validity, Who,
+    QueueSettings, Relax, Skills, Strategy, TalkDetail, Validity, Who,
 };
 pub use explain::WhyNot;
 pub use look::{AgentView, EntryView};
@@ -210,6 +210,7 @@ impl Acd {
             Change::Leave { entry, exit } => return self.leave(*entry, *exit),
             Change::OfferEnded { offer, outcome } => return self.offer_ended_by_phone(*offer, *outcome),
             Change::Answered { offer, until } => return self.answered(*offer, *until),
+            Change::Talk { entry, detail } => return self.talk_is(*entry, *detail),
             Change::TalkEnded { entry } => return self.talk_ended(*entry),
             Change::Tick => {}
         }

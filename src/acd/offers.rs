@@ -18,7 +18,7 @@
 use super::agent::{Pause, Task};
 use super::deadline::Deadline;
 use super::entry::{Refusal, Stands};
-use super::event::{Decision, Exit, Kind, Outcome};
+use super::event::{Decision, Exit, Kind, Outcome, TalkDetail};
 use super::line::Refused;
 use super::{Acd, Ignored};
 use crate::ids::{AgentId, EntryId, OfferId};
@@ -153,7 +153,7 @@ impl Acd {
         let agent = self.agent_mut(agent_id);
         agent.calls = agent.calls.saturating_add(1);
         match kind {
-            Kind::Call => agent.task = Task::Talking { entry: entry_id },
+            Kind::Call => agent.task = Task::Talking { entry: entry_id, detail: TalkDetail::default() },
             Kind::Task => _ = agent.tasks.insert(entry_id),
         }
         self.talks.insert(entry_id, agent_id);

@@ -6,7 +6,7 @@ use super::chance::Chance;
 use super::deadline::Deadline;
 use super::entry::{Entry, Kept, Refusal, Stands};
 use super::estimate::Estimates;
-use super::event::{AgentSettings, Arrival, Kind, QueueSettings};
+use super::event::{AgentSettings, Arrival, Kind, QueueSettings, TalkDetail};
 use super::line::{Place, Rate};
 use super::matching::Touched;
 use super::pool::IdleAgent;
@@ -61,8 +61,16 @@ struct KeptAgent {
 #[serde(rename_all = "snake_case")]
 enum KeptTask {
     None,
-    Offered { offer: OfferId, entry: EntryId, deadline: Time },
-    Talking { entry: EntryId },
+    Offered {
+        offer: OfferId,
+        entry: EntryId,
+        deadline: Time,
+    },
+    Talking {
+        entry: EntryId,
+        #[serde(default)]
+        detail: TalkDetail,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -166,8 +174,8 @@ impl Acd {
                 self.offers.insert(offer, id);
                 self.deadlines.set(Deadline::Offer(id), None, Some(deadline));
             }
-            KeptTask::Talking { entry } => {
-                agent.task = Task::Talking { entry };
+            KeptTask::Talking { entry, detail } => {
+                agent.task = Task::Talking { entry, detail };
                 self.talks.insert(entry, id);
             }
         }
@@ -229,7 +237,7 @@ impl KeptAgent {
             task: match agent.task {
                 Task::None => KeptTask::None,
                 Task::Offered { offer, entry, deadline } => KeptTask::Offered { offer, entry, deadline },
-                Task::Talking { entry } => KeptTask::Talking { entry },
+                Task::Talking { entry, detail } => KeptTask::Talking { entry, detail },
             },
             wrap_up: agent.wrap_up,
             pause: agent.pause.as_ref().map(|pause| (pause.reason.clone(), pause.until)),

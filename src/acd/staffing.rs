@@ -4,7 +4,7 @@
 use super::ability::Abilities;
 use super::agent::{Agent, Counted, Pause, Task};
 use super::deadline::Deadline;
-use super::event::{AgentSettings, Decision, Kind, Outcome};
+use super::event::{AgentSettings, Decision, Kind, Outcome, TalkDetail};
 use super::pool::IdleAgent;
 use super::{Acd, Ignored};
 use crate::ids::{AgentId, EntryId};
@@ -140,6 +140,17 @@ impl Acd {
     pub(super) fn free(&mut self, id: AgentId) -> Result<(), Ignored> {
         let agent = self.agents.get_mut(&id).filter(|agent| agent.own_call).ok_or(Ignored)?;
         agent.own_call = false;
+        self.refresh(id);
+        Ok(())
+    }
+
+    pub(super) fn talk_is(&mut self, entry: EntryId, detail: TalkDetail) -> Result<(), Ignored> {
+        let id = *self.talks.get(&entry).ok_or(Ignored)?;
+        match &mut self.agent_mut(id).task {
+            Task::Talking { entry: talk, detail: was } if *talk == entry && *was != detail => *was = detail,
+            _ => return Err(Ignored),
+        }
+        self.truth.held(self.now, entry, detail != TalkDetail::Speaking);
         self.refresh(id);
         Ok(())
     }

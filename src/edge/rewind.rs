@@ -2,7 +2,7 @@
 
 use super::journal::{self, Damage, End, Fold, Replay};
 use super::{moment, why};
-use crate::acd::{Acd, AcdEvent, AgentState, AgentView, Change, Phase, QueueSettings};
+use crate::acd::{Acd, AcdEvent, AgentState, AgentView, Change, Phase, QueueSettings, TalkDetail};
 use crate::ids::{AgentId, QueueId};
 use crate::time::{Duration, Time};
 use anyhow::{Context, bail};
@@ -51,6 +51,8 @@ pub struct Entry {
 pub struct Agent {
     pub name: String,
     pub state: &'static str,
+    /// Of a talk: `speaking`, `held` or `consulting`.
+    pub detail: Option<&'static str>,
     /// Of a pause.
     pub reason: Option<String>,
     pub since: Option<String>,
@@ -151,7 +153,9 @@ impl Stood {
                 AgentState::Offered { deadline, .. } => (None, Some(*deadline)),
                 _ => (None, None),
             };
+            let detail = if let AgentState::Talking { detail, .. } = agent.state { Some(detail.name()) } else { None };
             Agent {
+                detail,
                 name: agent.settings.name.clone(),
                 state: agent.state.label(),
                 reason,
@@ -203,6 +207,9 @@ fn text(stood: &Stood) -> String {
     agents.sort_by_key(|agent| (order(agent), &agent.name));
     for agent in agents {
         let mut about = String::new();
+        if let Some(detail) = agent.detail.filter(|detail| *detail != TalkDetail::Speaking.name()) {
+            about += &format!(": {detail}");
+        }
         if let Some(reason) = &agent.reason {
             about += &format!(": {reason}");
         }

@@ -62,6 +62,11 @@ impl Seat {
         if for_help { &mut self.begun_for_help } else { &mut self.begun }
     }
 
+    /// They talk with somebody whom no queue gave them, or try to.
+    pub fn is_on_own_call(&self) -> bool {
+        !self.own_calls.is_empty()
+    }
+
     /// A call that the agent has a part in. All of them are of one group.
     pub fn a_call(&self) -> Option<CallId> {
         self.queue_call.or_else(|| self.own_calls.first().copied())

@@ -428,6 +428,7 @@ impl Engine {
         let seat = self.agents.seat_mut(agent);
         if seat.own_calls.insert(id) && seat.own_calls.len() == 1 {
             self.acd_apply(now, Change::Busy { agent });
+            self.tell_talk(now, agent);
         }
     }
 
@@ -440,6 +441,7 @@ impl Engine {
         let seat = self.agents.seat_mut(agent);
         if seat.own_calls.remove(&id) && seat.own_calls.is_empty() {
             self.acd_apply(now, Change::Free { agent });
+            self.tell_talk(now, agent);
         }
     }
 }

@@ -113,6 +113,7 @@ impl Engine {
             return;
         }
         let agent = self.agents.seat(agent).name.clone();
-        self.say(now, What::Agent { agent, phase: state.phase(), reason, until });
+        let detail = if let AgentState::Talking { detail, .. } = state { Some(*detail) } else { None };
+        self.say(now, What::Agent { agent, phase: state.phase(), reason, until, detail });
     }
 }

@@ -322,6 +322,7 @@ impl Engine {
         } else if !self.legs.is_held(other) {
             self.legs.bridge(caller, agent);
         }
+        self.tell_talks_of(now, id);
     }
 
     fn on_silent(&mut self, now: Time, leg: LegId, since: Time) {

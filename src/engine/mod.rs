@@ -28,6 +28,7 @@ mod restarted;
 mod search;
 pub mod settings;
 mod strays;
+mod talk;
 pub mod tolls;
 mod transfers;
 mod tried;

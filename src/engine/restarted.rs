@@ -21,7 +21,7 @@ impl Engine {
         for entry in in_line.into_iter().chain(rung) {
             self.acd_apply(at, Change::Leave { entry, exit: Exit::SystemFault });
         }
-        let talk = |state: &AgentState| if let AgentState::Talking { entry } = state { Some(*entry) } else { None };
+        let talk = |state: &AgentState| if let AgentState::Talking { entry, .. } = state { Some(*entry) } else { None };
         let agents: Vec<(AgentId, Option<EntryId>)> =
             self.acd.agents().map(|agent| (agent.id, talk(agent.state))).collect();
         for (agent, talk) in agents {

@@ -546,6 +546,7 @@ impl Engine {
                 self.on_held(now, party, true);
             }
         }
+        self.tell_talks_of(now, id);
     }
 
     pub(super) fn play_ringback(&mut self, id: CallId) {

@@ -1,6 +1,6 @@
 //! What a wallboard shows now: who waits, what each agent does, which calls are up.
 
-use super::event::{AgentPhase, CallEvent, What};
+use super::event::{AgentPhase, CallEvent, TalkDetail, What};
 use crate::ids::{CallId, EntryId};
 use crate::time::{Duration, Time};
 use serde::Serialize;
@@ -44,6 +44,9 @@ pub struct Desk {
     pub reason: Option<String>,
     /// When the phase ends by itself.
     pub until: Option<Time>,
+    /// Of a talk.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<TalkDetail>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -64,7 +67,7 @@ impl Board {
         queues: impl IntoIterator<Item = &'a str>,
         agents: impl IntoIterator<Item = &'a str>,
     ) -> Board {
-        let offline = Desk { phase: AgentPhase::Offline, since: now, reason: None, until: None };
+        let offline = Desk { phase: AgentPhase::Offline, since: now, reason: None, until: None, detail: None };
         Board {
             queues: queues.into_iter().map(|name| (name.into(), Line::default())).collect(),
             agents: agents.into_iter().map(|name| (name.into(), offline.clone())).collect(),
@@ -101,12 +104,12 @@ impl Board {
             What::OfferEnded { entry, queue, agent, .. } => {
                 self.on_entry(queue, *entry, |waiting| waiting.ringing.retain(|ringing| ringing != agent));
             }
-            What::Agent { agent, phase, reason, until } => {
+            What::Agent { agent, phase, reason, until, detail } => {
                 let since = match self.agents.get(agent) {
                     Some(desk) if desk.phase == *phase => desk.since,
                     _ => at,
                 };
-                let desk = Desk { phase: *phase, since, reason: reason.clone(), until: *until };
+                let desk = Desk { phase: *phase, since, reason: reason.clone(), until: *until, detail: *detail };
                 self.agents.insert(agent.clone(), desk);
             }
             What::CallerKnown { .. }
@@ -241,6 +244,7 @@ mod tests {
             phase: AgentPhase::Paused,
             reason: Some(reason.into()),
             until: None,
+            detail: None,
         };
         board.apply(&at(5, paused("lunch")));
         board.apply(&at(6, paused("meeting")));

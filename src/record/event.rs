@@ -2,6 +2,7 @@
 
 use super::caller::Caller;
 pub use crate::acd::Phase as AgentPhase;
+pub use crate::acd::TalkDetail;
 use crate::acd::{Exit, Outcome};
 use crate::ids::{CallId, EntryId, LegId, OfferId};
 use crate::media::Quality;
@@ -213,6 +214,9 @@ pub enum What {
         phase: AgentPhase,
         reason: Option<String>,
         until: Option<Time>,
+        /// Of a talk.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        detail: Option<TalkDetail>,
     },
 }
 

@@ -6,7 +6,7 @@ use crate::{compiled, identity};
 use vaxel::acd::{Exit, Outcome};
 use vaxel::engine::announcing::ANNOUNCEMENT_MAX;
 use vaxel::engine::{Network, Number, Said, Settings, Trunk};
-use vaxel::record::{AgentPhase, What};
+use vaxel::record::{AgentPhase, TalkDetail, What};
 use vaxel::sim::PhoneEvent;
 use vaxel::sim::world::{Act, PhoneId};
 use vaxel::sip::Headers;
@@ -258,5 +258,63 @@ fn a_transfer_during_it_is_refused_and_a_hold_is_heeded_after_it() {
     story.pass(5 * SECOND);
     assert_eq!(talks(&story), 1);
     assert_eq!(played(&story), ["music/calm"], "of the hold");
+    over(story);
+}
+
+/// What was told last of a talk of Anna's.
+fn detail(story: &Story) -> Option<TalkDetail> {
+    story.told.iter().rev().find_map(|what| match what {
+        What::Agent { agent, phase: AgentPhase::Talking, detail, .. } if **agent == *"agent0" => Some(*detail),
+        _ => None,
+    })?
+}
+
+#[test]
+fn the_distributor_knows_when_an_agent_holds_the_caller_or_consults_a_colleague() {
+    let second = PhoneId(60);
+    let mut story = announced(|settings| settings.announcements.clear());
+    story.world.add_phone(second, "agent0", Some("secret0"));
+    story.act(CALLER, Act::Call("303".into()));
+    story.act(ANNA, Act::Answer);
+    assert_eq!(detail(&story), Some(TalkDetail::Speaking));
+    story.pass(10 * SECOND);
+    story.act(ANNA, Act::Hold(true));
+    assert_eq!(detail(&story), Some(TalkDetail::Held));
+    story.pass(5 * SECOND);
+    // With another phone, because these have one call at a time.
+    story.act(second, Act::Register { expires: 300 * SECOND });
+    story.act(second, Act::Call("2001".into()));
+    story.act(BJORN, Act::Answer);
+    assert_eq!(detail(&story), Some(TalkDetail::Consulting));
+    story.pass(7 * SECOND);
+    story.act(BJORN, Act::HangUp);
+    assert_eq!(detail(&story), Some(TalkDetail::Held));
+    story.act(ANNA, Act::Hold(false));
+    assert_eq!(detail(&story), Some(TalkDetail::Speaking));
+    story.act(CALLER, Act::Hold(true));
+    assert_eq!(detail(&story), Some(TalkDetail::Speaking), "it is the caller who holds");
+    story.act(CALLER, Act::HangUp);
+    let (now, anna) = (story.world.now(), vaxel::ids::AgentId(0));
+    let figures = story.world.engine.acd().truth().agent(anna, now, 0);
+    let spent = [TalkDetail::Held, TalkDetail::Consulting].map(|detail| figures.talking(detail).as_secs());
+    assert_eq!(spent, [5, 7]);
+    story.act(second, Act::Unplug);
+    over(story);
+}
+
+#[test]
+fn who_has_transferred_the_caller_holds_nobody_and_who_has_them_now_begins_anew() {
+    let mut story = announced(|settings| settings.announcements.clear());
+    story.act(CALLER, Act::Call("303".into()));
+    story.act(ANNA, Act::Answer);
+    story.act(ANNA, Act::Hold(true));
+    story.act(ANNA, Act::Transfer("2001".into()));
+    story.act(BJORN, Act::Decline(486));
+    assert_eq!(detail(&story), Some(TalkDetail::Held), "the caller is with her again, and still held");
+    story.act(ANNA, Act::Hold(false));
+    story.act(ANNA, Act::Transfer("2001".into()));
+    story.act(BJORN, Act::Answer);
+    story.pass(5 * SECOND);
+    assert_eq!(story.phase("agent0"), Some(AgentPhase::WrapUp));
     over(story);
 }

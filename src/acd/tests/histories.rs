@@ -78,7 +78,11 @@ impl<D: Distributor> Play<D> {
             |from: Vec<EntryId>| from.get(usize::from(whom) % from.len().max(1)).copied().unwrap_or(EntryId(9_999));
         let offers = self.watch.offers();
         let offer = offers.get(usize::from(whom) % offers.len().max(1)).copied().unwrap_or(OfferId(1));
-        let change = match what % 49 {
+        let change = match what % 52 {
+            49..=51 => Change::Talk {
+                entry: pick(self.watch.talks()),
+                detail: TalkDetail::ALL[usize::from(how) % TalkDetail::ALL.len()],
+            },
             47 | 48 => {
                 let secs = Duration::from_secs(u64::from(how % 12));
                 Change::Answered { offer: self.watch.one_of_many(whom).unwrap_or(offer), until: self.at + secs }

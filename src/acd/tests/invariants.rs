@@ -79,7 +79,8 @@ impl Watch {
                 }
             }
             Change::Arrive { entry, arrival } => {
-                let talks = |seen: &Seen| seen.state == AgentState::Talking { entry: *entry };
+                let talks =
+                    |seen: &Seen| matches!(seen.state, AgentState::Talking { entry: talk, .. } if talk == *entry);
                 let known = self.waiting.contains_key(entry) || self.agents.values().any(talks);
                 if !known && !self.tasks.contains(entry) && self.queues.contains_key(&arrival.queue) {
                     *self.offered.entry(arrival.queue).or_default() += 1;
@@ -215,10 +216,17 @@ impl Watch {
                         || !matches!(before, AgentState::Offered { offer, .. } if self.offers.contains_key(&offer)),
                     "{agent} becomes {state:?} while an offer rings"
                 );
-                if let AgentState::Talking { entry } = before {
+                let goes_on = matches!((&before, state),
+                    (AgentState::Talking { entry, .. }, AgentState::Talking { entry: again, .. }) if entry == again);
+                if let AgentState::Talking { entry, .. } = before
+                    && !goes_on
+                {
                     must!(self.ending == Some(entry), "{agent} becomes {state:?} in the middle of a talk");
                 }
-                if let AgentState::Talking { entry } = state {
+                if let AgentState::Talking { entry, detail } = state
+                    && !goes_on
+                {
+                    must!(*detail == TalkDetail::Speaking, "{agent} begins {entry} as {detail:?}");
                     must!(self.accepted.take() == Some((*entry, *agent)), "{agent} talks to {entry} unasked");
                 }
                 self.agents.get_mut(agent).expect("looked at just now").state = state.clone();
@@ -286,7 +294,7 @@ impl Watch {
 
     pub fn talks(&self) -> Vec<EntryId> {
         let talks = self.agents.values().filter_map(|seen| match seen.state {
-            AgentState::Talking { entry } => Some(entry),
+            AgentState::Talking { entry, .. } => Some(entry),
             _ => None,
         });
         talks.chain(self.tasks.iter().copied()).collect()

@@ -9,6 +9,7 @@ mod rules_offers;
 mod rules_order;
 mod rules_routing;
 mod rules_staffing;
+mod rules_talks;
 mod rules_waiting;
 
 use super::*;

@@ -73,10 +73,11 @@ pub enum Mistake {
     WrapUpAfterTasks,
     AnswerKeepsDeadline,
     AnswerRingsOn,
+    HoldOutlivesTalk,
 }
 
 impl Mistake {
-    pub const ALL: [Mistake; 66] = {
+    pub const ALL: [Mistake; 67] = {
         use Mistake::*;
         [
             TwoAgentsForOneEntry,
@@ -145,6 +146,7 @@ impl Mistake {
             WrapUpAfterTasks,
             AnswerKeepsDeadline,
             AnswerRingsOn,
+            HoldOutlivesTalk,
         ]
     };
 }
@@ -187,6 +189,7 @@ struct Person {
     own_call: bool,
     offer: Option<(OfferId, EntryId, Time)>,
     talk: Option<EntryId>,
+    detail: TalkDetail,
     tasks: Vec<EntryId>,
     calls: u32,
     /// By kind: as what they were last seen.
@@ -383,6 +386,7 @@ impl Model {
                         own_call: false,
                         offer: None,
                         talk: None,
+                        detail: TalkDetail::Speaking,
                         tasks: Vec::new(),
                         calls: 0,
                         free: [false; 2],
@@ -432,14 +436,23 @@ impl Model {
                 self.end_ringing(agent, *outcome);
             }
             Change::Answered { offer, until } => self.answered(*offer, *until),
+            Change::Talk { entry, detail } => {
+                if let Some(a) = self.agents.iter_mut().find(|a| a.talk == Some(*entry)) {
+                    a.detail = *detail;
+                }
+            }
             Change::TalkEnded { entry } => {
                 let now = self.now;
+                let keeps_hold = self.wrong(Mistake::HoldOutlivesTalk);
                 let wrap_up_after_tasks = self.wrong(Mistake::WrapUpAfterTasks);
                 if let Some(a) = self.agents.iter_mut().find(|a| a.talk == Some(*entry) || a.tasks.contains(entry)) {
                     let is_task = a.talk != Some(*entry);
                     a.tasks.retain(|task| task != entry);
                     if !is_task || wrap_up_after_tasks {
                         a.talk = None;
+                        if !keeps_hold {
+                            a.detail = TalkDetail::Speaking;
+                        }
                         let time = a.settings.wrap_up;
                         a.wrap_up = (time > Duration::ZERO).then(|| now + time);
                     }
@@ -1067,7 +1080,7 @@ impl Person {
             return AgentState::Offered { offer, deadline };
         }
         if let Some(entry) = self.talk {
-            return AgentState::Talking { entry };
+            return AgentState::Talking { entry, detail: self.detail };
         }
         if !self.phone {
             return AgentState::Offline;

@@ -2,7 +2,7 @@
 
 use super::Settings;
 use super::counts::{micros, share};
-use crate::acd::event::{AgentState, Outcome};
+use crate::acd::event::{AgentState, Outcome, TalkDetail};
 use crate::acd::phase::Phase;
 use crate::ids::QueueId;
 use crate::need::Few;
@@ -29,6 +29,11 @@ pub struct Figures {
     pub caller_gone: u64,
     /// Microseconds in each phase, in the order of [`Phase::ALL`]; `Offline` is not counted.
     spent: [u64; Phase::ALL.len()],
+    /// Microseconds of talks in which the agent held the contact, and in which they consulted somebody: parts of `Talking`.
+    #[serde(default)]
+    held: u64,
+    #[serde(default)]
+    consulting: u64,
     /// Microseconds paused, by reason.
     paused: Few<u64>,
 }
@@ -36,6 +41,16 @@ pub struct Figures {
 impl Figures {
     pub fn spent(&self, phase: Phase) -> Duration {
         Duration::from_micros(self.spent[phase as usize])
+    }
+
+    /// Of the time spent talking, that in which it was so.
+    pub fn talking(&self, detail: TalkDetail) -> Duration {
+        let talking = self.spent[Phase::Talking as usize];
+        Duration::from_micros(match detail {
+            TalkDetail::Speaking => talking - self.held - self.consulting,
+            TalkDetail::Held => self.held,
+            TalkDetail::Consulting => self.consulting,
+        })
     }
 
     /// Time paused, by reason; their sum is `spent(Paused)`.
@@ -80,6 +95,8 @@ impl Figures {
         self.failed += other.failed;
         self.caller_gone += other.caller_gone;
         self.spent.iter_mut().zip(other.spent).for_each(|(sum, more)| *sum += more);
+        self.held += other.held;
+        self.consulting += other.consulting;
         other.paused.iter().for_each(|(reason, more)| self.pause(reason, *more));
     }
 
@@ -93,8 +110,14 @@ impl Figures {
         }
     }
 
-    fn spend(&mut self, phase: Phase, reason: &str, more: u64) {
+    fn spend(&mut self, phase: Phase, detail: TalkDetail, reason: &str, more: u64) {
         self.spent[phase as usize] += more;
+        match detail {
+            _ if phase != Phase::Talking => {}
+            TalkDetail::Speaking => {}
+            TalkDetail::Held => self.held += more,
+            TalkDetail::Consulting => self.consulting += more,
+        }
         if phase == Phase::Paused && more > 0 {
             self.pause(reason, more);
         }
@@ -114,6 +137,9 @@ pub struct Finishing {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Desk {
     phase: Phase,
+    /// Of the talk that is on.
+    #[serde(default)]
+    detail: TalkDetail,
     /// Of the pause that is on.
     reason: String,
     /// Since when the phase, and of a pause the reason, is this one.
@@ -137,6 +163,7 @@ impl Desk {
             self.begun = now;
         }
         self.phase = phase;
+        self.detail = if let AgentState::Talking { detail, .. } = state { *detail } else { TalkDetail::default() };
         if let AgentState::Paused { reason, .. } = state
             && *reason != self.reason
         {
@@ -184,7 +211,7 @@ impl Desk {
         let mut figures = kept.map_or_else(Figures::default, |(_, figures)| figures.clone());
         let (begin, end) = (settings.begin_of_day(day), settings.begin_of_day(day + 1));
         if self.phase != Phase::Offline {
-            figures.spend(self.phase, &self.reason, micros(now.min(end).since(self.since.max(begin))));
+            figures.spend(self.phase, self.detail, &self.reason, micros(now.min(end).since(self.since.max(begin))));
         }
         figures
     }
@@ -194,7 +221,7 @@ impl Desk {
         let mut sum = self.older.as_deref().cloned().unwrap_or_default();
         self.days.iter().for_each(|(_, day)| sum.add(day));
         if self.phase != Phase::Offline {
-            sum.spend(self.phase, &self.reason, micros(now.since(self.since)));
+            sum.spend(self.phase, self.detail, &self.reason, micros(now.since(self.since)));
         }
         sum
     }
@@ -205,8 +232,8 @@ impl Desk {
             let day = settings.day(self.since);
             let until = now.min(settings.begin_of_day(day + 1));
             let more = micros(until.since(self.since));
-            let (phase, reason) = (self.phase, std::mem::take(&mut self.reason));
-            self.day(day, settings).spend(phase, &reason, more);
+            let (phase, detail, reason) = (self.phase, self.detail, std::mem::take(&mut self.reason));
+            self.day(day, settings).spend(phase, detail, &reason, more);
             self.reason = reason;
             self.since = until;
             if let Some(finishing) = self.finishing.as_mut().filter(|_| phase == Phase::WrapUp) {

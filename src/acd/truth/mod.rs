@@ -10,7 +10,7 @@
 //! |---|---|
 //! | service level, six formulas | [`ServiceLevel`] |
 //! | abandon rate, ASA, longest wait, AHT | [`Counts`] |
-//! | occupancy, utilisation, calls, pauses, refusals of an agent's day | [`Figures`] |
+//! | occupancy, utilisation, calls, holds, pauses, refusals of an agent's day | [`Figures`] |
 //!
 //! Knows nothing of lines, offers and deadlines: it is told what happened, and adds. Each call costs a look-up of the
 //! queue or the agent and one of the interval; memory is taken for queues, intervals, agents and days that had

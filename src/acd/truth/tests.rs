@@ -29,7 +29,7 @@ fn wrap_up() -> AgentState {
 }
 
 fn talking(entry: u64) -> AgentState {
-    AgentState::Talking { entry: EntryId(entry) }
+    AgentState::Talking { entry: EntryId(entry), detail: crate::acd::TalkDetail::Speaking }
 }
 
 fn offered() -> AgentState {

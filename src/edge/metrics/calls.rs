@@ -2,7 +2,7 @@
 
 use super::{Names, counter, gauge, register};
 use crate::acd::{Exit, Outcome};
-use crate::record::{AgentPhase, Board, CallEvent, EndedBy, TransferKind, What};
+use crate::record::{AgentPhase, Board, CallEvent, EndedBy, TalkDetail, TransferKind, What};
 use crate::time::Time;
 use prometheus::{
     Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
@@ -17,6 +17,7 @@ pub struct Calls {
     queues: HashMap<Arc<str>, Queue>,
     trunks: HashMap<Arc<str>, IntCounter>,
     phases: [(AgentPhase, IntGauge); AgentPhase::ALL.len()],
+    details: [(TalkDetail, IntGauge); TalkDetail::ALL.len()],
     up: IntGauge,
     started: IntCounterVec,
     refused: IntCounterVec,
@@ -106,6 +107,9 @@ impl Calls {
         };
         let agents = Opts::new("vaxel_agents", "Agents by state.");
         let agents = register(registry, IntGaugeVec::new(agents, &["state"]).expect("a valid name"));
+        let talking =
+            Opts::new("vaxel_agents_talking", "Agents in a talk that a queue gave them, by what goes on in it.");
+        let talking = register(registry, IntGaugeVec::new(talking, &["detail"]).expect("a valid name"));
         let started = vec("vaxel_calls_total", "Calls that came in, by the trunk they came by.", &["trunk"]);
         let refused = vec("vaxel_calls_refused_total", "INVITEs that became no call.", &["reason"]);
         let ended = vec("vaxel_calls_ended_total", "Calls that ended, by who ended them.", &["by"]);
@@ -152,6 +156,7 @@ impl Calls {
             queues: queues.map(|name| (name.into(), families.queue(name))).collect(),
             trunks: trunks.map(|name| (name.into(), started.with_label_values(&[name]))).collect(),
             phases: AgentPhase::ALL.map(|phase| (phase, agents.with_label_values(&[phase.name()]))),
+            details: TalkDetail::ALL.map(|detail| (detail, talking.with_label_values(&[detail.name()]))),
             up: gauge(registry, "vaxel_calls", "Calls that are up."),
             started,
             refused,
@@ -275,6 +280,10 @@ impl Calls {
         }
         for (phase, gauge) in &self.phases {
             gauge.set(agents.get(phase).copied().unwrap_or_default());
+        }
+        for (detail, gauge) in &self.details {
+            let desks = self.board.agents().values().filter(|desk| desk.detail == Some(*detail));
+            gauge.set(i64::try_from(desks.count()).unwrap_or(i64::MAX));
         }
         self.up.set(i64::try_from(self.board.calls().len()).unwrap_or(i64::MAX));
     }
@@ -515,7 +524,7 @@ mod tests {
         assert_eq!(scrape(&metrics)["vaxel_calls"], 1.0);
         let (queue, agent): (Arc<str>, Arc<str>) = ("sales".into(), "anna".into());
         let phase = AgentPhase::Offered;
-        apply(&metrics, at, What::Agent { agent: agent.clone(), phase, reason: None, until: None });
+        apply(&metrics, at, What::Agent { agent: agent.clone(), phase, reason: None, until: None, detail: None });
         apply(&metrics, at, What::OfferEnded { call, entry, offer, queue, agent, outcome: Outcome::NoAnswer });
         apply(&metrics, at, What::CallEnded { call, by: EndedBy::Agent, cause: String::new() });
         apply(&metrics, at, What::CallRefused { code: 404, reason: "something_new".into() });

@@ -75,7 +75,7 @@ fn talked(call: u64, agent: &str) -> What {
 }
 
 fn is(agent: &str, phase: AgentPhase) -> What {
-    What::Agent { agent: agent.into(), phase, reason: None, until: None }
+    What::Agent { agent: agent.into(), phase, reason: None, until: None, detail: None }
 }
 
 /// Two callers; anna declines the first, bo takes it.

@@ -102,7 +102,7 @@ impl Recording {
                     seen.notes = Some(now.min(until).since(since));
                 }
                 match state {
-                    AgentState::Talking { entry } => _ = self.talks.insert(*agent, *entry),
+                    AgentState::Talking { entry, .. } => _ = self.talks.insert(*agent, *entry),
                     AgentState::WrapUp { until } => {
                         if let Some(entry) = self.talks.remove(agent) {
                             self.wrap_ups.insert(*agent, WrapUp { entry, since: now, until: *until });

@@ -313,7 +313,7 @@ impl<'p> Run<'p> {
         self.tally.agent(id.0 as usize, state, now);
         let agent = &mut self.agents[id.0 as usize];
         match state {
-            AgentState::Talking { entry } => agent.caller = Some((entry.0 - 1) as usize),
+            AgentState::Talking { entry, .. } => agent.caller = Some((entry.0 - 1) as usize),
             AgentState::WrapUp { until } => {
                 agent.turn += 1;
                 let turn = agent.turn;
