@@ -228,29 +228,29 @@ impl Acd {
         if was != counted {
             self.count_as(id, counted);
         }
+        let agent = self.agents.get_mut(&id).expect("looked at just now");
         for kind in Kind::ALL {
-            let agent = self.agent_mut(id);
             let free = agent.may_be_offered(kind);
             if free == agent.is_free_for(kind) {
                 continue;
             }
-            let pool = agent.pool;
             if free {
                 agent.idle_since[kind.index()] = since[kind.index()];
                 let idle = IdleAgent { id, since: since[kind.index()], calls: agent.calls };
                 agent.idle[kind.index()] = Some(idle);
-                self.pools.add_idle(pool, kind, idle);
-                self.touched.agent(id, pool, kind);
+                self.pools.add_idle(agent.pool, kind, idle);
+                self.touched.agent(id, agent.pool, kind);
             } else if let Some(idle) = agent.idle[kind.index()].take() {
-                self.pools.remove_idle(pool, kind, idle);
+                self.pools.remove_idle(agent.pool, kind, idle);
             }
         }
+        let pool = agent.pool;
         if told {
             self.truth.agent_is(self.now, id, &state);
             self.decisions.push_back(Decision::Agent { agent: id, state });
         }
         if was != counted {
-            let met = self.pools.pool(self.agents[&id].pool).meets.clone();
+            let met = self.pools.pool(pool).meets.clone();
             self.keep_no_longer(id, &met);
         }
     }
