@@ -10,6 +10,7 @@ use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use vaxel::config::{Config, Loaded};
+use vaxel::edge::control::AgentAct;
 use vaxel::edge::output::{complain, print};
 use vaxel::edge::simulate::Options;
 use vaxel::edge::{self, log, project};
@@ -26,6 +27,20 @@ struct Cli {
     config: Option<PathBuf>,
     #[command(subcommand)]
     command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Act {
+    /// Take no more callers of the queues, after the talk and its notes if there is one.
+    Pause {
+        /// One of `[[pause_reasons]]` in the settings, or of the codes.
+        #[arg(value_name = "REASON")]
+        reason: String,
+    },
+    /// Take callers again.
+    Resume,
+    /// End the time for notes.
+    Done,
 }
 
 #[derive(Subcommand)]
@@ -87,6 +102,16 @@ enum Command {
         /// Without it, only say how it is.
         #[arg(value_name = "on|off", value_parser = ["on", "off"], hide_possible_values = true)]
         switch: Option<String>,
+    },
+    /// Pause an agent of the running service, or bring them back.
+    #[command(
+        after_help = "Examples:\n  vaxel agent anna pause lunch\n  vaxel agent anna resume\n  vaxel agent anna done"
+    )]
+    Agent {
+        #[arg(value_name = "NAME")]
+        name: String,
+        #[command(subcommand)]
+        act: Act,
     },
     /// Say how long callers would wait on a day that is planned.
     ///
@@ -172,6 +197,7 @@ fn main() -> ExitCode {
         Some(Command::Check { files }) => check(config, files),
         Some(Command::Trace { who, messages }) => trace(config, who, messages),
         Some(Command::Capture { switch }) => capture(config, switch.as_deref()),
+        Some(Command::Agent { name, act }) => agent(config, name, act),
         Some(Command::Simulate { day, journal, date, seeds, first_seed, threads, more, json, .. }) => {
             let options = Options { recorded: None, seeds, first_seed, threads };
             simulate(day.as_deref(), journal.as_deref().map(|journal| (journal, date)), options, &more, json)
@@ -265,6 +291,15 @@ fn trace(config: Option<PathBuf>, who: Option<String>, messages: bool) -> Result
 fn capture(config: Option<PathBuf>, switch: Option<&str>) -> Result<(), Failure> {
     let text = edge::control::capture(&data_folder(config)?, switch.map(|switch| switch == "on"))?;
     Ok(print(&text)?)
+}
+
+fn agent(config: Option<PathBuf>, name: String, act: Act) -> Result<(), Failure> {
+    let act = match act {
+        Act::Pause { reason } => AgentAct::Pause(reason),
+        Act::Resume => AgentAct::Resume,
+        Act::Done => AgentAct::EndWrapUp,
+    };
+    Ok(print(&edge::control::agent(&data_folder(config)?, name, act)?)?)
 }
 
 fn rewind(config: Option<PathBuf>, at: &str, json: bool) -> Result<(), Failure> {

@@ -98,6 +98,7 @@ fn scraped() -> String {
         queues: vec![("sales".into(), Duration::from_secs(20))],
         agents: vec!["anna".into()],
         trunks: vec!["carrier".into()],
+        pauses: vec![("lunch".into(), None)],
         named: vec!["carrier".into()],
     };
     let metrics = Metrics::new(Clock::start(), &names);

@@ -28,6 +28,7 @@ pub(super) fn check(config: &Config, top: &Table) {
     check.skills();
     check.members();
     check.passwords();
+    check.pauses();
 }
 
 pub(super) struct Check<'a> {
@@ -97,7 +98,7 @@ impl Check<'_> {
         }
     }
 
-    fn names<'n>(&self, list: &str, names: impl Iterator<Item = &'n str>) {
+    pub fn names<'n>(&self, list: &str, names: impl Iterator<Item = &'n str>) {
         let mut seen = BTreeMap::new();
         for (i, name) in names.enumerate().filter(|(_, name)| !name.is_empty()) {
             let place = self.place(list, i, "name");

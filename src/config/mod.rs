@@ -11,6 +11,7 @@ mod day;
 mod environment;
 mod fill;
 mod numbers;
+mod pauses;
 mod problem;
 mod queue;
 mod read;
@@ -22,6 +23,7 @@ mod values;
 pub use announcement::Announcement;
 pub use day::{DAY, load_day};
 pub use fill::Given;
+pub use pauses::PauseReason;
 pub use problem::{Place, Problem, Severity, nearest};
 pub use starter::starter;
 pub use values::{ClientCertificate, Domain, Hop, Listen, Ports, Secret, To};
@@ -52,7 +54,7 @@ pub const DEFAULTS: &str = include_str!("defaults.toml");
 pub const SAMPLE: &str = include_str!("sample.toml");
 
 /// Settings that are lists of tables.
-const LISTS: [&str; 4] = ["numbers", "queues", "agents", "trunks"];
+const LISTS: [&str; 5] = ["numbers", "queues", "agents", "trunks", "pause_reasons"];
 
 /// At a time, of the service, an agent or a trunk.
 const CALLS: std::ops::RangeInclusive<u32> = 1..=1_000_000;
@@ -71,6 +73,8 @@ pub struct Config {
     pub limits: Limits,
     pub log: Log,
     pub codes: Codes,
+    /// Why agents may pause; empty: for the reasons of the codes. No name twice.
+    pub pause_reasons: Vec<PauseReason>,
     pub emergency: Emergency,
     /// How numbers are dialled in the house.
     pub numbering: Numbering,
@@ -512,6 +516,7 @@ impl Config {
                 wrap_up_done: code(codes, "wrap_up_done"),
                 pauses: pauses(codes),
             }),
+            pause_reasons: pauses::reasons(top),
             emergency: section(top, "emergency", |emergency| Emergency {
                 numbers: emergency.list::<Dialled>("numbers").into_iter().map(|number| number.0).collect(),
                 by_flow: emergency.get("by_flow"),

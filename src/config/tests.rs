@@ -680,3 +680,20 @@ fn what_agents_hear_of_a_caller_is_said_by_queue_and_checked_against_the_prompts
     let wrong = load_with(Some("[every_queue]\nannounce_to_agent = [\"a b\"]"), &[], &[]).unwrap_err();
     assert!(wrong.iter().any(|problem| problem.to_string().contains("the name of a prompt")), "{wrong:?}");
 }
+
+#[test]
+fn agents_pause_for_the_reasons_that_are_listed_or_else_for_those_of_the_codes() {
+    let of = |file: &str| load_with(Some(file), &[], &[]);
+    let names = |file: &str| of(file).unwrap().config.reasons().into_keys().collect::<Vec<_>>();
+    assert_eq!(names("[codes]\npauses = { \"*2\" = \"break\", \"*4\" = \"notes\" }"), ["break", "notes"]);
+    let listed = "[[pause_reasons]]\nname = \"lunch\"\nlongest = \"45m\"\n[[pause_reasons]]\nname = \"break\"\n";
+    assert_eq!(names(listed), ["break", "lunch"]);
+    assert_eq!(of(listed).unwrap().config.reasons()["lunch"], Some(Duration::from_secs(45 * 60)));
+    for (codes, says) in [("lnch", "did you mean `lunch`?"), ("golf", "take one of lunch, break, or add it")] {
+        let problems = of(&format!("{listed}[codes]\npauses = {{ \"*2\" = \"{codes}\" }}")).unwrap_err();
+        let text = problems.iter().map(ToString::to_string).collect::<String>();
+        assert!(text.contains(&format!("there is no pause reason `{codes}`")) && text.contains(says), "{text}");
+    }
+    let twice = format!("{listed}[[pause_reasons]]\nname = \"lunch\"");
+    assert!(of(&twice).unwrap_err().iter().any(|problem| problem.to_string().contains("`lunch` is there twice")));
+}

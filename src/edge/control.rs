@@ -1,11 +1,14 @@
-//! What an operator asks of the running service, by a socket in the data folder: the ladder of one call, capture on or off.
+//! What an operator asks of the running service, by a socket in the data folder: the ladder of one call, capture on or off, an
+//! agent's pause.
 //!
 //! A line of JSON asks, lines of JSON answer. Only the user that runs the service, and root, are answered: what passes
 //! here are people's numbers.
 
+use super::floor::{Floor, Wish};
 use super::homer::Homer;
 use super::output::print;
 use super::tap::{Tap, Tapped};
+pub use crate::engine::AgentAct;
 use crate::sip::capture::{Captured, Follow};
 use crate::sip::ladder::Ladder;
 use crate::sip::{Hop, Message, Transport};
@@ -43,6 +46,8 @@ enum Question {
     Trace { who: Option<String> },
     /// Switches, or only asks.
     Capture { on: Option<bool> },
+    /// Pauses an agent, or ends that.
+    Agent(Wish),
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -61,6 +66,8 @@ enum Answer {
         sent: u64,
         lost: u64,
     },
+    /// What an operator wished for an agent was done.
+    Done(String),
     Refused(String),
 }
 
@@ -103,7 +110,7 @@ fn socket(folder: &Path) -> PathBuf {
 }
 
 /// Begins to answer. Where that cannot be, it is said in the log, and calls are taken all the same.
-pub(super) fn listen(folder: &Path, tap: Arc<Tap>, homer: Arc<Homer>, runtime: &Handle) {
+pub(super) fn listen(folder: &Path, tap: Arc<Tap>, homer: Arc<Homer>, floor: Floor, runtime: &Handle) {
     let path = socket(folder);
     let _current = runtime.enter();
     // The folder is locked: if there is one, it is that of a run which was killed.
@@ -111,12 +118,14 @@ pub(super) fn listen(folder: &Path, tap: Arc<Tap>, homer: Arc<Homer>, runtime: &
     let listener = UnixListener::bind(&path)
         .and_then(|listener| std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).map(|()| listener));
     match listener {
-        Ok(listener) => drop(runtime.spawn(accept(listener, tap, homer))),
-        Err(error) => tracing::warn!(path = %path.display(), %error, "`vaxel trace` and `vaxel capture` will not work"),
+        Ok(listener) => drop(runtime.spawn(accept(listener, tap, homer, Arc::new(floor)))),
+        Err(error) => {
+            tracing::warn!(path = %path.display(), %error, "`vaxel trace`, `vaxel capture` and `vaxel agent` will not work")
+        }
     }
 }
 
-async fn accept(listener: UnixListener, tap: Arc<Tap>, homer: Arc<Homer>) {
+async fn accept(listener: UnixListener, tap: Arc<Tap>, homer: Arc<Homer>, floor: Arc<Floor>) {
     let places = Arc::new(Semaphore::new(OPERATORS_MAX));
     let us = rustix::process::geteuid().as_raw();
     loop {
@@ -124,11 +133,11 @@ async fn accept(listener: UnixListener, tap: Arc<Tap>, homer: Arc<Homer>) {
             Ok((stream, _)) => {
                 let who = stream.peer_cred().map(|credentials| credentials.uid());
                 let place = places.clone().try_acquire_owned();
-                let (tap, homer) = (tap.clone(), homer.clone());
+                let (tap, homer, floor) = (tap.clone(), homer.clone(), floor.clone());
                 tokio::spawn(async move {
                     let mut operator = Operator { stream: BufReader::new(stream) };
                     match (who, place) {
-                        (Ok(uid), Ok(_place)) if uid == us || uid == 0 => operator.serve(&tap, &homer).await,
+                        (Ok(uid), Ok(_place)) if uid == us || uid == 0 => operator.serve(&tap, &homer, &floor).await,
                         (Ok(uid), Ok(_)) => operator.refuse(format!("user {uid} may not ask user {us}'s vaxel")).await,
                         (Err(error), _) => operator.refuse(format!("nobody knows who you are: {error}")).await,
                         (_, Err(_)) => operator.refuse(format!("{OPERATORS_MAX} others watch already")).await,
@@ -167,7 +176,7 @@ impl Operator {
         }
     }
 
-    async fn serve(&mut self, tap: &Arc<Tap>, homer: &Homer) {
+    async fn serve(&mut self, tap: &Arc<Tap>, homer: &Homer, floor: &Floor) {
         let mut line = String::new();
         let read = async { (&mut self.stream).take(QUESTION_MAX).read_line(&mut line).await };
         let Ok(Ok(_)) = timeout(PATIENCE, read).await else { return };
@@ -177,6 +186,10 @@ impl Operator {
                 self.trace(tap, who).await
             }
             Ok(Question::Capture { on }) => self.capture(homer, tap, on).await,
+            Ok(Question::Agent(wish)) => {
+                let answer = floor.grant(wish).map_or_else(Answer::Refused, Answer::Done);
+                self.say(&answer).await
+            }
             Err(error) => self.say(&Answer::Refused(format!("this is no question that vaxel knows: {error}"))).await,
         };
         if let Err(Gone) = done {
@@ -281,7 +294,7 @@ pub fn trace(folder: &Path, who: Option<String>, whole: bool, waiting: impl FnOn
             Answer::Lost(lost) => print(&format!("({lost} messages of all calls were not seen)\n"))?,
             Answer::Over => return Ok(()),
             Answer::Refused(why) => bail!(why),
-            Answer::Capture { .. } => bail!("the service answered another question"),
+            Answer::Capture { .. } | Answer::Done(_) => bail!("the service answered another question"),
         }
     }
     bail!("the service ended")
@@ -305,6 +318,19 @@ pub fn capture(folder: &Path, on: Option<bool>) -> anyhow::Result<String> {
             let on = if on { "on" } else { "off" };
             Ok(format!("capture {on}\n  server {server}\n  sent   {sent}\n  lost   {lost}\n"))
         }
+        Answer::Refused(why) => bail!(why),
+        other => bail!("the service answered another question: {other:?}"),
+    }
+}
+
+/// Does something for an agent; says what was done.
+///
+/// # Errors
+///
+/// No service runs, or it has no such agent or pause reason.
+pub fn agent(folder: &Path, agent: String, act: AgentAct) -> anyhow::Result<String> {
+    match ask(folder, &Question::Agent(Wish { agent, act }))?.next().context("the service ended")?? {
+        Answer::Done(done) => Ok(done + "\n"),
         Answer::Refused(why) => bail!(why),
         other => bail!("the service answered another question: {other:?}"),
     }
@@ -336,7 +362,10 @@ mod tests {
         let to = with_server.then(|| server.local_addr().unwrap());
         let homer = Arc::new(Homer::new(tap.clone(), to, 2001, runtime.handle().clone()));
         let folder = Folder::new();
-        listen(folder.path(), tap.clone(), homer, runtime.handle());
+        let (door, _) = crate::edge::door::door(clock, 4);
+        let (agents, reasons) = (["anna".to_owned()].into(), ["lunch".to_owned()].into());
+        let floor = Floor { agents, reasons, door };
+        listen(folder.path(), tap.clone(), homer, floor, runtime.handle());
         Bench { folder, tap, runtime, server, _metrics: metrics }
     }
 
@@ -354,6 +383,15 @@ mod tests {
         } else {
             tap.received(hop, &message);
         }
+    }
+
+    #[test]
+    fn who_asks_for_an_agent_that_is_not_there_is_told_who_is() {
+        let bench = bench(false);
+        let error = agent(bench.folder.path(), "ann".into(), AgentAct::Resume).unwrap_err().to_string();
+        assert_eq!(error, "there is no agent `ann`; there are anna");
+        let error = agent(bench.folder.path(), "anna".into(), AgentAct::Resume).unwrap_err().to_string();
+        assert_eq!(error, "vaxel is about to end", "there is no engine here");
     }
 
     #[test]

@@ -8,6 +8,7 @@ pub mod data;
 pub mod demo;
 mod door;
 mod driver;
+mod floor;
 pub mod flows;
 mod homer;
 mod http;

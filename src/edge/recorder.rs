@@ -310,6 +310,7 @@ mod tests {
             queues: vec![("sales".into(), Duration::from_secs(20))],
             agents: vec!["anna".into()],
             trunks: vec!["carrier".into()],
+            pauses: vec![("lunch".into(), Some(Duration::from_secs(60)))],
             named: Vec::new(),
         };
         let metrics = Arc::new(Metrics::new(clock, &names));

@@ -4,6 +4,7 @@ use super::Clock;
 use super::data::{Account, Folder};
 use super::door::{Door, door};
 use super::driver::{Driver, Homes};
+use super::floor::Floor;
 use super::homer::Homer;
 use super::journal::{self, Keep, Writer};
 use super::media::{self, Workers};
@@ -192,7 +193,12 @@ impl Service {
                 "the capture server gets nothing; `vaxel capture on` tries again"
             );
         }
-        control::listen(folder.path(), tap, homer, runtime.handle());
+        let floor = Floor {
+            agents: config.agents.iter().map(|agent| agent.settings.name.clone()).collect(),
+            reasons: config.reasons().into_keys().collect(),
+            door: door.clone(),
+        };
+        control::listen(folder.path(), tap, homer, floor, runtime.handle());
         Ok(Service {
             runtime: Some(runtime),
             door,
@@ -442,6 +448,7 @@ fn names(config: &Config) -> Names {
         queues: config.queues.iter().map(|queue| (queue.name.clone(), queue.service_level)).collect(),
         agents: config.agents.iter().map(|agent| agent.settings.name.clone()).collect(),
         trunks: config.trunks.iter().map(|trunk| trunk.name.clone()).collect(),
+        pauses: config.reasons().into_iter().collect(),
         named: lookups::named(config).map(|(_, trunk, _)| trunk.name.clone()).collect(),
     }
 }

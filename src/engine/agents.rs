@@ -1,8 +1,11 @@
 //! Who the agents are: names, numbers, accounts, the calls that no queue gave them, and how many they have begun.
 
 use super::settings::{Agent, Caps};
+use super::{AgentAct, Engine};
+use crate::acd::Change;
 use crate::ids::{AgentId, CallId};
 use crate::sip::Host;
+use crate::time::Time;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -70,6 +73,18 @@ impl Seat {
     /// A call that the agent has a part in. All of them are of one group.
     pub fn a_call(&self) -> Option<CallId> {
         self.queue_call.or_else(|| self.own_calls.first().copied())
+    }
+}
+
+impl Engine {
+    pub(super) fn on_agent_act(&mut self, now: Time, agent: &str, act: AgentAct) {
+        let Some(agent) = self.agents.named(agent) else { return };
+        let change = match act {
+            AgentAct::Pause(reason) => Change::Pause { agent, reason },
+            AgentAct::Resume => Change::Resume { agent },
+            AgentAct::EndWrapUp => Change::EndWrapUp { agent },
+        };
+        self.acd_apply(now, change);
     }
 }
 

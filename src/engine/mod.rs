@@ -51,6 +51,7 @@ use calls::{Call, Offer};
 use dialling::Numbers;
 use hunt::Hunt;
 use outbound::Attempt;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -92,11 +93,26 @@ pub enum Input {
         trunk: usize,
         targets: Vec<Target>,
     },
+    /// An operator speaks for an agent. Who is not known, or not in such a state, is left as they are.
+    Agent {
+        agent: String,
+        act: AgentAct,
+    },
     /// Take no new calls from now on, and take registrations at carriers back; end what still runs at `until` (a later one replaces it). `Output::Drained` follows
     /// when no call and no registration is left.
     Drain {
         until: Time,
     },
+}
+
+/// What can be said for an agent from elsewhere than their phone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AgentAct {
+    /// For this reason.
+    Pause(String),
+    Resume,
+    EndWrapUp,
 }
 
 /// What it wants done. In order.
@@ -278,6 +294,7 @@ impl Engine {
                     }
                 }
             }
+            Input::Agent { agent, act } => self.on_agent_act(now, &agent, act),
             Input::Drain { until } => {
                 let drain = self.drain.get_or_insert(Drain { until: None, told: false });
                 drain.until = Some(until);

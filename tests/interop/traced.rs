@@ -12,14 +12,14 @@ use vaxel::media::Codec;
 
 const END: Duration = Duration::from_secs(30);
 
-fn vaxel(folder: &Folder, arguments: &[&str]) -> Command {
+pub fn vaxel(folder: &Folder, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_vaxel"));
     command.args(arguments).current_dir(folder.path()).stdin(Stdio::null());
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
 
-fn run(folder: &Folder, arguments: &[&str]) -> String {
+pub fn run(folder: &Folder, arguments: &[&str]) -> String {
     let Output { status, stdout, stderr } = vaxel(folder, arguments).output().expect("vaxel starts");
     let stdout = String::from_utf8(stdout).expect("UTF-8");
     assert!(status.success(), "{stdout}{}", String::from_utf8_lossy(&stderr));

@@ -5,7 +5,7 @@ use crate::switchboard::{ANNA, BJORN, CALLER, Story, office};
 use crate::{compiled, identity};
 use vaxel::acd::{Exit, Outcome};
 use vaxel::engine::announcing::ANNOUNCEMENT_MAX;
-use vaxel::engine::{Network, Number, Said, Settings, Trunk};
+use vaxel::engine::{AgentAct, Input, Network, Number, Said, Settings, Trunk};
 use vaxel::record::{AgentPhase, TalkDetail, What};
 use vaxel::sim::PhoneEvent;
 use vaxel::sim::world::{Act, PhoneId};
@@ -316,5 +316,31 @@ fn who_has_transferred_the_caller_holds_nobody_and_who_has_them_now_begins_anew(
     story.act(BJORN, Act::Answer);
     story.pass(5 * SECOND);
     assert_eq!(story.phase("agent0"), Some(AgentPhase::WrapUp));
+    over(story);
+}
+
+#[test]
+fn an_operator_pauses_an_agent_and_brings_them_back() {
+    let mut story = announced(|settings| settings.announcements.clear());
+    let speak = |story: &mut Story, agent: &str, act| {
+        story.world.input(Input::Agent { agent: agent.into(), act });
+        story.pass(SECOND);
+    };
+    speak(&mut story, "nobody", AgentAct::Resume);
+    speak(&mut story, "agent0", AgentAct::Pause("lunch".into()));
+    let reason = story.told.iter().find_map(|what| match what {
+        What::Agent { phase: AgentPhase::Paused, reason, .. } => reason.clone(),
+        _ => None,
+    });
+    assert_eq!(reason.as_deref(), Some("lunch"));
+    story.act(CALLER, Act::Call("303".into()));
+    assert!(!rung(&story, ANNA) && rung(&story, BJORN));
+    speak(&mut story, "agent0", AgentAct::Resume);
+    assert_eq!(story.phase("agent0"), Some(AgentPhase::Ready));
+    story.act(BJORN, Act::Answer);
+    story.act(BJORN, Act::HangUp);
+    assert_eq!(story.phase("agent1"), Some(AgentPhase::WrapUp));
+    speak(&mut story, "agent1", AgentAct::EndWrapUp);
+    assert_eq!(story.phase("agent1"), Some(AgentPhase::Ready));
     over(story);
 }

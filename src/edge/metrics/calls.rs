@@ -2,8 +2,9 @@
 
 use super::{Names, counter, gauge, register};
 use crate::acd::{Exit, Outcome};
+use crate::record::board;
 use crate::record::{AgentPhase, Board, CallEvent, EndedBy, TalkDetail, TransferKind, What};
-use crate::time::Time;
+use crate::time::{Duration, Time};
 use prometheus::{
     Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
     Registry,
@@ -17,6 +18,7 @@ pub struct Calls {
     queues: HashMap<Arc<str>, Queue>,
     trunks: HashMap<Arc<str>, IntCounter>,
     phases: [(AgentPhase, IntGauge); AgentPhase::ALL.len()],
+    pauses: Vec<Pause>,
     details: [(TalkDetail, IntGauge); TalkDetail::ALL.len()],
     up: IntGauge,
     started: IntCounterVec,
@@ -110,6 +112,17 @@ impl Calls {
         let talking =
             Opts::new("vaxel_agents_talking", "Agents in a talk that a queue gave them, by what goes on in it.");
         let talking = register(registry, IntGaugeVec::new(talking, &["detail"]).expect("a valid name"));
+        let paused = Opts::new("vaxel_agents_paused", "Agents in a pause, by its reason.");
+        let paused = register(registry, IntGaugeVec::new(paused, &["reason"]).expect("a valid name"));
+        let too_long = Opts::new("vaxel_agents_paused_too_long", "Those in a pause for longer than its reason allows.");
+        let too_long = register(registry, IntGaugeVec::new(too_long, &["reason"]).expect("a valid name"));
+        let pauses = names.pauses.iter().map(|(reason, longest)| Pause {
+            reason: reason.clone(),
+            longest: *longest,
+            agents: paused.with_label_values(&[reason]),
+            too_long: too_long.with_label_values(&[reason]),
+        });
+        let pauses = pauses.collect();
         let started = vec("vaxel_calls_total", "Calls that came in, by the trunk they came by.", &["trunk"]);
         let refused = vec("vaxel_calls_refused_total", "INVITEs that became no call.", &["reason"]);
         let ended = vec("vaxel_calls_ended_total", "Calls that ended, by who ended them.", &["by"]);
@@ -156,6 +169,7 @@ impl Calls {
             queues: queues.map(|name| (name.into(), families.queue(name))).collect(),
             trunks: trunks.map(|name| (name.into(), started.with_label_values(&[name]))).collect(),
             phases: AgentPhase::ALL.map(|phase| (phase, agents.with_label_values(&[phase.name()]))),
+            pauses,
             details: TalkDetail::ALL.map(|detail| (detail, talking.with_label_values(&[detail.name()]))),
             up: gauge(registry, "vaxel_calls", "Calls that are up."),
             started,
@@ -281,6 +295,14 @@ impl Calls {
         for (phase, gauge) in &self.phases {
             gauge.set(agents.get(phase).copied().unwrap_or_default());
         }
+        for pause in &self.pauses {
+            let paused =
+                |desk: &&board::Desk| desk.phase == AgentPhase::Paused && desk.reason.as_ref() == Some(&pause.reason);
+            let desks = || self.board.agents().values().filter(paused);
+            let late = desks().filter(|desk| pause.longest.is_some_and(|longest| now.since(desk.since) > longest));
+            pause.agents.set(i64::try_from(desks().count()).unwrap_or(i64::MAX));
+            pause.too_long.set(i64::try_from(late.count()).unwrap_or(i64::MAX));
+        }
         for (detail, gauge) in &self.details {
             let desks = self.board.agents().values().filter(|desk| desk.detail == Some(*detail));
             gauge.set(i64::try_from(desks.count()).unwrap_or(i64::MAX));
@@ -294,6 +316,14 @@ impl Calls {
             None => tracing::error!(queue = &**name, "an event names a queue that is not configured"),
         }
     }
+}
+
+/// A reason for which agents pause.
+struct Pause {
+    reason: String,
+    longest: Option<Duration>,
+    agents: IntGauge,
+    too_long: IntGauge,
 }
 
 struct QueueFamilies {
@@ -389,6 +419,7 @@ mod tests {
             queues: vec![("sales".into(), Duration::from_millis(12_500)), ("help".into(), Duration::from_secs(20))],
             agents: vec!["anna".into(), "bo".into()],
             trunks: vec!["carrier".into()],
+            pauses: vec![("lunch".into(), Some(Duration::from_secs(60)))],
             named: Vec::new(),
         }
     }
@@ -436,6 +467,24 @@ mod tests {
         let agents: f64 = scraped.iter().filter(|(name, _)| name.starts_with("vaxel_agents{")).map(|(_, n)| n).sum();
         assert_eq!(agents, 2.0);
         assert_eq!(scraped[r#"vaxel_agents{state="offline"}"#], 2.0);
+    }
+
+    #[test]
+    fn a_pause_that_lasts_too_long_is_counted_as_long_as_it_does() {
+        let metrics = Metrics::new(Clock::start(), &names());
+        let told = |at, phase, reason: Option<&str>| {
+            let reason = reason.map(str::to_owned);
+            apply(&metrics, at, What::Agent { agent: "anna".into(), phase, reason, until: None, detail: None });
+            let scraped = scrape(&metrics);
+            let of = |name: &str| scraped[&format!(r#"{name}{{reason="lunch"}}"#)];
+            (of("vaxel_agents_paused"), of("vaxel_agents_paused_too_long"))
+        };
+        // What is scraped is as of now, by the clock.
+        let now = Clock::start().now();
+        assert_eq!(told(now - Duration::from_secs(50), AgentPhase::Paused, Some("lunch")), (1.0, 0.0));
+        assert_eq!(told(now, AgentPhase::Ready, None), (0.0, 0.0));
+        assert_eq!(told(now - Duration::from_secs(61), AgentPhase::Paused, Some("lunch")), (1.0, 1.0));
+        assert_eq!(told(now, AgentPhase::Paused, Some("golf")), (0.0, 0.0));
     }
 
     #[test]

@@ -41,6 +41,8 @@ pub struct Names {
     pub queues: Vec<(String, Duration)>,
     pub agents: Vec<String>,
     pub trunks: Vec<String>,
+    /// Reasons of pauses, and how long these may be.
+    pub pauses: Vec<(String, Option<Duration>)>,
     /// Those of the trunks that DNS is asked for.
     pub named: Vec<String>,
 }
