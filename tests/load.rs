@@ -20,6 +20,7 @@ fn a_few_calls_of_the_load_script_give_every_figure() {
         "sip: calls/s without a failure",
         "sip: CPU ms per call, at 20 calls/s",
         "calls: CPU ms per call, at 20 calls/s",
+        "agent free → INVITE, p50 ms, 3 waiting",
         "agent free → INVITE, p99 ms, 3 waiting",
         "overload: calls completed at 40 calls/s, % of 20",
         "overload: ms until a refused caller has 503, longest",

@@ -13,17 +13,19 @@ import processes
 import size
 from bare import Echo
 from processes import Failed
-from sip import SDP, Sipp, caller, register, sink
-from vaxel import WAITING, Vaxel
+from sip import SDP, Agents, Sipp, caller, register, sink
+from vaxel import TALKING, WAITING, Vaxel
 
 LINES = size.of((1, 100, 1000), (3,))
-TURNS = size.of(400, 3)
+TURNS = size.of(1000, 3)
+# Logged in; one of them is measured, and the others talk.
+AGENTS = size.of(1000, 3)
 # From <asm-generic/socket.h>; Python has no name for it.
 SO_TIMESTAMPNS = 35
 
 
 def free(table):
-    """From an agent's BYE to the next INVITE at the same phone, so many callers waiting at that moment.
+    """From an agent's BYE to the next INVITE at the same phone, so many callers waiting and 999 other agents talking.
 
     The clock starts before `sendto` of the BYE and stops when the kernel has the INVITE in the agent's socket
     (SO_TIMESTAMPNS), so that it does not matter how soon this program is woken. SIPp is at rest at the BYE.
@@ -34,26 +36,31 @@ def free(table):
     gc.collect()
     gc.disable()
     for n in LINES:
-        with sink() as nobody, Vaxel(agents=1, brief=True) as vaxel:
-            # One talks and the others wait. Who was served calls again at once, as a new call.
-            with Sipp(vaxel, "caller", caller(nobody.getsockname()[1], hangs_up=False), "-m", 10 * (n + TURNS), "-r", 200,
-                      "-l", n + 1, "-timeout", 600):
+        with sink() as nobody, Vaxel(agents=AGENTS, brief=True) as vaxel:
+            sdp_port = nobody.getsockname()[1]
+            # Who was served calls again at once, as a new call.
+            with Agents(vaxel, AGENTS - 1, sdp_port), \
+                 Sipp(vaxel, "caller", caller(sdp_port, hangs_up=False), "-m", 10 * (AGENTS + n + TURNS), "-r", 100,
+                      "-l", AGENTS + n, "-timeout", 1200):
+                vaxel.wait_for(TALKING, AGENTS - 1)
                 vaxel.wait_for(WAITING, n + 1)
-                times = turns(vaxel, n, nobody.getsockname()[1])
+                times = turns(vaxel, n, sdp_port)
                 with Echo([900]) as echo:
                     bare = round_trips(echo.port)
         show = lambda times: " ".join(f"{at:8.3f}" for at in (statistics.median(times), share(times, 0.99), times[-1]))
         print(f"  {n:7d} {len(times):6d} {show(times)}   {'':18} {show(bare)}")
+        table.add(f"agent free → INVITE, p50 ms, {n} waiting", statistics.median(times), statistics.median(bare), "")
         table.add(f"agent free → INVITE, p99 ms, {n} waiting", share(times, 0.99), share(bare, 0.99), "5 ms")
     gc.enable()
     os.sched_setaffinity(0, processes.CORES)
 
 
 def turns(vaxel, n, sdp_port):
-    """Sorted milliseconds."""
+    """Sorted milliseconds, of the last agent."""
+    agent = f"a{AGENTS - 1}"
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.bind(("127.0.0.1", 0))
-        register(sock, vaxel.sip, ["a0"])
+        register(sock, vaxel.sip, [agent])
         port, server, times, last = sock.getsockname()[1], ("127.0.0.1", vaxel.sip), [], None
         sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         body = SDP.format(port=sdp_port).replace("\n", "\r\n")
@@ -65,7 +72,7 @@ def turns(vaxel, n, sdp_port):
             vias = re.findall(r"^Via:.*$", invite, re.M)
             us, them = header(invite, "To") + ";tag=a", header(invite, "From")
             answer = ["SIP/2.0 200 OK", *(via.rstrip("\r") for via in vias), f"From: {them}", f"To: {us}", f"Call-ID: {last}",
-                      f"CSeq: {header(invite, 'CSeq')}", f"Contact: <sip:a0@127.0.0.1:{port}>",
+                      f"CSeq: {header(invite, 'CSeq')}", f"Contact: <sip:{agent}@127.0.0.1:{port}>",
                       "Content-Type: application/sdp", f"Content-Length: {len(body)}", "", body]
             sock.sendto("\r\n".join(answer).encode(), server)
             receive(sock, lambda text: text.startswith("ACK "))
