@@ -50,6 +50,12 @@ pub struct QueueSettings {
     pub retry_same_agent: Duration,
     /// A caller who leaves before this is `ShortAbandoned`.
     pub short_abandon: Duration,
+    /// For how long a caller who comes again has the old place back, with all the time since they came first; zero: not at all.
+    /// Who is told that the queue is full has it still. It is a second contact: the first counts by the exit by which it left,
+    /// and the second has waited, for service levels and the longest wait too, since the first began.
+    pub keep_place: Duration,
+    /// Whose place is kept.
+    pub keep_place_for: KeepPlaceFor,
     /// Answered within this counts as in service level.
     pub service_level: Duration,
 }
@@ -120,6 +126,17 @@ pub enum Strategy {
     Linear,
     /// All at once; who answers first has it.
     RingAll,
+}
+
+/// Of those who leave a queue, whose place is kept for when they come again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeepPlaceFor {
+    /// Whose line broke, or who were lost when the service ended: those who left as `SystemFault`.
+    #[default]
+    Broken,
+    /// Those who hung up, too.
+    All,
 }
 
 /// From that time on, other skills are enough. Licences are not relaxed: those of the need it replaces are still needed.
@@ -198,6 +215,8 @@ pub struct Arrival {
     pub attributes: Attributes,
     /// What it is called elsewhere: a call's id.
     pub reference: String,
+    /// Who calls, in the one form by which they are known when they call again; empty: nobody knows.
+    pub caller: String,
 }
 
 /// Somebody for whom an entry is kept.
@@ -256,7 +275,8 @@ pub enum Change {
     /// The entry leaves for a reason the ACD does not see: `Abandoned`, `LeftByKey`, `Transferred`, `SystemFault`,
     /// `Callback`, `Overflowed` or `QueueClosed`; the others it decides itself, and they are ignored here. Abandoned
     /// becomes `ShortAbandoned` by the queue's setting. An offer that rings is withdrawn as `CallerGone`. Nothing
-    /// happens if the entry is gone already.
+    /// happens if the entry is gone already. Its queue says whose place is kept (`keep_place`): those who left as
+    /// `SystemFault`, or also who hung up.
     Leave { entry: EntryId, exit: Exit },
     /// How an offer ended, told by the phone. Ignored if the offer is over already. `CallerGone` here means that the
     /// entry leaves as `Abandoned`; where the reason is known, send `Leave` instead.
@@ -269,6 +289,9 @@ pub enum Change {
     Talk { entry: EntryId, detail: TalkDetail },
     /// The talk that began with an accepted offer is over.
     TalkEnded { entry: EntryId },
+    /// The service was not there since `since`, the time of the event before: for that long nobody could come again, and what is kept
+    /// for callers is kept that much longer.
+    WasDown { since: Time },
     /// Nothing but time: deadlines up to `at` are acted on. (Every event acts on them first.)
     Tick,
 }
@@ -438,6 +461,8 @@ impl Default for QueueSettings {
             leave_when_no_agents: false,
             retry_same_agent: Duration::from_secs(60),
             short_abandon: Duration::from_secs(5),
+            keep_place: Duration::from_secs(180),
+            keep_place_for: KeepPlaceFor::default(),
             service_level: Duration::from_secs(20),
         }
     }
@@ -456,6 +481,7 @@ impl Default for Arrival {
             since: Time::NEVER,
             attributes: Attributes::new(),
             reference: String::new(),
+            caller: String::new(),
         }
     }
 }

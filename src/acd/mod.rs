@@ -16,6 +16,7 @@
 //! | `event` | what happens and what follows, in words |
 //! | `agent`, `phase`, `staffing` | an agent's facts and state; what changes them |
 //! | `entry`, `queue`, `waiting` | an entry, its queue; arriving and leaving |
+//! | `back`, `memory` | callers who come again, and what is remembered of them |
 //! | `offers` | an offer from the first ring to its outcome; refusals |
 //! | `ability` | what agents can do and entries need |
 //! | `line`, `pool`, `matching` | entries by need, agents by abilities, and who goes to whom |
@@ -26,6 +27,7 @@
 
 mod ability;
 mod agent;
+mod back;
 mod bits;
 mod chance;
 mod counts;
@@ -38,6 +40,7 @@ mod explain;
 mod line;
 mod look;
 mod matching;
+mod memory;
 mod offers;
 mod phase;
 mod pool;
@@ -52,8 +55,8 @@ mod waiting;
 
 pub use counts::QueueCounts;
 pub use event::{
-    AcdEvent, AgentSettings, AgentState, Arrival, Change, Decision, Exit, HeldLicence, Kind, Outcome, Prefer,
-    QueueSettings, Relax, Skills, Strategy, TalkDetail, Validity, Who,
+    AcdEvent, AgentSettings, AgentState, Arrival, Change, Decision, Exit, HeldLicence, KeepPlaceFor, Kind, Outcome,
+    Prefer, QueueSettings, Relax, Skills, Strategy, TalkDetail, Validity, Who,
 };
 pub use explain::WhyNot;
 pub use look::{AgentView, EntryView};
@@ -64,6 +67,7 @@ use crate::ids::{AgentId, EntryId, OfferId, QueueId};
 use crate::need::Need;
 use crate::time::{Duration, Time};
 use agent::Agent;
+use back::Places;
 use bits::Bits;
 use chance::Chance;
 use deadline::{Deadline, Deadlines};
@@ -103,6 +107,7 @@ pub struct Acd {
     repooled: Vec<(AgentId, Bits)>,
     deadlines: Deadlines,
     decisions: VecDeque<Decision>,
+    places: Places,
     truth: Truth,
     estimates: Estimates,
     ignored: u64,
@@ -131,6 +136,7 @@ impl Acd {
             repooled: Vec::new(),
             deadlines: Deadlines::default(),
             decisions: VecDeque::new(),
+            places: Places::new(back::PLACES_MAX),
             truth: Truth::default(),
             estimates: Estimates::default(),
             ignored: 0,
@@ -212,6 +218,7 @@ impl Acd {
             Change::Answered { offer, until } => return self.answered(*offer, *until),
             Change::Talk { entry, detail } => return self.talk_is(*entry, *detail),
             Change::TalkEnded { entry } => return self.talk_ended(*entry),
+            Change::WasDown { since } => self.was_down(*since),
             Change::Tick => {}
         }
         Ok(())

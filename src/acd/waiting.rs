@@ -43,16 +43,19 @@ impl Acd {
             return Err(Ignored);
         }
         let queue_id = arrival.queue;
-        let Some(queue) = self.queues.get_mut(&queue_id) else {
+        let Some(queue) = self.queues.get(&queue_id) else {
             let exit = Exit::SystemFault;
             self.decisions.push_back(Decision::Exit { entry: id, queue: queue_id, exit, waited: Duration::ZERO });
             return Err(Ignored);
         };
         let full = queue.by_since.len() as u64 >= u64::from(queue.settings.max_waiting);
         let mut arrival = arrival.clone();
-        let since = arrival.since.min(self.now);
-        arrival.since = since;
-        queue.by_since.insert((since, id));
+        arrival.since = arrival.since.min(self.now);
+        if !full {
+            self.give_place_back(&mut arrival);
+        }
+        let since = arrival.since;
+        self.queue_mut(queue_id).by_since.insert((since, id));
         self.truth.arrived(self.now, queue_id);
         let until = arrival.prefer.first().map_or(Time::NEVER, |first| self.now + first.wait);
         let entry = Entry {
@@ -106,6 +109,7 @@ impl Acd {
             Stands::Offered(agents) => agents.clone(),
             Stands::InLine(_) | Stands::Nowhere => Vec::new(),
         };
+        self.keep_place(id, exit);
         for agent in &rung {
             self.withdraw(*agent, Outcome::CallerGone);
         }

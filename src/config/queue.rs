@@ -4,7 +4,7 @@ use super::announcement::{Announcement, announcement};
 use super::each;
 use super::read::{Setting, Table};
 use super::values::{Limit, Moment, Name};
-use crate::acd::{HeldLicence, QueueSettings, Relax, Skills, Strategy, Validity};
+use crate::acd::{HeldLicence, KeepPlaceFor, QueueSettings, Relax, Skills, Strategy, Validity};
 use crate::time::Duration;
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -51,6 +51,8 @@ pub(super) fn settings(table: &Table, defaults: &QueueSettings) -> QueueSettings
         leave_when_no_agents: table.optional("leave_when_no_agents").unwrap_or(defaults.leave_when_no_agents),
         retry_same_agent: time("retry_same_agent", defaults.retry_same_agent),
         short_abandon: time("short_abandon", defaults.short_abandon),
+        keep_place: time("keep_place", defaults.keep_place),
+        keep_place_for: table.optional::<KeptFor>("keep_place_for").map_or(defaults.keep_place_for, |kept| kept.0),
         service_level: time("service_level", defaults.service_level),
         ..defaults.clone()
     }
@@ -134,5 +136,19 @@ impl Setting for Chosen {
     const EXPECTED: &'static str = r#"one of "longest_idle", "most_skilled", "least_skilled", "fewest_calls", "round_robin", "random", "linear" and "ring_all""#;
     fn from_text(text: &str) -> Result<Self, String> {
         text.parse()
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct KeptFor(KeepPlaceFor);
+
+impl Setting for KeptFor {
+    const EXPECTED: &'static str = r#""broken" or "all""#;
+    fn from_text(text: &str) -> Result<Self, String> {
+        match text {
+            "broken" => Ok(KeptFor(KeepPlaceFor::Broken)),
+            "all" => Ok(KeptFor(KeepPlaceFor::All)),
+            _ => Err(String::new()),
+        }
     }
 }

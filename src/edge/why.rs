@@ -162,7 +162,11 @@ impl Story<'_> {
         if let Some(position) = acd.position(*entry) {
             what += &format!(", number {position} in line");
         }
-        let waited = event.at.since(arrival.since);
+        let since = acd.entry(*entry).map_or(arrival.since, |waits| waits.since);
+        if since < arrival.since.min(event.at) {
+            what += ", back in the place that was kept";
+        }
+        let waited = event.at.since(since);
         if waited >= Duration::from_secs(1) {
             what += &format!(", having waited {} before", moment::show_length(waited));
         }
@@ -314,8 +318,10 @@ fn relaxed(until: Option<Time>) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::acd::{Arrival, QueueSettings};
     use crate::edge::journal::testing::{NINE, at, day, write};
     use crate::edge::testing::Folder;
+    use crate::ids::QueueId;
 
     fn told(of: &str, now: Time, events: impl IntoIterator<Item = (u64, Change)>) -> anyhow::Result<String> {
         let folder = Folder::new();
@@ -377,6 +383,28 @@ entry-70
         let text = told("entry-70", at(3600), begun()).unwrap();
         assert!(text.contains("09:00:40  (!) nothing was written after this"), "{text}");
         assert!(text.contains("09:00:40  still waits, for 30s"), "{text}");
+    }
+
+    #[test]
+    fn who_has_the_old_place_back_is_told_so() {
+        let caller = |at_second, entry| {
+            let arrival = Arrival { caller: "+46701234567".into(), since: at(at_second), ..Arrival::default() };
+            (at_second, Change::Arrive { entry: EntryId(entry), arrival: Box::new(arrival) })
+        };
+        let queue = QueueSettings { name: "sales".into(), ..QueueSettings::default() };
+        let told = told(
+            "entry-2",
+            at(70),
+            [
+                (0, Change::Queue { id: QueueId(0), settings: queue }),
+                caller(10, 1),
+                (50, Change::Leave { entry: EntryId(1), exit: Exit::SystemFault }),
+                caller(60, 2),
+            ],
+        );
+        let expected =
+            "joins sales as entry-2, number 1 in line, back in the place that was kept, having waited 50s before";
+        assert!(told.as_ref().is_ok_and(|told| told.contains(expected)), "{told:?}");
     }
 
     #[test]

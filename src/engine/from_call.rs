@@ -8,6 +8,7 @@ use crate::flow::{Facts, Flow, Input as FlowInput, Run};
 use crate::ids::{CallId, LegId};
 use crate::media::Sound;
 use crate::record::{EndedBy, What};
+use crate::sip::Reason;
 use crate::time::Time;
 use std::sync::Arc;
 
@@ -258,6 +259,7 @@ impl Engine {
         }
         if is_caller {
             let (by, cause) = match end {
+                LegEnd::HungUp { reason } if is_fault(reason.as_deref()) => (EndedBy::System, "the line broke"),
                 LegEnd::HungUp { .. } => (EndedBy::Caller, "hung up"),
                 LegEnd::Cancelled => (EndedBy::Caller, "cancelled"),
                 LegEnd::Lost => (EndedBy::System, "the caller's phone is gone"),
@@ -338,6 +340,18 @@ impl Engine {
     }
 }
 
+/// A BYE says that nobody hung up, but something between us and the caller failed (RFC 3326): a cause of ITU-T Q.850 that stands
+/// for the network and not for a person, or a SIP code for such.
+fn is_fault(reason: Option<&str>) -> bool {
+    let Some(reason) = reason.and_then(Reason::parse) else { return false };
+    match reason.protocol.to_ascii_uppercase().as_str() {
+        // Out of order, failures and no way, missing resources, a timer of the network, its protocol.
+        "Q.850" => matches!(reason.cause, Some(27 | 38 | 41..=44 | 47 | 95..=111 | 127)),
+        "SIP" => matches!(reason.cause, Some(408 | 500..600)),
+        _ => false,
+    }
+}
+
 fn outcome_of(failure: &LegFailure) -> Outcome {
     match failure {
         // Busy Here, Busy Everywhere.
@@ -378,5 +392,21 @@ impl Outcome {
             Outcome::Unreachable => 0,
         };
         if rank(other) > rank(self) { other } else { self }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bye_that_tells_of_a_fault_of_the_network_is_no_hanging_up() {
+        for fault in ["Q.850;cause=41", "q.850 ; cause=27;text=\"out of order\"", "Q.850;cause=127", "SIP;cause=503"] {
+            assert!(is_fault(Some(fault)), "{fault}");
+        }
+        for none in ["Q.850;cause=16", "Q.850;cause=31", "SIP;cause=200", "SIP;cause=603", "X;cause=41", "Q.850", "?"] {
+            assert!(!is_fault(Some(none)), "{none}");
+        }
+        assert!(!is_fault(None));
     }
 }

@@ -113,6 +113,7 @@ impl Engine {
         let prefer = self.preferences(now, id, prefer);
         attributes.insert("language".to_owned(), language);
         let reference = id.to_string();
+        let caller = self.calls.get(&id).map(|call| known_by(&call.from)).unwrap_or_default();
         let arrival = Arrival {
             queue,
             need,
@@ -123,9 +124,14 @@ impl Engine {
             since,
             attributes: attributes.into_iter().collect(),
             reference,
+            caller,
             ..Arrival::default()
         };
         self.acd_apply(now, Change::Arrive { entry, arrival: Box::new(arrival) });
+        // Earlier, if the place was kept from before.
+        if let (Some(waits), Some(call)) = (self.acd.entry(entry), self.calls.get_mut(&id)) {
+            call.queued.iter_mut().for_each(|queued| queued.since = waits.since);
+        }
         self.tell_place(now, id);
     }
 
@@ -253,6 +259,11 @@ impl Engine {
             ) => None,
         }
     }
+}
+
+/// As whom the distributor knows who calls from there; empty: it may be anybody.
+fn known_by(from: &str) -> String {
+    if from.contains(|c: char| c.is_ascii_digit()) { from.to_owned() } else { String::new() }
 }
 
 fn sound(prompt: Prompt) -> Sound {

@@ -248,7 +248,7 @@ impl Engine {
             drain: None,
             settings,
         };
-        engine.end_what_was_up();
+        engine.end_what_was_up(now);
         for (id, queue) in queue_ids.iter().copied().map(QueueId).zip(engine.settings.queues.clone()) {
             let told = Queue { name: queue.name.as_str().into(), service_level: queue.service_level };
             engine.queues.insert(id, told);

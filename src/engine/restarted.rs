@@ -3,13 +3,16 @@
 use super::Engine;
 use crate::acd::{AgentState, Change, Exit, Kind};
 use crate::ids::{AgentId, EntryId};
+use crate::time::Time;
 
 impl Engine {
     /// Ends what was up when the earlier run ended, as of the last time that it knew: entries leave as `SystemFault`, offers and
     /// talks end, and nobody has a phone before it is known again. Pauses, wrap-ups and figures stay.
     ///
     /// As of then and not of now: otherwise phones would ring, and callers would wait, for as long as nobody was there.
-    pub(super) fn end_what_was_up(&mut self) {
+    ///
+    /// Who was lost has the old place back: for as long as if it had happened now.
+    pub(super) fn end_what_was_up(&mut self, now: Time) {
         let at = self.acd.now();
         let entries: Vec<EntryId> = self.acd.queues().flat_map(|(queue, _)| self.acd.entries(queue)).collect();
         // Tasks need nobody on the line: they wait on, and those that were worked on are worked on.
@@ -31,5 +34,6 @@ impl Engine {
             self.acd_apply(at, Change::Free { agent });
             self.acd_apply(at, Change::LoggedOut { agent });
         }
+        self.acd_apply(now, Change::WasDown { since: at });
     }
 }

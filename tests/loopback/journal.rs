@@ -120,6 +120,14 @@ fn killed_it_knows_its_queues_again() {
     next.does(|phone, now| phone.call(now, "300"));
     until(&mut [&mut next, &mut anna], 0, |event| matches!(event, PhoneEvent::Connected { .. }));
     shown(&program, &mut [&mut next], &["why", "+46701234568"], &["1 paused (break): anna"]);
+    // Who was lost stands before who came after them.
+    let mut again = Person::new(Udp, carrier(true), program.sip, "+46701234567", None);
+    again.does(|phone, now| phone.call(now, "300"));
+    until(&mut [&mut again, &mut anna, &mut next], 0, |event| matches!(event, PhoneEvent::Connected { .. }));
+    let back = ["number 1 in line, back in the place that was kept, having waited "];
+    shown(&program, &mut [&mut again, &mut next], &["why", "+46701234567"], &back);
+    again.does(|phone, now| phone.hang_up(now));
+    shown(&program, &mut [&mut again, &mut next], &["why", "+46701234567"], &["hung up"]);
     anna.does(|phone, now| phone.call(now, "*1"));
     until(&mut [&mut anna, &mut next], 0, |event| matches!(event, PhoneEvent::Rings { .. }));
     anna.does(|phone, now| phone.answer(now));

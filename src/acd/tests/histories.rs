@@ -52,8 +52,10 @@ impl<D: Distributor> Play<D> {
     }
 
     fn step(&mut self, [what, whom, how, later]: Step) -> Result<(), String> {
+        let before = self.at;
         let next = self.acd.poll_timeout();
         let target = match later % 16 {
+            _ if what % 47 == 46 && how % 8 == 1 => self.at + Duration::from_secs(50),
             0..=5 => self.at,
             6..=9 => self.at + Duration::from_secs(1),
             10 => self.at + Duration::from_secs(2),
@@ -114,7 +116,11 @@ impl<D: Distributor> Play<D> {
             39..=41 => ended(offer.0, [Outcome::Busy, Outcome::Unreachable][usize::from(how % 2)]),
             42 | 43 => accepted(self.watch.one_of_many(whom).unwrap_or(offer).0),
             44 | 45 => Change::Priority { entry: pick(self.watch.entries()), priority: i32::from(how % 4) },
-            _ => Change::Tick,
+            _ => match how % 8 {
+                0 => Change::Tick,
+                1 => Change::WasDown { since: before },
+                _ => leave(pick(self.watch.entries()).0, Exit::SystemFault),
+            },
         };
         self.change(change)
     }
@@ -148,6 +154,7 @@ impl<D: Distributor> Play<D> {
             max_wait: [None, None, None, Some(Duration::from_secs(9))][usize::from(whom / 64)],
             since: self.at - Duration::from_secs(earlier),
             attributes: if how.is_multiple_of(3) { attributes } else { Attributes::new() },
+            caller: ["", "anna", "anna", "anna", "bo"][usize::from((whom ^ how) / 4 % 5)].to_owned(),
             ..Arrival::default()
         };
         Change::Arrive { entry, arrival: Box::new(arrival) }
@@ -207,6 +214,8 @@ fn queue_settings(id: u32, how: u8) -> Change {
         leave_when_no_agents: how.is_multiple_of(3),
         retry_same_agent: secs(how / 2, 9),
         short_abandon: secs(how / 4, 9),
+        keep_place: secs(how, 4) * 40,
+        keep_place_for: [KeepPlaceFor::Broken, KeepPlaceFor::All][usize::from(how / 9 % 2)],
         service_level: secs(how / 4, 5),
     };
     Change::Queue { id: QueueId(id), settings }

@@ -1,5 +1,6 @@
 //! What must hold in every history, seen from outside: from the events and the decisions alone.
 
+use super::model_back::Absent;
 use super::*;
 use crate::need::{Attributes, Word};
 use std::collections::BTreeSet;
@@ -28,6 +29,8 @@ pub struct Watch {
     ending: Option<EntryId>,
     /// Said to be accepted and not yet to be answered.
     accepted: Option<(EntryId, AgentId)>,
+    /// Places kept for those who left.
+    absent: Absent,
     pub offered: BTreeMap<QueueId, u64>,
     pub exits: BTreeMap<QueueId, BTreeMap<Exit, u64>>,
 }
@@ -84,10 +87,16 @@ impl Watch {
                 let known = self.waiting.contains_key(entry) || self.agents.values().any(talks);
                 if !known && !self.tasks.contains(entry) && self.queues.contains_key(&arrival.queue) {
                     *self.offered.entry(arrival.queue).or_default() += 1;
+                    let mut arrival = (**arrival).clone();
+                    arrival.since = arrival.since.min(event.at);
+                    let waiting = self.waiting.values().filter(|caller| caller.queue == arrival.queue).count();
+                    if waiting < self.queues[&arrival.queue].max_waiting as usize {
+                        self.absent.comes_back(event.at, &mut arrival, None);
+                    }
                     let caller = Caller {
                         queue: arrival.queue,
-                        arrival: (**arrival).clone(),
-                        since: arrival.since.min(event.at),
+                        since: arrival.since,
+                        arrival,
                         joined: event.at,
                         ringing: BTreeSet::new(),
                         refused: BTreeMap::new(),
@@ -100,6 +109,7 @@ impl Watch {
                     caller.arrival.priority = *priority;
                 }
             }
+            Change::WasDown { since } => self.absent.was_down(event.at, *since),
             Change::TalkEnded { entry } => {
                 self.ending = Some(*entry);
                 self.tasks.remove(entry);
@@ -184,6 +194,8 @@ impl Watch {
                 must!(caller.ringing.is_empty(), "{entry} exits while an agent is rung for it");
                 must!(*waited == self.at.since(caller.since), "{entry} did not wait {waited:?}");
                 let settings = &self.queues[queue];
+                let left = Arrival { since: caller.since, ..caller.arrival.clone() };
+                self.absent.leaves(self.at, *entry, &left, *exit, settings, None);
                 let accepted = self.accepted.is_some_and(|(accepted, _)| accepted == *entry);
                 must!(accepted == (*exit == Exit::Answered), "{entry} exits as {exit:?}, accepted: {accepted}");
                 if accepted && caller.arrival.kind == Kind::Task {

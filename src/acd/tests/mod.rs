@@ -4,7 +4,9 @@
 mod histories;
 mod invariants;
 mod model;
+mod model_back;
 mod rules_answered;
+mod rules_back;
 mod rules_offers;
 mod rules_order;
 mod rules_routing;

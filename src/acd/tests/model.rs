@@ -1,6 +1,7 @@
 //! The same rules, written for the reader and not for the machine: no index, no order kept, everything looked for by
 //! looking at everything. And the same rules with one mistake each, to know that the histories would find it.
 
+use super::model_back::Absent;
 use super::*;
 use crate::need::{Attributes, Expr, Word};
 
@@ -20,6 +21,15 @@ pub enum Mistake {
     NoLastResort,
     ResumeForgetsNothing,
     PlaceLostByRefusal,
+    PlaceLost,
+    PlaceKeptForAll,
+    PlaceKeptForEver,
+    PlaceKeptInEveryQueue,
+    PlaceGivenTwice,
+    PlaceWithoutPriority,
+    NewestPlaceFirst,
+    PlaceUsedUpByFull,
+    PlaceLostWhileDown,
     IdlePlaceLostByCallerGone,
     IdlePlaceKeptByPause,
     LongestWaitCutsRinging,
@@ -77,7 +87,7 @@ pub enum Mistake {
 }
 
 impl Mistake {
-    pub const ALL: [Mistake; 67] = {
+    pub const ALL: [Mistake; 76] = {
         use Mistake::*;
         [
             TwoAgentsForOneEntry,
@@ -93,6 +103,15 @@ impl Mistake {
             NoLastResort,
             ResumeForgetsNothing,
             PlaceLostByRefusal,
+            PlaceLost,
+            PlaceKeptForAll,
+            PlaceKeptForEver,
+            PlaceKeptInEveryQueue,
+            PlaceGivenTwice,
+            PlaceWithoutPriority,
+            NewestPlaceFirst,
+            PlaceUsedUpByFull,
+            PlaceLostWhileDown,
             IdlePlaceLostByCallerGone,
             IdlePlaceKeptByPause,
             LongestWaitCutsRinging,
@@ -179,6 +198,7 @@ pub struct Model {
     agents: Vec<Person>,
     callers: Vec<Caller>,
     decisions: VecDeque<Decision>,
+    absent: Absent,
     mistake: Option<Mistake>,
 }
 
@@ -273,6 +293,7 @@ impl Model {
             agents: Vec::new(),
             callers: Vec::new(),
             decisions: VecDeque::new(),
+            absent: Absent::default(),
             mistake,
         }
     }
@@ -469,6 +490,11 @@ impl Model {
                     self.change_person(*agent, change);
                 }
             }
+            Change::WasDown { since } => {
+                if !self.wrong(Mistake::PlaceLostWhileDown) {
+                    self.absent.was_down(self.now, *since);
+                }
+            }
             Change::Tick => {}
         }
         self.tell_states(&[]);
@@ -541,13 +567,18 @@ impl Model {
         };
         let waiting = self.callers.iter().filter(|c| c.queue == queue).count();
         let full = waiting >= settings.max_waiting as usize && !self.wrong(Mistake::NeverFull);
+        let settings = settings.clone();
+        let mut arrival = Arrival { since: arrival.since.min(self.now), ..arrival.clone() };
+        if !full || self.wrong(Mistake::PlaceUsedUpByFull) {
+            self.absent.comes_back(self.now, &mut arrival, self.mistake);
+        }
         let turn_over = arrival.prefer.first().map_or(Time::NEVER, |first| self.now + first.wait);
         self.callers.push(Caller {
             id,
             queue,
-            queue_then: settings.clone(),
-            arrival: arrival.clone(),
-            since: arrival.since.min(self.now),
+            queue_then: settings,
+            since: arrival.since,
+            arrival,
             ringing: 0,
             turn: 0,
             turn_over,
@@ -571,6 +602,9 @@ impl Model {
             Abandoned | LeftByKey | Transferred | SystemFault | Callback | Overflowed | QueueClosed => exit,
             Answered | ShortAbandoned | TimedOut | NoAgents | RefusedFull => return,
         };
+        let left = Arrival { since: caller.since, ..caller.arrival.clone() };
+        let settings = self.queue(caller).clone();
+        self.absent.leaves(self.now, id, &left, exit, &settings, self.mistake);
         let ringing = self.rung_for(id);
         for agent in &ringing {
             self.take_apart(*agent, Outcome::CallerGone);

@@ -1,0 +1,131 @@
+//! Callers who come again.
+
+use super::*;
+
+/// Somebody who is known by this name, to queue 1.
+fn caller(entry: u64, name: &str) -> Change {
+    arrival(entry, Arrival { queue: QueueId(1), caller: name.to_owned(), ..Arrival::default() })
+}
+
+/// Three who wait, the first of whom has lost the line at second 60.
+fn first_lost() -> Desk {
+    let mut desk = Desk::new();
+    desk.at(10, caller(1, "anna"));
+    desk.at(20, caller(2, "bo"));
+    desk.at(30, caller(3, "cecilia"));
+    assert_eq!(desk.at(60, leave(1, Exit::SystemFault)), "e1 system_fault after 50");
+    desk
+}
+
+fn line(desk: &Desk) -> Vec<u64> {
+    desk.acd.entries(QueueId(1)).into_iter().map(|entry| entry.0).collect()
+}
+
+#[test]
+fn whose_line_broke_has_the_old_place_back_once() {
+    let mut desk = first_lost();
+    desk.at(239, caller(4, "anna"));
+    assert_eq!(line(&desk), [4, 2, 3]);
+    assert_eq!(desk.acd.entry(EntryId(4)).expect("it waits").since, Time::from_secs(10));
+    desk.at(239, caller(5, "anna"));
+    assert_eq!(line(&desk), [4, 2, 3, 5]);
+    assert_eq!(desk.at(240, leave(4, Exit::Abandoned)), "e4 abandoned after 230");
+    desk.at(241, caller(6, "anna"));
+    assert_eq!(line(&desk), [2, 3, 5, 6], "who hangs up gives the place up");
+}
+
+#[test]
+fn the_place_is_kept_for_its_time_its_caller_and_its_queue() {
+    for (at, queue, name) in [(240, 1, "anna"), (70, 2, "anna"), (70, 1, "annika"), (70, 1, "")] {
+        let mut desk = first_lost();
+        desk.queue(2, |_| {});
+        let arrival = Arrival { queue: QueueId(queue), caller: name.to_owned(), ..Arrival::default() };
+        desk.at(at, Change::Arrive { entry: EntryId(4), arrival: Box::new(arrival) });
+        assert_eq!(desk.acd.entry(EntryId(4)).expect("it waits").since, Time::from_secs(at), "{name} at {at}");
+    }
+}
+
+#[test]
+fn who_hangs_up_keeps_the_place_where_the_queue_says_so() {
+    for (kept_for, order) in [(KeepPlaceFor::Broken, [2, 3]), (KeepPlaceFor::All, [3, 2])] {
+        let mut desk = Desk::new();
+        desk.queue(1, |settings| settings.keep_place_for = kept_for);
+        desk.at(10, caller(1, "anna"));
+        desk.at(20, caller(2, "bo"));
+        desk.at(60, leave(1, Exit::Abandoned));
+        desk.at(70, caller(3, "anna"));
+        assert_eq!(line(&desk), order);
+    }
+    let mut desk = Desk::new();
+    desk.queue(1, |settings| settings.keep_place = Duration::ZERO);
+    desk.at(10, caller(1, "anna"));
+    desk.at(20, caller(2, "bo"));
+    desk.at(60, leave(1, Exit::SystemFault));
+    desk.at(60, caller(3, "anna"));
+    assert_eq!(line(&desk), [2, 3]);
+}
+
+#[test]
+fn the_greater_priority_counts() {
+    for (first, again, stands_first) in [(2, 0, true), (0, 2, true), (0, 0, false)] {
+        let mut desk = Desk::new();
+        let anna = |entry, priority| {
+            let caller = "anna".to_owned();
+            arrival(entry, Arrival { queue: QueueId(1), caller, priority, ..Arrival::default() })
+        };
+        desk.at(5, arrive(1));
+        desk.at(10, anna(2, first));
+        desk.at(20, leave(2, Exit::SystemFault));
+        desk.at(30, anna(3, again));
+        assert_eq!(line(&desk)[0] == 3, stands_first, "{first} and {again}");
+    }
+}
+
+#[test]
+fn several_callers_of_one_number_have_their_places_back_in_their_order() {
+    let mut desk = Desk::new();
+    desk.at(10, caller(1, "the company"));
+    desk.at(20, caller(2, "bo"));
+    desk.at(30, caller(3, "the company"));
+    desk.at(40, leave(3, Exit::SystemFault));
+    desk.at(50, leave(1, Exit::SystemFault));
+    desk.at(60, caller(4, "the company"));
+    desk.at(61, caller(5, "the company"));
+    assert_eq!(line(&desk), [4, 2, 5]);
+}
+
+#[test]
+fn who_is_told_that_the_queue_is_full_has_the_place_still() {
+    let mut desk = first_lost();
+    desk.queue(1, |settings| settings.max_waiting = 2);
+    assert_eq!(desk.at(70, caller(4, "anna")), "e4 refused_full after 0");
+    desk.at(80, leave(3, Exit::LeftByKey));
+    desk.at(90, caller(5, "anna"));
+    assert_eq!(line(&desk), [5, 2]);
+}
+
+#[test]
+fn the_time_without_a_service_does_not_count() {
+    let down = |since| Change::WasDown { since: Time::from_secs(since) };
+    let mut desk = first_lost();
+    desk.at(2_060, down(60));
+    desk.at(2_239, caller(4, "anna"));
+    assert_eq!(line(&desk), [4, 2, 3]);
+    let mut desk = first_lost();
+    desk.at(2_060, down(240));
+    desk.at(2_061, caller(4, "anna"));
+    assert_eq!(line(&desk), [2, 3, 4], "it was over before");
+}
+
+/// The two are two contacts: the first was lost, and the second has waited since the first began.
+#[test]
+fn both_contacts_count_and_the_second_with_all_the_time() {
+    let mut desk = first_lost();
+    desk.at(70, caller(4, "anna"));
+    desk.agent(1, "");
+    assert_eq!(desk.at(100, login(1)), "a1 ready, o1: e4 rings a1, a1 offered");
+    assert_eq!(desk.at(110, accepted(1)), "o1 accepted, e4 answered after 100, a1 talking");
+    let counts = desk.acd.queue_counts(QueueId(1)).expect("it exists");
+    assert_eq!((counts.offered, counts.waiting, counts.answered_in_level), (4, 2, 0));
+    assert_eq!(counts.exits, BTreeMap::from([(Exit::SystemFault, 1), (Exit::Answered, 1)]));
+}
