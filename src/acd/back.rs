@@ -1,26 +1,115 @@
-//! Callers who come again: whose line broke while they waited has the old place back.
+//! Callers who come again: whose line broke while they waited has the old place back, whose talk broke goes back to the agent.
 
 use super::Acd;
-use super::event::{Arrival, Exit, KeepPlaceFor, Kind};
-use super::memory::Memory;
-use crate::ids::{EntryId, QueueId};
+use super::event::{Arrival, Exit, KeepPlaceFor, Kind, Prefer, Who};
+use super::memory::{Memory, Remembered};
+use crate::ids::{AgentId, EntryId, QueueId};
 use crate::time::{Duration, Time};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
-/// Places that are kept at a time, of all queues; one more, and the one goes whose time would be over first.
-pub const PLACES_MAX: usize = 10_000;
+/// Places, and agents after a talk that broke, that are kept at a time, of all queues; one more, and the one goes whose time would be
+/// over first.
+const KEPT_MAX: usize = 10_000;
+
+/// Callers of whom it is known who talked with them last; one more, and the one goes who called longest ago.
+const TALKED_MAX: usize = 50_000;
+
+/// For how long that is known.
+pub const TALKED_KEPT: Duration = Duration::from_secs(30 * 86_400);
+
+/// What is known of callers, those who talk included.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Callers {
+    places: Memory<LeftPlace>,
+    broken: Memory<BrokenTalk>,
+    /// The last talk of each.
+    talked: Memory<Talked>,
+    /// Talks with callers who can be told from others.
+    talks: BTreeMap<EntryId, Talker>,
+}
 
 /// A place that is kept for its caller.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct LeftPlace {
+struct LeftPlace {
     queue: QueueId,
     since: Time,
     priority: i32,
 }
 
-pub type Places = Memory<LeftPlace>;
+/// An agent who is kept for the caller.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct BrokenTalk {
+    agent: AgentId,
+    queue: QueueId,
+    /// As if the wait had ended when the talk broke.
+    since: Time,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Talked {
+    agent: AgentId,
+    at: Time,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Talker {
+    caller: String,
+    queue: QueueId,
+    waited: Duration,
+}
+
+/// As it is kept.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct KeptCallers {
+    places: Vec<Remembered<LeftPlace>>,
+    broken: Vec<Remembered<BrokenTalk>>,
+    talked: Vec<Remembered<Talked>>,
+    talks: Vec<(EntryId, Talker)>,
+    /// In the order of the above.
+    crowded_out: [u64; 3],
+}
+
+impl Default for Callers {
+    fn default() -> Self {
+        Callers::restored(KeptCallers::default())
+    }
+}
+
+impl Callers {
+    pub fn kept(&self) -> KeptCallers {
+        KeptCallers {
+            places: self.places.kept(),
+            broken: self.broken.kept(),
+            talked: self.talked.kept(),
+            talks: self.talks.iter().map(|(entry, talker)| (*entry, talker.clone())).collect(),
+            crowded_out: [self.places.crowded_out(), self.broken.crowded_out(), self.talked.crowded_out()],
+        }
+    }
+
+    pub fn restored(kept: KeptCallers) -> Callers {
+        let [places, broken, talked] = kept.crowded_out;
+        Callers {
+            places: Memory::restored(KEPT_MAX, kept.places, places),
+            broken: Memory::restored(KEPT_MAX, kept.broken, broken),
+            talked: Memory::restored(TALKED_MAX, kept.talked, talked),
+            talks: kept.talks.into_iter().collect(),
+        }
+    }
+
+    pub fn talks(&self) -> usize {
+        self.talks.len()
+    }
+}
 
 impl Acd {
+    /// Who talked with this caller last, if that ended at most so long ago.
+    pub fn last_agent(&self, caller: &str, within: Duration, now: Time) -> Option<AgentId> {
+        let mut talked = self.callers.talked.of(now, caller).filter(|(_, talked)| now.since(talked.at) <= within);
+        talked.next().map(|(_, talked)| talked.agent)
+    }
+
     /// The entry leaves by this exit: keeps its place where its queue says so.
     pub(super) fn keep_place(&mut self, id: EntryId, exit: Exit) {
         let entry = &self.entries[&id];
@@ -32,26 +121,70 @@ impl Acd {
         };
         if is_kept && is_known(&entry.arrival) {
             let place = LeftPlace { queue: entry.queue(), since: entry.since(), priority: entry.arrival.priority };
-            self.places.remember(self.now, &entry.arrival.caller, id, self.now + settings.keep_place, place);
+            let until = self.now + settings.keep_place;
+            self.callers.places.remember(self.now, &entry.arrival.caller, id, until, place);
+        }
+    }
+
+    /// The entry is answered.
+    pub(super) fn talk_begins(&mut self, id: EntryId) {
+        let entry = &self.entries[&id];
+        if is_known(&entry.arrival) {
+            let caller = entry.arrival.caller.clone();
+            let talker = Talker { caller, queue: entry.queue(), waited: self.now.since(entry.since()) };
+            self.callers.talks.insert(id, talker);
+        }
+    }
+
+    pub(super) fn remember_talk(&mut self, id: EntryId, agent: AgentId, broke: bool) {
+        let Some(Talker { caller, queue, waited }) = self.callers.talks.remove(&id) else { return };
+        let before: Vec<EntryId> = self.callers.talked.of(self.now, &caller).map(|(entry, _)| entry).collect();
+        for entry in before {
+            self.callers.talked.forget(&caller, entry);
+        }
+        let talked = Talked { agent, at: self.now };
+        self.callers.talked.remember(self.now, &caller, id, self.now + TALKED_KEPT, talked);
+        if broke {
+            let until = self.now + self.queues[&queue].settings.reconnect_within;
+            let since = self.now - waited;
+            self.callers.broken.remember(self.now, &caller, id, until, BrokenTalk { agent, queue, since });
+        }
+    }
+
+    /// Gives a caller who comes again what is kept for them.
+    pub(super) fn comes_again(&mut self, arrival: &mut Arrival) {
+        if is_known(arrival) {
+            self.give_place_back(arrival);
+            self.give_agent_back(arrival);
         }
     }
 
     /// Of several places that are kept for the caller in this queue, the one of who had waited longest.
-    pub(super) fn give_place_back(&mut self, arrival: &mut Arrival) {
-        if !is_known(arrival) {
-            return;
-        }
-        let places = self.places.of(self.now, &arrival.caller).filter(|(_, place)| place.queue == arrival.queue);
+    fn give_place_back(&mut self, arrival: &mut Arrival) {
+        let places = self.callers.places.of(self.now, &arrival.caller);
+        let places = places.filter(|(_, place)| place.queue == arrival.queue);
         let Some((id, place)) = places.min_by_key(|(id, place)| (place.since, *id)) else { return };
         arrival.since = arrival.since.min(place.since);
         arrival.priority = arrival.priority.max(place.priority);
-        self.places.forget(&arrival.caller, id);
+        self.callers.places.forget(&arrival.caller, id);
+    }
+
+    /// In any queue whose needs the agent meets; of several talks that broke, that of the latest entry.
+    fn give_agent_back(&mut self, arrival: &mut Arrival) {
+        let Some((id, broken)) = self.callers.broken.of(self.now, &arrival.caller).last() else { return };
+        let wait = self.queues[&arrival.queue].settings.reconnect_wait;
+        if broken.queue == arrival.queue {
+            arrival.since = arrival.since.min(broken.since);
+        }
+        arrival.prefer.insert(0, Prefer { who: Who::Agent(broken.agent), wait });
+        self.callers.broken.forget(&arrival.caller, id);
     }
 
     /// Nobody could come again in that time: what is kept for callers is kept that much longer.
     pub(super) fn was_down(&mut self, since: Time) {
-        let for_so_long: Duration = self.now.since(since);
-        self.places.prolong(since, for_so_long);
+        let for_so_long = self.now.since(since);
+        self.callers.places.prolong(since, for_so_long);
+        self.callers.broken.prolong(since, for_so_long);
     }
 }
 

@@ -56,6 +56,11 @@ pub struct QueueSettings {
     pub keep_place: Duration,
     /// Whose place is kept.
     pub keep_place_for: KeepPlaceFor,
+    /// For how long a caller whose talk broke goes back to that agent first, also from another queue; zero: not at all. In the same
+    /// queue the wait from before the talk counts on, without the talk.
+    pub reconnect_within: Duration,
+    /// How long a caller of this queue is kept for that agent, whose wrap-up or next talk may come to its end meanwhile.
+    pub reconnect_wait: Duration,
     /// Answered within this counts as in service level.
     pub service_level: Duration,
 }
@@ -287,8 +292,12 @@ pub enum Change {
     Answered { offer: OfferId, until: Time },
     /// What goes on in this talk from now on. Ignored if it was so already, and of what is no talk: a task is not held.
     Talk { entry: EntryId, detail: TalkDetail },
-    /// The talk that began with an accepted offer is over.
-    TalkEnded { entry: EntryId },
+    /// The talk that began with an accepted offer is over. `broke`: nobody hung up, the line of one of the two is gone.
+    TalkEnded {
+        entry: EntryId,
+        #[serde(default)]
+        broke: bool,
+    },
     /// The service was not there since `since`, the time of the event before: for that long nobody could come again, and what is kept
     /// for callers is kept that much longer.
     WasDown { since: Time },
@@ -463,6 +472,8 @@ impl Default for QueueSettings {
             short_abandon: Duration::from_secs(5),
             keep_place: Duration::from_secs(180),
             keep_place_for: KeepPlaceFor::default(),
+            reconnect_within: Duration::from_secs(180),
+            reconnect_wait: Duration::from_secs(30),
             service_level: Duration::from_secs(20),
         }
     }

@@ -2,7 +2,7 @@
 
 use super::Acd;
 use super::entry::Stands;
-use super::event::{AgentSettings, AgentState, Kind, QueueSettings};
+use super::event::{AgentSettings, AgentState, Kind, Prefer, QueueSettings};
 use crate::ids::{AgentId, EntryId, QueueId};
 use crate::time::Time;
 
@@ -26,6 +26,8 @@ pub struct EntryView<'a> {
     pub reference: &'a str,
     /// Those who are rung for it.
     pub rung: Vec<AgentId>,
+    /// For whom it is kept at first, one after the other.
+    pub prefer: &'a [Prefer],
 }
 
 impl Acd {
@@ -66,6 +68,7 @@ impl Acd {
             kind: entry.kind(),
             since: entry.since(),
             reference: &entry.arrival.reference,
+            prefer: &entry.arrival.prefer,
             rung,
         })
     }

@@ -67,7 +67,7 @@ use crate::ids::{AgentId, EntryId, OfferId, QueueId};
 use crate::need::Need;
 use crate::time::{Duration, Time};
 use agent::Agent;
-use back::Places;
+use back::Callers;
 use bits::Bits;
 use chance::Chance;
 use deadline::{Deadline, Deadlines};
@@ -107,7 +107,7 @@ pub struct Acd {
     repooled: Vec<(AgentId, Bits)>,
     deadlines: Deadlines,
     decisions: VecDeque<Decision>,
-    places: Places,
+    callers: Callers,
     truth: Truth,
     estimates: Estimates,
     ignored: u64,
@@ -136,7 +136,7 @@ impl Acd {
             repooled: Vec::new(),
             deadlines: Deadlines::default(),
             decisions: VecDeque::new(),
-            places: Places::new(back::PLACES_MAX),
+            callers: Callers::default(),
             truth: Truth::default(),
             estimates: Estimates::default(),
             ignored: 0,
@@ -217,7 +217,7 @@ impl Acd {
             Change::OfferEnded { offer, outcome } => return self.offer_ended_by_phone(*offer, *outcome),
             Change::Answered { offer, until } => return self.answered(*offer, *until),
             Change::Talk { entry, detail } => return self.talk_is(*entry, *detail),
-            Change::TalkEnded { entry } => return self.talk_ended(*entry),
+            Change::TalkEnded { entry, broke } => return self.talk_ended(*entry, *broke),
             Change::WasDown { since } => self.was_down(*since),
             Change::Tick => {}
         }
@@ -266,12 +266,13 @@ impl Acd {
     }
 
     /// Sizes of the tables that are empty when nobody waits, is rung or talks. For tests that hunt leaks.
-    pub fn tables(&self) -> [(&'static str, usize); 4] {
+    pub fn tables(&self) -> [(&'static str, usize); 5] {
         [
             ("acd entries", self.entries.len()),
             ("acd lines", self.lines.in_use()),
             ("acd offers", self.offers.len()),
             ("acd talks", self.talks.len()),
+            ("acd callers who talk", self.callers.talks()),
         ]
     }
 

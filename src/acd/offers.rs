@@ -157,6 +157,7 @@ impl Acd {
             Kind::Task => _ = agent.tasks.insert(entry_id),
         }
         self.talks.insert(entry_id, agent_id);
+        self.talk_begins(entry_id);
         self.exit(entry_id, Exit::Answered);
         self.refresh(agent_id);
         for other in others {

@@ -2,7 +2,7 @@
 
 use super::ability::Abilities;
 use super::agent::{Agent, Pause, Task};
-use super::back::{LeftPlace, PLACES_MAX, Places};
+use super::back::{Callers, KeptCallers};
 use super::chance::Chance;
 use super::deadline::Deadline;
 use super::entry::{Entry, Kept, Refusal, Stands};
@@ -10,7 +10,6 @@ use super::estimate::Estimates;
 use super::event::{AgentSettings, Arrival, Kind, QueueSettings, TalkDetail};
 use super::line::{Place, Rate};
 use super::matching::Touched;
-use super::memory::Remembered;
 use super::pool::IdleAgent;
 use super::truth::Truth;
 use super::{Acd, line};
@@ -32,9 +31,7 @@ pub struct Snapshot {
     estimates: Estimates,
     ignored: u64,
     #[serde(default)]
-    places: Vec<Remembered<LeftPlace>>,
-    #[serde(default)]
-    places_crowded_out: u64,
+    callers: KeptCallers,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -114,8 +111,7 @@ impl Acd {
             truth: self.truth.clone(),
             estimates: self.estimates.clone(),
             ignored: self.ignored,
-            places: self.places.kept(),
-            places_crowded_out: self.places.crowded_out(),
+            callers: self.callers.kept(),
         }
     }
 
@@ -125,9 +121,10 @@ impl Acd {
     ///
     /// No distributor was ever like that; says why.
     pub fn restore(snapshot: Snapshot) -> Result<Acd, String> {
-        let Snapshot { now, last_offer, chance, queues, agents, entries, truth, estimates, ignored, .. } = snapshot;
-        let places = Places::restored(PLACES_MAX, snapshot.places, snapshot.places_crowded_out);
-        let mut acd = Acd { now, chance, truth, estimates, ignored, places, ..Acd::new(last_offer) };
+        let Snapshot { now, last_offer, chance, queues, agents, entries, truth, estimates, ignored, callers } =
+            snapshot;
+        let callers = Callers::restored(callers);
+        let mut acd = Acd { now, chance, truth, estimates, ignored, callers, ..Acd::new(last_offer) };
         for KeptQueue { id, settings, last_rung } in queues {
             acd.set_queue(id, &settings);
             acd.queue_mut(id).last_rung = last_rung;

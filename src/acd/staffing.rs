@@ -155,9 +155,10 @@ impl Acd {
         Ok(())
     }
 
-    pub(super) fn talk_ended(&mut self, entry: EntryId) -> Result<(), Ignored> {
+    pub(super) fn talk_ended(&mut self, entry: EntryId, broke: bool) -> Result<(), Ignored> {
         let id = self.talks.remove(&entry).ok_or(Ignored)?;
         self.truth.talk_ended(self.now, entry);
+        self.remember_talk(entry, id, broke);
         let agent = self.agent_mut(id);
         if !agent.tasks.remove(&entry) {
             agent.task = Task::None;

@@ -52,7 +52,7 @@ impl Acd {
         let mut arrival = arrival.clone();
         arrival.since = arrival.since.min(self.now);
         if !full {
-            self.give_place_back(&mut arrival);
+            self.comes_again(&mut arrival);
         }
         let since = arrival.since;
         self.queue_mut(queue_id).by_since.insert((since, id));

@@ -53,6 +53,8 @@ pub(super) fn settings(table: &Table, defaults: &QueueSettings) -> QueueSettings
         short_abandon: time("short_abandon", defaults.short_abandon),
         keep_place: time("keep_place", defaults.keep_place),
         keep_place_for: table.optional::<KeptFor>("keep_place_for").map_or(defaults.keep_place_for, |kept| kept.0),
+        reconnect_within: time("reconnect_within", defaults.reconnect_within),
+        reconnect_wait: time("reconnect_wait", defaults.reconnect_wait),
         service_level: time("service_level", defaults.service_level),
         ..defaults.clone()
     }

@@ -3,7 +3,7 @@
 use super::journal::{self, End, Replay};
 use super::moment;
 use super::store::{self, Asked};
-use crate::acd::{Acd, AcdEvent, Change, Decision, Exit, Outcome, WhyNot};
+use crate::acd::{Acd, AcdEvent, Change, Decision, Exit, Outcome, Prefer, Who, WhyNot};
 use crate::ids::{AgentId, CallId, EntryId};
 use crate::need::Need;
 use crate::time::{Duration, Time};
@@ -170,6 +170,13 @@ impl Story<'_> {
         if waited >= Duration::from_secs(1) {
             what += &format!(", having waited {} before", moment::show_length(waited));
         }
+        let prefer = acd.entry(*entry).map_or(&[][..], |waits| waits.prefer);
+        if prefer.len() > arrival.prefer.len()
+            && let Some(Prefer { who: Who::Agent(agent), wait }) = prefer.first()
+        {
+            let wait = moment::show_length(*wait);
+            what += &format!(", after a talk that broke kept for {} for {wait}", name(acd, *agent));
+        }
         self.line(event.at, &what);
         // Who is rung at once is told with that.
         if acd.entry(*entry).is_some_and(|entry| entry.rung.is_empty()) {
@@ -319,7 +326,7 @@ fn relaxed(until: Option<Time>) -> &'static str {
 mod tests {
     use super::*;
     use crate::acd::{Arrival, QueueSettings};
-    use crate::edge::journal::testing::{NINE, at, day, write};
+    use crate::edge::journal::testing::{NINE, arrive, at, day, write};
     use crate::edge::testing::Folder;
     use crate::ids::QueueId;
 
@@ -404,6 +411,20 @@ entry-70
         );
         let expected =
             "joins sales as entry-2, number 1 in line, back in the place that was kept, having waited 50s before";
+        assert!(told.as_ref().is_ok_and(|told| told.contains(expected)), "{told:?}");
+    }
+
+    #[test]
+    fn who_goes_back_to_the_agent_of_a_talk_that_broke_is_told_so() {
+        let again = |second, entry| {
+            let arrival = Arrival { caller: "+46701234567".into(), since: at(second), ..Arrival::default() };
+            (second, Change::Arrive { entry: EntryId(entry), arrival: Box::new(arrival) })
+        };
+        let broke = [(76, Change::TalkEnded { entry: EntryId(71), broke: true }), again(100, 72)];
+        let mut events: Vec<_> = day().into_iter().filter(|(_, change)| *change != arrive()).collect();
+        events.insert(events.len() - 2, again(30, 71));
+        let told = told("entry-72", at(101), events.into_iter().chain(broke));
+        let expected = "after a talk that broke kept for cecilia for 30s";
         assert!(told.as_ref().is_ok_and(|told| told.contains(expected)), "{told:?}");
     }
 

@@ -356,8 +356,8 @@ impl Engine {
         }
     }
 
-    /// The talk is over (its leg may still be up). Returns whether there was one.
-    pub(super) fn disconnect(&mut self, now: Time, id: CallId) -> bool {
+    /// The talk is over (its leg may still be up). `broke`: nobody hung up. Returns whether there was one.
+    pub(super) fn disconnect(&mut self, now: Time, id: CallId, broke: bool) -> bool {
         let Some(call) = self.calls.get_mut(&id) else { return false };
         if !matches!(call.stage, Stage::Talking(_)) {
             return false;
@@ -372,7 +372,7 @@ impl Engine {
         }
         self.say(now, What::Disconnected { call: id, leg: talk.leg, with: talk.with, talked });
         self.legs.hang_up(now, talk.leg, 487, None, &mut self.endpoint);
-        self.untie(now, id, talk.agent, talk.entry);
+        self.untie(now, id, talk.agent, talk.entry, broke);
         true
     }
 
@@ -386,7 +386,8 @@ impl Engine {
         call.run = None;
         let caller = call.caller;
         let (caller_agent, caller_entry) = (call.caller_agent, call.caller_entry);
-        self.disconnect(now, id);
+        let broke = by == EndedBy::System;
+        self.disconnect(now, id, broke);
         self.end_departures(now, id);
         let Some(call) = self.calls.get_mut(&id) else { return };
         match std::mem::replace(&mut call.stage, Stage::Ending) {
@@ -403,7 +404,7 @@ impl Engine {
             _ => {}
         }
         self.legs.hang_up(now, caller, 480, None, &mut self.endpoint);
-        self.untie(now, id, caller_agent, caller_entry);
+        self.untie(now, id, caller_agent, caller_entry, broke);
         self.schedule(id);
         self.forget_if_over(now, id);
     }

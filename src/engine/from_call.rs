@@ -274,6 +274,7 @@ impl Engine {
         }
         let ended = match end {
             LegEnd::Lost => (EndedBy::System, "the phone of who was called is gone"),
+            LegEnd::HungUp { reason } if is_fault(reason.as_deref()) => (EndedBy::System, "the line broke"),
             _ => (EndedBy::Agent, "hung up"),
         };
         self.far_end_gone(now, id, leg, ended);
@@ -291,7 +292,7 @@ impl Engine {
         if !talking || self.not_taken_back(now, id, leg) {
             return;
         }
-        self.disconnect(now, id);
+        self.disconnect(now, id, ended.0 == EndedBy::System);
         if let Some(served) = self.calls.get_mut(&id).filter(|c| c.run.is_some()).and_then(|c| c.served.take()) {
             let input = match served {
                 Served::ByQueue => FlowInput::Queue(crate::flow::QueueResult::Served),

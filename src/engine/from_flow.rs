@@ -110,10 +110,10 @@ impl Engine {
         self.say(now, What::Queued { call: id, entry, queue: name, priority: request.priority });
         let QueueRequest { need, relax, prefer, priority, max_wait, mut attributes, language, .. } = request;
         let relax = relax.into_iter().map(|(after, need)| Relax { after, need }).collect();
-        let prefer = self.preferences(now, id, prefer);
         attributes.insert("language".to_owned(), language);
         let reference = id.to_string();
         let caller = self.calls.get(&id).map(|call| known_by(&call.from)).unwrap_or_default();
+        let prefer = self.preferences(now, id, prefer, &caller);
         let arrival = Arrival {
             queue,
             need,
@@ -136,11 +136,15 @@ impl Engine {
     }
 
     /// Those whom the call's flow names, by number. Who is not known is told of and passed over.
-    fn preferences(&mut self, now: Time, id: CallId, wanted: Vec<(Preferred, Duration)>) -> Vec<Prefer> {
+    fn preferences(&mut self, now: Time, id: CallId, wanted: Vec<(Preferred, Duration)>, caller: &str) -> Vec<Prefer> {
         let mut preferences = Vec::new();
         for (preferred, wait) in wanted {
             let who = match preferred {
                 Preferred::Team(team) => Who::Team(team),
+                Preferred::LastAgent { within } => match self.acd.last_agent(caller, within, now) {
+                    Some(agent) => Who::Agent(agent),
+                    None => continue,
+                },
                 Preferred::Agent(name) => match self.agents.named(&name) {
                     Some(agent) => Who::Agent(agent),
                     None => {

@@ -29,7 +29,7 @@ impl Engine {
             self.acd.agents().map(|agent| (agent.id, talk(agent.state))).collect();
         for (agent, talk) in agents {
             if let Some(entry) = talk {
-                self.acd_apply(at, Change::TalkEnded { entry });
+                self.acd_apply(at, Change::TalkEnded { entry, broke: true });
             }
             self.acd_apply(at, Change::Free { agent });
             self.acd_apply(at, Change::LoggedOut { agent });

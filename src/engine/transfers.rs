@@ -283,7 +283,7 @@ impl Engine {
         let Some(back) = call.took_back.take().filter(|back| back.leg == leg && now.since(back.at) < BY_ITSELF) else {
             return false;
         };
-        self.disconnect(now, id);
+        self.disconnect(now, id, false);
         self.come_back(now, id, agent, back.code);
         true
     }
@@ -355,17 +355,17 @@ impl Engine {
 
     fn release(&mut self, now: Time, id: CallId, party: &Party) {
         self.legs.hang_up(now, party.leg, 487, None, &mut self.endpoint);
-        self.untie(now, id, party.agent, party.entry);
+        self.untie(now, id, party.agent, party.entry, false);
     }
 
-    /// The agent has no part in the call any more.
-    pub(super) fn untie(&mut self, now: Time, id: CallId, agent: Option<AgentId>, entry: Option<EntryId>) {
+    /// The agent has no part in the call any more. `broke`: nobody hung up.
+    pub(super) fn untie(&mut self, now: Time, id: CallId, agent: Option<AgentId>, entry: Option<EntryId>, broke: bool) {
         match entry {
             Some(entry) => {
                 if let Some(agent) = agent {
                     self.agents.seat_mut(agent).queue_call = None;
                 }
-                self.acd_apply(now, Change::TalkEnded { entry });
+                self.acd_apply(now, Change::TalkEnded { entry, broke });
             }
             None => self.own_call_over(now, agent, id),
         }

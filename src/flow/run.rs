@@ -67,6 +67,10 @@ pub struct QueueRequest {
 pub enum Preferred {
     Agent(String),
     Team(String),
+    /// Who talked with this caller last, if it is not longer ago.
+    LastAgent {
+        within: Duration,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -93,7 +93,7 @@ impl Desk {
 
     fn turn(&mut self) {
         let entry = self.talks.pop_front().expect("every agent talks");
-        self.apply(Change::TalkEnded { entry });
+        self.apply(Change::TalkEnded { entry, broke: false });
         self.arrive();
     }
 

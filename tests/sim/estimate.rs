@@ -216,7 +216,7 @@ fn play(day: Day, seed: u64) -> Report {
             }
             Happens::GivesUp(entry) => changes.push(Change::Leave { entry, exit: Exit::Abandoned }),
             Happens::Answers(offer) => changes.push(Change::OfferEnded { offer, outcome: Outcome::Accepted }),
-            Happens::HangsUp(entry) => changes.push(Change::TalkEnded { entry }),
+            Happens::HangsUp(entry) => changes.push(Change::TalkEnded { entry, broke: false }),
             Happens::GoesToLunch(agent) => {
                 changes.push(Change::Pause { agent: AgentId(agent), reason: "lunch".to_owned() });
             }

@@ -2,7 +2,9 @@
 
 use crate::{MORNING, settings};
 use std::collections::BTreeMap;
-use vaxel::acd::{Acd, AcdEvent, AgentSettings, AgentState, Arrival, Change, Exit, Outcome, QueueSettings};
+use vaxel::acd::{
+    Acd, AcdEvent, AgentSettings, AgentState, Arrival, Change, Exit, Outcome, Prefer, QueueSettings, Who,
+};
 use vaxel::engine::{Engine, Output};
 use vaxel::ids::{AgentId, EntryId, OfferId, QueueId};
 use vaxel::time::Duration;
@@ -41,7 +43,12 @@ fn agents_and_queues_are_known_by_name_whatever_their_order_in_the_settings() {
 }
 
 fn arrive(entry: u64) -> Change {
-    Change::Arrive { entry: EntryId(entry), arrival: Box::new(Arrival { since: MORNING, ..Arrival::default() }) }
+    by(entry, &format!("+467012345{entry}"))
+}
+
+fn by(entry: u64, caller: &str) -> Change {
+    let arrival = Arrival { since: MORNING + Duration::from_secs(entry), caller: caller.into(), ..Arrival::default() };
+    Change::Arrive { entry: EntryId(entry), arrival: Box::new(arrival) }
 }
 
 #[test]
@@ -94,4 +101,12 @@ fn who_was_on_the_line_is_not_any_more_and_who_was_paused_still_is() {
     let paused = AgentState::Paused { reason: "lunch".into(), until: None };
     let states: Vec<_> = known.agents().map(|agent| agent.state.clone()).collect();
     assert_eq!(states, [paused, AgentState::Ready, AgentState::Ready, AgentState::Ready]);
+    // Who waited stands where they stood, and who talked goes back to the same agent.
+    for (entry, caller) in [(5_000, "+4670123453"), (5_001, "+4670123451")] {
+        known.apply(&AcdEvent { at: later, change: by(entry, caller) });
+    }
+    assert_eq!(known.entry(EntryId(5_000)).expect("it waits").since, MORNING + Duration::from_secs(3));
+    let back = known.entry(EntryId(5_001)).expect("it waits");
+    let wait = QueueSettings::default().reconnect_wait;
+    assert_eq!(back.prefer, [Prefer { who: Who::Agent(AgentId(1)), wait }]);
 }

@@ -111,6 +111,7 @@ impl<D: Distributor> Play<D> {
                 ended(offer.0, outcomes[usize::from(how) % outcomes.len()])
             }
             35 => accepted(u64::from(how)),
+            36..=38 if how % 2 == 1 => talk_broke(pick(self.watch.talks()).0),
             36..=38 => talk_ended(pick(self.watch.talks()).0),
             // Phones that refuse again and again.
             39..=41 => ended(offer.0, [Outcome::Busy, Outcome::Unreachable][usize::from(how % 2)]),
@@ -215,6 +216,8 @@ fn queue_settings(id: u32, how: u8) -> Change {
         retry_same_agent: secs(how / 2, 9),
         short_abandon: secs(how / 4, 9),
         keep_place: secs(how, 4) * 40,
+        reconnect_within: secs(how / 2, 3) * 30,
+        reconnect_wait: secs(how, 9),
         keep_place_for: [KeepPlaceFor::Broken, KeepPlaceFor::All][usize::from(how / 9 % 2)],
         service_level: secs(how / 4, 5),
     };
@@ -377,6 +380,13 @@ fn asks_the_same(play: &Play<Acd>, model: &Model) -> Result<(), String> {
         return Err(format!("{waiting:?} wait and ring, the estimators know of {:?}", acd.estimates().waiting()));
     }
     let in_hand: u64 = acd.truth().queues().map(|queue| acd.truth().total(queue).in_hand).sum();
+    for caller in ["anna", "bo", ""] {
+        let within = Duration::from_secs(20);
+        let (asked, expected) = (acd.last_agent(caller, within, play.at), model.last_agent(caller, within));
+        if asked != expected {
+            return Err(format!("{asked:?} talked with {caller} last, in the model {expected:?}"));
+        }
+    }
     if acd.truth().talks() != acd.talks.len() || in_hand < acd.talks.len() as u64 {
         return Err(format!("{} talks, counted {}, {in_hand} in hand", acd.talks.len(), acd.truth().talks()));
     }
@@ -402,7 +412,7 @@ fn close(play: &mut Play<Acd>) -> Result<(), String> {
             return Err(format!("{id} is stuck: {agent:?}"));
         }
     }
-    let tables = acd.entries.len() + acd.offers.len() + acd.talks.len() + acd.lines.in_use();
+    let tables = acd.entries.len() + acd.offers.len() + acd.talks.len() + acd.callers.talks() + acd.lines.in_use();
     let plain: std::collections::BTreeSet<usize> = acd.queues.values().map(|queue| queue.plain).collect();
     let needs = acd.lines.needs_in_use() - plain.len()
         + acd.queues.values().map(|q| q.order.len() + q.by_since.len()).sum::<usize>();

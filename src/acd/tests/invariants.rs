@@ -91,7 +91,8 @@ impl Watch {
                     arrival.since = arrival.since.min(event.at);
                     let waiting = self.waiting.values().filter(|caller| caller.queue == arrival.queue).count();
                     if waiting < self.queues[&arrival.queue].max_waiting as usize {
-                        self.absent.comes_back(event.at, &mut arrival, None);
+                        let settings = &self.queues[&arrival.queue];
+                        self.absent.comes_back(event.at, &mut arrival, settings, None);
                     }
                     let caller = Caller {
                         queue: arrival.queue,
@@ -110,7 +111,9 @@ impl Watch {
                 }
             }
             Change::WasDown { since } => self.absent.was_down(event.at, *since),
-            Change::TalkEnded { entry } => {
+            Change::TalkEnded { entry, broke } => {
+                let settings = |queue| self.queues[&queue].clone();
+                self.absent.talk_ended(event.at, *entry, *broke, settings, None);
                 self.ending = Some(*entry);
                 self.tasks.remove(entry);
             }
@@ -196,6 +199,9 @@ impl Watch {
                 let settings = &self.queues[queue];
                 let left = Arrival { since: caller.since, ..caller.arrival.clone() };
                 self.absent.leaves(self.at, *entry, &left, *exit, settings, None);
+                if let Some((_, agent)) = self.accepted.filter(|(accepted, _)| accepted == entry) {
+                    self.absent.is_answered(self.at, *entry, agent, &left);
+                }
                 let accepted = self.accepted.is_some_and(|(accepted, _)| accepted == *entry);
                 must!(accepted == (*exit == Exit::Answered), "{entry} exits as {exit:?}, accepted: {accepted}");
                 if accepted && caller.arrival.kind == Kind::Task {

@@ -165,5 +165,9 @@ pub fn accepted(offer: u64) -> Change {
 }
 
 pub fn talk_ended(entry: u64) -> Change {
-    Change::TalkEnded { entry: EntryId(entry) }
+    Change::TalkEnded { entry: EntryId(entry), broke: false }
+}
+
+pub fn talk_broke(entry: u64) -> Change {
+    Change::TalkEnded { entry: EntryId(entry), broke: true }
 }

@@ -29,7 +29,12 @@ pub enum Mistake {
     PlaceWithoutPriority,
     NewestPlaceFirst,
     PlaceUsedUpByFull,
-    PlaceLostWhileDown,
+    KeptNoLongerWhileDown,
+    BrokenTalkForgotten,
+    BrokenTalkKeptForEver,
+    BrokenTalkGivenTwice,
+    BrokenTalkLosesItsWait,
+    EveryTalkBroke,
     IdlePlaceLostByCallerGone,
     IdlePlaceKeptByPause,
     LongestWaitCutsRinging,
@@ -87,7 +92,7 @@ pub enum Mistake {
 }
 
 impl Mistake {
-    pub const ALL: [Mistake; 76] = {
+    pub const ALL: [Mistake; 81] = {
         use Mistake::*;
         [
             TwoAgentsForOneEntry,
@@ -111,7 +116,12 @@ impl Mistake {
             PlaceWithoutPriority,
             NewestPlaceFirst,
             PlaceUsedUpByFull,
-            PlaceLostWhileDown,
+            KeptNoLongerWhileDown,
+            BrokenTalkForgotten,
+            BrokenTalkKeptForEver,
+            BrokenTalkGivenTwice,
+            BrokenTalkLosesItsWait,
+            EveryTalkBroke,
             IdlePlaceLostByCallerGone,
             IdlePlaceKeptByPause,
             LongestWaitCutsRinging,
@@ -462,8 +472,11 @@ impl Model {
                     a.detail = *detail;
                 }
             }
-            Change::TalkEnded { entry } => {
+            Change::TalkEnded { entry, broke } => {
                 let now = self.now;
+                let queues = self.queues.clone();
+                let settings = |queue| queues.iter().find(|(id, _)| *id == queue).expect("queues stay").1.clone();
+                self.absent.talk_ended(now, *entry, *broke, settings, self.mistake);
                 let keeps_hold = self.wrong(Mistake::HoldOutlivesTalk);
                 let wrap_up_after_tasks = self.wrong(Mistake::WrapUpAfterTasks);
                 if let Some(a) = self.agents.iter_mut().find(|a| a.talk == Some(*entry) || a.tasks.contains(entry)) {
@@ -491,7 +504,7 @@ impl Model {
                 }
             }
             Change::WasDown { since } => {
-                if !self.wrong(Mistake::PlaceLostWhileDown) {
+                if !self.wrong(Mistake::KeptNoLongerWhileDown) {
                     self.absent.was_down(self.now, *since);
                 }
             }
@@ -570,7 +583,7 @@ impl Model {
         let settings = settings.clone();
         let mut arrival = Arrival { since: arrival.since.min(self.now), ..arrival.clone() };
         if !full || self.wrong(Mistake::PlaceUsedUpByFull) {
-            self.absent.comes_back(self.now, &mut arrival, self.mistake);
+            self.absent.comes_back(self.now, &mut arrival, &settings, self.mistake);
         }
         let turn_over = arrival.prefer.first().map_or(Time::NEVER, |first| self.now + first.wait);
         self.callers.push(Caller {
@@ -677,6 +690,9 @@ impl Model {
                 Kind::Call => a.talk = Some(entry),
                 Kind::Task => a.tasks.push(entry),
             }
+            let caller = self.callers.iter().find(|c| c.id == entry).expect("it was offered");
+            let arrival = Arrival { since: caller.since, ..caller.arrival.clone() };
+            self.absent.is_answered(self.now, entry, agent, &arrival);
             self.exit(entry, Exit::Answered);
             let lost = self.wrong(Mistake::IdlePlaceLostByAnsweredElsewhere);
             self.tell_states(if lost { &[] } else { &others });
@@ -1080,6 +1096,10 @@ impl Model {
         let mut waiting: Vec<&Caller> = self.callers.iter().filter(|c| c.queue == queue).collect();
         waiting.sort_by_key(|c| (std::cmp::Reverse(self.score(c)), c.since, c.id));
         waiting.into_iter().map(|c| c.id).collect()
+    }
+
+    pub fn last_agent(&self, caller: &str, within: Duration) -> Option<AgentId> {
+        self.absent.last_agent(self.now, caller, within)
     }
 
     pub fn longest_wait(&self, queue: QueueId) -> Option<Duration> {

@@ -3,9 +3,16 @@
 use super::model::Mistake;
 use super::*;
 
-/// Places kept for those who left.
+/// Those who left, those who talk and those who have talked.
 #[derive(Default)]
-pub struct Absent(Vec<Left>);
+pub struct Absent {
+    places: Vec<Left>,
+    talks: Vec<Talk>,
+    /// Of which it is known that they broke, and until when.
+    broken: Vec<(Talk, Time)>,
+    /// Over by then.
+    over: Vec<(Talk, Time)>,
+}
 
 struct Left {
     caller: String,
@@ -16,8 +23,19 @@ struct Left {
     until: Time,
 }
 
+#[derive(Clone)]
+struct Talk {
+    caller: String,
+    queue: QueueId,
+    entry: EntryId,
+    agent: AgentId,
+    waited: Duration,
+    /// As if the wait had ended with the talk.
+    since: Time,
+}
+
+/// With the one mistake that is made.
 impl Absent {
-    /// With the one mistake that is made.
     pub fn leaves(
         &mut self,
         now: Time,
@@ -31,10 +49,10 @@ impl Absent {
         let hung_up = matches!(exit, Exit::Abandoned | Exit::ShortAbandoned);
         let all = queue.keep_place_for == KeepPlaceFor::All || wrong(Mistake::PlaceKeptForAll);
         let is_kept = exit == Exit::SystemFault || hung_up && all;
-        if arrival.kind == Kind::Task || arrival.caller.is_empty() || !is_kept || wrong(Mistake::PlaceLost) {
+        if !is_known(arrival) || !is_kept || wrong(Mistake::PlaceLost) {
             return;
         }
-        self.0.push(Left {
+        self.places.push(Left {
             caller: arrival.caller.clone(),
             queue: arrival.queue,
             entry,
@@ -44,17 +62,48 @@ impl Absent {
         });
     }
 
-    pub fn comes_back(&mut self, now: Time, arrival: &mut Arrival, mistake: Option<Mistake>) {
+    pub fn is_answered(&mut self, now: Time, entry: EntryId, agent: AgentId, arrival: &Arrival) {
+        if is_known(arrival) {
+            let (caller, queue, waited) = (arrival.caller.clone(), arrival.queue, now.since(arrival.since));
+            self.talks.push(Talk { caller, queue, entry, agent, waited, since: arrival.since });
+        }
+    }
+
+    pub fn talk_ended(
+        &mut self,
+        now: Time,
+        entry: EntryId,
+        broke: bool,
+        queue: impl Fn(QueueId) -> QueueSettings,
+        mistake: Option<Mistake>,
+    ) {
+        let wrong = |other| mistake == Some(other);
+        let Some(which) = self.talks.iter().position(|talk| talk.entry == entry) else { return };
+        let mut talk = self.talks.remove(which);
+        talk.since = now - talk.waited;
+        self.over.push((talk.clone(), now));
+        if (broke || wrong(Mistake::EveryTalkBroke)) && !wrong(Mistake::BrokenTalkForgotten) {
+            let until = now + queue(talk.queue).reconnect_within;
+            self.broken.push((talk, if wrong(Mistake::BrokenTalkKeptForEver) { Time::NEVER } else { until }));
+        }
+    }
+
+    pub fn comes_back(&mut self, now: Time, arrival: &mut Arrival, queue: &QueueSettings, mistake: Option<Mistake>) {
+        if is_known(arrival) {
+            self.has_place_back(now, arrival, mistake);
+            self.has_agent_back(now, arrival, queue, mistake);
+        }
+    }
+
+    fn has_place_back(&mut self, now: Time, arrival: &mut Arrival, mistake: Option<Mistake>) {
         let wrong = |other| mistake == Some(other);
         let is_mine = |left: &&Left| {
-            arrival.kind == Kind::Call
-                && !arrival.caller.is_empty()
-                && left.caller == arrival.caller
+            left.caller == arrival.caller
                 && (left.queue == arrival.queue || wrong(Mistake::PlaceKeptInEveryQueue))
                 && now < left.until
         };
         let order = |left: &&Left| (left.since, left.entry);
-        let mine = self.0.iter().filter(is_mine);
+        let mine = self.places.iter().filter(is_mine);
         let found = if wrong(Mistake::NewestPlaceFirst) { mine.max_by_key(order) } else { mine.min_by_key(order) };
         let Some(left) = found else { return };
         let entry = left.entry;
@@ -63,13 +112,38 @@ impl Absent {
             arrival.priority = arrival.priority.max(left.priority);
         }
         if !wrong(Mistake::PlaceGivenTwice) {
-            self.0.retain(|left| left.entry != entry);
+            self.places.retain(|left| left.entry != entry);
+        }
+    }
+
+    fn has_agent_back(&mut self, now: Time, arrival: &mut Arrival, queue: &QueueSettings, mistake: Option<Mistake>) {
+        let wrong = |other| mistake == Some(other);
+        let mine = self.broken.iter().filter(|(talk, until)| talk.caller == arrival.caller && now < *until);
+        let Some((talk, _)) = mine.max_by_key(|(talk, _)| talk.entry) else { return };
+        let talk = talk.clone();
+        if talk.queue == arrival.queue && !wrong(Mistake::BrokenTalkLosesItsWait) {
+            arrival.since = arrival.since.min(talk.since);
+        }
+        arrival.prefer.insert(0, Prefer { who: Who::Agent(talk.agent), wait: queue.reconnect_wait });
+        if !wrong(Mistake::BrokenTalkGivenTwice) {
+            self.broken.retain(|(other, _)| other.entry != talk.entry);
         }
     }
 
     pub fn was_down(&mut self, now: Time, since: Time) {
-        for left in self.0.iter_mut().filter(|left| left.until > since) {
-            left.until += now.since(since);
+        let places = self.places.iter_mut().map(|left| &mut left.until);
+        let broken = self.broken.iter_mut().map(|(_, until)| until);
+        for until in places.chain(broken).filter(|until| **until > since) {
+            *until += now.since(since);
         }
     }
+
+    pub fn last_agent(&self, now: Time, caller: &str, within: Duration) -> Option<AgentId> {
+        let (talk, at) = self.over.iter().rev().find(|(talk, _)| talk.caller == caller)?;
+        (now.since(*at) <= within).then_some(talk.agent)
+    }
+}
+
+fn is_known(arrival: &Arrival) -> bool {
+    arrival.kind == Kind::Call && !arrival.caller.is_empty()
 }

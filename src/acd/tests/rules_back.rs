@@ -129,3 +129,78 @@ fn both_contacts_count_and_the_second_with_all_the_time() {
     assert_eq!((counts.offered, counts.waiting, counts.answered_in_level), (4, 2, 0));
     assert_eq!(counts.exits, BTreeMap::from([(Exit::SystemFault, 1), (Exit::Answered, 1)]));
 }
+
+/// Anna has waited ten seconds and talks with agent 1 since second 20; agent 2 is there too, and others have come.
+fn talks_with_1() -> Desk {
+    let mut desk = Desk::new();
+    desk.agent_with(1, "", |settings| settings.wrap_up = Duration::from_secs(20));
+    desk.agent(2, "");
+    desk.at(10, caller(1, "anna"));
+    assert_eq!(desk.at(20, login(1)), "a1 ready, o1: e1 rings a1, a1 offered");
+    desk.at(20, accepted(1));
+    desk
+}
+
+#[test]
+fn whose_talk_broke_goes_back_to_the_same_agent_first_also_after_the_wrap_up() {
+    for (comes, broke, told) in [
+        (105, true, ""),
+        (105, false, "o2: e4 rings a2, a2 offered"),
+        (279, true, "a1 ready, o2: e4 rings a1, a1 offered"),
+        (280, true, "a1 ready, o2: e4 rings a2, a2 offered"),
+    ] {
+        let mut desk = talks_with_1();
+        desk.at(30, login(2));
+        desk.at(100, if broke { talk_broke(1) } else { talk_ended(1) });
+        assert_eq!(desk.at(comes, caller(4, "anna")), told, "at {comes}, broke: {broke}");
+        if told.is_empty() {
+            assert_eq!(desk.until(120), "a1 ready, o2: e4 rings a1, a1 offered");
+        }
+    }
+}
+
+#[test]
+fn after_a_talk_that_broke_the_wait_from_before_counts_on() {
+    let mut desk = talks_with_1();
+    desk.at(85, caller(2, "bo"));
+    desk.at(95, caller(3, "cecilia"));
+    desk.at(100, talk_broke(1));
+    desk.at(104, caller(4, "anna"));
+    assert_eq!(line(&desk), [2, 4, 3], "she waits as if since 90");
+    assert_eq!(desk.until(120), "a1 ready, o2: e2 rings a1, a1 offered");
+}
+
+#[test]
+fn the_agent_is_kept_for_the_caller_once_and_not_longer_than_the_queue_says() {
+    let mut desk = talks_with_1();
+    desk.queue(1, |settings| settings.reconnect_wait = Duration::from_secs(10));
+    desk.at(30, login(2));
+    desk.at(100, talk_broke(1));
+    assert_eq!(desk.at(105, caller(4, "anna")), "");
+    assert_eq!(desk.until(115), "o2: e4 rings a2, a2 offered");
+    let mut desk = talks_with_1();
+    desk.at(30, login(2));
+    desk.at(100, talk_broke(1));
+    desk.at(101, caller(4, "anna"));
+    desk.at(102, leave(4, Exit::Abandoned));
+    assert_eq!(desk.at(103, caller(5, "anna")), "o2: e5 rings a2, a2 offered");
+}
+
+#[test]
+fn it_is_known_who_talked_with_a_caller_last() {
+    let mut desk = talks_with_1();
+    let last = |desk: &Desk, name, within, now| {
+        desk.acd.last_agent(name, Duration::from_secs(within), Time::from_secs(now)).map(|agent| agent.0)
+    };
+    assert_eq!(last(&desk, "anna", 1000, 50), None, "they still talk");
+    desk.at(100, talk_ended(1));
+    assert_eq!(last(&desk, "anna", 60, 160), Some(1));
+    assert_eq!([last(&desk, "anna", 60, 161), last(&desk, "bo", 60, 100), last(&desk, "", 60, 100)], [None; 3]);
+    desk.at(110, login(2));
+    assert_eq!(desk.at(111, caller(2, "anna")), "o2: e2 rings a2, a2 offered");
+    desk.at(112, accepted(2));
+    desk.at(113, talk_ended(2));
+    assert_eq!(last(&desk, "anna", 60, 160), Some(2));
+    let month = crate::acd::back::TALKED_KEPT.as_secs();
+    assert_eq!(last(&desk, "anna", u64::MAX / 2_000_000, 113 + month), None);
+}

@@ -80,6 +80,8 @@ pub struct PreferFile {
     pub agent: Option<At<String>>,
     /// Or a team.
     pub team: Option<At<String>>,
+    /// Or the agent who talked with this caller last, if that ended at most so long ago. Nobody, where it is not known.
+    pub last_agent: Option<At<Length>>,
     /// How long, from when it is their turn.
     #[serde(rename = "for")]
     pub wait: Length,
@@ -156,6 +158,7 @@ struct Asked {
 enum Favourite {
     Agent(Text),
     Team(String),
+    LastAgent(Duration),
 }
 
 #[derive(Debug)]
@@ -478,6 +481,7 @@ impl Asked {
         for (favourite, wait) in &self.prefer {
             match favourite {
                 Favourite::Team(team) => preferred.push((Preferred::Team(team.clone()), *wait)),
+                Favourite::LastAgent(within) => preferred.push((Preferred::LastAgent { within: *within }, *wait)),
                 Favourite::Agent(text) => match text.text(&walk.scope).map(|name| name.trim().to_owned()) {
                     Ok(name) if name.is_empty() => {}
                     Ok(name) => preferred.push((Preferred::Agent(name), *wait)),
@@ -491,21 +495,22 @@ impl Asked {
 
 fn favourite(file: &At<Kept<PreferFile>>, compiler: &mut Compiler) -> Option<(Favourite, Duration)> {
     let prefer = file.value.0.as_ref()?;
-    let favourite = match (&prefer.agent, &prefer.team) {
-        (Some(agent), None) => {
+    let favourite = match (&prefer.agent, &prefer.team, &prefer.last_agent) {
+        (Some(agent), None, None) => {
             let text = compiler.text(agent)?;
             if let Some(name) = text.literal() {
                 compiler.agent(name, agent.at);
             }
             Favourite::Agent(text)
         }
-        (None, Some(team)) => {
+        (None, Some(team), None) => {
             compiler.team(team);
             Favourite::Team(team.value.clone())
         }
+        (None, None, Some(within)) => Favourite::LastAgent(within.value.0),
         _ => {
-            let help = Some("`agent: name` or `team: name`, each in an item of its own".into());
-            compiler.problem(file.at, "a caller is kept for an agent or for a team".into(), help);
+            let help = "`agent: name`, `team: name` or `last_agent: 24h`, each in an item of its own";
+            compiler.problem(file.at, "a caller is kept for an agent or for a team".into(), Some(help.into()));
             return None;
         }
     };
@@ -702,13 +707,17 @@ q:
     name: sales
     need: support >= 5
     relax: [{ after: 30s, need: support }, { after: 1m, need: { support: 1 } }]
-    prefer: [{ agent: '{{ owner }}', for: 20s }, { agent: '{{ call.name }}', for: 5s }, { team: north, for: 10s }]
+    prefer:
+    - { agent: '{{ owner }}', for: 20s }
+    - { agent: '{{ call.name }}', for: 5s }
+    - { team: north, for: 10s }
+    - { last_agent: 24h, for: 5s }
     failed: hangup",
         );
         assert_eq!(
             phone.sees(),
             ":a, :q, answer, queue sales 0 support >= 5 after 30s support after 60s support for Agent(\"anna\") 20s \
-             for Team(\"north\") 10s None en {\"owner\": \"anna\"}"
+             for Team(\"north\") 10s for LastAgent { within: 86400s } 5s None en {\"owner\": \"anna\"}"
         );
     }
 

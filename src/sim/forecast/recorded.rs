@@ -73,7 +73,7 @@ impl Recording {
         if let Some((entry, seen)) = seen(event) {
             self.callers.insert(entry, seen);
         }
-        if let Change::TalkEnded { entry } = &event.change
+        if let Change::TalkEnded { entry, .. } = &event.change
             && let Some(seen) = self.callers.get_mut(entry)
         {
             seen.talk = seen.answered.map(|answered| event.at.since(answered));

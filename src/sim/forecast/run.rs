@@ -240,7 +240,7 @@ impl<'p> Run<'p> {
             }
             Happening::TalkEnds(caller) => {
                 self.places[caller as usize] = Place::Gone;
-                self.apply(at, Change::TalkEnded { entry: entry(caller as usize) });
+                self.apply(at, Change::TalkEnded { entry: entry(caller as usize), broke: false });
             }
             Happening::NotesDone { agent, turn } => {
                 if self.agents[agent as usize].turn == turn {
