@@ -5,6 +5,7 @@ use super::ability::{Clue, Requirement};
 use super::bits::Bits;
 use super::event::Kind;
 use super::pool::{Pool, PoolId, Pools};
+use super::ranked::Ranked;
 use crate::ids::{AgentId, EntryId};
 use crate::time::Time;
 use std::cmp::Reverse;
@@ -120,7 +121,7 @@ pub struct Lines {
     of_teams: Bits,
     /// Needs without holders.
     spare: usize,
-    lines: BTreeMap<LineKey, BTreeSet<Place>>,
+    lines: BTreeMap<LineKey, Ranked<Place>>,
     /// Lines with refusals; few.
     refused: BTreeSet<LineKey>,
 }
@@ -252,9 +253,9 @@ impl Lines {
 
     pub fn enter(&mut self, key: &LineKey, place: Place) {
         match self.lines.get_mut(key) {
-            Some(line) => _ = line.insert(place),
+            Some(line) => line.insert(place),
             None => {
-                self.lines.insert(key.clone(), BTreeSet::from([place]));
+                self.lines.insert(key.clone(), Ranked::of(place));
                 if !key.refused.is_empty() {
                     self.refused.insert(key.clone());
                 }
@@ -264,7 +265,7 @@ impl Lines {
 
     pub fn leave(&mut self, key: &LineKey, place: Place) {
         let line = self.lines.get_mut(key).expect("a line lives as long as it has entries");
-        line.remove(&place);
+        line.remove(place);
         if line.is_empty() {
             self.lines.remove(key);
             self.refused.remove(key);
@@ -272,7 +273,7 @@ impl Lines {
     }
 
     pub fn head(&self, key: &LineKey) -> Option<Place> {
-        self.lines.get(key)?.first().copied()
+        self.lines.get(key)?.first()
     }
 
     /// The lines of a need, kept for this agent or for nobody, each with its head.
@@ -286,7 +287,7 @@ impl Lines {
             refused: Vec::new(),
         };
         let lines = self.lines.range(first..).take_while(move |(key, _)| key.only == only && key.need == need);
-        lines.map(|(key, line)| (key, *line.first().expect("no line is empty")))
+        lines.map(|(key, line)| (key, line.first().expect("no line is empty")))
     }
 
     /// The lines kept for this agent, each with its head.
@@ -300,7 +301,7 @@ impl Lines {
             refused: Vec::new(),
         };
         let lines = self.lines.range(first..).take_while(move |(key, _)| key.only == Some(agent));
-        lines.map(|(key, line)| (key, *line.first().expect("no line is empty")))
+        lines.map(|(key, line)| (key, line.first().expect("no line is empty")))
     }
 
     /// Entries in line that are kept for a team which this pool is of.
@@ -315,6 +316,6 @@ impl Lines {
     }
 
     pub fn entries(&self, key: &LineKey) -> impl Iterator<Item = EntryId> + '_ {
-        self.lines.get(key).into_iter().flatten().map(|place| place.entry)
+        self.lines.get(key).into_iter().flat_map(Ranked::iter).map(|place| place.entry)
     }
 }

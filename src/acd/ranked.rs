@@ -19,10 +19,18 @@ impl<T> Default for Ranked<T> {
 }
 
 impl<T: Ord + Copy> Ranked<T> {
+    pub fn of(item: T) -> Ranked<T> {
+        Ranked { chunks: vec![vec![item]] }
+    }
+
+    pub fn first(&self) -> Option<T> {
+        self.chunks.first().map(|chunk| chunk[0])
+    }
+
     /// Adds `item`; nothing happens if it is in already.
     pub fn insert(&mut self, item: T) {
         let Some(last) = self.chunks.len().checked_sub(1) else {
-            self.chunks.push(vec![item]);
+            *self = Ranked::of(item);
             return;
         };
         let index = self.chunk_of(item).min(last);
@@ -121,7 +129,7 @@ mod tests {
                 }
                 prop_assert_eq!(ranked.rank(item), plain.range(..item).count());
                 prop_assert_eq!(ranked.is_empty(), plain.is_empty());
-                prop_assert_eq!(ranked.len(), plain.len());
+                prop_assert_eq!((ranked.len(), ranked.first()), (plain.len(), plain.first().copied()));
                 prop_assert_eq!(ranked.has(item), plain.contains(&item));
                 prop_assert_eq!(ranked.nth(usize::from(item) / 9), plain.iter().nth(usize::from(item) / 9).copied());
             }
