@@ -799,8 +799,7 @@ impl Model {
         if self.wrong(Mistake::AnswerRingsOn) {
             return;
         }
-        let others = self.agents.iter().filter(|a| a.id != agent && a.offer.is_some_and(|(_, e, _)| e == entry));
-        let others: Vec<AgentId> = others.map(|a| a.id).collect();
+        let others: Vec<AgentId> = self.rung_for(entry).into_iter().filter(|other| *other != agent).collect();
         for other in &others {
             self.take_apart(*other, Outcome::AnsweredElsewhere);
         }
