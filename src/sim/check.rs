@@ -10,7 +10,7 @@
 //! What people saw of it is compared in `witness`.
 
 use super::fairness::Fairness;
-use crate::acd::{Acd, AgentSettings, AgentState, Exit, Outcome, QueueCounts, QueueSettings, WhyNot};
+use crate::acd::{Acd, AgentSettings, AgentState, Exit, Outcome, QueueCounts, QueueSettings, Strategy, WhyNot};
 use crate::ids::{AgentId, CallId, EntryId, OfferId, QueueId};
 use crate::need::Need;
 use crate::record::{AgentPhase, Board, CallEvent, Contact, Recorder, What};
@@ -31,7 +31,8 @@ pub enum Promise {
     AnsweredIsAccepted,
     /// No agent is rung twice at once, or while talking.
     OneOfferPerAgent,
-    /// No two agents are rung for one entry, and nobody for an entry that does not wait.
+    /// No two agents are rung for one entry, unless its queue rings all: then at once, and no more than it may. Nobody for an
+    /// entry that does not wait.
     OneOfferPerEntry,
     OffersEndOnce,
     OffersGoToTheReady,
@@ -83,6 +84,8 @@ pub struct Checker {
     names: Vec<Arc<str>>,
     agents: BTreeMap<Arc<str>, Agent>,
     queues: Vec<Arc<str>>,
+    /// How many agents may be rung at a time for an entry of each.
+    at_once: BTreeMap<Arc<str>, usize>,
     waiting: BTreeMap<EntryId, Waiting>,
     left: BTreeSet<EntryId>,
     fairness: Fairness,
@@ -112,7 +115,9 @@ struct Agent {
 
 struct Waiting {
     queue: Arc<str>,
-    ringing: Option<OfferId>,
+    ringing: BTreeSet<OfferId>,
+    /// When the first of these was rung.
+    rung: Time,
     accepted: bool,
 }
 
@@ -149,7 +154,12 @@ impl Checker {
         let queue_names: Vec<Arc<str>> = queues.iter().map(|queue| queue.name.as_str().into()).collect();
         let names: Vec<Arc<str>> = agents.iter().map(|agent| agent.name.as_str().into()).collect();
         let offline = |index: usize| Agent { id: agent_id(index), phase: AgentPhase::Offline, offer: None, talk: None };
+        let at_once = |queue: &QueueSettings| match queue.strategy {
+            Strategy::RingAll => queue.ring_all_max.max(1) as usize,
+            _ => 1,
+        };
         Checker {
+            at_once: queue_names.iter().cloned().zip(queues.iter().map(at_once)).collect(),
             calls: BTreeSet::new(),
             agents: names.iter().enumerate().map(|(index, name)| (name.clone(), offline(index))).collect(),
             waiting: BTreeMap::new(),
@@ -193,7 +203,8 @@ impl Checker {
                 Promise::CallsBeginAndEndOnce.holds(known, || format!("{call} ended, but was not there"))?;
             }
             What::Queued { entry, queue, priority, .. } => {
-                let waiting = Waiting { queue: queue.clone(), ringing: None, accepted: false };
+                let ringing = BTreeSet::new();
+                let waiting = Waiting { queue: queue.clone(), ringing, rung: at, accepted: false };
                 self.touched_entries.insert(*entry);
                 let new = self.waiting.insert(*entry, waiting).is_none() && !self.left.contains(entry);
                 Promise::EntriesJoinAndLeaveOnce.holds(new, || format!("{entry} joined twice"))?;
@@ -215,7 +226,7 @@ impl Checker {
                 Promise::AnsweredIsAccepted
                     .holds(gone.accepted == answered, || format!("{entry} left by {exit:?}, {}", gone.accepted))?;
                 Promise::OffersEndOnce
-                    .holds(gone.ringing.is_none(), || format!("{entry} left while {:?} rings", gone.ringing))?;
+                    .holds(gone.ringing.is_empty(), || format!("{entry} left while {:?} rings", gone.ringing))?;
                 let sums = self.sums.entry(queue.clone()).or_default();
                 sums.waiting -= 1;
                 sums.left(*exit, *waited, *in_service_level);
@@ -228,12 +239,16 @@ impl Checker {
                     format!("{agent} got {offer} while {:?} rings, or talking in {:?}", a.offer, a.talk)
                 })?;
                 a.offer = Some(*offer);
-                let waiting = self.waiting.get_mut(entry).filter(|w| w.ringing.is_none() && !w.accepted);
-                let Some(waiting) = waiting else {
+                let waits = |w: &&mut Waiting| {
+                    let most = self.at_once.get(&w.queue).copied().unwrap_or(1);
+                    !w.accepted && (w.ringing.is_empty() || w.rung == at && w.ringing.len() < most)
+                };
+                let Some(waiting) = self.waiting.get_mut(entry).filter(waits) else {
                     return Promise::OneOfferPerEntry
                         .broken(format!("{offer} for {entry}, which does not wait for one"));
                 };
-                waiting.ringing = Some(*offer);
+                waiting.ringing.insert(*offer);
+                waiting.rung = at;
                 self.fairness.rings(at, agent, *entry)?;
             }
             What::OfferEnded { entry, offer, agent, outcome, .. } => {
@@ -241,15 +256,21 @@ impl Checker {
                 self.touched_agents.insert(a.id);
                 self.touched_entries.insert(*entry);
                 let waiting = self.waiting.get_mut(entry);
-                let rang = a.offer.take() == Some(*offer)
-                    && waiting.as_ref().is_some_and(|waiting| waiting.ringing == Some(*offer));
+                let (rang, was_taken, others) = match waiting {
+                    Some(w) => {
+                        let was_taken = w.accepted;
+                        w.accepted |= *outcome == Outcome::Accepted;
+                        (w.ringing.remove(offer), was_taken, w.ringing.len())
+                    }
+                    None => (false, false, 0),
+                };
+                let rang = a.offer.take() == Some(*offer) && rang;
                 Promise::OffersEndOnce.holds(rang, || format!("{offer} for {entry} to {agent} did not ring"))?;
                 *self.offers.entry(*outcome).or_default() += 1;
-                if let Some(waiting) = waiting {
-                    waiting.ringing = None;
-                    waiting.accepted |= *outcome == Outcome::Accepted;
-                }
-                self.fairness.stops_ringing(at, agent, *entry, *outcome);
+                Promise::AnsweredIsAccepted.holds(was_taken == (*outcome == Outcome::AnsweredElsewhere), || {
+                    format!("{agent} is done with {entry} as {outcome:?}, which somebody took: {was_taken}")
+                })?;
+                self.fairness.stops_ringing(at, agent, *entry, *outcome, others);
             }
             What::Connected { call, with, .. } => {
                 let up = self.calls.contains(call);
@@ -373,7 +394,7 @@ impl Checker {
     fn explained(&self, entry: EntryId, reasons: &[(AgentId, WhyNot)]) -> Result<(), Broken> {
         let Some(waiting) = self.waiting.get(&entry) else { return Ok(()) };
         let ringing = reasons.iter().filter(|(_, why)| matches!(why, WhyNot::Ringing { .. })).count();
-        Promise::OneOfferPerEntry.holds(ringing == usize::from(waiting.ringing.is_some()), || {
+        Promise::OneOfferPerEntry.holds(ringing == waiting.ringing.len(), || {
             format!("{ringing} agents are rung for {entry}, told {:?}", waiting.ringing)
         })?;
         let idle = reasons.iter().find(|(_, why)| *why == WhyNot::RankedLower);

@@ -114,13 +114,14 @@ impl Fairness {
         Ok(())
     }
 
-    pub fn stops_ringing(&mut self, now: Time, agent: &Arc<str>, entry: EntryId, outcome: Outcome) {
+    /// `others` are still rung for it.
+    pub fn stops_ringing(&mut self, now: Time, agent: &Arc<str>, entry: EntryId, outcome: Outcome, others: usize) {
         let Some(standing) = self.entries.get_mut(&entry) else { return };
         if matches!(outcome, Outcome::Declined | Outcome::NoAnswer) {
             let spared = self.queues.get(&standing.line.queue).map_or(Duration::ZERO, |queue| queue.retry_same_agent);
             standing.refused.insert(agent.clone(), now + spared.max(Duration::from_secs(1)));
         }
-        if outcome != Outcome::Accepted {
+        if outcome != Outcome::Accepted && outcome != Outcome::AnsweredElsewhere && others == 0 {
             self.lines.entry(standing.line.clone()).or_default().insert(standing.place);
         }
     }

@@ -11,6 +11,7 @@ pub mod chance;
 pub mod check;
 pub mod day;
 mod fairness;
+pub mod faults;
 pub mod forecast;
 pub mod media;
 pub mod phone;

@@ -2,6 +2,7 @@
 
 use super::chance::Chance;
 use super::check::{Broken, Checker};
+use super::faults::Faults;
 use super::media::{FakeMedia, SILENCE, switchboard};
 use super::phone::{Phone, PhoneEvent, PhoneSettings};
 use crate::acd::{Acd, AcdEvent};
@@ -122,6 +123,8 @@ pub struct World {
     folded: Acd,
     /// Inputs given to the engine.
     pub steps: u64,
+    /// What becomes of each message from now on, instead of what the network does to it by chance.
+    pub faults: Option<Faults>,
 }
 
 impl World {
@@ -145,6 +148,7 @@ impl World {
             happenings: VecDeque::new(),
             folded: Acd::new(start.as_micros()),
             steps: 0,
+            faults: None,
         };
         world.drain_engine();
         world
@@ -357,7 +361,7 @@ impl World {
             match output {
                 Output::Sip(transmit) => {
                     let id = phone_at(transmit.hop.remote);
-                    let arrivals = self.arrivals();
+                    let arrivals = self.arrivals(Some(id), &transmit.bytes);
                     for at in arrivals.into_iter().flatten() {
                         self.at(at, Item::ToPhone(id, transmit.bytes.clone()));
                     }
@@ -445,7 +449,7 @@ impl World {
             desk.wake = due;
         }
         for bytes in sent {
-            let arrivals = self.arrivals();
+            let arrivals = self.arrivals(None, &bytes);
             for at in arrivals.into_iter().flatten() {
                 self.at(at, Item::ToEngine(id, bytes.clone()));
             }
@@ -455,9 +459,13 @@ impl World {
         }
     }
 
-    /// When a packet sent now arrives: never, once or twice.
-    fn arrivals(&mut self) -> [Option<Time>; 2] {
+    /// When a packet that is sent now arrives: never, once or twice. `to`: the phone; `None`: the switchboard.
+    fn arrivals(&mut self, to: Option<PhoneId>, bytes: &[u8]) -> [Option<Time>; 2] {
         let Network { delay_min, delay_max, loss, duplication } = self.network;
+        if let Some(faults) = &mut self.faults {
+            let later = faults.strike(self.now, to, bytes);
+            return later.map(|later| later.map(|later| self.now + delay_min + later));
+        }
         let first = (!self.chance.happens(loss)).then(|| self.now + self.chance.between(delay_min, delay_max));
         let second = self.chance.happens(duplication).then(|| self.now + self.chance.between(delay_min, delay_max));
         [first, second]
@@ -474,6 +482,22 @@ impl World {
         let phones =
             busy.iter().map(|(id, desk)| format!("phone {} ({})", id.0, desk.phone.doing())).collect::<Vec<_>>();
         format!("engine {:?}, {}", self.engine.leftovers(), phones.join(", "))
+    }
+
+    /// Messages that are on their way: to whom, and what.
+    pub fn on_the_way(&self) -> impl Iterator<Item = (Option<PhoneId>, &[u8])> {
+        self.agenda.values().filter_map(|item| match item {
+            Item::ToEngine(_, bytes) => Some((None, &bytes[..])),
+            Item::ToPhone(id, bytes) => Some((Some(*id), &bytes[..])),
+            _ => None,
+        })
+    }
+
+    /// Who hears this phone, and is heard by it, by way of the switchboard.
+    pub fn talks_with(&self, id: PhoneId) -> Option<PhoneId> {
+        let leg = |desk: &Desk| self.media.leg_at(desk.remote_rtp.filter(|_| desk.phone.is_talking())?);
+        let partner = self.media.partner(leg(self.phones.get(&id)?)?)?;
+        self.phones.iter().find(|(_, desk)| leg(desk) == Some(partner)).map(|(id, _)| *id)
     }
 
     /// Nobody is in a call, neither by the switchboard nor by any phone.

@@ -10,6 +10,7 @@ mod hunts;
 mod identity;
 mod moves;
 mod numbers;
+mod protocol;
 mod records;
 mod refusals;
 mod registrations;
