@@ -10,9 +10,10 @@
 //! What people saw of it is compared in `witness`.
 
 use super::fairness::Fairness;
-use crate::acd::{Acd, AgentSettings, AgentState, Exit, Outcome, QueueCounts, QueueSettings, Strategy, WhyNot};
+use crate::acd::{
+    Acd, AcdEvent, AgentSettings, AgentState, Change, Exit, Outcome, QueueCounts, QueueSettings, Strategy, WhyNot,
+};
 use crate::ids::{AgentId, CallId, EntryId, OfferId, QueueId};
-use crate::need::Need;
 use crate::record::{AgentPhase, Board, CallEvent, Contact, Recorder, What};
 use crate::time::{Duration, Time};
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,6 +39,10 @@ pub enum Promise {
     OffersGoToTheReady,
     OffersGoToTheSkilled,
     NobodyIsOvertaken,
+    /// Whoever an entry is kept for, or would rather have, is rung before others.
+    ThePreferredGoFirst,
+    /// Of those who could be rung, its queue's strategy says who is.
+    TheStrategyChooses,
     /// No agent is ready while somebody waits for whom they could be rung.
     NobodyIdles,
     OneTalkPerAgent,
@@ -183,12 +188,26 @@ impl Checker {
         }
     }
 
-    /// `needs`: of an entry that joins a line, everything it needs; `None` if it is gone already.
+    /// What the distributor is told, after what is told of it.
     ///
     /// # Errors
     ///
+    /// It is told of an entry of which nobody else heard.
+    pub fn distributor_told(&mut self, event: &AcdEvent) -> Result<(), Broken> {
+        if let Change::Arrive { entry, arrival } = &event.change {
+            let queue = self.queues.get(arrival.queue.0 as usize);
+            let joined = self.waiting.get(entry).is_some_and(|waiting| Some(&waiting.queue) == queue);
+            let story = || format!("{entry} arrives at {queue:?}, and that was not told");
+            Promise::EntriesJoinAndLeaveOnce.holds(joined, story)?;
+        }
+        self.fairness.told(event.at, &event.change);
+        Ok(())
+    }
+
+    /// # Errors
+    ///
     /// The event breaks a promise.
-    pub fn handle(&mut self, event: &CallEvent, needs: Option<&Need>) -> Result<(), Broken> {
+    pub fn handle(&mut self, event: &CallEvent) -> Result<(), Broken> {
         let at = event.at;
         self.board.apply(event);
         match &event.what {
@@ -202,15 +221,12 @@ impl Checker {
                 let known = self.calls.remove(call);
                 Promise::CallsBeginAndEndOnce.holds(known, || format!("{call} ended, but was not there"))?;
             }
-            What::Queued { entry, queue, priority, .. } => {
+            What::Queued { entry, queue, .. } => {
                 let ringing = BTreeSet::new();
                 let waiting = Waiting { queue: queue.clone(), ringing, rung: at, accepted: false };
                 self.touched_entries.insert(*entry);
                 let new = self.waiting.insert(*entry, waiting).is_none() && !self.left.contains(entry);
                 Promise::EntriesJoinAndLeaveOnce.holds(new, || format!("{entry} joined twice"))?;
-                if let Some(needs) = needs {
-                    self.fairness.arrives(at, *entry, queue, *priority, needs.clone());
-                }
                 let sums = self.sums.entry(queue.clone()).or_default();
                 sums.offered += 1;
                 sums.waiting += 1;
@@ -293,7 +309,7 @@ impl Checker {
                 let a = known(&mut self.agents, agent)?;
                 a.phase = *phase;
                 self.touched_agents.insert(a.id);
-                self.fairness.is_in(agent, *phase);
+                self.fairness.is_in(at, agent, *phase);
             }
             _ => {}
         }

@@ -9,6 +9,7 @@
 
 pub mod chance;
 pub mod check;
+mod choice;
 pub mod day;
 mod fairness;
 pub mod faults;

@@ -9,7 +9,7 @@ use crate::acd::{Acd, AcdEvent};
 use crate::engine::{Engine, Input, Output, Settings};
 use crate::ids::LegId;
 use crate::media;
-use crate::record::{CallEvent, What};
+use crate::record::CallEvent;
 use crate::sip::{Hop, Message, Transport};
 use crate::time::{Duration, Time};
 use std::collections::{BTreeMap, VecDeque};
@@ -373,15 +373,15 @@ impl World {
                 }
                 // For the next run, of which there is none.
                 Output::Registration(_) | Output::Toll(_) => {}
-                Output::Acd(event) => self.fold(&event),
+                Output::Acd(event) => {
+                    self.fold(&event);
+                    let kept = self.checker.distributor_told(&event);
+                    self.must(kept);
+                }
                 // Nobody guards this network.
                 Output::Judged { .. } | Output::KeepOpen(_) => {}
                 Output::Event(event) => {
-                    let needs = match event.what {
-                        What::Queued { entry, .. } => self.engine.acd().needs(entry),
-                        _ => None,
-                    };
-                    let kept = self.checker.handle(&event, needs);
+                    let kept = self.checker.handle(&event);
                     self.must(kept);
                     self.happenings.push_back(Happening::Event(event));
                 }

@@ -1,8 +1,9 @@
 //! For each promise, histories that break it.
 
 use super::*;
-use crate::acd::Skills;
+use crate::acd::{Arrival, HeldLicence, Prefer, Relax, Skills, Validity, Who};
 use crate::ids::LegId;
+use crate::need::Need;
 use crate::record::EndedBy;
 
 const SALES: &str = "sales";
@@ -25,15 +26,20 @@ fn checker() -> Checker {
 
 /// Event by event, one each second, all as if each were the last of its step.
 fn tell(checker: &mut Checker, events: &[What]) -> Result<(), Broken> {
-    for (second, what) in (1..).zip(events) {
-        let event = CallEvent { at: Time::from_secs(second), what: what.clone() };
-        let needs = match what {
-            What::Queued { queue, .. } => Some(needs(queue)),
-            _ => None,
-        };
-        checker.handle(&event, needs.as_ref())?;
-    }
-    Ok(())
+    (1..).zip(events).try_for_each(|(second, what)| tell_at(checker, second, what))
+}
+
+/// Whoever joins arrives at the distributor.
+fn tell_at(checker: &mut Checker, second: u64, what: &What) -> Result<(), Broken> {
+    let at = Time::from_secs(second);
+    checker.handle(&CallEvent { at, what: what.clone() })?;
+    let What::Queued { entry, queue, priority, .. } = what else { return Ok(()) };
+    let arrival = Arrival { queue: QueueId(u32::from(**queue != *SALES)), priority: *priority, ..Arrival::default() };
+    checker.distributor_told(&arrives(at, *entry, Arrival { since: at, ..arrival }))
+}
+
+fn arrives(at: Time, entry: EntryId, arrival: Arrival) -> AcdEvent {
+    AcdEvent { at, change: Change::Arrive { entry, arrival: Box::new(arrival) } }
 }
 
 fn began(call: u64) -> What {
@@ -141,8 +147,7 @@ fn a_good_history_keeps_every_promise() {
     assert_eq!(at_the_end(&good()), Ok(()));
     let mut checker = checker();
     for (second, what) in (1..).zip(&good()) {
-        let event = CallEvent { at: Time::from_secs(second), what: what.clone() };
-        checker.handle(&event, Some(&needs(SALES))).unwrap();
+        tell_at(&mut checker, second, what).unwrap();
         for queue in [SALES, SUPPORT] {
             let counts = counts(&checker, queue);
             checker.counted(&queue.into(), &counts).unwrap();
@@ -153,7 +158,6 @@ fn a_good_history_keeps_every_promise() {
 
 /// The distributor of the checker's house, to which the first agent has come.
 fn distributor() -> Acd {
-    use crate::acd::{AcdEvent, Change};
     let checker = checker();
     let mut acd = Acd::new(0);
     let mut change = |change| acd.apply(&AcdEvent { at: Time::EPOCH, change });
@@ -246,11 +250,35 @@ fn every_promise_can_be_broken() {
     let again = |second: u64| {
         let mut checker = checker();
         tell(&mut checker, &good()[..9])?;
-        checker.handle(&CallEvent { at: Time::from_secs(second), what: is("anna", Ready) }, None)?;
-        checker.handle(&CallEvent { at: Time::from_secs(second), what: rings(2, 9, "anna") }, None)
+        tell_at(&mut checker, second, &is("anna", Ready))?;
+        tell_at(&mut checker, second, &rings(2, 9, "anna"))
     };
     assert_eq!(again(60), Ok(()));
     breaks(Promise::NobodyIsOvertaken, again(69));
+
+    let both = [is("anna", Ready), is("bo", Ready), joins(1, SALES, 0)];
+    breaks(Promise::TheStrategyChooses, told(&[&both[..], &[rings(1, 1, "bo")]].concat()));
+    assert_eq!(told(&[&both[..], &[rings(1, 1, "anna")]].concat()), Ok(()));
+    // Kept for bo, who talks, for half a minute.
+    let kept = |second: u64, bo: AgentPhase| {
+        let mut checker = checker();
+        tell(&mut checker, &[is("bo", AgentPhase::Talking)]).expect("nothing wrong");
+        let at = Time::from_secs(5);
+        checker.handle(&CallEvent { at, what: joins(1, SALES, 0) }).expect("nothing wrong");
+        let prefer = vec![Prefer { who: Who::Agent(AgentId(1)), wait: Duration::from_secs(30) }];
+        checker.distributor_told(&arrives(at, EntryId(1), Arrival { prefer, ..Arrival::default() }))?;
+        tell_at(&mut checker, second, &is("bo", bo))?;
+        tell_at(&mut checker, second, &is("anna", Ready))?;
+        tell_at(&mut checker, second, &rings(1, 1, "anna"))
+    };
+    breaks(Promise::ThePreferredGoFirst, kept(34, AgentPhase::Talking));
+    assert_eq!(kept(36, AgentPhase::Talking), Ok(()));
+    assert_eq!(kept(34, AgentPhase::Paused), Ok(()));
+    breaks(Promise::ThePreferredGoFirst, kept(36, Ready));
+    breaks(
+        Promise::EntriesJoinAndLeaveOnce,
+        checker().distributor_told(&arrives(Time::EPOCH, EntryId(1), Arrival::default())),
+    );
 
     let idle = |events: &[What], second: u64| {
         let mut checker = checker();
@@ -336,4 +364,145 @@ fn every_promise_can_be_broken() {
     // `tests/sim` breaks this one: it takes people.
     caught.insert(Promise::RecordsAreTrue);
     assert_eq!(caught.len(), Promise::NothingIsLeft as usize + 1, "a promise that nothing breaks: {caught:?}");
+}
+
+/// One queue, with these settings, and anna and bo, who have all they need but for what is changed.
+fn house(change: impl Fn(&mut QueueSettings, &mut [AgentSettings; 2])) -> Checker {
+    let mut queue = QueueSettings { name: SALES.into(), needs: needs(SALES), ..QueueSettings::default() };
+    let mut agents = ["anna", "bo"].map(|name| AgentSettings {
+        name: name.into(),
+        skills: Skills::from([(SALES.to_owned(), 5)]),
+        ..AgentSettings::default()
+    });
+    change(&mut queue, &mut agents);
+    Checker::new(Time::EPOCH, &[queue], &agents)
+}
+
+fn promise(said: Result<(), Broken>) -> Result<(), Promise> {
+    said.map_err(|broken| broken.promise)
+}
+
+#[test]
+fn where_all_are_rung_all_are_rung_at_once_and_one_has_it() {
+    use AgentPhase::Ready;
+    let to_all = || house(|queue, _| (queue.strategy, queue.ring_all_max) = (Strategy::RingAll, 2));
+    let ready = [joins(1, SALES, 0), is("anna", Ready), is("bo", Ready), rings(1, 1, "anna")];
+    let told = |checker: &mut Checker, second, events: &[What]| {
+        let told = events.iter().try_for_each(|what| tell_at(checker, second, what));
+        promise(told.and_then(|()| checker.fairness.nobody_idles(Time::from_secs(second))))
+    };
+    assert_eq!(told(&mut to_all(), 4, &ready), Err(Promise::TheStrategyChooses));
+    let both = [&ready[..], &[rings(1, 2, "bo")]].concat();
+    let rung = || {
+        let mut checker = to_all();
+        assert_eq!(told(&mut checker, 4, &both), Ok(()));
+        checker
+    };
+    // Nobody is rung for it later, and not three.
+    let mut later = to_all();
+    for (second, what) in (4..).zip([&both[0], &both[1], &both[3], &both[2], &both[4]]) {
+        let said = promise(tell_at(&mut later, second, what));
+        assert_eq!(said, if second == 8 { Err(Promise::OneOfferPerEntry) } else { Ok(()) });
+    }
+    let taken = rang(1, 2, "bo", Outcome::Accepted);
+    let elsewhere = rang(1, 1, "anna", Outcome::AnsweredElsewhere);
+    assert_eq!(told(&mut rung(), 5, &[taken.clone(), elsewhere.clone(), leaves(1, SALES, Exit::Answered)]), Ok(()));
+    assert_eq!(told(&mut rung(), 5, &[elsewhere]), Err(Promise::AnsweredIsAccepted));
+    assert_eq!(
+        told(&mut rung(), 5, &[taken.clone(), rang(1, 1, "anna", Outcome::Accepted)]),
+        Err(Promise::AnsweredIsAccepted)
+    );
+    assert_eq!(told(&mut rung(), 5, &[taken, leaves(1, SALES, Exit::Answered)]), Err(Promise::OffersEndOnce));
+    // One of them refuses: the other rings on, and the entry is in nobody's reach.
+    assert_eq!(told(&mut rung(), 5, &[rang(1, 1, "anna", Outcome::Declined), is("anna", Ready)]), Ok(()));
+}
+
+#[test]
+fn each_strategy_is_told_from_the_others() {
+    use AgentPhase::{Ready, Talking};
+    // Bo is idle longer, less skilled, second in the list, and has taken no call.
+    let rung = |strategy: Strategy, agent: &str| {
+        let mut checker = house(|queue, agents| {
+            queue.strategy = strategy;
+            agents[1].skills.insert(SALES.into(), 2);
+        });
+        let before = [
+            is("anna", Ready),
+            joins(1, SALES, 0),
+            rings(1, 1, "anna"),
+            rang(1, 1, "anna", Outcome::Accepted),
+            leaves(1, SALES, Exit::Answered),
+            is("anna", Talking),
+            is("bo", Ready),
+            is("anna", Ready),
+            joins(2, SALES, 0),
+        ];
+        tell(&mut checker, &before).expect("nothing wrong");
+        promise(tell_at(&mut checker, 20, &rings(2, 2, agent)))
+    };
+    let bo_goes_first = |strategy| (rung(strategy, "anna"), rung(strategy, "bo"));
+    let (yes, no) = (Ok(()), Err(Promise::TheStrategyChooses));
+    for strategy in [Strategy::LongestIdle, Strategy::LeastSkilled, Strategy::FewestCalls, Strategy::RoundRobin] {
+        assert_eq!(bo_goes_first(strategy), (no, yes), "{strategy:?}");
+    }
+    for strategy in [Strategy::MostSkilled, Strategy::Linear] {
+        assert_eq!(bo_goes_first(strategy), (yes, no), "{strategy:?}");
+    }
+    assert_eq!(bo_goes_first(Strategy::Random), (yes, yes));
+}
+
+#[test]
+fn what_is_enough_depends_on_the_time_that_passes_and_licences_stay() {
+    use AgentPhase::Ready;
+    let licence = Need::parse("licence(bank, \"SE\")").expect("a need").0;
+    let checker = || {
+        house(|queue, agents| {
+            queue.needs = queue.needs.and(&licence);
+            queue.relax = vec![Relax { after: Duration::from_secs(30), need: Need::default() }];
+            let valid = Validity { from: None, to: Some(Time::from_secs(100)) };
+            let held = HeldLicence { kind: "bank".into(), jurisdiction: "SE".into(), valid };
+            agents[0].skills = Skills::from([]);
+            agents[0].licences = vec![held];
+        })
+    };
+    let rung = |second: u64, agent: &str| {
+        let mut checker = checker();
+        tell(&mut checker, &[joins(1, SALES, 0), is(agent, Ready)]).expect("nothing wrong");
+        promise(tell_at(&mut checker, second, &rings(1, 1, agent)))
+    };
+    let idles = |second: u64, agent: &str| {
+        let mut checker = checker();
+        tell(&mut checker, &[joins(1, SALES, 0), is(agent, Ready)]).expect("nothing wrong");
+        promise(checker.fairness.nobody_idles(Time::from_secs(second)))
+    };
+    let no = Err(Promise::OffersGoToTheSkilled);
+    assert_eq!([rung(30, "anna"), rung(31, "anna"), rung(100, "anna"), rung(101, "anna")], [no, Ok(()), Ok(()), no]);
+    assert_eq!([rung(30, "bo"), rung(40, "bo")], [no, no]);
+    let idle = Err(Promise::NobodyIdles);
+    assert_eq!([idles(31, "anna"), idles(32, "anna"), idles(101, "anna")], [Ok(()), idle, Ok(())]);
+}
+
+#[test]
+fn the_greater_weight_times_wait_goes_first_and_a_changed_priority_counts_at_once() {
+    use AgentPhase::Ready;
+    let weights = |weight: u32| {
+        let queue = |name: &str, weight| QueueSettings { name: name.into(), weight, ..QueueSettings::default() };
+        let agent = AgentSettings { name: "anna".into(), ..AgentSettings::default() };
+        Checker::new(Time::EPOCH, &[queue(SALES, 1), queue(SUPPORT, weight)], &[agent])
+    };
+    // They have waited for 10 and 4 seconds.
+    let rung = |weight: u32, priority: i32, entry: u64| {
+        let mut checker = weights(weight);
+        tell_at(&mut checker, 10, &joins(1, SALES, 0)).expect("nothing wrong");
+        tell_at(&mut checker, 16, &joins(2, SUPPORT, 0)).expect("nothing wrong");
+        let change = Change::Priority { entry: EntryId(1), priority };
+        checker.distributor_told(&AcdEvent { at: Time::from_secs(18), change }).expect("nothing wrong");
+        tell_at(&mut checker, 20, &is("anna", Ready)).expect("nothing wrong");
+        promise(tell_at(&mut checker, 20, &rings(entry, 1, "anna")))
+    };
+    let overtaken = Err(Promise::NobodyIsOvertaken);
+    assert_eq!([rung(2, 0, 1), rung(2, 0, 2)], [Ok(()), overtaken]);
+    assert_eq!([rung(3, 0, 1), rung(3, 0, 2)], [overtaken, Ok(())]);
+    assert_eq!([rung(3, 1, 1), rung(3, 1, 2)], [Ok(()), overtaken]);
+    assert_eq!([rung(2, -1, 1), rung(2, -1, 2)], [overtaken, Ok(())]);
 }
