@@ -1,3 +1,5 @@
+mod routing;
+
 use super::*;
 use std::collections::HashMap;
 
