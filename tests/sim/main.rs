@@ -15,6 +15,7 @@ mod records;
 mod refusals;
 mod registrations;
 mod resumed;
+mod routing;
 mod secure;
 mod switchboard;
 mod transfers;
