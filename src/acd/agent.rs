@@ -9,7 +9,7 @@
 //! | a talk | an accepted offer of a call | `TalkEnded` | `Talking` |
 //! | no phone | `LoggedOut` | `LoggedIn` | `Offline` |
 //! | a call of their own | `Busy` | `Free` | `Busy` |
-//! | wrap-up | the end of a talk | `EndWrapUp`, its deadline | `WrapUp` |
+//! | wrap-up | the end of a talk | `EndWrapUp`, its deadline (later after `ExtendWrapUp`) | `WrapUp` |
 //! | a pause | `Pause`; an offer not answered (RONA) | `Resume`; for RONA its deadline | `Paused` |
 //! | back-off | the phone was busy or not to be reached | `Resume`, `LoggedIn`, its deadline | `BackOff` |
 //! | tasks | accepted offers of tasks | `TalkEnded` of each | `Working` |
@@ -38,6 +38,8 @@ pub struct Agent {
     /// When a skill or a licence begins or ends next.
     pub abilities_change: Option<Time>,
     pub wrap_up: Option<Time>,
+    /// This wrap-up has been made longer.
+    pub wrap_up_extended: bool,
     pub pause: Option<Pause>,
     pub back_off: Option<Time>,
     /// Back-offs in a row: since the phone last rang, logged in, or its agent resumed.
@@ -94,6 +96,7 @@ impl Agent {
             calls: 0,
             abilities_change: None,
             wrap_up: None,
+            wrap_up_extended: false,
             pause: None,
             back_off: None,
             backed_off: 0,

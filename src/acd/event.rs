@@ -86,6 +86,8 @@ pub struct AgentSettings {
     pub ring_time: Duration,
     /// After each talk; zero: none.
     pub wrap_up: Duration,
+    /// So much longer when the agent asks for it, once after each talk; zero: not at all.
+    pub wrap_up_extension: Duration,
     /// Pause after an offer was not answered (RONA); zero: no pause.
     pub rona_pause: Duration,
     /// How long an agent whose phone could not be reached or said busy gets no offer. Less than a second is taken as a
@@ -271,6 +273,8 @@ pub enum Change {
     Free { agent: AgentId },
     /// The agent is done sooner than the time for it.
     EndWrapUp { agent: AgentId },
+    /// The agent needs longer: `wrap_up_extension` more, once after each talk.
+    ExtendWrapUp { agent: AgentId },
     /// A contact joins the line. Ids are not used twice. An unknown queue answers with an exit as `SystemFault`, for a
     /// caller must not wait in no line.
     Arrive { entry: EntryId, arrival: Box<Arrival> },
@@ -510,6 +514,7 @@ impl Default for AgentSettings {
             calls_during_tasks: true,
             ring_time: Duration::from_secs(20),
             wrap_up: Duration::from_secs(10),
+            wrap_up_extension: Duration::ZERO,
             rona_pause: Duration::from_secs(60),
             back_off: Duration::from_secs(10),
             back_off_max: Duration::from_secs(60),

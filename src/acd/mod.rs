@@ -211,6 +211,7 @@ impl Acd {
             Change::Busy { agent } => return self.busy(*agent),
             Change::Free { agent } => return self.free(*agent),
             Change::EndWrapUp { agent } => return self.end_wrap_up(*agent),
+            Change::ExtendWrapUp { agent } => return self.extend_wrap_up(*agent),
             Change::Arrive { entry, arrival } => return self.arrive(*entry, arrival),
             Change::Priority { entry, priority } => return self.set_priority(*entry, *priority),
             Change::Leave { entry, exit } => return self.leave(*entry, *exit),

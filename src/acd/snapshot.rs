@@ -52,6 +52,8 @@ struct KeptAgent {
     tasks: Vec<EntryId>,
     calls: u32,
     wrap_up: Option<Time>,
+    #[serde(default)]
+    wrap_up_extended: bool,
     /// Reason and end.
     pause: Option<(String, Option<Time>)>,
     back_off: Option<Time>,
@@ -164,6 +166,7 @@ impl Acd {
             logged_in: kept.logged_in,
             own_call: kept.own_call,
             wrap_up: kept.wrap_up,
+            wrap_up_extended: kept.wrap_up_extended,
             pause: kept.pause.clone().map(|(reason, until)| Pause { reason, until }),
             back_off: kept.back_off,
             backed_off: kept.backed_off,
@@ -246,6 +249,7 @@ impl KeptAgent {
                 Task::Talking { entry, detail } => KeptTask::Talking { entry, detail },
             },
             wrap_up: agent.wrap_up,
+            wrap_up_extended: agent.wrap_up_extended,
             pause: agent.pause.as_ref().map(|pause| (pause.reason.clone(), pause.until)),
             back_off: agent.back_off,
             backed_off: agent.backed_off,

@@ -163,6 +163,7 @@ impl Acd {
         if !agent.tasks.remove(&entry) {
             agent.task = Task::None;
             let time = agent.settings.wrap_up;
+            agent.wrap_up_extended = false;
             let until = (time > Duration::ZERO).then(|| self.now + time);
             self.set_wrap_up(id, until);
         }
@@ -173,6 +174,19 @@ impl Acd {
     pub(super) fn end_wrap_up(&mut self, id: AgentId) -> Result<(), Ignored> {
         self.agents.get(&id).filter(|agent| agent.wrap_up.is_some()).ok_or(Ignored)?;
         self.wrap_up_over(id);
+        Ok(())
+    }
+
+    pub(super) fn extend_wrap_up(&mut self, id: AgentId) -> Result<(), Ignored> {
+        let agent = self.agents.get_mut(&id).filter(|agent| !agent.wrap_up_extended).ok_or(Ignored)?;
+        let until = agent.wrap_up.ok_or(Ignored)?;
+        let more = agent.settings.wrap_up_extension;
+        if more == Duration::ZERO {
+            return Err(Ignored);
+        }
+        agent.wrap_up_extended = true;
+        self.set_wrap_up(id, Some(until + more));
+        self.refresh(id);
         Ok(())
     }
 

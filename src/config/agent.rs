@@ -56,6 +56,7 @@ pub(super) fn settings(table: &Table, defaults: &AgentSettings) -> AgentSettings
         calls_during_tasks: table.optional("calls_during_tasks").unwrap_or(defaults.calls_during_tasks),
         ring_time: time("ring_time", 1, defaults.ring_time),
         wrap_up: time("wrap_up", 0, defaults.wrap_up),
+        wrap_up_extension: time("wrap_up_extension", 0, defaults.wrap_up_extension),
         rona_pause: time("rona_pause", 0, defaults.rona_pause),
         back_off: time("back_off", 0, defaults.back_off),
         back_off_max: time("back_off_max", 0, defaults.back_off_max),

@@ -119,6 +119,7 @@ impl Config {
                 ready: self.codes.ready.clone().unwrap_or_default(),
                 pauses: self.codes.pauses.clone(),
                 wrap_up_done: self.codes.wrap_up_done.clone().unwrap_or_default(),
+                wrap_up_more: self.codes.wrap_up_more.clone().unwrap_or_default(),
             },
             limits: Limits {
                 calls,

@@ -247,6 +247,7 @@ pub struct Emergency {
 pub struct Codes {
     pub ready: Option<String>,
     pub wrap_up_done: Option<String>,
+    pub wrap_up_more: Option<String>,
     /// Code → reason of the pause that it begins.
     pub pauses: BTreeMap<String, String>,
 }
@@ -514,6 +515,7 @@ impl Config {
             codes: section(top, "codes", |codes| Codes {
                 ready: code(codes, "ready"),
                 wrap_up_done: code(codes, "wrap_up_done"),
+                wrap_up_more: code(codes, "wrap_up_more"),
                 pauses: pauses(codes),
             }),
             pause_reasons: pauses::reasons(top),

@@ -132,9 +132,9 @@ impl Check<'_> {
     pub(super) fn numbers(&self) {
         let config = self.config;
         let mut seen = BTreeMap::new();
-        let Codes { ready, wrap_up_done, pauses } = &config.codes;
+        let Codes { ready, wrap_up_done, wrap_up_more, pauses } = &config.codes;
         let codes = At::default().key("codes");
-        for (key, code) in [("ready", ready), ("wrap_up_done", wrap_up_done)] {
+        for (key, code) in [("ready", ready), ("wrap_up_done", wrap_up_done), ("wrap_up_more", wrap_up_more)] {
             if let Some(code) = code {
                 self.once(&mut seen, code.clone(), self.top.reader.sources.value(&codes.key(key)));
             }

@@ -152,6 +152,7 @@ pub(super) enum Plan {
     Ready,
     Pause(String),
     EndWrapUp,
+    ExtendWrapUp,
 }
 
 pub(super) struct Offer {

@@ -91,6 +91,8 @@ impl Engine {
             Some(Plan::Pause(reason.clone()))
         } else if inside && number == codes.wrap_up_done {
             Some(Plan::EndWrapUp)
+        } else if inside && number == codes.wrap_up_more {
+            Some(Plan::ExtendWrapUp)
         } else if let Some(flow) = ours.among(number) {
             Some(Plan::Flow(flow.clone()))
         } else {

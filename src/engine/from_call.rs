@@ -87,6 +87,9 @@ impl Engine {
             Plan::Pause(reason) => {
                 self.code(now, id, agent.map(|agent| Change::Pause { agent, reason }), "agent-paused");
             }
+            Plan::ExtendWrapUp => {
+                self.code(now, id, agent.map(|agent| Change::ExtendWrapUp { agent }), "agent-more-time");
+            }
             Plan::EndWrapUp => self.code(now, id, agent.map(|agent| Change::EndWrapUp { agent }), "agent-ready"),
         }
         self.schedule(id);
@@ -122,7 +125,12 @@ impl Engine {
         let Some(change) = change else {
             return self.end_call(now, id, EndedBy::System, "only agents may dial codes");
         };
+        let extends = matches!(change, Change::ExtendWrapUp { .. });
+        let ignored = self.acd.ignored();
         self.acd_apply(now, change);
+        if extends && self.acd.ignored() > ignored {
+            return self.end_call(now, id, EndedBy::System, "no wrap-up that may be extended");
+        }
         self.answer_caller(now, id);
         let Some(call) = self.calls.get_mut(&id) else { return };
         call.stage = Stage::Notice;

@@ -211,7 +211,7 @@ impl Engine {
         let (callee, with) = match &plan {
             Plan::Agent(agent) => (Some(*agent), self.agents.seat(*agent).name.clone()),
             Plan::Outside { number } => (None, number.as_str().into()),
-            Plan::Flow(_) | Plan::Ready | Plan::Pause(_) | Plan::EndWrapUp => return,
+            Plan::Flow(_) | Plan::Ready | Plan::Pause(_) | Plan::EndWrapUp | Plan::ExtendWrapUp => return,
         };
         let Some(call) = self.calls.get_mut(&id) else { return };
         let name = if call.name.is_empty() { call.from.clone() } else { call.name.clone() };
@@ -230,7 +230,7 @@ impl Engine {
                 Ok(leg) => vec![leg],
                 Err(code) => return self.ringing_failed(now, id, code),
             },
-            Plan::Flow(_) | Plan::Ready | Plan::Pause(_) | Plan::EndWrapUp => return,
+            Plan::Flow(_) | Plan::Ready | Plan::Pause(_) | Plan::EndWrapUp | Plan::ExtendWrapUp => return,
         };
         let nobody = rung.is_empty();
         if let Some(Call { stage: Stage::Ringing { legs, callee: c, .. }, .. }) = self.calls.get_mut(&id) {

@@ -167,7 +167,7 @@ impl Engine {
             Plan::Agent(agent) => Some(*agent) != caller,
             Plan::Flow(_) => true,
             Plan::Outside { .. } => policy == Redirects::Outside && is_answered_for,
-            Plan::Ready | Plan::Pause(_) | Plan::EndWrapUp => false,
+            Plan::Ready | Plan::Pause(_) | Plan::EndWrapUp | Plan::ExtendWrapUp => false,
         })
     }
 }

@@ -155,6 +155,8 @@ pub struct Codes {
     pub pauses: BTreeMap<String, String>,
     /// Ends wrap-up early. Empty: not in use.
     pub wrap_up_done: String,
+    /// Makes wrap-up longer. Empty: not in use.
+    pub wrap_up_more: String,
 }
 
 /// A part of what an agent hears of a caller.

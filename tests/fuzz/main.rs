@@ -271,7 +271,12 @@ fn engine_settings() -> engine::Settings {
         trunks: Vec::new(),
         emergency: Vec::new(),
         emergency_by_flow: false,
-        codes: Codes { ready: "*1".into(), pauses: BTreeMap::new(), wrap_up_done: "*3".into() },
+        codes: Codes {
+            ready: "*1".into(),
+            pauses: BTreeMap::new(),
+            wrap_up_done: "*3".into(),
+            wrap_up_more: "*4".into(),
+        },
         limits: Limits::default(),
         language: "en".into(),
         hold_music: "calm".into(),

@@ -156,6 +156,7 @@ fn settings(agents: u32, queue: QueueSettings) -> Settings {
             ready: "*1".into(),
             pauses: BTreeMap::from([("*2".to_owned(), "break".to_owned())]),
             wrap_up_done: "*3".into(),
+            wrap_up_more: "*4".into(),
         },
         limits: Limits::default(),
         announcements: BTreeMap::new(),

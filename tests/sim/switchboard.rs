@@ -275,6 +275,30 @@ fn codes_pause_and_resume() {
 }
 
 #[test]
+fn a_code_gives_more_time_for_notes_once() {
+    let mut settings = office();
+    settings.agents[0].settings.wrap_up_extension = Duration::from_secs(60);
+    let mut story = Story::new(settings);
+    story.register_both();
+    for act in [Act::Call("100".into()), Act::Key('1')] {
+        story.act(CALLER, act);
+        story.pass(Duration::from_secs(1));
+    }
+    story.act(ANNA, Act::Answer);
+    assert_eq!(story.phase("agent0"), Some(AgentPhase::Talking));
+    story.act(CALLER, Act::HangUp);
+    story.act(ANNA, Act::Call("*4".into()));
+    assert!(story.world.phone(ANNA).is_some_and(vaxel::sim::Phone::is_talking), "the code is confirmed by voice");
+    story.pass(Duration::from_secs(15));
+    assert_eq!(story.phase("agent0"), Some(AgentPhase::WrapUp));
+    story.act(ANNA, Act::Call("*4".into()));
+    assert_eq!(story.failed(ANNA), Some(480), "not twice");
+    story.pass(Duration::from_secs(60));
+    assert_eq!(story.phase("agent0"), Some(AgentPhase::Ready));
+    story.over();
+}
+
+#[test]
 fn at_the_limit_of_calls_the_next_is_asked_to_come_later() {
     let mut settings = office();
     settings.limits.calls = 1;

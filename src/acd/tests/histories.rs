@@ -1,6 +1,8 @@
 //! Random histories: every kind of change, in an order nobody would think of, on a floor so small that everything
 //! collides.
 
+mod staff;
+
 use super::invariants::Watch;
 use super::model::{Distributor, Mistake, Model};
 use super::*;
@@ -81,6 +83,7 @@ impl<D: Distributor> Play<D> {
         let offers = self.watch.offers();
         let offer = offers.get(usize::from(whom) % offers.len().max(1)).copied().unwrap_or(OfferId(1));
         let change = match what % 52 {
+            _ if what >= 236 => self.staff_change(agent, how),
             49..=51 => Change::Talk {
                 entry: pick(self.watch.talks()),
                 detail: TalkDetail::ALL[usize::from(how) % TalkDetail::ALL.len()],
@@ -244,6 +247,7 @@ fn agent_settings(id: u32, how: u8, at: Time) -> Change {
         calls_during_tasks: !how.is_multiple_of(5),
         ring_time: secs(how, 7),
         wrap_up: secs(how / 3, 4),
+        wrap_up_extension: secs(how / 2, 3),
         rona_pause: secs(how / 5, 5),
         back_off: secs(how / 7, 4),
         back_off_max: secs(how / 2, 11),
@@ -556,7 +560,7 @@ fn every_mistake_makes_a_history_that_differs() {
         })
     };
     assert!(!differs(None), "the model without a mistake differs");
-    let missed: Vec<Mistake> = Mistake::ALL.into_iter().filter(|mistake| !differs(Some(*mistake))).collect();
+    let missed: Vec<Mistake> = Mistake::ALL.iter().copied().filter(|mistake| !differs(Some(*mistake))).collect();
     assert!(missed.is_empty(), "not found: {missed:?}");
 }
 

@@ -318,6 +318,10 @@ impl Watch {
         talks.chain(self.tasks.iter().copied()).collect()
     }
 
+    pub fn in_wrap_up(&self) -> Option<u32> {
+        self.agents.iter().find(|(_, seen)| matches!(seen.state, AgentState::WrapUp { .. })).map(|(id, _)| id.0)
+    }
+
     pub fn entries(&self) -> Vec<EntryId> {
         self.waiting.keys().copied().collect()
     }

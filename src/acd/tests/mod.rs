@@ -133,6 +133,10 @@ pub fn end_wrap_up(agent: u32) -> Change {
     Change::EndWrapUp { agent: AgentId(agent) }
 }
 
+pub fn extend_wrap_up(agent: u32) -> Change {
+    Change::ExtendWrapUp { agent: AgentId(agent) }
+}
+
 /// To queue 1, needing nothing, waiting from now.
 pub fn arrive(entry: u64) -> Change {
     arrive_at(1, entry, "", 0)

@@ -1,6 +1,8 @@
 //! The same rules, written for the reader and not for the machine: no index, no order kept, everything looked for by
 //! looking at everything. And the same rules with one mistake each, to know that the histories would find it.
 
+mod staff;
+
 use super::model_back::Absent;
 use super::*;
 use crate::need::{Attributes, Expr, Word};
@@ -47,6 +49,8 @@ pub enum Mistake {
     BackOffGrowthKeptByRinging,
     BackOffGrowthKeptByResume,
     BackOffGrowthKeptByLogin,
+    WrapUpExtendedTwice,
+    WrapUpExtendedFromNow,
     PauseBeforeWrapUp,
     PauseLetsRing,
     LogoutLetsRing,
@@ -92,7 +96,7 @@ pub enum Mistake {
 }
 
 impl Mistake {
-    pub const ALL: [Mistake; 81] = {
+    pub const ALL: &[Mistake] = &{
         use Mistake::*;
         [
             TwoAgentsForOneEntry,
@@ -134,6 +138,8 @@ impl Mistake {
             BackOffGrowthKeptByRinging,
             BackOffGrowthKeptByResume,
             BackOffGrowthKeptByLogin,
+            WrapUpExtendedTwice,
+            WrapUpExtendedFromNow,
             PauseBeforeWrapUp,
             PauseLetsRing,
             LogoutLetsRing,
@@ -225,6 +231,7 @@ struct Person {
     /// By kind: as what they were last seen.
     free: [bool; 2],
     wrap_up: Option<Time>,
+    extended: bool,
     pause: Option<(String, Option<Time>)>,
     back_off: Option<Time>,
     /// Back-offs in a row.
@@ -422,6 +429,7 @@ impl Model {
                         calls: 0,
                         free: [false; 2],
                         wrap_up: None,
+                        extended: false,
                         pause: None,
                         back_off: None,
                         backed_off: 0,
@@ -489,6 +497,7 @@ impl Model {
                         }
                         let time = a.settings.wrap_up;
                         a.wrap_up = (time > Duration::ZERO).then(|| now + time);
+                        a.extended = false;
                     }
                 }
             }
@@ -498,7 +507,8 @@ impl Model {
             | Change::Resume { agent }
             | Change::Busy { agent }
             | Change::Free { agent }
-            | Change::EndWrapUp { agent } => {
+            | Change::EndWrapUp { agent }
+            | Change::ExtendWrapUp { agent } => {
                 if self.agents.iter().any(|a| a.id == *agent) {
                     self.change_person(*agent, change);
                 }
@@ -562,7 +572,7 @@ impl Model {
             }
             Change::Free { .. } => a.own_call = false,
             Change::EndWrapUp { .. } => a.wrap_up = None,
-            _ => {}
+            _ => self.change_staff(agent, change),
         }
     }
 

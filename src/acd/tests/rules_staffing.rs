@@ -4,8 +4,15 @@ use super::*;
 
 /// Agent 1 talks to entry 1 since second 2, with ten seconds of wrap-up to come.
 fn talking() -> Desk {
+    talking_with(|_| {})
+}
+
+fn talking_with(change: impl FnOnce(&mut AgentSettings)) -> Desk {
     let mut desk = Desk::new();
-    desk.agent_with(1, "", |agent| agent.wrap_up = Duration::from_secs(10));
+    desk.agent_with(1, "", |agent| {
+        agent.wrap_up = Duration::from_secs(10);
+        change(agent);
+    });
     desk.at(0, login(1));
     desk.at(1, arrive(1));
     assert_eq!(desk.at(2, accepted(1)), "o1 accepted, e1 answered after 1, a1 talking");
@@ -30,6 +37,32 @@ fn wrap_up_can_be_ended_early() {
     assert_eq!(desk.timeout(), None);
     assert_eq!(desk.at(64, end_wrap_up(1)), "");
     assert_eq!(desk.acd.ignored(), 1);
+}
+
+#[test]
+fn wrap_up_can_be_made_longer_once() {
+    let mut desk = talking_with(|agent| agent.wrap_up_extension = Duration::from_secs(30));
+    assert_eq!(desk.at(59, extend_wrap_up(1)), "", "nothing to be made longer");
+    desk.at(60, talk_ended(1));
+    assert_eq!(desk.at(65, extend_wrap_up(1)), "a1 wrap_up");
+    assert_eq!(desk.state(1), AgentState::WrapUp { until: Time::from_secs(100) });
+    assert_eq!(desk.at(66, extend_wrap_up(1)), "");
+    assert_eq!(desk.acd.ignored(), 2);
+    assert_eq!(desk.until(99), "");
+    assert_eq!(desk.until(100), "a1 ready");
+    desk.at(101, arrive(2));
+    desk.at(102, accepted(2));
+    desk.at(110, talk_ended(2));
+    assert_eq!(desk.at(111, extend_wrap_up(1)), "a1 wrap_up", "once after each talk");
+    assert_eq!(desk.at(112, end_wrap_up(1)), "a1 ready", "it can still be ended");
+}
+
+#[test]
+fn wrap_up_is_not_made_longer_where_that_is_not_allowed() {
+    let mut desk = talking();
+    desk.at(60, talk_ended(1));
+    assert_eq!(desk.at(65, extend_wrap_up(1)), "");
+    assert_eq!((desk.acd.ignored(), desk.timeout()), (1, Some(70)));
 }
 
 #[test]
@@ -136,6 +169,8 @@ fn changes_that_make_no_sense_change_nothing() {
         free(9),
         end_wrap_up(1),
         end_wrap_up(9),
+        extend_wrap_up(1),
+        extend_wrap_up(9),
         arrive(1),
         leave(1, Exit::Abandoned),
         leave(9, Exit::Abandoned),
