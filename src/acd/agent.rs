@@ -11,7 +11,8 @@
 //! | a call of their own | `Busy` | `Free` | `Busy` |
 //! | wrap-up | the end of a talk | `EndWrapUp`, its deadline (later after `ExtendWrapUp`) | `WrapUp` |
 //! | a pause | `Pause`; an offer not answered (RONA) | `Resume`; for RONA its deadline | `Paused` |
-//! | back-off | the phone was busy or not to be reached | `Resume`, `LoggedIn`, its deadline | `BackOff` |
+//! | back-off | the phone was busy or not to be reached, or failed a probe | `Resume`, `LoggedIn`, its deadline | `BackOff` |
+//! | a probe | the end of a RONA pause or a back-off, if the phone is doubted | `ProbeEnded`, `Resume`, `LoggedOut`, its deadline | `Probed` |
 //! | tasks | accepted offers of tasks | `TalkEnded` of each | `Working` |
 //! | none of these | | | `Ready` |
 //!
@@ -44,6 +45,10 @@ pub struct Agent {
     pub back_off: Option<Time>,
     /// Back-offs in a row: since the phone last rang, logged in, or its agent resumed.
     pub backed_off: u32,
+    /// An offer was not answered or found no phone, and nothing has shown since that somebody is there.
+    pub doubted: bool,
+    /// Until when a probe may be answered.
+    pub probe: Option<Time>,
     /// The state last told.
     pub state: AgentState,
     /// As what the pool counts them.
@@ -84,6 +89,10 @@ pub struct Counted {
 /// A phone that refuses by itself is not rung in a circle at the speed of the network.
 const SHORTEST: Duration = Duration::from_secs(1);
 
+/// How long a phone has to answer a probe: by UDP it is asked four times in it (RFC 3261 §17.1.2.2: after 0, 0.5, 1.5 and
+/// 3.5 s).
+pub const PROBE_TIME: Duration = Duration::from_secs(5);
+
 impl Agent {
     pub fn new(settings: AgentSettings, pool: PoolId) -> Agent {
         Agent {
@@ -100,6 +109,8 @@ impl Agent {
             pause: None,
             back_off: None,
             backed_off: 0,
+            doubted: false,
+            probe: None,
             state: AgentState::Offline,
             counted: Counted::default(),
             idle: [None; Kind::COUNT],
@@ -125,6 +136,8 @@ impl Agent {
             AgentState::Paused { reason: pause.reason.clone(), until: pause.until }
         } else if let Some(until) = self.back_off {
             AgentState::BackOff { until }
+        } else if let Some(until) = self.probe {
+            AgentState::Probed { until }
         } else if !self.tasks.is_empty() {
             AgentState::Working { tasks: u32::try_from(self.tasks.len()).unwrap_or(u32::MAX) }
         } else {

@@ -20,6 +20,8 @@ pub enum Deadline {
     Offer(AgentId),
     WrapUp(AgentId),
     BackOff(AgentId),
+    /// The agent's phone did not answer a probe.
+    Probe(AgentId),
     /// A pause that ends by itself.
     Pause(AgentId),
     /// The entry may go back to this agent: as a last resort, then freely.

@@ -96,6 +96,12 @@ pub struct AgentSettings {
     pub back_off: Duration,
     /// The longest a back-off grows; less than `back_off` is taken as `back_off`.
     pub back_off_max: Duration,
+    /// After an offer that was not answered or found no phone, the agent is trusted again only when their phone has answered a
+    /// probe, which is sent when the pause or the back-off is over. One that fails is a back-off more.
+    /// Without, whoever is doubted is trusted at once.
+    // Those who were journalled before there were probes had none.
+    #[serde(default)]
+    pub probe: bool,
 }
 
 impl AgentSettings {
@@ -265,8 +271,10 @@ pub enum Change {
     /// Takes effect after a talk and its wrap-up. An offer that rings is withdrawn as `Declined`. Once more: with the
     /// new reason.
     Pause { agent: AgentId, reason: String },
-    /// Ends a pause, asked for or not (RONA), and a back-off.
+    /// Ends a pause, asked for or not (RONA), and a back-off; the agent is trusted without a probe.
     Resume { agent: AgentId },
+    /// What became of a [`Decision::Probe`]: whether the phone answered.
+    ProbeEnded { agent: AgentId, reachable: bool },
     /// The agent is on a call that no queue gave them. An offer that rings is withdrawn as `Busy`.
     Busy { agent: AgentId },
     /// That call is over.
@@ -315,10 +323,10 @@ pub enum Change {
 /// |---|---|---|
 /// | `Accepted` | talks | exits as `Answered` |
 /// | `Declined` | ready | not to this agent for a while (`retry_same_agent`) |
-/// | `Busy`, `Unreachable` | backs off, longer each time | to the next agent |
+/// | `Busy`, `Unreachable` | backs off, longer each time; after `Unreachable` then a probe | to the next agent |
 /// | `AnsweredElsewhere` | ready, at the same place among the idle | another agent who was rung has it |
 /// | `Withdrawn` | may not serve it any more | to the next agent |
-/// | `NoAnswer` | pauses (`rona_pause`) | not to this agent for a while |
+/// | `NoAnswer` | pauses (`rona_pause`), then a probe | not to this agent for a while |
 /// | `CallerGone` | ready, at the same place among the idle | has left |
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -417,6 +425,10 @@ pub enum AgentState {
     BackOff {
         until: Time,
     },
+    /// Not trusted yet: the phone was asked whether it is there, and has until then to answer.
+    Probed {
+        until: Time,
+    },
     Offered {
         offer: OfferId,
         deadline: Time,
@@ -452,6 +464,8 @@ pub enum Decision {
     OfferEnded { offer: OfferId, entry: EntryId, agent: AgentId, outcome: Outcome },
     /// The entry is no longer waiting. Said exactly once for each entry; `Answered` is one of them.
     Exit { entry: EntryId, queue: QueueId, exit: Exit, waited: Duration },
+    /// Ask the agent's phone whether it is there and say so by `ProbeEnded`; no word by `deadline` is a no.
+    Probe { agent: AgentId, deadline: Time },
     /// The agent's state is now this.
     Agent { agent: AgentId, state: AgentState },
 }
@@ -518,6 +532,7 @@ impl Default for AgentSettings {
             rona_pause: Duration::from_secs(60),
             back_off: Duration::from_secs(10),
             back_off_max: Duration::from_secs(60),
+            probe: true,
         }
     }
 }

@@ -77,6 +77,10 @@ pub enum WhyNot {
     BackOff {
         until: Time,
     },
+    /// Their phone did not answer lately and is asked whether it is there.
+    Probed {
+        until: Time,
+    },
     /// The agent declined or did not answer this entry, and it does not come back to them before then, as things stand
     /// now.
     Refused {
@@ -120,6 +124,7 @@ impl Acd {
             AgentState::Talking { entry, .. } => WhyNot::Talking { entry: *entry },
             AgentState::Busy => WhyNot::Busy,
             AgentState::BackOff { until } => WhyNot::BackOff { until: *until },
+            AgentState::Probed { until } => WhyNot::Probed { until: *until },
             AgentState::Working { tasks } if !agent.may_be_offered(entry.kind()) => WhyNot::Working { tasks: *tasks },
             AgentState::Ready if !agent.may_be_offered(entry.kind()) => WhyNot::Working { tasks: 0 },
             // An offered agent has been told of above.

@@ -15,6 +15,7 @@
 //! |---|---|
 //! | `event` | what happens and what follows, in words |
 //! | `agent`, `phase`, `staffing` | an agent's facts and state; what changes them |
+//! | `probe` | whether a phone that was not answered is there at all |
 //! | `entry`, `queue`, `waiting` | an entry, its queue; arriving and leaving |
 //! | `back`, `memory` | callers who come again, and what is remembered of them |
 //! | `offers` | an offer from the first ring to its outcome; refusals |
@@ -44,6 +45,7 @@ mod memory;
 mod offers;
 mod phase;
 mod pool;
+mod probe;
 mod queue;
 mod ranked;
 mod snapshot;
@@ -184,6 +186,7 @@ impl Acd {
                 Deadline::Offer(agent) => self.offer_ended(agent, Outcome::NoAnswer),
                 Deadline::WrapUp(agent) => self.wrap_up_over(agent),
                 Deadline::BackOff(agent) => self.back_off_over(agent),
+                Deadline::Probe(agent) => self.probe_failed(agent),
                 Deadline::Pause(agent) => self.pause_over(agent),
                 Deadline::Abilities(agent) => self.abilities_due(agent),
                 Deadline::Refusal(entry, agent) => self.refusal_ages(entry, agent),
@@ -208,6 +211,7 @@ impl Acd {
             Change::LoggedOut { agent } => return self.logged_out(*agent),
             Change::Pause { agent, reason } => return self.pause(*agent, reason),
             Change::Resume { agent } => return self.resume(*agent),
+            Change::ProbeEnded { agent, reachable } => return self.probe_ended(*agent, *reachable),
             Change::Busy { agent } => return self.busy(*agent),
             Change::Free { agent } => return self.free(*agent),
             Change::EndWrapUp { agent } => return self.end_wrap_up(*agent),

@@ -63,10 +63,10 @@ impl Acd {
             // Nobody but the distributor knows of these.
             Outcome::AnsweredElsewhere | Outcome::Withdrawn => return Err(Ignored),
             Outcome::Busy | Outcome::Unreachable => {
-                let until = self.now + self.agents[&agent].back_off_time();
-                self.set_back_off(agent, Some(until));
-                let agent = self.agent_mut(agent);
-                agent.backed_off = agent.backed_off.saturating_add(1);
+                self.back_off(agent);
+                if outcome == Outcome::Unreachable {
+                    self.doubt(agent);
+                }
             }
             Outcome::Accepted | Outcome::Declined | Outcome::NoAnswer => {}
         }
@@ -108,10 +108,13 @@ impl Acd {
         match outcome {
             Outcome::Accepted => return self.accepted(entry_id, agent_id),
             Outcome::NoAnswer => {
+                self.doubt(agent_id);
                 let time = self.agents[&agent_id].settings.rona_pause;
                 if time > Duration::ZERO {
                     let pause = Pause { reason: NO_ANSWER.to_owned(), until: Some(self.now + time) };
                     self.set_pause(agent_id, Some(pause));
+                } else {
+                    self.probe_doubted(agent_id);
                 }
                 self.remember_refusal(entry_id, agent_id);
             }

@@ -17,10 +17,11 @@ pub enum Phase {
     Busy,
     WrapUp,
     Paused,
+    Probed,
 }
 
 impl Phase {
-    pub const ALL: [Phase; 9] = [
+    pub const ALL: [Phase; 10] = [
         Phase::Offline,
         Phase::Ready,
         Phase::BackOff,
@@ -30,6 +31,7 @@ impl Phase {
         Phase::Busy,
         Phase::WrapUp,
         Phase::Paused,
+        Phase::Probed,
     ];
 
     /// As it stands in labels and records.
@@ -44,6 +46,7 @@ impl Phase {
             Phase::Busy => "busy",
             Phase::WrapUp => "wrap_up",
             Phase::Paused => "paused",
+            Phase::Probed => "probed",
         }
     }
 }
@@ -60,6 +63,7 @@ impl AgentState {
             AgentState::Busy => Phase::Busy,
             AgentState::WrapUp { .. } => Phase::WrapUp,
             AgentState::Paused { .. } => Phase::Paused,
+            AgentState::Probed { .. } => Phase::Probed,
         }
     }
 

@@ -58,6 +58,10 @@ struct KeptAgent {
     pause: Option<(String, Option<Time>)>,
     back_off: Option<Time>,
     backed_off: u32,
+    #[serde(default)]
+    doubted: bool,
+    #[serde(default)]
+    probe: Option<Time>,
     /// For calls, for tasks.
     idle_since: [Time; Kind::COUNT],
 }
@@ -170,6 +174,8 @@ impl Acd {
             pause: kept.pause.clone().map(|(reason, until)| Pause { reason, until }),
             back_off: kept.back_off,
             backed_off: kept.backed_off,
+            doubted: kept.doubted,
+            probe: kept.probe,
             calls: kept.calls,
             tasks: kept.tasks.iter().copied().collect(),
             abilities_change,
@@ -190,6 +196,7 @@ impl Acd {
         }
         self.deadlines.set(Deadline::WrapUp(id), None, agent.wrap_up);
         self.deadlines.set(Deadline::BackOff(id), None, agent.back_off);
+        self.deadlines.set(Deadline::Probe(id), None, agent.probe);
         self.deadlines.set(Deadline::Pause(id), None, agent.pause.as_ref().and_then(|pause| pause.until));
         self.talks.extend(kept.tasks.iter().map(|task| (*task, id)));
         self.deadlines.set(Deadline::Abilities(id), None, abilities_change);
@@ -253,6 +260,8 @@ impl KeptAgent {
             pause: agent.pause.as_ref().map(|pause| (pause.reason.clone(), pause.until)),
             back_off: agent.back_off,
             backed_off: agent.backed_off,
+            doubted: agent.doubted,
+            probe: agent.probe,
             tasks: agent.tasks.iter().copied().collect(),
             calls: agent.calls,
             idle_since: agent.idle_since,

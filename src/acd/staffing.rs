@@ -22,6 +22,9 @@ impl Acd {
                 self.agents.insert(id, Box::new(Agent::new(settings.clone(), pool)));
             }
         }
+        if !settings.probe {
+            self.trust(id);
+        }
         self.find_pool(id);
         self.conclude_from_abilities();
         self.refresh_keeping_idle(id);
@@ -85,6 +88,7 @@ impl Acd {
         agent.backed_off = 0;
         agent.calls = 0;
         self.set_back_off(id, None);
+        self.trust(id);
         self.forget_refusals_by(id);
         self.refresh(id);
         Ok(())
@@ -93,6 +97,8 @@ impl Acd {
     pub(super) fn logged_out(&mut self, id: AgentId) -> Result<(), Ignored> {
         let agent = self.agents.get_mut(&id).filter(|agent| agent.logged_in).ok_or(Ignored)?;
         agent.logged_in = false;
+        self.trust(id);
+        let agent = &self.agents[&id];
         if let Task::Offered { .. } = agent.task {
             self.offer_ended(id, Outcome::Unreachable);
         } else {
@@ -117,10 +123,12 @@ impl Acd {
     }
 
     pub(super) fn resume(&mut self, id: AgentId) -> Result<(), Ignored> {
-        let paused = |agent: &&mut Box<Agent>| agent.pause.is_some() || agent.back_off.is_some();
+        let paused =
+            |agent: &&mut Box<Agent>| agent.pause.is_some() || agent.back_off.is_some() || agent.probe.is_some();
         self.agents.get_mut(&id).filter(paused).ok_or(Ignored)?.backed_off = 0;
         self.set_pause(id, None);
         self.set_back_off(id, None);
+        self.trust(id);
         self.forget_refusals_by(id);
         self.refresh(id);
         Ok(())
@@ -197,11 +205,13 @@ impl Acd {
 
     pub(super) fn pause_over(&mut self, id: AgentId) {
         self.set_pause(id, None);
+        self.probe_doubted(id);
         self.refresh(id);
     }
 
     pub(super) fn back_off_over(&mut self, id: AgentId) {
         self.set_back_off(id, None);
+        self.probe_doubted(id);
         self.refresh(id);
     }
 

@@ -60,6 +60,7 @@ pub(super) fn settings(table: &Table, defaults: &AgentSettings) -> AgentSettings
         rona_pause: time("rona_pause", 0, defaults.rona_pause),
         back_off: time("back_off", 0, defaults.back_off),
         back_off_max: time("back_off_max", 0, defaults.back_off_max),
+        probe: table.optional("probe").unwrap_or(defaults.probe),
         ..defaults.clone()
     }
 }

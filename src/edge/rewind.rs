@@ -149,7 +149,9 @@ impl Stood {
         let agent = |agent: AgentView<'_>| {
             let (reason, until) = match agent.state {
                 AgentState::Paused { reason, until } => (Some(reason.clone()), *until),
-                AgentState::WrapUp { until } | AgentState::BackOff { until } => (None, Some(*until)),
+                AgentState::WrapUp { until } | AgentState::BackOff { until } | AgentState::Probed { until } => {
+                    (None, Some(*until))
+                }
                 AgentState::Offered { deadline, .. } => (None, Some(*deadline)),
                 _ => (None, None),
             };
@@ -278,7 +280,7 @@ agents
         let late = stood(200).unwrap();
         assert!(late.doubts[0].contains("vaxel did not run then"), "{:?}", late.doubts);
         assert_eq!(late.agents[0].state, "paused");
-        assert_eq!(stood(121).unwrap().agents[0].state, "ready");
+        assert_eq!(stood(121).unwrap().agents[0].state, "probed");
         let error = fold(Folder::new().path(), at(0), &TimeZone::UTC).unwrap_err().to_string();
         assert!(error.contains("there is no journal"), "{error}");
         let folder = Folder::new();

@@ -313,6 +313,7 @@ fn words(reason: &WhyNot) -> String {
         WhyNot::Talking { .. } => "talking".into(),
         WhyNot::Busy => "on a call of their own".into(),
         WhyNot::BackOff { .. } => "not rung for a while: busy or not to be reached before".into(),
+        WhyNot::Probed { .. } => "asked whether their phone is there: it did not answer before".into(),
         WhyNot::Refused { .. } => "refused this one".into(),
         WhyNot::RankedLower => "free, and another was before them".into(),
     }

@@ -23,6 +23,7 @@ impl Engine {
             Decision::Offer { offer, entry, queue, agent, .. } => self.on_offer(now, offer, entry, queue, agent),
             Decision::OfferEnded { offer, outcome, .. } => self.on_offer_ended(now, offer, outcome),
             Decision::Exit { entry, queue, exit, waited } => self.on_exit(now, entry, queue, exit, waited),
+            Decision::Probe { agent, .. } => self.on_probe(now, agent),
             Decision::Agent { agent, state } => self.on_agent(now, agent, &state),
         }
     }
@@ -97,9 +98,17 @@ impl Engine {
         }
     }
 
+    /// A phone is taken to be there while it is registered.
+    fn on_probe(&mut self, now: Time, agent: AgentId) {
+        let reachable = self.agents.is_one(agent) && self.registrar.is_registered(&self.agents.seat(agent).name);
+        self.acd_apply(now, Change::ProbeEnded { agent, reachable });
+    }
+
     fn on_agent(&mut self, now: Time, agent: AgentId, state: &AgentState) {
         let (reason, until) = match state {
-            AgentState::BackOff { until } | AgentState::WrapUp { until } => (None, Some(*until)),
+            AgentState::BackOff { until } | AgentState::Probed { until } | AgentState::WrapUp { until } => {
+                (None, Some(*until))
+            }
             AgentState::Offered { deadline, .. } => (None, Some(*deadline)),
             AgentState::Paused { reason, until } => (Some(reason.clone()), *until),
             AgentState::Offline

@@ -258,6 +258,7 @@ impl Engine {
                 AgentState::Ready
                 | AgentState::Working { .. }
                 | AgentState::BackOff { .. }
+                | AgentState::Probed { .. }
                 | AgentState::WrapUp { .. }
                 | AgentState::Paused { .. },
             ) => None,

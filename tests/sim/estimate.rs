@@ -152,7 +152,7 @@ fn play(day: Day, seed: u64) -> Report {
                         report.later.push(((said - left).abs(), left));
                     }
                 }
-                Decision::OfferEnded { .. } | Decision::Agent { .. } => {}
+                Decision::OfferEnded { .. } | Decision::Probe { .. } | Decision::Agent { .. } => {}
             }
         }
         let due = heap.peek().map_or(Time::NEVER, |Reverse((at, ..))| *at);

@@ -251,6 +251,7 @@ fn agent_settings(id: u32, how: u8, at: Time) -> Change {
         rona_pause: secs(how / 5, 5),
         back_off: secs(how / 7, 4),
         back_off_max: secs(how / 2, 11),
+        probe: how % 3 == 1,
     };
     Change::Agent { id: AgentId(id), settings }
 }
@@ -408,10 +409,16 @@ fn close(play: &mut Play<Acd>) -> Result<(), String> {
     while let Some(due) = play.acd.poll_timeout() {
         play.at = due;
         play.change(Change::Tick)?;
+        while let Some(agent) = play.watch.probed() {
+            play.change(probe_ended(agent, true))?;
+        }
     }
     let acd = &play.acd;
     for (id, agent) in &acd.agents {
         use AgentState::*;
+        if agent.doubted && agent.logged_in && agent.pause.is_none() {
+            return Err(format!("{id} is doubted for ever: {agent:?}"));
+        }
         if !matches!(agent.state, Offline | Ready | Busy | Paused { until: None, .. }) || !agent.refused.is_empty() {
             return Err(format!("{id} is stuck: {agent:?}"));
         }
@@ -526,7 +533,7 @@ fn histories_reach_every_exit_and_outcome() {
     for seed in 0..4 {
         let mut play = Play::new(Acd::new(0));
         play.open(seed).expect("the rules hold");
-        steps(u64::from(seed)).take(8_000).try_for_each(|step| play.step(step)).expect("the rules hold");
+        steps(u64::from(seed)).take(24_000).try_for_each(|step| play.step(step)).expect("the rules hold");
         for decision in play.decisions.concat() {
             match decision {
                 Decision::OfferEnded { outcome, .. } => *outcomes.entry(outcome).or_default() += 1,
@@ -543,7 +550,7 @@ fn histories_reach_every_exit_and_outcome() {
 /// Whether the histories that agree with the model would find a mistake, each by itself.
 #[test]
 fn every_mistake_makes_a_history_that_differs() {
-    let histories: Vec<_> = (0..24)
+    let histories: Vec<_> = (0..40)
         .map(|seed| {
             let mut play = Play::new(Acd::new(0));
             play.open(seed).expect("the rules hold");

@@ -39,6 +39,10 @@ struct Seen {
     settings: AgentSettings,
     state: AgentState,
     logged_in: bool,
+    /// An offer was not answered or found no phone, and nothing has shown since that somebody is there.
+    doubted: bool,
+    /// Until when the last probe may be answered.
+    probe: Option<Time>,
 }
 
 #[derive(Clone)]
@@ -68,17 +72,28 @@ impl Watch {
         self.ending = None;
         self.answering = None;
         self.limits_change = matches!(event.change, Change::Queue { .. });
+        self.agents.values_mut().filter(|seen| !seen.doubted).for_each(|seen| seen.probe = None);
         match &event.change {
             Change::Queue { id, settings } => {
                 self.queues.insert(*id, settings.clone());
             }
             Change::Agent { id, settings } => {
-                let seen = Seen { settings: settings.clone(), state: AgentState::Offline, logged_in: false };
-                self.agents.entry(*id).or_insert(seen).settings = settings.clone();
+                let seen = Seen {
+                    settings: settings.clone(),
+                    state: AgentState::Offline,
+                    logged_in: false,
+                    doubted: false,
+                    probe: None,
+                };
+                let seen = self.agents.entry(*id).or_insert(seen);
+                seen.settings = settings.clone();
+                seen.doubted &= settings.probe;
             }
             Change::LoggedIn { agent } | Change::LoggedOut { agent } => {
                 if let Some(agent) = self.agents.get_mut(agent) {
-                    agent.logged_in = matches!(event.change, Change::LoggedIn { .. });
+                    let logged_in = matches!(event.change, Change::LoggedIn { .. });
+                    agent.doubted &= agent.logged_in == logged_in;
+                    agent.logged_in = logged_in;
                 }
             }
             Change::Arrive { entry, arrival } => {
@@ -110,12 +125,29 @@ impl Watch {
                     caller.arrival.priority = *priority;
                 }
             }
+            Change::Resume { agent } => {
+                if let Some(agent) = self.agents.get_mut(agent) {
+                    agent.doubted = false;
+                }
+            }
+            Change::ProbeEnded { agent, reachable } => {
+                if let Some(agent) = self.agents.get_mut(agent) {
+                    let asked = agent.probe.take().is_some_and(|until| event.at < until);
+                    agent.doubted &= !(asked && *reachable);
+                }
+            }
             Change::WasDown { since } => self.absent.was_down(event.at, *since),
             Change::TalkEnded { entry, broke } => {
                 let settings = |queue| self.queues[&queue].clone();
                 self.absent.talk_ended(event.at, *entry, *broke, settings, None);
                 self.ending = Some(*entry);
                 self.tasks.remove(entry);
+            }
+            Change::OfferEnded { offer, outcome: Outcome::Unreachable } => {
+                if let Some((_, agent, _)) = self.offers.get(offer) {
+                    let seen = self.agents.get_mut(agent).expect("rung");
+                    seen.doubted = seen.settings.probe;
+                }
             }
             Change::OfferEnded { offer, outcome: Outcome::Accepted } => self.accepting = Some(*offer),
             Change::Answered { offer, until } => {
@@ -140,6 +172,7 @@ impl Watch {
                 must!(caller.ringing.len() < most, "{} agents are rung for {entry}", caller.ringing.len() + 1);
                 let seen = &self.agents[agent];
                 must!(seen.is_free_for(caller.arrival.kind), "{agent} is rung in state {:?}", seen.state);
+                must!(!seen.doubted, "{agent} is rung without having answered a probe");
                 must!(self.offers.values().all(|(_, other, _)| other != agent), "{agent} is rung twice");
                 must!(self.can_serve(*agent, caller), "{agent} is rung for {entry} without the skills");
                 must!(*deadline > self.at, "{offer} is over before it begins");
@@ -175,6 +208,10 @@ impl Watch {
                     }
                     Outcome::Declined | Outcome::NoAnswer => {
                         caller.refused.insert(*agent, self.at + retry);
+                        if *outcome == Outcome::NoAnswer {
+                            let seen = self.agents.get_mut(agent).expect("rung");
+                            seen.doubted = seen.settings.probe;
+                        }
                     }
                     Outcome::Busy | Outcome::Unreachable | Outcome::CallerGone => {}
                     Outcome::AnsweredElsewhere => {
@@ -224,6 +261,12 @@ impl Watch {
                 }
                 *self.exits.entry(*queue).or_default().entry(*exit).or_default() += 1;
             }
+            Decision::Probe { agent, deadline } => {
+                let seen = self.agents.get_mut(agent).expect("known");
+                seen.probe = Some(*deadline);
+                must!(seen.doubted && seen.logged_in, "{agent} is probed for nothing");
+                must!(*deadline > self.at, "the probe of {agent} is over before it begins");
+            }
             Decision::Agent { agent, state } => {
                 let before = self.agents[agent].state.clone();
                 must!(before != *state, "{agent} is told to be {state:?} twice");
@@ -272,7 +315,7 @@ impl Watch {
                     let alone = self.offers.values().filter(|(entry, _, _)| Some(*entry) == self.answering).count();
                     must!(alone <= 1, "{alone} agents are rung for {:?}, which one has answered", self.answering);
                 }
-                AgentState::BackOff { until } | AgentState::WrapUp { until } => {
+                AgentState::BackOff { until } | AgentState::Probed { until } | AgentState::WrapUp { until } => {
                     must!(*until > self.at, "{id} should be over {:?}", seen.state);
                 }
                 AgentState::Paused { until, .. } => {
@@ -322,6 +365,11 @@ impl Watch {
         self.agents.iter().find(|(_, seen)| matches!(seen.state, AgentState::WrapUp { .. })).map(|(id, _)| id.0)
     }
 
+    pub fn probed(&self) -> Option<u32> {
+        let asked = |seen: &Seen| seen.doubted && seen.probe.is_some_and(|until| self.at < until);
+        self.agents.iter().find(|(_, seen)| asked(seen)).map(|(id, _)| id.0)
+    }
+
     pub fn entries(&self) -> Vec<EntryId> {
         self.waiting.keys().copied().collect()
     }
@@ -331,6 +379,7 @@ impl Watch {
         let deadline = |seen: &Seen| match seen.state {
             AgentState::Offered { deadline: until, .. }
             | AgentState::BackOff { until }
+            | AgentState::Probed { until }
             | AgentState::WrapUp { until }
             | AgentState::Paused { until: Some(until), .. } => Some(until),
             _ => None,

@@ -9,6 +9,7 @@ mod rules_answered;
 mod rules_back;
 mod rules_offers;
 mod rules_order;
+mod rules_probe;
 mod rules_routing;
 mod rules_staffing;
 mod rules_talks;
@@ -37,7 +38,7 @@ impl Desk {
         self.at(0, Change::Queue { id: QueueId(id), settings });
     }
 
-    /// An agent with these skills ("sales 3, sv 1"), who is not logged in. No wrap-up.
+    /// An agent with these skills ("sales 3, sv 1"), who is not logged in. No wrap-up, no probes.
     pub fn agent(&mut self, id: u32, words: &str) {
         self.agent_with(id, words, |_| {});
     }
@@ -47,6 +48,7 @@ impl Desk {
             name: format!("a{id}"),
             skills: skills(words),
             wrap_up: Duration::ZERO,
+            probe: false,
             ..AgentSettings::default()
         };
         change(&mut settings);
@@ -95,6 +97,7 @@ fn words(decision: &Decision) -> String {
         Decision::Exit { entry, exit, waited, .. } => {
             format!("e{} {} after {}", entry.0, name(serde_json::to_value(exit).expect("an enum")), waited.as_secs())
         }
+        Decision::Probe { agent, .. } => format!("a{} is asked", agent.0),
         Decision::Agent { agent, state } => format!("a{} {}", agent.0, state.label()),
     }
 }
@@ -135,6 +138,10 @@ pub fn end_wrap_up(agent: u32) -> Change {
 
 pub fn extend_wrap_up(agent: u32) -> Change {
     Change::ExtendWrapUp { agent: AgentId(agent) }
+}
+
+pub fn probe_ended(agent: u32, reachable: bool) -> Change {
+    Change::ProbeEnded { agent: AgentId(agent), reachable }
 }
 
 /// To queue 1, needing nothing, waiting from now.

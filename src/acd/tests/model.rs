@@ -63,6 +63,14 @@ pub enum Mistake {
     ShortAbandonNotTold,
     AbandonedTwice,
     LateAcceptanceCounts,
+    NeverProbed,
+    ProbedAfterResume,
+    ProbedAfterLogin,
+    SilenceIsReachable,
+    FailedProbeTrusts,
+    FailedProbeNeverGrows,
+    ProbeForgetsBackOffs,
+    BusyIsDoubted,
     NoOr,
     NoNot,
     NoAttributes,
@@ -152,6 +160,14 @@ impl Mistake {
             ShortAbandonNotTold,
             AbandonedTwice,
             LateAcceptanceCounts,
+            NeverProbed,
+            ProbedAfterResume,
+            ProbedAfterLogin,
+            SilenceIsReachable,
+            FailedProbeTrusts,
+            FailedProbeNeverGrows,
+            ProbeForgetsBackOffs,
+            BusyIsDoubted,
             NoOr,
             NoNot,
             NoAttributes,
@@ -236,6 +252,8 @@ struct Person {
     back_off: Option<Time>,
     /// Back-offs in a row.
     backed_off: i32,
+    doubted: bool,
+    probe: Option<Time>,
     told: AgentState,
     idle_since: [Time; 2],
     /// Up to when changes of abilities have been taken.
@@ -294,6 +312,7 @@ enum Due {
     Ring(AgentId),
     WrapUp(AgentId),
     BackOff(AgentId),
+    Probe(AgentId),
     Pause(AgentId),
     Refusal(EntryId, AgentId),
     MaxWait(EntryId),
@@ -325,6 +344,7 @@ impl Model {
             due.extend(a.offer.map(|(_, _, at)| (at, Due::Ring(a.id))));
             due.extend(a.wrap_up.filter(|_| !self.wrong(Mistake::NoWrapUpEnd)).map(|at| (at, Due::WrapUp(a.id))));
             due.extend(a.back_off.map(|at| (at, Due::BackOff(a.id))));
+            due.extend(a.probe.map(|at| (at, Due::Probe(a.id))));
             due.extend(a.pause.as_ref().and_then(|(_, until)| *until).map(|at| (at, Due::Pause(a.id))));
             let valid = a.settings.skills_valid.values().chain(a.settings.licences.iter().map(|l| &l.valid));
             let changes = valid.flat_map(|valid| [valid.from, valid.to]).flatten().filter(|at| *at > a.changed);
@@ -354,8 +374,15 @@ impl Model {
             match due {
                 Due::Ring(agent) => self.end_ringing(agent, Outcome::NoAnswer),
                 Due::WrapUp(agent) => self.person(agent).wrap_up = None,
-                Due::BackOff(agent) => self.person(agent).back_off = None,
-                Due::Pause(agent) => self.person(agent).pause = None,
+                Due::BackOff(agent) => {
+                    self.person(agent).back_off = None;
+                    self.ask_whether_there(agent);
+                }
+                Due::Probe(agent) => self.answered_probe(agent, self.wrong(Mistake::SilenceIsReachable)),
+                Due::Pause(agent) => {
+                    self.person(agent).pause = None;
+                    self.ask_whether_there(agent);
+                }
                 Due::Abilities(agent) => self.person(agent).changed = time,
                 Due::Step(entry) => {
                     self.replace(entry);
@@ -433,10 +460,16 @@ impl Model {
                         pause: None,
                         back_off: None,
                         backed_off: 0,
+                        doubted: false,
+                        probe: None,
                         told: AgentState::Offline,
                         idle_since: [Time::EPOCH; 2],
                         changed: self.now,
                     }),
+                }
+                if !settings.probe {
+                    let a = self.person(*id);
+                    (a.doubted, a.probe) = (false, None);
                 }
                 self.send_away_the_hopeless();
                 self.end_unlicensed();
@@ -469,6 +502,9 @@ impl Model {
                         let until = self.now + self.back_off_time(agent);
                         self.person(agent).back_off = Some(until);
                         self.person(agent).backed_off += 1;
+                        if *outcome == Outcome::Unreachable || self.wrong(Mistake::BusyIsDoubted) {
+                            self.doubt(agent);
+                        }
                     }
                     _ => {}
                 }
@@ -508,6 +544,7 @@ impl Model {
             | Change::Busy { agent }
             | Change::Free { agent }
             | Change::EndWrapUp { agent }
+            | Change::ProbeEnded { agent, .. }
             | Change::ExtendWrapUp { agent } => {
                 if self.agents.iter().any(|a| a.id == *agent) {
                     self.change_person(*agent, change);
@@ -527,6 +564,8 @@ impl Model {
         let cut = self.wrong(Mistake::LogoutCutsTalk);
         let kept_by_login = self.wrong(Mistake::BackOffGrowthKeptByLogin);
         let calls_kept = self.wrong(Mistake::CallsKeptByLogin);
+        let doubted_at_login = self.wrong(Mistake::ProbedAfterLogin);
+        let doubted_at_resume = self.wrong(Mistake::ProbedAfterResume);
         let kept_by_resume = self.wrong(Mistake::BackOffGrowthKeptByResume);
         let a = self.person(agent);
         match change {
@@ -535,10 +574,12 @@ impl Model {
                 a.calls = if calls_kept { a.calls } else { 0 };
                 a.back_off = None;
                 a.backed_off = if kept_by_login { a.backed_off } else { 0 };
+                (a.doubted, a.probe) = (a.doubted && doubted_at_login, None);
                 self.forget_refusals_by(agent);
             }
             Change::LoggedOut { .. } if a.phone => {
                 a.phone = false;
+                (a.doubted, a.probe) = (a.doubted && doubted_at_login, None);
                 if cut {
                     a.talk = None;
                 }
@@ -556,7 +597,10 @@ impl Model {
                     self.end_ringing(agent, Outcome::Declined);
                 }
             }
-            Change::Resume { .. } if a.pause.is_some() || a.back_off.is_some() => {
+            Change::Resume { .. } if a.pause.is_some() || a.back_off.is_some() || a.probe.is_some() => {
+                if !doubted_at_resume {
+                    (a.doubted, a.probe) = (false, None);
+                }
                 a.pause = None;
                 a.back_off = None;
                 a.backed_off = if kept_by_resume { a.backed_off } else { 0 };
@@ -719,9 +763,14 @@ impl Model {
             let until = now + retry.max(just_now);
             caller.refusals.push(Refusal { agent, just_now: Some(now + just_now), until });
         }
+        if outcome == Outcome::NoAnswer {
+            self.doubt(agent);
+        }
         let rona = self.person(agent).settings.rona_pause;
         if outcome == Outcome::NoAnswer && rona > Duration::ZERO && !self.wrong(Mistake::NoRonaPause) {
             self.person(agent).pause = Some(("no answer".to_owned(), Some(now + rona)));
+        } else if outcome == Outcome::NoAnswer {
+            self.ask_whether_there(agent);
         }
         let keeps_place = [agent];
         self.tell_states(if outcome == Outcome::Withdrawn { &keeps_place } else { &[] });
@@ -1156,6 +1205,7 @@ impl Person {
         let first = if pause_first { paused.or(wrap_up) } else { wrap_up.or(paused) };
         first.unwrap_or(match self.back_off {
             Some(until) => AgentState::BackOff { until },
+            None if let Some(until) = self.probe => AgentState::Probed { until },
             None if !self.tasks.is_empty() => AgentState::Working { tasks: self.tasks.len() as u32 },
             None => AgentState::Ready,
         })

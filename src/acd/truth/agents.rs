@@ -7,7 +7,8 @@ use crate::acd::phase::Phase;
 use crate::ids::QueueId;
 use crate::need::Few;
 use crate::time::{Duration, Time};
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// So many different pause reasons have a sum of their own in a day; the time of further ones goes to [`OTHER`].
 pub const REASONS_MAX: usize = 32;
@@ -28,6 +29,7 @@ pub struct Figures {
     /// Offers that ended because the caller left.
     pub caller_gone: u64,
     /// Microseconds in each phase, in the order of [`Phase::ALL`]; `Offline` is not counted.
+    #[serde(deserialize_with = "as_many_as_there_were")]
     spent: [u64; Phase::ALL.len()],
     /// Microseconds of talks in which the agent held the contact, and in which they consulted somebody: parts of `Talking`.
     #[serde(default)]
@@ -122,6 +124,17 @@ impl Figures {
             self.pause(reason, more);
         }
     }
+}
+
+/// Snapshots made when there were fewer phases have fewer; new ones are the last.
+fn as_many_as_there_were<'de, D: Deserializer<'de>>(from: D) -> Result<[u64; Phase::ALL.len()], D::Error> {
+    let kept = Vec::<u64>::deserialize(from)?;
+    let mut spent = [0; Phase::ALL.len()];
+    if kept.len() > spent.len() {
+        return Err(D::Error::invalid_length(kept.len(), &"as many as there are phases"));
+    }
+    spent[..kept.len()].copy_from_slice(&kept);
+    Ok(spent)
 }
 
 /// A contact whose talk is over and whose wrap-up may not be.

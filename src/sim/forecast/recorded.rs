@@ -111,7 +111,7 @@ impl Recording {
                     _ => {}
                 }
             }
-            Decision::Offer { .. } | Decision::OfferEnded { .. } => {}
+            Decision::Offer { .. } | Decision::OfferEnded { .. } | Decision::Probe { .. } => {}
         }
     }
 

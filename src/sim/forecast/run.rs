@@ -93,6 +93,9 @@ enum Happening {
         agent: u32,
         turn: u32,
     },
+    PhoneAnswers {
+        agent: u32,
+    },
     DoorShuts,
 }
 
@@ -247,6 +250,9 @@ impl<'p> Run<'p> {
                     self.apply(at, Change::EndWrapUp { agent: AgentId(agent) });
                 }
             }
+            Happening::PhoneAnswers { agent } => {
+                self.apply(at, Change::ProbeEnded { agent: AgentId(agent), reachable: true });
+            }
             Happening::DoorShuts => {
                 let queues = (0..).map(QueueId).take(self.plan.queues.len());
                 for entry in queues.flat_map(|queue| self.acd.entries(queue)).collect::<Vec<_>>() {
@@ -289,6 +295,8 @@ impl<'p> Run<'p> {
                     }
                 }
             }
+            // Phones are there as long as their agents are.
+            Decision::Probe { agent, .. } => self.foresee(now, Happening::PhoneAnswers { agent: agent.0 }),
             Decision::Agent { agent, state } => self.agent_is(now, agent, &state),
         }
     }
