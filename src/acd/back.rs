@@ -151,33 +151,43 @@ impl Acd {
         }
     }
 
-    /// Gives a caller who comes again what is kept for them.
-    pub(super) fn comes_again(&mut self, arrival: &mut Arrival) {
-        if is_known(arrival) {
-            self.give_place_back(arrival);
-            self.give_agent_back(arrival);
+    /// Gives a caller who comes again what is kept for them; it is kept on until [`Acd::has_come_again`].
+    pub(super) fn comes_again(&self, arrival: &mut Arrival) -> CameAgain {
+        if !is_known(arrival) {
+            return CameAgain::default();
+        }
+        CameAgain { place: self.give_place_back(arrival), broken: self.give_agent_back(arrival) }
+    }
+
+    /// The caller was let in with what was kept for them.
+    pub(super) fn has_come_again(&mut self, caller: &str, with: CameAgain) {
+        if let Some(id) = with.place {
+            self.callers.places.forget(caller, id);
+        }
+        if let Some(id) = with.broken {
+            self.callers.broken.forget(caller, id);
         }
     }
 
     /// Of several places that are kept for the caller in this queue, the one of who had waited longest.
-    fn give_place_back(&mut self, arrival: &mut Arrival) {
+    fn give_place_back(&self, arrival: &mut Arrival) -> Option<EntryId> {
         let places = self.callers.places.of(self.now, &arrival.caller);
         let places = places.filter(|(_, place)| place.queue == arrival.queue);
-        let Some((id, place)) = places.min_by_key(|(id, place)| (place.since, *id)) else { return };
+        let (id, place) = places.min_by_key(|(id, place)| (place.since, *id))?;
         arrival.since = arrival.since.min(place.since);
         arrival.priority = arrival.priority.max(place.priority);
-        self.callers.places.forget(&arrival.caller, id);
+        Some(id)
     }
 
     /// In any queue whose needs the agent meets; of several talks that broke, that of the latest entry.
-    fn give_agent_back(&mut self, arrival: &mut Arrival) {
-        let Some((id, broken)) = self.callers.broken.of(self.now, &arrival.caller).last() else { return };
+    fn give_agent_back(&self, arrival: &mut Arrival) -> Option<EntryId> {
+        let (id, broken) = self.callers.broken.of(self.now, &arrival.caller).last()?;
         let wait = self.queues[&arrival.queue].settings.reconnect_wait;
         if broken.queue == arrival.queue {
             arrival.since = arrival.since.min(broken.since);
         }
         arrival.prefer.insert(0, Prefer { who: Who::Agent(broken.agent), wait });
-        self.callers.broken.forget(&arrival.caller, id);
+        Some(id)
     }
 
     /// Nobody could come again in that time: what is kept for callers is kept that much longer.
@@ -186,6 +196,13 @@ impl Acd {
         self.callers.places.prolong(since, for_so_long);
         self.callers.broken.prolong(since, for_so_long);
     }
+}
+
+/// What of the things that were kept for a caller is used up.
+#[derive(Clone, Copy, Default)]
+pub struct CameAgain {
+    place: Option<EntryId>,
+    broken: Option<EntryId>,
 }
 
 /// Whoever calls can be told from others.

@@ -1,6 +1,6 @@
 //! Everything that happens by itself, by when it happens.
 
-use crate::ids::{AgentId, EntryId};
+use crate::ids::{AgentId, EntryId, QueueId};
 use crate::time::Time;
 use std::collections::BTreeSet;
 
@@ -26,6 +26,12 @@ pub enum Deadline {
     Pause(AgentId),
     /// The entry may go back to this agent: as a last resort, then freely.
     Refusal(EntryId, AgentId),
+    /// The queue closes.
+    Closing(QueueId),
+    /// The entry tries to go to another queue. Not while an agent is rung for it.
+    Overflow(EntryId),
+    /// Whether the entry waits too long.
+    Look(EntryId),
     /// Not while an agent is rung for the entry: the end of the offer asks.
     MaxWait(EntryId),
 }
@@ -48,9 +54,13 @@ impl Deadlines {
         self.0.first().map(|(at, _)| *at)
     }
 
-    /// Whether the next one has come by `now` too, and may bring somebody together, which `MaxWait` never does.
+    /// Whether the next one has come by `now` too, and may free somebody, so that nobody is sent away before it.
     pub fn next_frees_by(&self, now: Time) -> bool {
-        self.0.first().is_some_and(|(at, deadline)| *at <= now && !matches!(deadline, Deadline::MaxWait(_)))
+        let sends_away = |deadline: &Deadline| {
+            use Deadline::*;
+            matches!(deadline, Closing(_) | Overflow(_) | Look(_) | MaxWait(_))
+        };
+        self.0.first().is_some_and(|(at, deadline)| *at <= now && !sends_away(deadline))
     }
 
     /// Whether the next one has come by `now` too, and changes what somebody can do or needs.

@@ -1,6 +1,6 @@
 //! One waiting contact, from its arrival to its exit.
 
-use super::event::{Arrival, Kind, Who};
+use super::event::{Arrival, Exit, Kind, Who};
 use super::line::{LineKey, NeedId, Place, Refused};
 use crate::ids::{AgentId, QueueId};
 use crate::time::Time;
@@ -8,12 +8,21 @@ use std::collections::BTreeMap;
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
-    /// As it arrived, but for a `since` in the future and a priority that was changed.
+    /// As it arrived, but for a `since` in the future, a priority that was changed, and the queue where it is now.
     pub arrival: Arrival,
     pub kept: Kept,
-    /// When it came here; `arrival.since` may be before that.
+    /// When it came to its queue; `arrival.since` may be before that.
     pub arrived: Time,
-    pub times_out: Option<Time>,
+    /// Queues where it was before.
+    pub been: Vec<QueueId>,
+    /// When its time is over, and as what it exits then.
+    pub times_out: Option<(Time, Exit)>,
+    /// When it tries to go to another queue.
+    pub overflows: Option<Time>,
+    /// Up to when it has tried.
+    pub tried: Option<Time>,
+    /// When it is next looked at whether it waits too long.
+    pub looks: Option<Time>,
     /// When it is kept for somebody no longer, or needs less.
     pub steps_at: Option<Time>,
     /// Everything it needs now.
@@ -91,5 +100,12 @@ impl Entry {
     /// For whom it is kept now.
     pub fn kept_for(&self) -> Option<&Who> {
         self.arrival.prefer.get(self.kept.turn).map(|prefer| &prefer.who)
+    }
+
+    pub fn kept_for_team(&self) -> Option<&str> {
+        match self.kept_for()? {
+            Who::Team(team) => Some(team),
+            Who::Agent(_) => None,
+        }
     }
 }

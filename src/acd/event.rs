@@ -41,9 +41,18 @@ pub struct QueueSettings {
     pub max_wait: Option<Duration>,
     /// Entries waiting at once; one more is `RefusedFull`.
     pub max_waiting: u32,
-    /// An entry that no agent logged in could ever serve exits as `NoAgents` instead of waiting: at its arrival, or
-    /// when the last such agent logs out. Paused agents count as logged in.
-    pub leave_when_no_agents: bool,
+    /// An entry is not taken where it would wait in vain.
+    pub join_unless: InVain,
+    /// One that waits leaves when it waits in vain from now on.
+    pub leave_when: InVain,
+    /// In the last so-long before it closes, the queue takes nobody.
+    pub last_call: Duration,
+    /// Who waits when it closes may wait so long after it, and then exits as `QueueClosed`; `None`: is served however late.
+    pub after_closing: Option<Duration>,
+    /// Where entries go that cannot stay or were not taken: the first of these that applies and takes them. See [`Overflow`].
+    pub overflow: Vec<Overflow>,
+    /// What is different for entries of which something is known.
+    pub rules: Vec<Rule>,
     /// An entry that an agent declined or did not answer is not offered to them again before this time, unless nobody
     /// else is left to try: every agent who could serve it, is logged in and not paused has refused it too. Even then
     /// the agent's `back_off` passes first. Forgotten when the agent resumes or logs in by hand.
@@ -119,6 +128,13 @@ impl AgentSettings {
     }
 }
 
+impl QueueSettings {
+    /// Whether what is needed here depends on what is known of an entry.
+    pub(super) fn asks_attributes(&self) -> bool {
+        self.needs.has_names() || self.rules.iter().any(|rule| !rule.needs.is_none())
+    }
+}
+
 /// Which of the agents who may serve an entry is rung. Where two are equal by it, the one who is idle longest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -158,6 +174,69 @@ pub struct Relax {
     /// Since the waiting began.
     pub after: Duration,
     pub need: Need,
+}
+
+/// When it is in vain to wait in a line. Each is looked at by itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct InVain {
+    /// No agent is logged in who could ever serve it: it exits as `NoAgents`. Paused agents count as logged in.
+    pub no_agents: bool,
+    /// All of those are paused, too many offers not answered included, or there are none: it exits as `NoAgents`.
+    pub all_paused: bool,
+    /// It would have to wait longer than this from now on, even by the lower end of a trusted estimate: who has not joined yet
+    /// exits as `RefusedFull`, who waits as `TimedOut`. Of those who wait it is asked every [`LOOK`](super::LOOK).
+    pub estimate: Option<Duration>,
+}
+
+impl InVain {
+    pub(super) fn without_estimate(self) -> InVain {
+        InVain { estimate: None, ..self }
+    }
+}
+
+/// A way into another queue. The entry keeps its id, the time it has waited, what it asks for itself and who refused it; it exits
+/// here as `Overflowed` and is counted there as one that came.
+///
+/// It never goes back to a queue where it was, goes on at most [`OVERFLOWS_MAX`](super::OVERFLOWS_MAX) times, and goes only where it is
+/// taken: the other queue is open, not full, and it is not in vain to join it. Where nobody takes it, it is as if there were no
+/// overflow.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Overflow {
+    pub to: QueueId,
+    pub when: When,
+    /// Only for entries that have all of these.
+    #[serde(default)]
+    pub only: Attributes,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum When {
+    /// So long after it came to this queue, unless an agent is rung for it; then after that.
+    After(Duration),
+    /// There was no room.
+    Full,
+    /// No agents, or all paused, by the queue's rules for these.
+    NoAgents,
+    /// The estimate was too long, by the queue's rules for it.
+    LongWait,
+    /// The queue was closed at its arrival, or has been so for too long.
+    Closed,
+}
+
+/// For entries that have all the attributes of `when`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Rule {
+    pub when: Attributes,
+    /// Added to their priority; of several rules that apply, each adds its own.
+    pub priority: i32,
+    /// Needed beside what the queue needs, and never relaxed.
+    pub needs: Need,
+    /// Their longest wait, unless they bring their own; of several rules that apply, the first that says one counts.
+    pub max_wait: Option<Duration>,
 }
 
 /// When something counts: at `from` and after, before `to`. Without them from the beginning, for ever.
@@ -261,6 +340,10 @@ pub struct AcdEvent {
 pub enum Change {
     /// A queue is new or has new settings.
     Queue { id: QueueId, settings: QueueSettings },
+    /// The queue is open, and closes by itself at `until`, if that is known. A queue of which nothing is said is open.
+    Open { queue: QueueId, until: Option<Time> },
+    /// The queue is closed: it takes nobody, and lets those go who wait by its `after_closing`.
+    Close { queue: QueueId },
     /// An agent is new or has new settings.
     Agent { id: AgentId, settings: AgentSettings },
     /// The agent's phone is registered. A pause from before is still on: phones come and go without their people.
@@ -462,8 +545,17 @@ pub enum Decision {
     /// The offer is over. Stop ringing the agent unless `outcome` is `Accepted` (then connect the two) or the phone
     /// itself ended it. Said exactly once for each offer.
     OfferEnded { offer: OfferId, entry: EntryId, agent: AgentId, outcome: Outcome },
-    /// The entry is no longer waiting. Said exactly once for each entry; `Answered` is one of them.
-    Exit { entry: EntryId, queue: QueueId, exit: Exit, waited: Duration },
+    /// The entry is no longer waiting in this queue. Said exactly once for each queue it was in, and the last time with `to` as
+    /// `None`: then it waits nowhere; `Answered` is one of these. `waited`: since its waiting began, in this queue or before.
+    Exit {
+        entry: EntryId,
+        queue: QueueId,
+        exit: Exit,
+        waited: Duration,
+        /// Where it waits from now on.
+        #[serde(default)]
+        to: Option<QueueId>,
+    },
     /// Ask the agent's phone whether it is there and say so by `ProbeEnded`; no word by `deadline` is a no.
     Probe { agent: AgentId, deadline: Time },
     /// The agent's state is now this.
@@ -485,7 +577,12 @@ impl Default for QueueSettings {
             weight: 1,
             max_wait: None,
             max_waiting: 1000,
-            leave_when_no_agents: false,
+            join_unless: InVain::default(),
+            leave_when: InVain::default(),
+            last_call: Duration::ZERO,
+            after_closing: None,
+            overflow: Vec::new(),
+            rules: Vec::new(),
             retry_same_agent: Duration::from_secs(60),
             short_abandon: Duration::from_secs(5),
             keep_place: Duration::from_secs(180),

@@ -3,7 +3,7 @@
 use super::Acd;
 use super::estimate::{Estimate, Estimates, Seen};
 use super::event::Kind;
-use super::line::{NeedId, Place};
+use super::line::Place;
 use crate::ids::{EntryId, QueueId};
 use crate::time::Time;
 
@@ -42,14 +42,7 @@ impl Acd {
 
     /// What a waiting entry has before and behind it, of those it competes with.
     pub(super) fn seen(&self, id: EntryId) -> Option<Seen> {
-        let ahead = self.position(id)? - 1;
-        let entry = &self.entries[&id];
-        let queue = &self.queues[&entry.queue()];
-        let able = &self.lines.need(entry.need).able;
-        let competes = |need: &NeedId| *need == entry.need || self.lines.need(*need).able.meets(able);
-        let all: usize = queue.order.iter().filter(|(need, _)| competes(need)).map(|(_, order)| order.len()).sum();
-        let behind = u32::try_from(all).unwrap_or(u32::MAX) - ahead - 1;
-        let head_since = queue.by_since.iter().find(|(_, entry)| *entry != id).map(|(since, _)| *since);
-        Some(Seen { ahead, behind, head_since })
+        let entry = self.entries.get(&id)?;
+        Some(self.seen_from(entry.queue(), entry.need, entry.place))
     }
 }

@@ -182,7 +182,7 @@ impl Asked {
         let queue = &acd.queues[&entry.queue()];
         let at = |at: Time| {
             let plain = || acd.lines.need(queue.plain).requirement.clone();
-            acd.requirement(entry, None, at).unwrap_or_else(plain)
+            acd.requirement(entry, entry.queue(), None, at).unwrap_or_else(plain)
         };
         let steps = entry.arrival.relax.iter().chain(&queue.settings.relax).map(|step| entry.since() + step.after);
         let steps: BTreeSet<Time> = steps.filter(|at| *at > acd.now).collect();

@@ -3,7 +3,7 @@
 
 use super::ability::{Clue, Requirement};
 use super::bits::Bits;
-use super::event::Kind;
+use super::event::{InVain, Kind};
 use super::pool::{Pool, PoolId, Pools};
 use super::ranked::Ranked;
 use crate::ids::{AgentId, EntryId};
@@ -97,7 +97,8 @@ pub struct LineKey {
     pub need: NeedId,
     pub kind: Kind,
     pub rate: Rate,
-    pub leave_when_no_agents: bool,
+    /// When it is in vain to wait here.
+    pub leave_when: InVain,
     /// By agent.
     pub refused: Vec<(AgentId, Refused)>,
 }
@@ -283,7 +284,7 @@ impl Lines {
             need,
             kind: Kind::FIRST,
             rate: Rate::default(),
-            leave_when_no_agents: false,
+            leave_when: InVain::default(),
             refused: Vec::new(),
         };
         let lines = self.lines.range(first..).take_while(move |(key, _)| key.only == only && key.need == need);
@@ -297,7 +298,7 @@ impl Lines {
             need: 0,
             kind: Kind::FIRST,
             rate: Rate::default(),
-            leave_when_no_agents: false,
+            leave_when: InVain::default(),
             refused: Vec::new(),
         };
         let lines = self.lines.range(first..).take_while(move |(key, _)| key.only == Some(agent));

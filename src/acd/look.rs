@@ -3,6 +3,7 @@
 use super::Acd;
 use super::entry::Stands;
 use super::event::{AgentSettings, AgentState, Kind, Prefer, QueueSettings};
+use super::queue::Hours;
 use crate::ids::{AgentId, EntryId, QueueId};
 use crate::time::Time;
 
@@ -31,6 +32,11 @@ pub struct EntryView<'a> {
 }
 
 impl Acd {
+    /// Whether the queue is open, and until when if that is known; `None` if there is no such queue.
+    pub fn hours(&self, queue: QueueId) -> Option<Hours> {
+        self.queues.get(&queue).map(|queue| queue.hours)
+    }
+
     /// Of the last event.
     pub fn now(&self) -> Time {
         self.now

@@ -18,6 +18,7 @@
 //! | `probe` | whether a phone that was not answered is there at all |
 //! | `entry`, `queue`, `waiting` | an entry, its queue; arriving and leaving |
 //! | `back`, `memory` | callers who come again, and what is remembered of them |
+//! | `admission`, `overflow` | whom a queue takes, when waiting is in vain, hours; from one queue to another |
 //! | `offers` | an offer from the first ring to its outcome; refusals |
 //! | `ability` | what agents can do and entries need |
 //! | `line`, `pool`, `matching` | entries by need, agents by abilities, and who goes to whom |
@@ -27,6 +28,7 @@
 //! | `estimate`, `expected` | how long it will take |
 
 mod ability;
+mod admission;
 mod agent;
 mod back;
 mod bits;
@@ -43,6 +45,7 @@ mod look;
 mod matching;
 mod memory;
 mod offers;
+mod overflow;
 mod phase;
 mod pool;
 mod probe;
@@ -55,14 +58,17 @@ mod tests;
 pub mod truth;
 mod waiting;
 
+pub use admission::LOOK;
 pub use counts::QueueCounts;
 pub use event::{
-    AcdEvent, AgentSettings, AgentState, Arrival, Change, Decision, Exit, HeldLicence, KeepPlaceFor, Kind, Outcome,
-    Prefer, QueueSettings, Relax, Skills, Strategy, TalkDetail, Validity, Who,
+    AcdEvent, AgentSettings, AgentState, Arrival, Change, Decision, Exit, HeldLicence, InVain, KeepPlaceFor, Kind,
+    Outcome, Overflow, Prefer, QueueSettings, Relax, Rule, Skills, Strategy, TalkDetail, Validity, When, Who,
 };
 pub use explain::WhyNot;
 pub use look::{AgentView, EntryView};
+pub use overflow::OVERFLOWS_MAX;
 pub use phase::Phase;
+pub use queue::Hours;
 pub use snapshot::Snapshot;
 
 use crate::ids::{AgentId, EntryId, OfferId, QueueId};
@@ -191,7 +197,10 @@ impl Acd {
                 Deadline::Abilities(agent) => self.abilities_due(agent),
                 Deadline::Refusal(entry, agent) => self.refusal_ages(entry, agent),
                 Deadline::Step(entry) => self.step_due(entry),
-                Deadline::MaxWait(entry) => self.exit(entry, Exit::TimedOut),
+                Deadline::Closing(queue) => self.close(queue),
+                Deadline::Overflow(entry) => self.overflow_due(entry),
+                Deadline::Look(entry) => self.look_due(entry),
+                Deadline::MaxWait(entry) => self.time_over(entry),
             }
             if !self.repooled.is_empty() && !self.deadlines.next_says_who_may(time) {
                 self.conclude_from_abilities();
@@ -206,6 +215,8 @@ impl Acd {
     fn change(&mut self, change: &Change) -> Result<(), Ignored> {
         match change {
             Change::Queue { id, settings } => self.set_queue(*id, settings),
+            Change::Open { queue, until } => return self.open(*queue, *until),
+            Change::Close { queue } => return self.close_now(*queue),
             Change::Agent { id, settings } => self.set_agent(*id, settings),
             Change::LoggedIn { agent } => return self.logged_in(*agent),
             Change::LoggedOut { agent } => return self.logged_out(*agent),

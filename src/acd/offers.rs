@@ -31,8 +31,10 @@ impl Acd {
         let now = self.now;
         let entry = self.entry_mut(entry_id);
         entry.stands = Stands::Offered(agents.to_vec());
-        let (queue_id, times_out) = (entry.queue(), entry.times_out);
+        let queue_id = entry.queue();
+        let (times_out, overflows) = (entry.times_out.map(|(at, _)| at), entry.overflows);
         self.deadlines.set(Deadline::MaxWait(entry_id), times_out, None);
+        self.deadlines.set(Deadline::Overflow(entry_id), overflows, None);
         self.estimates.rung(now, entry_id);
         let queue = self.queue_mut(queue_id);
         queue.last_rung = agents.last().copied();
@@ -135,8 +137,8 @@ impl Acd {
             // Others are still rung for it.
             return;
         }
-        if entry.times_out.is_some_and(|at| at <= self.now) {
-            self.exit(entry_id, Exit::TimedOut);
+        if entry.times_out.is_some_and(|(at, _)| at <= self.now) {
+            self.time_over(entry_id);
         } else {
             // It may be kept for somebody else from now on.
             self.replace(entry_id);
@@ -174,6 +176,7 @@ impl Acd {
         let Task::Offered { offer, entry, deadline } = task else {
             unreachable!("only agents who are offered something are asked to end it");
         };
+        let now = self.now;
         self.offers.remove(&offer);
         self.deadlines.set(Deadline::Offer(agent_id), Some(deadline), None);
         let waiting = self.entry_mut(entry);
@@ -183,8 +186,11 @@ impl Acd {
         agents.retain(|other| *other != agent_id);
         if agents.is_empty() {
             waiting.stands = Stands::Nowhere;
-            let times_out = waiting.times_out;
+            let times_out = waiting.times_out.map(|(at, _)| at);
+            let overflows = waiting.overflows.map(|at| at.max(now));
+            waiting.overflows = overflows;
             self.deadlines.set(Deadline::MaxWait(entry), None, times_out);
+            self.deadlines.set(Deadline::Overflow(entry), None, overflows);
             self.estimates.rung_no_more(entry);
         }
         self.decisions.push_back(Decision::OfferEnded { offer, entry, agent: agent_id, outcome });

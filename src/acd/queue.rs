@@ -1,15 +1,18 @@
 //! One queue: its settings, its waiting entries in order.
 
-use super::event::QueueSettings;
+use super::event::{Arrival, Exit, QueueSettings, Rule};
 use super::line::{NeedId, Place, Rate};
 use super::ranked::Ranked;
 use crate::ids::{AgentId, EntryId};
+use crate::need::Attributes;
 use crate::time::Time;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Queue {
     pub settings: QueueSettings,
+    pub hours: Hours,
     pub rate: Rate,
     /// What an entry needs that asks for nothing itself and of which nothing is known; held.
     pub plain: NeedId,
@@ -20,11 +23,69 @@ pub struct Queue {
     pub by_since: BTreeSet<(Time, EntryId)>,
 }
 
+/// Whether a queue takes entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Hours {
+    Open { until: Option<Time> },
+    Closed { since: Time },
+}
+
+impl Default for Hours {
+    fn default() -> Hours {
+        Hours::Open { until: None }
+    }
+}
+
 impl Queue {
+    /// Whether it takes entries at this time.
+    pub fn is_open(&self, now: Time) -> bool {
+        match self.hours {
+            Hours::Open { until } => until.is_none_or(|until| now + self.settings.last_call < until),
+            Hours::Closed { .. } => false,
+        }
+    }
+
+    /// Until when those who are in it may stay, as far as that follows from its hours.
+    pub fn lets_go(&self) -> Option<Time> {
+        match self.hours {
+            Hours::Open { .. } => None,
+            Hours::Closed { since } => Some(since + self.settings.after_closing?),
+        }
+    }
+
+    /// Its rules that apply to an entry of which this is known.
+    pub fn rules<'a>(&'a self, of: &'a Attributes) -> impl Iterator<Item = &'a Rule> {
+        self.settings.rules.iter().filter(move |rule| has_all(of, &rule.when))
+    }
+
+    /// Of an entry here.
+    pub fn priority_of(&self, arrival: &Arrival) -> i64 {
+        let of_rules = self.rules(&arrival.attributes).map(|rule| i64::from(rule.priority)).sum::<i64>();
+        i64::from(self.settings.priority) + i64::from(arrival.priority) + of_rules
+    }
+
+    /// When an entry's time here is over, and as what it exits then; `None`: never.
+    pub fn longest_wait(&self, arrival: &Arrival) -> Option<(Time, Exit)> {
+        let by_rule = || self.rules(&arrival.attributes).find_map(|rule| rule.max_wait);
+        let most = arrival.max_wait.or_else(by_rule).or(self.settings.max_wait);
+        let timed_out = most.map(|wait| (arrival.since + wait, Exit::TimedOut));
+        let closed = self.lets_go().map(|at| (at, Exit::QueueClosed));
+        closed.into_iter().chain(timed_out).min_by_key(|(at, _)| *at)
+    }
+
+    /// Those that wait, by id.
+    pub fn entries(&self) -> Vec<EntryId> {
+        let mut entries: Vec<EntryId> = self.by_since.iter().map(|(_, entry)| *entry).collect();
+        entries.sort_unstable();
+        entries
+    }
+
     pub fn new(settings: QueueSettings, plain: NeedId) -> Queue {
         Queue {
             rate: Rate::new(settings.ageing, settings.weight),
             settings,
+            hours: Hours::default(),
             plain,
             last_rung: None,
             order: BTreeMap::new(),
@@ -43,4 +104,9 @@ impl Queue {
             self.order.remove(&need);
         }
     }
+}
+
+/// Whether what is known of an entry has all that is asked for.
+pub fn has_all(known: &Attributes, asked: &Attributes) -> bool {
+    asked.iter().all(|(name, value)| known.get(name) == Some(value))
 }

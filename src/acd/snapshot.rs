@@ -11,6 +11,7 @@ use super::event::{AgentSettings, Arrival, Kind, QueueSettings, TalkDetail};
 use super::line::{Place, Rate};
 use super::matching::Touched;
 use super::pool::IdleAgent;
+use super::queue::Hours;
 use super::truth::Truth;
 use super::{Acd, line};
 use crate::ids::{AgentId, EntryId, OfferId, QueueId};
@@ -39,6 +40,8 @@ struct KeptQueue {
     id: QueueId,
     settings: QueueSettings,
     last_rung: Option<AgentId>,
+    #[serde(default)]
+    hours: Hours,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -87,6 +90,10 @@ struct KeptEntry {
     id: EntryId,
     arrival: Arrival,
     arrived: Time,
+    #[serde(default)]
+    been: Vec<QueueId>,
+    #[serde(default)]
+    tried: Option<Time>,
     /// Whose turn it is of those it is kept for, and until when.
     kept: (usize, Time),
     refusals: Vec<KeptRefusal>,
@@ -110,7 +117,12 @@ impl Acd {
             queues: self
                 .queues
                 .iter()
-                .map(|(id, queue)| KeptQueue { id: *id, settings: queue.settings.clone(), last_rung: queue.last_rung })
+                .map(|(id, queue)| KeptQueue {
+                    id: *id,
+                    settings: queue.settings.clone(),
+                    last_rung: queue.last_rung,
+                    hours: queue.hours,
+                })
                 .collect(),
             agents: self.agents.iter().map(|(id, agent)| KeptAgent::of(*id, agent)).collect(),
             entries: self.entries.iter().map(|(id, entry)| KeptEntry::of(*id, entry)).collect(),
@@ -131,9 +143,10 @@ impl Acd {
             snapshot;
         let callers = Callers::restored(callers);
         let mut acd = Acd { now, chance, truth, estimates, ignored, callers, ..Acd::new(last_offer) };
-        for KeptQueue { id, settings, last_rung } in queues {
+        for KeptQueue { id, settings, last_rung, hours } in queues {
             acd.set_queue(id, &settings);
             acd.queue_mut(id).last_rung = last_rung;
+            acd.set_hours(id, hours);
         }
         for agent in &agents {
             acd.restore_agent(agent);
@@ -214,15 +227,19 @@ impl Acd {
 
     /// `rung`: who is rung for it.
     fn restore_entry(&mut self, kept: KeptEntry, rung: Vec<AgentId>) -> Result<(), String> {
-        let KeptEntry { id, arrival, arrived, kept: (turn, until), refusals } = kept;
+        let KeptEntry { id, arrival, arrived, been, tried, kept: (turn, until), refusals } = kept;
         let (queue, since) = (arrival.queue, arrival.since);
         let line = self.queues.get_mut(&queue).ok_or_else(|| format!("{id} waits in {queue}, which is not there"))?;
         line.by_since.insert((since, id));
         let mut entry = Entry {
             arrival,
             arrived,
+            been,
             kept: Kept { turn, until },
             times_out: None,
+            overflows: None,
+            tried,
+            looks: None,
             steps_at: None,
             need: usize::MAX,
             place: Place::new(0, Rate::default(), since, id),
@@ -281,6 +298,8 @@ impl KeptEntry {
             id,
             arrival: entry.arrival.clone(),
             arrived: entry.arrived,
+            been: entry.been.clone(),
+            tried: entry.tried,
             kept: (entry.kept.turn, entry.kept.until),
             refusals: entry.refusals.iter().map(refusal).collect(),
         }

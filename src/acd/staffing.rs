@@ -74,9 +74,7 @@ impl Acd {
         for (agent, lost) in &repooled {
             self.keep_no_longer(*agent, lost);
         }
-        for (_, lost) in &repooled {
-            self.let_go_the_unservable(lost);
-        }
+        self.let_go_the_unservable(repooled.iter().map(|(_, lost)| lost));
         for (agent, _) in &repooled {
             self.withdraw_unlicensed(*agent);
         }
@@ -104,8 +102,6 @@ impl Acd {
         } else {
             self.refresh(id);
         }
-        let met = self.pools.pool(self.agents[&id].pool).meets.clone();
-        self.let_go_the_unservable(&met);
         Ok(())
     }
 
@@ -277,6 +273,7 @@ impl Acd {
         if was != counted {
             let met = self.pools.pool(pool).meets.clone();
             self.keep_no_longer(id, &met);
+            self.let_go_the_unservable([&met]);
         }
     }
 

@@ -1,6 +1,7 @@
 //! What happens to entries: they arrive, find their place, and leave by exactly one exit.
 
 use super::ability::Requirement;
+use super::admission::Obstacle;
 use super::bits::Bits;
 use super::deadline::Deadline;
 use super::entry::{Entry, Kept, Stands};
@@ -10,31 +11,36 @@ use super::matching;
 use super::queue::Queue;
 use super::{Acd, Ignored};
 use crate::ids::{AgentId, EntryId, QueueId};
-use crate::need::{Attributes, Need};
+use crate::need::Need;
 use crate::time::{Duration, Time};
 use std::collections::BTreeMap;
 
 impl Acd {
     pub(super) fn set_queue(&mut self, id: QueueId, settings: &QueueSettings) {
-        let members = settings.members_only.then_some(id);
-        let need = settings.needs.resolved(&Attributes::new());
-        let plain = self.lines.take_need(&Requirement { need, team: None, queue: members }, &mut self.pools);
-        let Some(queue) = self.queues.get(&id) else {
+        let plain = self.lines.take_need(&Acd::plain_requirement(settings, id), &mut self.pools);
+        let Some(queue) = self.queues.get_mut(&id) else {
             self.queues.insert(id, Queue::new(settings.clone(), plain));
             return;
         };
-        let mut entries: Vec<EntryId> = queue.by_since.iter().map(|(_, entry)| *entry).collect();
-        entries.sort_unstable();
+        // Places are lost by what they were found by.
+        let next = (settings.clone(), Rate::new(settings.ageing, settings.weight), plain);
+        let entries = queue.entries();
         for entry in &entries {
             self.lose_place(*entry);
         }
         let queue = self.queue_mut(id);
-        queue.settings = settings.clone();
-        queue.rate = Rate::new(settings.ageing, settings.weight);
-        let old = std::mem::replace(&mut queue.plain, plain);
+        let old;
+        (queue.settings, queue.rate, (old, queue.plain)) = (next.0, next.1, (queue.plain, next.2));
         self.lines.give_need(old, &mut self.pools);
         for entry in entries {
             self.find_place(entry);
+        }
+    }
+
+    /// Finds the places of all entries of a queue again.
+    pub(super) fn replace_all(&mut self, id: QueueId) {
+        for entry in self.queues[&id].entries() {
+            self.replace(entry);
         }
     }
 
@@ -42,27 +48,26 @@ impl Acd {
         if self.entries.contains_key(&id) || self.talks.contains_key(&id) {
             return Err(Ignored);
         }
-        let queue_id = arrival.queue;
-        let Some(queue) = self.queues.get(&queue_id) else {
-            let exit = Exit::SystemFault;
-            self.decisions.push_back(Decision::Exit { entry: id, queue: queue_id, exit, waited: Duration::ZERO });
+        let queue = arrival.queue;
+        if !self.queues.contains_key(&queue) {
+            let (exit, waited) = (Exit::SystemFault, Duration::ZERO);
+            self.decisions.push_back(Decision::Exit { entry: id, queue, exit, waited, to: None });
             return Err(Ignored);
-        };
-        let full = queue.by_since.len() as u64 >= u64::from(queue.settings.max_waiting);
+        }
         let mut arrival = arrival.clone();
         arrival.since = arrival.since.min(self.now);
-        if !full {
-            self.comes_again(&mut arrival);
-        }
+        let came_again = self.comes_again(&mut arrival);
         let since = arrival.since;
-        self.queue_mut(queue_id).by_since.insert((since, id));
-        self.truth.arrived(self.now, queue_id);
         let until = arrival.prefer.first().map_or(Time::NEVER, |first| self.now + first.wait);
-        let entry = Entry {
+        let mut entry = Entry {
             arrival,
             arrived: self.now,
+            been: Vec::new(),
             kept: Kept { turn: 0, until },
             times_out: None,
+            overflows: None,
+            tried: None,
+            looks: None,
             steps_at: None,
             // The need and the place are those of nobody until it finds its own.
             need: usize::MAX,
@@ -70,15 +75,40 @@ impl Acd {
             stands: Stands::Nowhere,
             refusals: BTreeMap::new(),
         };
+        self.truth.arrived(self.now, queue);
+        let obstacle = self.obstacle(&entry, queue);
+        let way_out = obstacle.and_then(|obstacle| self.way_out(&entry, |when| when == obstacle.when()));
+        if let Some(obstacle) = obstacle.filter(|_| way_out.is_none()) {
+            self.tell_exit(id, &entry, obstacle.exit(), None);
+            return Ok(());
+        }
+        // What is kept for who calls is used up by those who are let in.
+        self.has_come_again(&entry.arrival.caller, came_again);
+        if let Some(to) = way_out {
+            self.tell_exit(id, &entry, Exit::Overflowed, way_out);
+            entry.goes_to(to, self.now);
+            self.truth.arrived(self.now, to);
+        }
+        self.stand(id, entry);
+        Ok(())
+    }
+
+    /// An entry comes from another queue.
+    pub(super) fn join(&mut self, id: EntryId, entry: Entry) {
+        self.truth.arrived(self.now, entry.queue());
+        self.stand(id, entry);
+    }
+
+    fn stand(&mut self, id: EntryId, entry: Entry) {
+        let (queue, since, arrived) = (entry.queue(), entry.since(), entry.arrived);
+        self.queue_mut(queue).by_since.insert((since, id));
         self.entries.insert(id, Box::new(entry));
         self.find_place(id);
-        if full && self.entries.contains_key(&id) {
-            self.exit(id, Exit::RefusedFull);
+        // Where it found that it is in vain to wait, it has gone on, or away.
+        let stays = self.entries.get(&id).is_some_and(|entry| (entry.queue(), entry.arrived) == (queue, arrived));
+        if stays && let Some(seen) = self.seen(id) {
+            self.estimates.arrived(self.now, id, queue, seen);
         }
-        if let Some(seen) = self.seen(id) {
-            self.estimates.arrived(self.now, id, queue_id, seen);
-        }
-        Ok(())
     }
 
     pub(super) fn set_priority(&mut self, id: EntryId, priority: i32) -> Result<(), Ignored> {
@@ -120,20 +150,16 @@ impl Acd {
         Ok(())
     }
 
-    /// The last agent who met these needs may have gone: entries that no agent logged in could ever serve leave, where
-    /// their queue says so.
-    pub(super) fn let_go_the_unservable(&mut self, met: &Bits) {
-        let lines = met.iter().flat_map(|need| self.lines.of_need(None, need)).map(|(key, _)| key);
-        let lines = lines.filter(|key| self.is_hopeless(key));
+    /// The last agent who met these needs may have gone: entries that wait in vain leave, where their queue says so.
+    pub(super) fn let_go_the_unservable<'a>(&mut self, met: impl IntoIterator<Item = &'a Bits>) {
+        let lines = met.into_iter().flat_map(|met| met.iter()).flat_map(|need| self.lines.of_need(None, need));
+        let lines = lines.map(|(key, _)| key).filter(|key| self.is_in_vain(key.leave_when, key.need));
         let mut entries: Vec<EntryId> = lines.flat_map(|key| self.lines.entries(key)).collect();
         entries.sort_unstable();
+        entries.dedup();
         for entry in entries {
-            self.exit(entry, Exit::NoAgents);
+            self.turn_away(entry, Obstacle::NoAgents);
         }
-    }
-
-    fn is_hopeless(&self, key: &LineKey) -> bool {
-        key.leave_when_no_agents && self.lines.need(key.need).logged_in == 0
     }
 
     /// A step of the entry is due.
@@ -156,11 +182,12 @@ impl Acd {
 
     /// The same with this need, of which it is a holder already.
     fn take_place(&mut self, id: EntryId, need: NeedId) {
+        let first_look = self.first_look(self.entries[&id].queue(), self.entries[&id].arrived);
+        let overflows = self.next_overflow(&self.entries[&id]);
         let entry = self.entries.get_mut(&id).expect("the caller has it");
         let queue = self.queues.get_mut(&entry.arrival.queue).expect("entries are of known queues");
-        let priority = i64::from(queue.settings.priority) + i64::from(entry.arrival.priority);
         entry.need = need;
-        entry.place = Place::new(priority, queue.rate, entry.arrival.since, id);
+        entry.place = Place::new(queue.priority_of(&entry.arrival), queue.rate, entry.arrival.since, id);
         queue.enter(entry.need, entry.place);
         let steps = [(&entry.arrival.relax, entry.arrival.since), (&queue.settings.relax, entry.arrival.since)];
         let relaxes = steps.iter().flat_map(|(steps, since)| steps.iter().map(|step| *since + step.after));
@@ -168,8 +195,12 @@ impl Acd {
         let steps_at = relaxes.chain(kept).filter(|at| *at > self.now).min();
         let old = std::mem::replace(&mut entry.steps_at, steps_at);
         self.deadlines.set(Deadline::Step(id), old, steps_at);
-        let times_out = entry.arrival.max_wait.or(queue.settings.max_wait).map(|wait| entry.arrival.since + wait);
+        let looks = first_look.map(|first| entry.looks.unwrap_or(first));
+        let old = std::mem::replace(&mut entry.looks, looks);
+        self.deadlines.set(Deadline::Look(id), old, looks);
+        let times_out = queue.longest_wait(&entry.arrival);
         let old = std::mem::replace(&mut entry.times_out, times_out);
+        let old_overflows = std::mem::replace(&mut entry.overflows, overflows);
         match &entry.stands {
             Stands::Offered(agents) => {
                 let mut agents = agents.clone();
@@ -179,7 +210,8 @@ impl Acd {
                 }
             }
             Stands::InLine(_) | Stands::Nowhere => {
-                self.deadlines.set(Deadline::MaxWait(id), old, times_out);
+                self.deadlines.set(Deadline::MaxWait(id), old.map(|(at, _)| at), times_out.map(|(at, _)| at));
+                self.deadlines.set(Deadline::Overflow(id), old_overflows, overflows);
                 self.enter_line(id);
             }
         }
@@ -205,14 +237,8 @@ impl Acd {
     /// What the entry needs while it is kept for whom it is kept for, taken for it.
     fn take_need(&mut self, id: EntryId) -> NeedId {
         let entry = &self.entries[&id];
-        match self.requirement(entry, entry.kept_for(), self.now) {
-            Some(requirement) => self.lines.take_need(&requirement, &mut self.pools),
-            None => {
-                let plain = self.queues[&entry.queue()].plain;
-                self.lines.hold_need(plain);
-                plain
-            }
-        }
+        let need = self.requirement(entry, entry.queue(), entry.kept_for_team(), self.now);
+        self.take_or_plain(need, self.entries[&id].queue())
     }
 
     /// Puts an entry where it was, kept for whom it was kept for.
@@ -237,17 +263,15 @@ impl Acd {
         }
     }
 
-    /// Everything that an agent must have for the entry at that time, while it is kept for these; `None`: what its queue needs
-    /// of everybody.
-    pub(super) fn requirement(&self, entry: &Entry, kept_for: Option<&Who>, at: Time) -> Option<Requirement> {
+    /// Everything that an agent must have for the entry in this queue at that time, and the team they are of if it is kept for one;
+    /// `None`: what the queue needs of everybody.
+    pub(super) fn requirement(&self, entry: &Entry, id: QueueId, team: Option<&str>, at: Time) -> Option<Requirement> {
         let arrival = &entry.arrival;
-        let queue = &self.queues[&arrival.queue].settings;
-        let team = match kept_for {
-            Some(Who::Team(team)) => Some(team.clone()),
-            Some(Who::Agent(_)) | None => None,
-        };
+        let queue = &self.queues[&id];
+        let settings = &queue.settings;
         let asks_nothing = arrival.need.is_none() && arrival.relax.is_empty() && team.is_none();
-        if asks_nothing && queue.relax.is_empty() && (arrival.attributes.is_empty() || !queue.needs.has_names()) {
+        let nothing_known = arrival.attributes.is_empty() || !settings.asks_attributes();
+        if asks_nothing && settings.relax.is_empty() && nothing_known {
             return None;
         }
         let waited = at.since(arrival.since);
@@ -259,8 +283,10 @@ impl Acd {
             });
             relaxed.as_ref().unwrap_or(need).resolved(&arrival.attributes)
         };
-        let need = now_of(&queue.needs, &queue.relax).and(&now_of(&arrival.need, &arrival.relax));
-        Some(Requirement { need, team, queue: queue.members_only.then_some(arrival.queue) })
+        let need = now_of(&settings.needs, &settings.relax).and(&now_of(&arrival.need, &arrival.relax));
+        let rules = queue.rules(&arrival.attributes).map(|rule| rule.needs.resolved(&arrival.attributes));
+        let need = rules.fold(need, |need, rule| need.and(&rule));
+        Some(Requirement { need, team: team.map(str::to_owned), queue: settings.members_only.then_some(id) })
     }
 
     /// Takes back what `find_place` gave, deadlines excepted.
@@ -275,8 +301,8 @@ impl Acd {
     /// Puts an entry that stands nowhere into its line, or lets it go if it would wait there for nobody.
     pub(super) fn enter_line(&mut self, id: EntryId) {
         let key = self.line_of(&self.entries[&id]);
-        if self.is_hopeless(&key) {
-            self.exit(id, Exit::NoAgents);
+        if self.is_in_vain(key.leave_when, key.need) {
+            self.turn_away(id, Obstacle::NoAgents);
             return;
         }
         let place = self.entries[&id].place;
@@ -297,7 +323,7 @@ impl Acd {
             need: entry.need,
             kind: entry.kind(),
             rate: queue.rate,
-            leave_when_no_agents: queue.settings.leave_when_no_agents,
+            leave_when: queue.settings.leave_when.without_estimate(),
             refused: entry.refused(),
         }
     }
@@ -328,25 +354,29 @@ impl Acd {
 
     /// The one way out. All offers for the entry must be over.
     pub(super) fn exit(&mut self, id: EntryId, exit: Exit) {
-        self.lose_place(id);
-        let entry = self.entries.remove(&id).expect("it had a place just now");
-        debug_assert_eq!(entry.stands, Stands::Nowhere, "an offer outlives its entry");
-        self.deadlines.set(Deadline::MaxWait(id), entry.times_out, None);
-        self.deadlines.set(Deadline::Step(id), entry.steps_at, None);
+        let entry = self.take_out(id, exit, None);
         for (agent, refusal) in &entry.refusals {
             self.deadlines.set(Deadline::Refusal(id, *agent), Some(refusal.deadline()), None);
             self.agent_mut(*agent).refused.remove(&id);
         }
-        self.estimates.exited(self.now, id, exit);
-        let waited = self.now.since(entry.since());
-        let queue = self.queue_mut(entry.queue());
-        queue.by_since.remove(&(entry.since(), id));
-        let level = queue.settings.service_level;
-        self.truth.exited(entry.queue(), entry.arrived, exit, waited, level);
         if let Some(agent) = self.talks.get(&id) {
             self.truth.talk_began(self.now, id, *agent, entry.queue(), entry.arrived);
         }
-        self.decisions.push_back(Decision::Exit { entry: id, queue: entry.queue(), exit, waited });
+    }
+
+    /// Takes an entry out of its queue, on its way to another or out.
+    pub(super) fn take_out(&mut self, id: EntryId, exit: Exit, to: Option<QueueId>) -> Entry {
+        self.lose_place(id);
+        let entry = self.entries.remove(&id).expect("it had a place just now");
+        debug_assert_eq!(entry.stands, Stands::Nowhere, "an offer outlives its place");
+        self.deadlines.set(Deadline::MaxWait(id), entry.times_out.map(|(at, _)| at), None);
+        self.deadlines.set(Deadline::Overflow(id), entry.overflows, None);
+        self.deadlines.set(Deadline::Look(id), entry.looks, None);
+        self.deadlines.set(Deadline::Step(id), entry.steps_at, None);
+        self.estimates.exited(self.now, id, exit);
+        self.queue_mut(entry.queue()).by_since.remove(&(entry.since(), id));
+        self.tell_exit(id, &entry, exit, to);
+        Entry { times_out: None, overflows: None, looks: None, steps_at: None, ..*entry }
     }
 
     /// For ids that were looked up before.

@@ -64,7 +64,7 @@ fn exchange(top: &Table) -> Exchange {
     Exchange {
         every_agent: agent::settings(&top.table("every_agent"), &AgentSettings::default()),
         // Nobody speaks in such a day.
-        queues: queue::queues(top, &every_queue, None).0,
+        queues: queue::queues(top, &every_queue, None).into_iter().map(|queue| queue.settings).collect(),
         every_queue,
     }
 }
@@ -115,7 +115,8 @@ fn plan(
     day.finish();
     let mut plan =
         Plan { opens, closes, interval, at_closing, queues: exchange.queues, groups: Vec::new(), calls: Vec::new() };
-    let own = queue::queues(top, &queue_defaults, None).0;
+    let own: Vec<QueueSettings> =
+        queue::queues(top, &queue_defaults, None).into_iter().map(|queue| queue.settings).collect();
     if !own.is_empty() && config.is_some() {
         let message = "queues are written here and taken from `config`".to_owned();
         top.wrong("queues", message, "keep one of the two".into());

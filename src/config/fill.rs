@@ -111,6 +111,7 @@ impl Config {
             redirects: self.sip.redirects,
             numbers: numbers.collect(),
             queues: self.queues.clone(),
+            hours: self.hours.clone(),
             agents: agents.collect(),
             trunks: trunks.collect(),
             emergency: self.emergency.numbers.clone(),

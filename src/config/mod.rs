@@ -10,6 +10,7 @@ mod cross;
 mod day;
 mod environment;
 mod fill;
+mod hours;
 mod numbers;
 mod pauses;
 mod problem;
@@ -34,6 +35,7 @@ use crate::engine::identity::{self, Passed};
 use crate::engine::numbering::{Dialect, Numbering};
 use crate::engine::redirects::Redirects;
 use crate::engine::settings::{Caps, Network};
+use crate::hours::Calendar;
 use crate::ids::QueueId;
 use crate::media::Ringback;
 use crate::sip::digest::Algorithm;
@@ -86,6 +88,8 @@ pub struct Config {
     pub queues: Vec<QueueSettings>,
     /// What their agents hear before they are connected with a caller, by queue.
     pub announcements: BTreeMap<String, Announcement>,
+    /// When those of these names are open; the others always are.
+    pub hours: BTreeMap<String, Calendar>,
     /// Their order gives the `AgentId`s. No name twice.
     pub agents: Vec<Agent>,
     pub trunks: Vec<Trunk>,
@@ -445,7 +449,13 @@ impl Config {
         let said_by_every = announcement::announcement(&every_queue);
         every_queue.finish();
         every_agent.finish();
-        let (queues, announcements) = queue::queues(top, &queue_defaults, said_by_every.as_ref());
+        let (mut queues, mut hours, mut announcements) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
+        for queue in queue::queues(top, &queue_defaults, said_by_every.as_ref()) {
+            let name = &queue.settings.name;
+            hours.extend(queue.hours.map(|calendar| (name.clone(), calendar)));
+            announcements.extend(queue.said.map(|said| (name.clone(), said)));
+            queues.push(queue.settings);
+        }
         let numbering = section(top, "numbering", |table| numbers::numbering(table, &Numbering::default()));
         Config {
             sip: section(top, "sip", |sip| Sip {
@@ -526,6 +536,7 @@ impl Config {
             numbers: each(top, "numbers", numbers::number),
             queues,
             announcements,
+            hours,
             agents: each(top, "agents", |table| agent::agent(table, &agent_defaults, read)),
             trunks: each(top, "trunks", |table| trunk::trunk(table, &numbering, read)),
             identity: section(top, "identity", |identity| identity::Settings {

@@ -2,37 +2,170 @@
 
 use super::announcement::{Announcement, announcement};
 use super::each;
+use super::hours::hours;
+use super::problem::{Place, Problem, nearest};
 use super::read::{Setting, Table};
 use super::values::{Limit, Moment, Name};
-use crate::acd::{HeldLicence, KeepPlaceFor, QueueSettings, Relax, Skills, Strategy, Validity};
+use crate::acd::{
+    HeldLicence, InVain, KeepPlaceFor, Overflow, QueueSettings, Relax, Rule, Skills, Strategy, Validity, When,
+};
+use crate::hours::Calendar;
+use crate::ids::QueueId;
+use crate::need::Attributes;
 use crate::time::Duration;
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// All queues, and what is said to the agents of those that say something.
-pub(super) fn queues(
-    top: &Table,
-    every: &QueueSettings,
-    said_by_every: Option<&Announcement>,
-) -> (Vec<QueueSettings>, BTreeMap<String, Announcement>) {
-    let queues = each(top, "queues", |table| {
-        let said = announcement(table).or_else(|| said_by_every.cloned());
-        (queue(table, every), said)
-    });
-    let said = queues.iter().filter_map(|(queue, said)| Some((queue.name.clone(), said.clone()?)));
-    let said = said.filter(|(_, said)| !said.parts.is_empty()).collect();
-    (queues.into_iter().map(|(queue, _)| queue).collect(), said)
+/// A queue as it is written.
+pub(super) struct Queue {
+    pub settings: QueueSettings,
+    /// `None`: always open.
+    pub hours: Option<Calendar>,
+    /// What agents hear before they are connected with a caller; never nothing.
+    pub said: Option<Announcement>,
 }
 
-fn queue(table: &Table, every: &QueueSettings) -> QueueSettings {
-    QueueSettings {
+/// Queues are numbered by their places in the list.
+pub(super) fn queues(top: &Table, every: &QueueSettings, said_by_every: Option<&Announcement>) -> Vec<Queue> {
+    let read = each(top, "queues", |table| queue(table, every, said_by_every));
+    let (mut queues, ways): (Vec<Queue>, Vec<Vec<Way>>) = read.into_iter().unzip();
+    let names: Vec<String> = queues.iter().map(|queue| queue.settings.name.clone()).collect();
+    for (queue, ways) in queues.iter_mut().zip(ways) {
+        for Way { to, place, when, only } in ways {
+            match names.iter().position(|name| *name == to) {
+                Some(_) if to == queue.settings.name => {
+                    top.reader.note(Problem::error(place, format!("`{to}` goes on to itself")));
+                }
+                Some(found) => {
+                    let to = QueueId(u32::try_from(found).unwrap_or(u32::MAX));
+                    queue.settings.overflow.push(Overflow { to, when, only });
+                }
+                None => {
+                    let problem = Problem::error(place, format!("there is no queue `{to}`"));
+                    top.reader.note(match nearest(&to, names.iter().map(String::as_str)) {
+                        Some(meant) => problem.help(format!("did you mean `{meant}`?")),
+                        None => problem,
+                    });
+                }
+            }
+        }
+    }
+    queues
+}
+
+fn queue(table: &Table, every: &QueueSettings, said_by_every: Option<&Announcement>) -> (Queue, Vec<Way>) {
+    let settings = QueueSettings {
         name: table.get::<Name>("name").0,
         needs: table.need("needs").unwrap_or_default(),
         relax: relax(table),
         members_only: table.optional("members_only").unwrap_or(false),
+        rules: rules(table),
         ..settings(table, every)
+    };
+    let said = announcement(table).or_else(|| said_by_every.cloned()).filter(|said| !said.parts.is_empty());
+    (Queue { settings, hours: hours(table, "hours"), said }, overflow(table))
+}
+
+/// One of `overflow`, to a queue that is not looked up yet.
+struct Way {
+    to: String,
+    place: Place,
+    when: When,
+    only: Attributes,
+}
+
+fn overflow(table: &Table) -> Vec<Way> {
+    let mut ways = Vec::new();
+    for way in table.tables("overflow") {
+        let (to, place) = (way.get::<Name>("to").0, way.place("to"));
+        let only: Attributes = way.texts("only").unwrap_or_default().into_iter().collect();
+        let after = way.within("after", Duration::ZERO..=DAY).map(When::After);
+        let causes: Vec<When> = way.list::<Cause>("when").into_iter().map(|cause| cause.0).collect();
+        if after.is_none() && causes.is_empty() && !way.has("after") && !way.has("when") {
+            let help = r#"add `after = "2m"` or `when = ["full"]`"#;
+            way.wrong("to", "nothing says when to go on".into(), help.into());
+        }
+        for when in after.into_iter().chain(causes) {
+            ways.push(Way { to: to.clone(), place: place.clone(), when, only: only.clone() });
+        }
+        way.finish();
+    }
+    ways
+}
+
+fn rules(table: &Table) -> Vec<Rule> {
+    let rules = table.tables("rules").into_iter().map(|rule| {
+        let read = Rule {
+            when: rule.texts("when").unwrap_or_default().into_iter().collect(),
+            priority: rule.within("priority", -1_000_000..=1_000_000).unwrap_or(0),
+            needs: rule.need("needs").unwrap_or_default(),
+            max_wait: rule.within("max_wait", Duration::ZERO..=DAY),
+        };
+        rule.finish();
+        read
+    });
+    rules.collect()
+}
+
+/// A reason why waiting is in vain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Vain {
+    NoAgents,
+    AllPaused,
+}
+
+impl FromStr for Vain {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Vain, String> {
+        match text {
+            "no_agents" => Ok(Vain::NoAgents),
+            "all_paused" => Ok(Vain::AllPaused),
+            _ => Err(String::new()),
+        }
+    }
+}
+
+impl Setting for Vain {
+    const EXPECTED: &'static str = r#""no_agents" or "all_paused""#;
+    fn from_text(text: &str) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+/// `key` lists the reasons, `longest` is the longest estimate.
+fn in_vain(table: &Table, key: &'static str, longest: &'static str, default: InVain) -> InVain {
+    let listed = table.list::<Vain>(key);
+    let (no_agents, all_paused) = if table.has(key) {
+        (listed.contains(&Vain::NoAgents), listed.contains(&Vain::AllPaused))
+    } else {
+        (default.no_agents, default.all_paused)
+    };
+    let estimate = table.optional::<Limit>(longest).map_or(default.estimate, |limit| limit.0);
+    InVain { no_agents, all_paused, estimate }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Cause(When);
+
+impl FromStr for Cause {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Cause, String> {
+        let all = [
+            ("full", When::Full),
+            ("no_agents", When::NoAgents),
+            ("long_wait", When::LongWait),
+            ("closed", When::Closed),
+        ];
+        all.iter().find(|(name, _)| *name == text).map(|(_, when)| Cause(*when)).ok_or_else(String::new)
+    }
+}
+
+impl Setting for Cause {
+    const EXPECTED: &'static str = r#"one of "full", "no_agents", "long_wait" and "closed""#;
+    fn from_text(text: &str) -> Result<Self, String> {
+        text.parse()
     }
 }
 
@@ -48,7 +181,10 @@ pub(super) fn settings(table: &Table, defaults: &QueueSettings) -> QueueSettings
         weight: table.within("weight", 1..=1_000).unwrap_or(defaults.weight),
         max_wait: table.optional::<Limit>("max_wait").map_or(defaults.max_wait, |limit| limit.0),
         max_waiting: table.within("max_waiting", 0..=1_000_000).unwrap_or(defaults.max_waiting),
-        leave_when_no_agents: table.optional("leave_when_no_agents").unwrap_or(defaults.leave_when_no_agents),
+        join_unless: in_vain(table, "join_unless", "join_estimate_max", defaults.join_unless),
+        leave_when: in_vain(table, "leave_when", "wait_estimate_max", defaults.leave_when),
+        last_call: time("last_call", defaults.last_call),
+        after_closing: table.optional::<Limit>("after_closing").map_or(defaults.after_closing, |limit| limit.0),
         retry_same_agent: time("retry_same_agent", defaults.retry_same_agent),
         short_abandon: time("short_abandon", defaults.short_abandon),
         keep_place: time("keep_place", defaults.keep_place),

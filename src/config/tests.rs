@@ -1,3 +1,4 @@
+mod queues;
 mod routing;
 
 use super::*;
@@ -81,7 +82,7 @@ fn a_variable_beats_the_file_and_the_file_the_built_in_value() {
         ("VAXEL_LIMITS__CALLS", "7"),
         ("VAXEL_LIMITS__DRAIN", "0s"),
         ("VAXEL_SIP__LISTEN", "udp:127.0.0.1:0, tcp:[::1]:0"),
-        ("VAXEL_EVERY_QUEUE__LEAVE_WHEN_NO_AGENTS", "true"),
+        ("VAXEL_EVERY_QUEUE__LEAVE_WHEN", "no_agents"),
         ("VAXEL_EVERY_QUEUE__AGEING", "0.5"),
         ("VAXEL_QUEUES", r#"[{ name = "q", needs = { sales = 3 } }]"#),
     ];
@@ -90,7 +91,7 @@ fn a_variable_beats_the_file_and_the_file_the_built_in_value() {
     assert_eq!(config.limits.drain, Duration::ZERO);
     assert_eq!(config.sip.listen.len(), 2);
     assert_eq!(config.queues[0].needs.to_string(), "sales >= 3");
-    assert!(config.queues[0].leave_when_no_agents);
+    assert!(config.queues[0].leave_when.no_agents && !config.queues[0].join_unless.no_agents);
     assert_eq!(config.queues[0].ageing, 0.5);
 }
 

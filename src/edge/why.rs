@@ -197,6 +197,10 @@ impl Story<'_> {
                 Decision::OfferEnded { entry, agent, outcome, .. } if self.entries.contains_key(&entry) => {
                     lines.push(ended(&name(acd, agent), outcome));
                 }
+                Decision::Exit { entry, waited, to: Some(to), .. } if self.entries.contains_key(&entry) => {
+                    let to = acd.queue_settings(to).map_or("an unknown queue", |settings| settings.name.as_str());
+                    lines.push(format!("goes on to {to} after {}", moment::show_length(waited)));
+                }
                 Decision::Exit { entry, exit, waited, .. } if self.entries.contains_key(&entry) => {
                     self.entries.insert(entry, false);
                     lines.push(format!("{} after {}", left(exit), moment::show_length(waited)));

@@ -4,7 +4,7 @@ use super::Engine;
 use super::calls::{ELSEWHERE, Offer, Stage, Talk};
 use crate::acd::{AgentState, Change, Decision, Exit, Outcome};
 use crate::flow::{Input as FlowInput, QueueResult};
-use crate::ids::{AgentId, EntryId, OfferId, QueueId};
+use crate::ids::{AgentId, CallId, EntryId, OfferId, QueueId};
 use crate::record::What;
 use crate::sip::Headers;
 use crate::time::{Duration, Time};
@@ -22,7 +22,7 @@ impl Engine {
         match decision {
             Decision::Offer { offer, entry, queue, agent, .. } => self.on_offer(now, offer, entry, queue, agent),
             Decision::OfferEnded { offer, outcome, .. } => self.on_offer_ended(now, offer, outcome),
-            Decision::Exit { entry, queue, exit, waited } => self.on_exit(now, entry, queue, exit, waited),
+            Decision::Exit { entry, queue, exit, waited, to } => self.on_exit(now, entry, queue, exit, waited, to),
             Decision::Probe { agent, .. } => self.on_probe(now, agent),
             Decision::Agent { agent, state } => self.on_agent(now, agent, &state),
         }
@@ -76,11 +76,25 @@ impl Engine {
         }
     }
 
-    fn on_exit(&mut self, now: Time, entry: EntryId, queue: QueueId, exit: Exit, waited: Duration) {
-        let Some(call) = self.entries.remove(&entry) else { return };
+    /// `to`: the queue where it waits from now on.
+    fn on_exit(
+        &mut self,
+        now: Time,
+        entry: EntryId,
+        queue: QueueId,
+        exit: Exit,
+        waited: Duration,
+        to: Option<QueueId>,
+    ) {
+        let Some(&call) = self.entries.get(&entry) else { return };
         let q = &self.queues[&queue];
         let in_service_level = exit == Exit::Answered && waited <= q.service_level;
         self.say(now, What::Dequeued { call, entry, queue: q.name.clone(), exit, waited, in_service_level });
+        if let Some(to) = to {
+            self.goes_on(now, call, entry, to);
+            return;
+        }
+        self.entries.remove(&entry);
         let result = match exit {
             Exit::TimedOut | Exit::Overflowed => QueueResult::TimedOut,
             Exit::NoAgents => QueueResult::NoAgents,
@@ -102,6 +116,19 @@ impl Engine {
     fn on_probe(&mut self, now: Time, agent: AgentId) {
         let reachable = self.agents.is_one(agent) && self.registrar.is_registered(&self.agents.seat(agent).name);
         self.acd_apply(now, Change::ProbeEnded { agent, reachable });
+    }
+
+    /// The caller waits in another queue from now on; the flow is told of nothing but the place there.
+    fn goes_on(&mut self, now: Time, call: CallId, entry: EntryId, to: QueueId) {
+        let name = self.queues[&to].name.clone();
+        let Some(waiting) = self.calls.get_mut(&call) else { return };
+        waiting.place = None;
+        let queued = waiting.queued.as_mut();
+        let priority = queued.as_ref().map_or(0, |queued| queued.request.priority);
+        if let Some(queued) = queued {
+            queued.request.queue = name.to_string();
+        }
+        self.say(now, What::Queued { call, entry, queue: name, priority });
     }
 
     fn on_agent(&mut self, now: Time, agent: AgentId, state: &AgentState) {

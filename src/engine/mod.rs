@@ -16,6 +16,7 @@ mod from_call;
 mod from_flow;
 mod from_sip;
 mod from_trunks;
+mod hours;
 mod hunt;
 pub mod identity;
 mod location;
@@ -37,7 +38,7 @@ mod unanswered;
 
 pub use settings::{Agent, Caps, Codes, Limits, Login, Network, Number, Said, Settings, Target, Trunk};
 
-use crate::acd::{self, Acd, AcdEvent, Change};
+use crate::acd::{self, Acd, AcdEvent, Change, Overflow};
 use crate::call::Legs;
 use crate::ids::{AgentId, CallId, EntryId, IdSource, LegId, OfferId, QueueId};
 use crate::media;
@@ -49,6 +50,7 @@ use crate::time::{Duration, Time};
 use agents::Agents;
 use calls::{Call, Offer};
 use dialling::Numbers;
+use hours::Timetable;
 use hunt::Hunt;
 use outbound::Attempt;
 use serde::{Deserialize, Serialize};
@@ -165,6 +167,7 @@ pub struct Engine {
     tolls: Tolls,
     numbers: Numbers,
     queues: BTreeMap<QueueId, Queue>,
+    timetable: Timetable,
     queue_ids: BTreeMap<String, QueueId>,
     calls: BTreeMap<CallId, Call>,
     leg_calls: BTreeMap<LegId, CallId>,
@@ -236,6 +239,7 @@ impl Engine {
             agents: Agents::new(agent_ids.iter().copied().zip(&settings.agents)),
             numbers: Numbers::new(&settings),
             queues: BTreeMap::new(),
+            timetable: Timetable::default(),
             queue_ids: BTreeMap::new(),
             calls: BTreeMap::new(),
             leg_calls: BTreeMap::new(),
@@ -253,8 +257,14 @@ impl Engine {
             let told = Queue { name: queue.name.as_str().into(), service_level: queue.service_level };
             engine.queues.insert(id, told);
             engine.queue_ids.insert(queue.name.clone(), id);
-            engine.acd_apply(now, Change::Queue { id, settings: queue });
+            let overflow = queue.overflow.into_iter().filter_map(|way| {
+                // In the settings a queue is named by its place.
+                queue_ids.get(way.to.0 as usize).map(|to| Overflow { to: QueueId(*to), ..way })
+            });
+            let settings = acd::QueueSettings { overflow: overflow.collect(), ..queue };
+            engine.acd_apply(now, Change::Queue { id, settings });
         }
+        engine.open_queues(now);
         for (id, agent) in agent_ids.into_iter().zip(engine.settings.agents.clone()) {
             // In the settings a queue is named by its place.
             let queues = agent.settings.queues.iter().filter_map(|place| queue_ids.get(place.0 as usize).copied());
@@ -318,6 +328,7 @@ impl Engine {
         if self.acd.poll_timeout().is_some_and(|due| due <= now) {
             self.acd_apply(now, Change::Tick);
         }
+        self.hours_due(now);
         while let Some(&(due, id)) = self.wakes.first()
             && due <= now
         {
@@ -346,6 +357,7 @@ impl Engine {
             self.endpoint.poll_timeout(),
             self.registrar.poll_timeout(),
             self.acd.poll_timeout(),
+            self.timetable.next(),
             self.trunks.poll_timeout(),
             self.hunts.poll_timeout(),
             self.attempts.poll_timeout(),

@@ -6,6 +6,7 @@ use super::numbering::{Dialect, Numbering};
 use super::redirects::Redirects;
 use crate::acd::{AgentSettings, QueueSettings};
 use crate::flow::Flow;
+use crate::hours::Calendar;
 pub use crate::sip::Network;
 
 use crate::sip;
@@ -215,6 +216,8 @@ pub struct Settings {
     pub identity: identity::Settings,
     pub redirects: Redirects,
     pub queues: Vec<QueueSettings>,
+    /// When those of these names are open; the others always are.
+    pub hours: BTreeMap<String, Calendar>,
     pub agents: Vec<Agent>,
     pub trunks: Vec<Trunk>,
     /// Numbers for emergencies: agents reach them at once, and nobody else is connected to them.

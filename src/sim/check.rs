@@ -236,7 +236,10 @@ impl Checker {
                 let Some(gone) = gone else {
                     return Promise::EntriesJoinAndLeaveOnce.broken(format!("{entry} left {queue}, but was not there"));
                 };
-                self.left.insert(*entry);
+                // Who goes on joins another.
+                if *exit != Exit::Overflowed {
+                    self.left.insert(*entry);
+                }
                 self.fairness.leaves(*entry);
                 let answered = *exit == Exit::Answered;
                 Promise::AnsweredIsAccepted

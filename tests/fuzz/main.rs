@@ -267,6 +267,7 @@ fn engine_settings() -> engine::Settings {
         redirects: Default::default(),
         numbers: Vec::new(),
         queues: Vec::new(),
+        hours: BTreeMap::new(),
         agents: Vec::new(),
         trunks: Vec::new(),
         emergency: Vec::new(),

@@ -11,6 +11,7 @@ mod identity;
 mod moves;
 mod numbers;
 mod protocol;
+mod queues;
 mod records;
 mod refusals;
 mod registrations;
@@ -134,6 +135,7 @@ fn settings(agents: u32, queue: QueueSettings) -> Settings {
         redirects: Default::default(),
         numbers: vec![Number { number: "100".parse().expect("a number"), flow: "main".into(), trunk: None }],
         queues: vec![queue_for("sales"), queue_for("support")],
+        hours: BTreeMap::new(),
         agents: (0..agents)
             .map(|i| Agent {
                 settings: AgentSettings { name: format!("agent{i}"), skills: skills(i), ..AgentSettings::default() },

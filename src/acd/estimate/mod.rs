@@ -220,10 +220,16 @@ impl Estimates {
 impl Estimates {
     /// How long an entry that waits has yet to wait, as far as is known; `None` if unsure, or if it does not wait.
     pub fn remaining(&self, now: Time, entry: EntryId, seen: Seen) -> Option<Estimate> {
-        let waiting = self.entries.get(&entry)?;
-        if waiting.rings {
+        if self.entries.get(&entry)?.rings {
             return Some(Estimate::SOON);
         }
+        let (left, error) = self.left(now, entry, seen)?;
+        Estimate::around(left, error)
+    }
+
+    /// What the best estimator says is left of a wait, and its error in thousandths.
+    fn left(&self, now: Time, entry: EntryId, seen: Seen) -> Option<(Duration, u64)> {
+        let waiting = self.entries.get(&entry)?;
         let line = self.queues.get(&waiting.queue)?;
         let (estimator, error) = line.best(now, &self.settings)?;
         let elapsed = Duration::from_micros(micros_between(waiting.arrived, now));
@@ -233,7 +239,7 @@ impl Estimates {
             // Who is head of the line now is answered about now; who came later, that much later.
             Estimator::LastToEnterService | Estimator::HeadOfLine => whole.saturating_sub(elapsed),
         };
-        Estimate::around(left, error)
+        Some((left, error))
     }
 
     /// How long an entry that came now would wait; `None` if unsure.
@@ -241,6 +247,21 @@ impl Estimates {
         let line = self.queues.get(&queue)?;
         let (estimator, error) = line.best(now, &self.settings)?;
         Estimate::around(line.predict(now, seen, &self.settings)[estimator as usize]?, error)
+    }
+
+    /// The shortest that an entry that came now would wait, by the lower end of the estimate and however long that is; `None` if
+    /// unsure.
+    pub fn least_on_arrival(&self, now: Time, queue: QueueId, seen: Seen) -> Option<Duration> {
+        let line = self.queues.get(&queue)?;
+        let (estimator, error) = line.best(now, &self.settings)?;
+        let predicted = line.predict(now, seen, &self.settings)[estimator as usize]?;
+        Some(spoken::least(predicted, error))
+    }
+
+    /// The shortest that an entry that waits has yet to wait, in the same way; `None` if unsure.
+    pub fn least_remaining(&self, now: Time, entry: EntryId, seen: Seen) -> Option<Duration> {
+        let (left, error) = self.left(now, entry, seen)?;
+        Some(spoken::least(left, error))
     }
 
     /// What each estimator would predict for an entry that came now, trusted or not.

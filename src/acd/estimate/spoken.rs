@@ -36,6 +36,12 @@ impl Estimate {
     }
 }
 
+/// The prediction less its usual error, in thousandths.
+pub(super) fn least(predicted: Duration, error: u64) -> Duration {
+    let thousandths = u32::try_from(1_000 - error.min(1_000)).unwrap_or(0);
+    predicted.saturating_mul(thousandths) / 1_000
+}
+
 const MINUTE: u64 = 60_000_000;
 
 /// What one caller has been told, kept by whoever tells it, as long as the caller waits.

@@ -17,6 +17,8 @@ pub struct Watch {
     offers: BTreeMap<OfferId, (EntryId, AgentId, Time)>,
     /// Tasks that are being worked on.
     tasks: BTreeSet<EntryId>,
+    /// When a queue closes, or has closed.
+    closes: BTreeMap<QueueId, Time>,
     /// The event being acted on changes a queue.
     limits_change: bool,
     /// Every offer made so far.
@@ -25,6 +27,10 @@ pub struct Watch {
     accepting: Option<OfferId>,
     /// The entry for which an agent's answer is the event being acted on.
     answering: Option<EntryId>,
+    /// Who has just come, and what was kept for callers before.
+    arriving: Option<(EntryId, Absent)>,
+    /// The leaving that is the event being acted on.
+    leaving: Option<(EntryId, Exit)>,
     /// The talk whose end is the event being acted on.
     ending: Option<EntryId>,
     /// Said to be accepted and not yet to be answered.
@@ -45,12 +51,14 @@ struct Seen {
     probe: Option<Time>,
 }
 
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Caller {
     queue: QueueId,
     arrival: Arrival,
     since: Time,
+    /// Its queue.
     joined: Time,
+    been: Vec<QueueId>,
     ringing: BTreeSet<OfferId>,
     /// Until when an agent may be spared this caller.
     refused: BTreeMap<AgentId, Time>,
@@ -71,12 +79,19 @@ impl Watch {
         self.accepting = None;
         self.ending = None;
         self.answering = None;
-        self.limits_change = matches!(event.change, Change::Queue { .. });
         self.agents.values_mut().filter(|seen| !seen.doubted).for_each(|seen| seen.probe = None);
+        self.leaving = None;
+        self.arriving = None;
+        self.limits_change = matches!(event.change, Change::Queue { .. } | Change::Open { .. } | Change::Close { .. });
         match &event.change {
             Change::Queue { id, settings } => {
                 self.queues.insert(*id, settings.clone());
             }
+            Change::Open { queue, until } if until.is_none_or(|until| until > self.at) => match until {
+                Some(until) => _ = self.closes.insert(*queue, *until),
+                None => _ = self.closes.remove(queue),
+            },
+            Change::Close { queue } if self.is_open(*queue) => _ = self.closes.insert(*queue, self.at),
             Change::Agent { id, settings } => {
                 let seen = Seen {
                     settings: settings.clone(),
@@ -104,16 +119,15 @@ impl Watch {
                     *self.offered.entry(arrival.queue).or_default() += 1;
                     let mut arrival = (**arrival).clone();
                     arrival.since = arrival.since.min(event.at);
-                    let waiting = self.waiting.values().filter(|caller| caller.queue == arrival.queue).count();
-                    if waiting < self.queues[&arrival.queue].max_waiting as usize {
-                        let settings = &self.queues[&arrival.queue];
-                        self.absent.comes_back(event.at, &mut arrival, settings, None);
-                    }
+                    self.arriving = Some((*entry, self.absent.clone()));
+                    let settings = &self.queues[&arrival.queue];
+                    self.absent.comes_back(event.at, &mut arrival, settings, None);
                     let caller = Caller {
                         queue: arrival.queue,
                         since: arrival.since,
                         arrival,
                         joined: event.at,
+                        been: Vec::new(),
                         ringing: BTreeSet::new(),
                         refused: BTreeMap::new(),
                     };
@@ -125,6 +139,7 @@ impl Watch {
                     caller.arrival.priority = *priority;
                 }
             }
+            Change::Leave { entry, exit } => self.leaving = Some((*entry, *exit)),
             Change::Resume { agent } => {
                 if let Some(agent) = self.agents.get_mut(agent) {
                     agent.doubted = false;
@@ -161,6 +176,17 @@ impl Watch {
     }
 
     pub fn decision(&mut self, decision: &Decision) -> Result<(), String> {
+        // What is kept for who calls is used up by those who are let in.
+        if let Some((arriving, before)) = self.arriving.take() {
+            use Exit::*;
+            let refused = |decision: &Decision| {
+                matches!(decision, Decision::Exit { entry, exit: QueueClosed | NoAgents | RefusedFull, to: None, .. }
+                if *entry == arriving)
+            };
+            if refused(decision) {
+                self.absent = before;
+            }
+        }
         match decision {
             Decision::Offer { offer, entry, queue, agent, deadline } => {
                 must!(self.offers_made.insert(*offer), "{offer} is made twice");
@@ -176,7 +202,7 @@ impl Watch {
                 must!(self.offers.values().all(|(_, other, _)| other != agent), "{agent} is rung twice");
                 must!(self.can_serve(*agent, caller), "{agent} is rung for {entry} without the skills");
                 must!(*deadline > self.at, "{offer} is over before it begins");
-                let limit = caller.arrival.max_wait.or(settings.max_wait);
+                let limit = self.longest_wait(caller);
                 let over = limit.is_some_and(|limit| caller.since + limit < self.at);
                 // One chance for who comes with a place kept from before, and for all when the queue's limit changes.
                 must!(
@@ -188,7 +214,7 @@ impl Watch {
                     let equal = self.weight(earlier) == self.weight(caller);
                     let alike = earlier.arrival.kind == caller.arrival.kind && !self.may_be_kept(earlier);
                     let could = alike && earlier.ringing.is_empty() && self.may_serve(*agent, earlier);
-                    must!(!(before && equal && could), "{entry} overtakes {other} at {agent}");
+                    must!(!(before && equal && could), "{entry} overtakes {other} at {agent}: {earlier:?}");
                 }
                 self.waiting.get_mut(entry).expect("looked at just now").ringing.insert(*offer);
                 self.offers.insert(*offer, (*entry, *agent, *deadline));
@@ -225,12 +251,14 @@ impl Watch {
                     }
                 }
             }
-            Decision::Exit { entry, queue, exit, waited } => {
+            Decision::Exit { entry, queue, exit, waited, to } => {
                 let Some(caller) = self.waiting.remove(entry) else {
                     must!(!self.queues.contains_key(queue), "{entry} exits but does not wait");
                     return Ok(());
                 };
-                must!(self.exited.insert(*entry), "{entry} exits twice");
+                must!(to.is_some() || self.exited.insert(*entry), "{entry} exits twice");
+                must!(to.is_none() || *exit == Exit::Overflowed, "{entry} goes on as {exit:?}");
+                must!(caller.queue == *queue, "{entry} waits in {}, not in {queue}", caller.queue);
                 must!(caller.ringing.is_empty(), "{entry} exits while an agent is rung for it");
                 must!(*waited == self.at.since(caller.since), "{entry} did not wait {waited:?}");
                 let settings = &self.queues[queue];
@@ -247,19 +275,45 @@ impl Watch {
                 }
                 match exit {
                     Exit::TimedOut => {
-                        let limit = caller.arrival.max_wait.or(settings.max_wait);
-                        must!(limit.is_some_and(|limit| *waited >= limit), "{entry} is sent away too soon");
+                        let limit = self.longest_wait(&caller);
+                        let over = limit.is_some_and(|limit| *waited >= limit);
+                        must!(over || settings.leave_when.estimate.is_some(), "{entry} is sent away too soon");
                     }
                     Exit::NoAgents => {
-                        let any = self.agents.iter().find(|(id, seen)| seen.logged_in && self.can_serve(**id, &caller));
+                        let all_paused = settings.join_unless.all_paused || settings.leave_when.all_paused;
+                        let there = |seen: &Seen| match seen.state {
+                            AgentState::Ready | AgentState::Working { .. } | AgentState::BackOff { .. } => true,
+                            _ => seen.logged_in && !all_paused,
+                        };
+                        let any = self.agents.iter().find(|(id, seen)| there(seen) && self.can_serve(**id, &caller));
                         must!(any.is_none(), "{entry} has nobody, but {} is there", any.expect("some").0);
-                        must!(settings.leave_when_no_agents, "{entry} leaves, but its queue keeps them");
+                        let no_agents = settings.join_unless.no_agents || settings.leave_when.no_agents;
+                        must!(no_agents || all_paused, "{entry} leaves, but its queue keeps them");
+                    }
+                    Exit::QueueClosed => {
+                        let told = self.leaving == Some((*entry, *exit));
+                        must!(told || !self.takes(*queue), "{entry} leaves, but {queue} is open");
+                    }
+                    Exit::Overflowed => {
+                        let told = self.leaving == Some((*entry, *exit));
+                        must!(told || to.is_some(), "{entry} goes on to nowhere");
                     }
                     Exit::Abandoned => must!(*waited >= settings.short_abandon, "{entry} abandons too soon"),
                     Exit::ShortAbandoned => must!(*waited < settings.short_abandon, "{entry} abandons too late"),
                     _ => {}
                 }
                 *self.exits.entry(*queue).or_default().entry(*exit).or_default() += 1;
+                if let Some(to) = to {
+                    must!(self.takes(*to), "{entry} goes on to {to}, which is closed");
+                    let waiting = self.waiting.values().filter(|caller| caller.queue == *to).count();
+                    let full = waiting >= self.queues[to].max_waiting as usize;
+                    must!(!full, "{entry} goes on to {to}, which is full");
+                    *self.offered.entry(*to).or_default() += 1;
+                    must!(!caller.been.contains(to) && to != queue, "{entry} goes back to {to}");
+                    let been = caller.been.iter().copied().chain([*queue]).collect();
+                    let arrival = Arrival { queue: *to, ..caller.arrival };
+                    self.waiting.insert(*entry, Caller { queue: *to, joined: self.at, been, arrival, ..caller });
+                }
             }
             Decision::Probe { agent, deadline } => {
                 let seen = self.agents.get_mut(agent).expect("known");
@@ -330,8 +384,14 @@ impl Watch {
             must!(self.is_licensed(*agent, &self.waiting[entry]), "{agent} is rung for {entry} without a licence");
         }
         for (id, caller) in &self.waiting {
-            let limit = caller.arrival.max_wait.or(self.queues[&caller.queue].max_wait);
+            let limit = self.longest_wait(caller);
             let over = limit.is_some_and(|limit| caller.since + limit <= self.at);
+            let closed = self.closes.get(&caller.queue).filter(|closes| **closes <= self.at);
+            let after_closing = self.queues[&caller.queue].after_closing;
+            let closed_too_long = closed.zip(after_closing).is_some_and(|(closed, after)| *closed + after <= self.at);
+            let came_too_late = closed.is_some_and(|closed| caller.joined > *closed);
+            must!(!came_too_late, "{id} has joined {}, which was closed", caller.queue);
+            must!(!closed_too_long || !caller.ringing.is_empty(), "{id} waits in a closed queue");
             must!(!over || !caller.ringing.is_empty(), "{id} should have been sent away");
         }
         for (queue, offered) in &self.offered {
@@ -344,6 +404,11 @@ impl Watch {
 
     pub fn offers(&self) -> Vec<OfferId> {
         self.offers.keys().copied().collect()
+    }
+
+    /// The offer that rings this agent.
+    pub fn offer_of(&self, agent: u32) -> Option<OfferId> {
+        self.offers.iter().find(|(_, (_, rung, _))| rung.0 == agent).map(|(offer, _)| *offer)
     }
 
     /// An offer of an entry for which several agents are rung.
@@ -397,11 +462,11 @@ impl Watch {
             && self.asked(caller).iter().all(|need| need.skills.is_met(&level))
     }
 
-    /// Of the queue and of the entry itself, as it is now.
-    fn asked(&self, caller: &Caller) -> [Need; 2] {
+    /// Of the queue, of the entry itself, and of the queue's rules, as it is now.
+    fn asked(&self, caller: &Caller) -> Vec<Need> {
         let queue = &self.queues[&caller.queue];
         let parts = [(&queue.needs, &queue.relax), (&caller.arrival.need, &caller.arrival.relax)];
-        parts.map(|(need, relax)| {
+        let parts = parts.map(|(need, relax)| {
             let steps = relax.iter().filter(|step| caller.since + step.after <= self.at);
             let mut asked = need.clone();
             if let Some(step) = steps.max_by_key(|step| step.after) {
@@ -409,7 +474,30 @@ impl Watch {
                 asked.licences.extend(step.need.licences.iter().cloned());
             }
             asked.resolved(&caller.arrival.attributes)
-        })
+        });
+        let rules = self.rules(caller).map(|rule| rule.needs.resolved(&caller.arrival.attributes));
+        parts.into_iter().chain(rules).collect()
+    }
+
+    fn rules<'a>(&'a self, caller: &'a Caller) -> impl Iterator<Item = &'a Rule> {
+        let known = &caller.arrival.attributes;
+        let applies = |rule: &&Rule| rule.when.iter().all(|(name, value)| known.get(name) == Some(value));
+        self.queues[&caller.queue].rules.iter().filter(applies)
+    }
+
+    fn longest_wait(&self, caller: &Caller) -> Option<Duration> {
+        let of_rules = self.rules(caller).find_map(|rule| rule.max_wait);
+        caller.arrival.max_wait.or(of_rules).or(self.queues[&caller.queue].max_wait)
+    }
+
+    fn is_open(&self, queue: QueueId) -> bool {
+        self.closes.get(&queue).is_none_or(|closes| *closes > self.at)
+    }
+
+    /// Open, and not for the last calls only.
+    fn takes(&self, queue: QueueId) -> bool {
+        let last_call = self.queues[&queue].last_call;
+        self.closes.get(&queue).is_none_or(|closes| *closes > self.at + last_call)
     }
 
     /// What is never relaxed: every licence that was asked for at first, and those that are asked for now.
@@ -441,7 +529,12 @@ impl Watch {
     /// Those of equal weight are served in the order in which they came.
     fn weight(&self, caller: &Caller) -> (i64, u64, u32) {
         let queue = &self.queues[&caller.queue];
-        (i64::from(queue.priority) + i64::from(caller.arrival.priority), queue.ageing.to_bits(), queue.weight)
+        let of_rules: i64 = self.rules(caller).map(|rule| i64::from(rule.priority)).sum();
+        (
+            i64::from(queue.priority) + i64::from(caller.arrival.priority) + of_rules,
+            queue.ageing.to_bits(),
+            queue.weight,
+        )
     }
 }
 

@@ -5,11 +5,13 @@ mod histories;
 mod invariants;
 mod model;
 mod model_back;
+mod model_queues;
 mod rules_answered;
 mod rules_back;
 mod rules_offers;
 mod rules_order;
 mod rules_probe;
+mod rules_queues;
 mod rules_routing;
 mod rules_staffing;
 mod rules_talks;
@@ -94,8 +96,10 @@ fn words(decision: &Decision) -> String {
         Decision::OfferEnded { offer, outcome, .. } => {
             format!("o{} {}", offer.0, name(serde_json::to_value(outcome).expect("an enum")))
         }
-        Decision::Exit { entry, exit, waited, .. } => {
-            format!("e{} {} after {}", entry.0, name(serde_json::to_value(exit).expect("an enum")), waited.as_secs())
+        Decision::Exit { entry, exit, waited, to, .. } => {
+            let exit = name(serde_json::to_value(exit).expect("an enum"));
+            let to = to.map_or(String::new(), |queue| format!(" to q{}", queue.0));
+            format!("e{} {exit} after {}{to}", entry.0, waited.as_secs())
         }
         Decision::Probe { agent, .. } => format!("a{} is asked", agent.0),
         Decision::Agent { agent, state } => format!("a{} {}", agent.0, state.label()),

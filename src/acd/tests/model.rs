@@ -4,7 +4,9 @@
 mod staff;
 
 use super::model_back::Absent;
+use super::model_queues::{Door, Why, hasty_estimates};
 use super::*;
+use crate::acd::estimate::Estimates;
 use crate::need::{Attributes, Expr, Word};
 
 /// One rule left out or turned round.
@@ -101,6 +103,21 @@ pub enum Mistake {
     AnswerKeepsDeadline,
     AnswerRingsOn,
     HoldOutlivesTalk,
+    ClosedTakes,
+    NoLastCall,
+    ClosedKeeps,
+    JoinsInVain,
+    JoinsLongLines,
+    LongWaitsStay,
+    PausedAreThere,
+    NoOverflow,
+    OverflowsBack,
+    OverflowsAnyhow,
+    OverflowLosesWait,
+    OverflowLosesRefusals,
+    OverflowCutsRinging,
+    NoRules,
+    RulesForAll,
 }
 
 impl Mistake {
@@ -198,6 +215,21 @@ impl Mistake {
             AnswerKeepsDeadline,
             AnswerRingsOn,
             HoldOutlivesTalk,
+            ClosedTakes,
+            NoLastCall,
+            ClosedKeeps,
+            JoinsInVain,
+            JoinsLongLines,
+            LongWaitsStay,
+            PausedAreThere,
+            NoOverflow,
+            OverflowsBack,
+            OverflowsAnyhow,
+            OverflowLosesWait,
+            OverflowLosesRefusals,
+            OverflowCutsRinging,
+            NoRules,
+            RulesForAll,
         ]
     };
 }
@@ -222,33 +254,35 @@ impl Distributor for Acd {
 }
 
 pub struct Model {
-    now: Time,
+    pub now: Time,
     last_offer: u64,
-    queues: Vec<(QueueId, QueueSettings)>,
+    pub queues: Vec<(QueueId, QueueSettings)>,
+    pub doors: BTreeMap<QueueId, Door>,
+    pub estimates: Estimates,
     last_rung: BTreeMap<QueueId, AgentId>,
     chance: crate::acd::chance::Chance,
-    agents: Vec<Person>,
-    callers: Vec<Caller>,
-    decisions: VecDeque<Decision>,
+    pub agents: Vec<Person>,
+    pub callers: Vec<Caller>,
+    pub decisions: VecDeque<Decision>,
     absent: Absent,
     mistake: Option<Mistake>,
 }
 
-struct Person {
+pub struct Person {
     id: AgentId,
     settings: AgentSettings,
-    phone: bool,
+    pub phone: bool,
     own_call: bool,
-    offer: Option<(OfferId, EntryId, Time)>,
+    pub offer: Option<(OfferId, EntryId, Time)>,
     talk: Option<EntryId>,
     detail: TalkDetail,
     tasks: Vec<EntryId>,
     calls: u32,
     /// By kind: as what they were last seen.
-    free: [bool; 2],
+    pub free: [bool; 2],
     wrap_up: Option<Time>,
     extended: bool,
-    pause: Option<(String, Option<Time>)>,
+    pub pause: Option<(String, Option<Time>)>,
     back_off: Option<Time>,
     /// Back-offs in a row.
     backed_off: i32,
@@ -261,25 +295,31 @@ struct Person {
 }
 
 #[derive(Clone)]
-struct Caller {
-    id: EntryId,
-    queue: QueueId,
+pub struct Caller {
+    pub id: EntryId,
+    pub queue: QueueId,
     /// As the queue was when the caller came; only the mistake of that name looks at it.
-    queue_then: QueueSettings,
-    arrival: Arrival,
-    since: Time,
+    pub queue_then: QueueSettings,
+    pub arrival: Arrival,
+    pub since: Time,
+    /// When it came to its queue, and where it was before.
+    pub arrived: Time,
+    pub been: Vec<QueueId>,
+    /// Up to when it has tried to go on, and up to when it was looked at whether it waits too long.
+    pub tried: Option<Time>,
+    pub looks: Option<Time>,
     /// How many agents are rung for it.
-    ringing: u32,
+    pub ringing: u32,
     /// Whose turn it is of those it is kept for, and until when.
-    turn: usize,
-    turn_over: Time,
+    pub turn: usize,
+    pub turn_over: Time,
     /// Up to when its steps have been taken.
-    stepped: Time,
-    refusals: Vec<Refusal>,
+    pub stepped: Time,
+    pub refusals: Vec<Refusal>,
 }
 
 #[derive(Clone)]
-struct Refusal {
+pub struct Refusal {
     agent: AgentId,
     just_now: Option<Time>,
     until: Time,
@@ -315,6 +355,9 @@ enum Due {
     Probe(AgentId),
     Pause(AgentId),
     Refusal(EntryId, AgentId),
+    Closing(QueueId),
+    Overflow(EntryId),
+    Look(EntryId),
     MaxWait(EntryId),
 }
 
@@ -324,6 +367,8 @@ impl Model {
             now: Time::EPOCH,
             last_offer: 0,
             queues: Vec::new(),
+            doors: BTreeMap::new(),
+            estimates: hasty_estimates(),
             last_rung: BTreeMap::new(),
             chance: crate::acd::chance::Chance::new(0),
             agents: Vec::new(),
@@ -334,7 +379,7 @@ impl Model {
         }
     }
 
-    fn wrong(&self, mistake: Mistake) -> bool {
+    pub fn wrong(&self, mistake: Mistake) -> bool {
         self.mistake == Some(mistake)
     }
 
@@ -360,8 +405,15 @@ impl Model {
             let kept = c.arrival.prefer.get(c.turn).map(|_| c.turn_over);
             due.extend(steps.chain(kept).filter(|at| *at > c.stepped).min().map(|at| (at, Due::Step(c.id))));
             if c.ringing == 0 || self.wrong(Mistake::LongestWaitCutsRinging) {
-                due.extend(self.times_out(c).map(|at| (at, Due::MaxWait(c.id))));
+                due.extend(self.times_out(c).map(|(at, _)| (at, Due::MaxWait(c.id))));
             }
+            if c.ringing == 0 || self.wrong(Mistake::OverflowCutsRinging) {
+                due.extend(self.overflows(c).map(|at| (at, Due::Overflow(c.id))));
+            }
+            due.extend(self.looks(c).map(|at| (at, Due::Look(c.id))));
+        }
+        for (queue, door) in &self.doors {
+            due.extend(door.closes.map(|at| (at, Due::Closing(*queue))));
         }
         due
     }
@@ -397,13 +449,21 @@ impl Model {
                         _ => caller.refusals.retain(|refusal| refusal.agent != agent),
                     }
                 }
+                Due::Closing(queue) => self.shut(queue),
+                Due::Overflow(entry) => {
+                    for agent in self.rung_for(entry) {
+                        self.take_apart(agent, Outcome::CallerGone);
+                    }
+                    self.overflow_due(entry);
+                }
+                Due::Look(entry) => self.look_due(entry),
                 Due::MaxWait(entry) => {
                     let ringing = self.agents.iter().find(|a| a.offer.is_some_and(|(_, e, _)| e == entry));
                     if let Some(agent) = ringing.map(|a| a.id) {
                         self.take_apart(agent, Outcome::CallerGone);
                         self.exit(entry, Exit::TimedOut);
                     } else {
-                        self.exit(entry, Exit::TimedOut);
+                        self.time_over(entry);
                     }
                 }
             }
@@ -420,7 +480,9 @@ impl Model {
             }
             self.tell_states(&[]);
             let next = self.deadlines().into_iter().min();
-            if !next.is_some_and(|(at, due)| at <= time && !matches!(due, Due::MaxWait(_))) {
+            let sends_away =
+                |due: &Due| matches!(due, Due::Closing(_) | Due::Overflow(_) | Due::Look(_) | Due::MaxWait(_));
+            if !next.is_some_and(|(at, due)| at <= time && !sends_away(&due)) {
                 self.match_all();
             }
         }
@@ -429,18 +491,20 @@ impl Model {
     fn change(&mut self, change: &Change) {
         match change {
             Change::Queue { id, settings } => {
+                let now = self.now;
                 match self.queues.iter_mut().find(|(other, _)| other == id) {
-                    Some((_, old)) => *old = settings.clone(),
+                    Some((_, old)) => {
+                        let wants_to_know = |of: &QueueSettings| of.leave_when.estimate.is_some();
+                        if wants_to_know(settings) && !wants_to_know(old) {
+                            self.callers.iter_mut().filter(|c| c.queue == *id).for_each(|c| c.looks = Some(now));
+                        }
+                        *old = settings.clone();
+                    }
                     None => self.queues.push((*id, settings.clone())),
                 }
-                let mut entries: Vec<EntryId> = self.callers.iter().filter(|c| c.queue == *id).map(|c| c.id).collect();
-                entries.sort();
-                for entry in entries {
-                    self.replace(entry);
-                    self.end_unlicensed_of(Some(entry));
-                    self.send_away_if_hopeless(entry);
-                }
+                self.replace_queue(*id);
             }
+            Change::Open { .. } | Change::Close { .. } => self.change_hours(change),
             Change::Agent { id, settings } => {
                 match self.agents.iter_mut().find(|a| a.id == *id) {
                     Some(a) => (a.settings, a.changed) = (settings.clone(), self.now),
@@ -586,10 +650,6 @@ impl Model {
                 if !self.wrong(Mistake::LogoutLetsRing) {
                     self.end_ringing(agent, Outcome::Unreachable);
                 }
-                if !self.wrong(Mistake::NobodyLeavesAtLastLogout) {
-                    self.tell_states(&[]);
-                    self.send_away_the_hopeless();
-                }
             }
             Change::Pause { reason, .. } => {
                 a.pause = Some((reason.clone(), None));
@@ -629,34 +689,51 @@ impl Model {
         }
         let Some((_, settings)) = self.queues.iter().find(|(other, _)| *other == queue) else {
             let exit = Exit::SystemFault;
-            self.decisions.push_back(Decision::Exit { entry: id, queue, exit, waited: Duration::ZERO });
+            self.decisions.push_back(Decision::Exit { entry: id, queue, exit, waited: Duration::ZERO, to: None });
             return;
         };
-        let waiting = self.callers.iter().filter(|c| c.queue == queue).count();
-        let full = waiting >= settings.max_waiting as usize && !self.wrong(Mistake::NeverFull);
         let settings = settings.clone();
-        let mut arrival = Arrival { since: arrival.since.min(self.now), ..arrival.clone() };
-        if !full || self.wrong(Mistake::PlaceUsedUpByFull) {
-            self.absent.comes_back(self.now, &mut arrival, &settings, self.mistake);
-        }
-        let turn_over = arrival.prefer.first().map_or(Time::NEVER, |first| self.now + first.wait);
-        self.callers.push(Caller {
+        let mut caller = Caller {
             id,
             queue,
-            queue_then: settings,
-            since: arrival.since,
-            arrival,
+            queue_then: settings.clone(),
+            arrival: Arrival { since: arrival.since.min(self.now), ..arrival.clone() },
+            since: arrival.since.min(self.now),
+            arrived: self.now,
+            been: Vec::new(),
+            tried: None,
+            looks: None,
             ringing: 0,
             turn: 0,
-            turn_over,
+            turn_over: Time::NEVER,
             stepped: self.now,
             refusals: Vec::new(),
-        });
-        self.pass_over_the_absent();
-        if self.is_hopeless(self.callers.last().expect("pushed just now")) {
-            self.exit(id, Exit::NoAgents);
-        } else if full {
-            self.exit(id, Exit::RefusedFull);
+        };
+        let before = self.absent.clone();
+        self.absent.comes_back(self.now, &mut caller.arrival, &settings, self.mistake);
+        caller.since = caller.arrival.since;
+        caller.turn_over = caller.arrival.prefer.first().map_or(Time::NEVER, |first| self.now + first.wait);
+        let waited = self.now.since(caller.since);
+        let why = self.why_not_join(&caller, queue);
+        let to = why.and_then(|why| self.way_out(&caller, |way| way == why.when()));
+        match (why, to) {
+            (None, _) => self.stand(caller),
+            (Some(_), Some(to)) => {
+                self.decisions.push_back(Decision::Exit {
+                    entry: id,
+                    queue,
+                    exit: Exit::Overflowed,
+                    waited,
+                    to: Some(to),
+                });
+                self.join(caller, to);
+            }
+            (Some(why), None) => {
+                if !self.wrong(Mistake::PlaceUsedUpByFull) {
+                    self.absent = before;
+                }
+                self.decisions.push_back(Decision::Exit { entry: id, queue, exit: why.exit(), waited, to: None });
+            }
         }
     }
 
@@ -694,10 +771,10 @@ impl Model {
         rung.into_iter().map(|(_, agent)| agent).collect()
     }
 
-    fn send_away_if_hopeless(&mut self, entry: EntryId) {
+    pub fn send_away_if_hopeless(&mut self, entry: EntryId) {
         let caller = self.callers.iter().find(|c| c.id == entry);
         if caller.is_some_and(|c| c.ringing == 0 && self.is_hopeless(c)) {
-            self.exit(entry, Exit::NoAgents);
+            self.turn_away(entry, Why::NoAgents);
         }
     }
 
@@ -706,7 +783,7 @@ impl Model {
         self.end_unlicensed_of(None);
     }
 
-    fn end_unlicensed_of(&mut self, only: Option<EntryId>) {
+    pub fn end_unlicensed_of(&mut self, only: Option<EntryId>) {
         if self.wrong(Mistake::LicenceLostLetsRing) {
             return;
         }
@@ -773,7 +850,7 @@ impl Model {
             self.ask_whether_there(agent);
         }
         let keeps_place = [agent];
-        self.tell_states(if outcome == Outcome::Withdrawn { &keeps_place } else { &[] });
+        self.tell_states_but(if outcome == Outcome::Withdrawn { &keeps_place } else { &[] }, Some(entry));
         let lost = self.wrong(Mistake::PlaceLostByRefusal);
         let caller = self.caller(entry).expect("it was offered");
         if lost {
@@ -783,13 +860,12 @@ impl Model {
             return;
         }
         let caller = caller.clone();
-        let timed_out = self.times_out(&caller).is_some_and(|at| at <= now);
+        let timed_out = self.times_out(&caller).is_some_and(|(at, _)| at <= now);
         if timed_out && !self.wrong(Mistake::LongestWaitForgottenAfterRinging) {
-            self.exit(entry, Exit::TimedOut);
-        } else if self.is_hopeless(&caller) {
-            self.exit(entry, Exit::NoAgents);
+            self.time_over(entry);
         } else {
             self.replace(entry);
+            self.send_away_if_hopeless(entry);
         }
     }
 
@@ -803,7 +879,7 @@ impl Model {
     }
 
     /// Its place is found anew, whether or not somebody is rung for it.
-    fn replace(&mut self, id: EntryId) {
+    pub fn replace(&mut self, id: EntryId) {
         if let Some(i) = self.callers.iter().position(|c| c.id == id) {
             self.callers[i].stepped = self.now;
             self.pass_over(i);
@@ -869,32 +945,45 @@ impl Model {
         let (offer, entry, _) = self.person(agent).offer.take().expect("the caller has seen it");
         if let Some(caller) = self.caller(entry) {
             caller.ringing = caller.ringing.saturating_sub(1);
+            if caller.ringing == 0 {
+                self.estimates.rung_no_more(entry);
+            }
         }
         self.decisions.push_back(Decision::OfferEnded { offer, entry, agent, outcome });
     }
 
-    fn exit(&mut self, id: EntryId, exit: Exit) {
+    pub fn exit(&mut self, id: EntryId, exit: Exit) {
+        self.exit_to(id, exit, None);
+    }
+
+    pub fn exit_to(&mut self, id: EntryId, exit: Exit, to: Option<QueueId>) {
+        self.estimates.exited(self.now, id, exit);
         let index = self.callers.iter().position(|c| c.id == id).expect("only those who wait exit");
         let caller = self.callers.remove(index);
         let waited = self.now.since(caller.since);
-        self.decisions.push_back(Decision::Exit { entry: id, queue: caller.queue, exit, waited });
+        self.decisions.push_back(Decision::Exit { entry: id, queue: caller.queue, exit, waited, to });
     }
 
     fn send_away_the_hopeless(&mut self) {
-        let hopeless = self.callers.iter().filter(|c| c.ringing == 0 && self.is_hopeless(c));
+        self.send_away_the_hopeless_but(None);
+    }
+
+    fn send_away_the_hopeless_but(&mut self, but: Option<EntryId>) {
+        let hopeless = self.callers.iter().filter(|c| c.ringing == 0 && self.is_hopeless(c) && but != Some(c.id));
         let mut hopeless: Vec<EntryId> = hopeless.map(|c| c.id).collect();
         hopeless.sort();
         for id in hopeless {
-            self.exit(id, Exit::NoAgents);
+            self.turn_away(id, Why::NoAgents);
         }
-    }
-
-    fn is_hopeless(&self, caller: &Caller) -> bool {
-        self.queue(caller).leave_when_no_agents && !self.agents.iter().any(|a| a.phone && self.can_serve(a, caller))
     }
 
     /// Tells each state that has changed. Whoever comes free is the last of the idle, but for these.
     fn tell_states(&mut self, keep_place: &[AgentId]) {
+        self.tell_states_but(keep_place, None);
+    }
+
+    /// And lets those go who wait in vain now, but for this one.
+    fn tell_states_but(&mut self, keep_place: &[AgentId], but: Option<EntryId>) {
         let pause_first = self.wrong(Mistake::PauseBeforeWrapUp);
         let keep_after_pause = self.wrong(Mistake::IdlePlaceKeptByPause);
         let (no_end, during_calls) = (self.wrong(Mistake::TasksWithoutEnd), self.wrong(Mistake::TasksDuringCalls));
@@ -919,12 +1008,16 @@ impl Model {
             }
         }
         self.pass_over_the_absent();
+        if !self.wrong(Mistake::NobodyLeavesAtLastLogout) {
+            self.send_away_the_hopeless_but(but);
+        }
     }
 
     fn match_all(&mut self) {
         while let Some((entry, agents)) = self.next_match() {
             let queue = self.caller(entry).expect("it waits").queue;
             self.last_rung.insert(queue, *agents.last().expect("somebody"));
+            self.estimates.rung(self.now, entry);
             for agent in agents {
                 self.last_offer += 1;
                 let offer = OfferId(self.last_offer);
@@ -1001,10 +1094,9 @@ impl Model {
             let level = |skill: &str| self.level(a, skill);
             let queue_needs = self.asked(&settings.needs, &settings.relax, caller).skills;
             let own = self.asked(&caller.arrival.need, &caller.arrival.relax, caller).skills;
-            Need { skills: queue_needs, ..Need::default() }
-                .and(&Need { skills: own, ..Need::default() })
-                .skills
-                .fit(&level)
+            let rules = self.ruled(caller).into_iter().map(|need| need.skills);
+            let all = [queue_needs, own].into_iter().chain(rules).map(|skills| Need { skills, ..Need::default() });
+            all.reduce(|all, need| all.and(&need)).expect("two at least").skills.fit(&level)
         };
         let strategy = if self.wrong(Mistake::AlwaysLongestIdle) { Strategy::LongestIdle } else { settings.strategy };
         match strategy {
@@ -1055,7 +1147,9 @@ impl Model {
         let queue = self.queue(caller);
         let queue_needs = self.asked(&queue.needs, &queue.relax, caller);
         let own = self.asked(&caller.arrival.need, &caller.arrival.relax, caller);
-        let mut needed = queue_needs.licences.iter().chain(&own.licences);
+        let ruled = self.ruled(caller);
+        let mut needed =
+            queue_needs.licences.iter().chain(&own.licences).chain(ruled.iter().flat_map(|need| &need.licences));
         needed.all(|licence| {
             agent.settings.licences.iter().any(|held| {
                 let is_it = held.kind == licence.kind && licence.jurisdiction == Word::Is(held.jurisdiction.clone());
@@ -1072,7 +1166,7 @@ impl Model {
         }
     }
 
-    fn can_serve(&self, agent: &Person, caller: &Caller) -> bool {
+    pub fn can_serve(&self, agent: &Person, caller: &Caller) -> bool {
         let level = |skill: &str| match self.level(agent, skill) {
             has if self.wrong(Mistake::NoLevels) && has > 0 => 10,
             has => has,
@@ -1090,6 +1184,15 @@ impl Model {
             && self.is_licensed(agent, caller)
             && (meets(&self.asked(&queue.needs, &queue.relax, caller)) || self.wrong(Mistake::NoQueueNeeds))
             && meets(&self.asked(&caller.arrival.need, &caller.arrival.relax, caller))
+            && self.ruled(caller).iter().all(meets)
+    }
+
+    /// What the queue's rules ask of this one.
+    fn ruled(&self, caller: &Caller) -> Vec<Need> {
+        let rules = self.queue(caller).rules.iter().filter(|rule| self.has_all(caller, &rule.when));
+        let nothing = Attributes::new();
+        let known = if self.wrong(Mistake::NoAttributes) { &nothing } else { &caller.arrival.attributes };
+        rules.filter(|_| !self.wrong(Mistake::NoRules)).map(|rule| rule.needs.resolved(known)).collect()
     }
 
     fn is_barred(&self, agent: &Person, caller: &Caller) -> bool {
@@ -1114,25 +1217,31 @@ impl Model {
     }
 
     /// In millionths of millionths of a point, so that it is exact.
-    fn score(&self, caller: &Caller) -> i128 {
+    pub fn score(&self, caller: &Caller) -> i128 {
         let queue = self.queue(caller);
         let ageing = if self.wrong(Mistake::NoAgeing) { 0.0 } else { queue.ageing };
         let per_second = (ageing * 1e6).round() as i128;
-        let priority = i128::from(queue.priority) + i128::from(caller.arrival.priority);
+        let rules = queue.rules.iter().filter(|rule| self.has_all(caller, &rule.when) && !self.wrong(Mistake::NoRules));
+        let of_rules: i128 = rules.map(|rule| i128::from(rule.priority)).sum();
+        let priority = i128::from(queue.priority) + i128::from(caller.arrival.priority) + of_rules;
         let priority = if self.wrong(Mistake::NoPriority) { 0 } else { priority };
         priority * 1_000_000_000_000 + per_second * self.now.since(caller.since).as_micros() as i128
-    }
-
-    fn times_out(&self, caller: &Caller) -> Option<Time> {
-        caller.arrival.max_wait.or(self.queue(caller).max_wait).map(|wait| caller.since + wait)
     }
 
     /// Place of a waiting entry: how many of its queue that share an agent with it come before, and one.
     pub fn position(&self, id: EntryId) -> Option<u32> {
         let caller = self.callers.iter().find(|c| c.id == id)?;
+        let key = |c: &Caller| (std::cmp::Reverse(self.score(c)), c.since, c.id);
+        let before = self.competitors(caller).into_iter().filter(|c| key(c) < key(caller));
+        Some(before.count() as u32 + 1)
+    }
+
+    /// Others in its queue that share an agent with it, or need the same.
+    pub fn competitors(&self, caller: &Caller) -> Vec<&Caller> {
         let needs = |c: &Caller| {
             let queue = self.queue(c);
             let all = self.asked(&queue.needs, &queue.relax, c).and(&self.asked(&c.arrival.need, &c.arrival.relax, c));
+            let all = self.ruled(c).iter().fold(all, |all, need| all.and(need));
             let team = match c.arrival.prefer.get(c.turn).map(|prefer| &prefer.who) {
                 Some(Who::Team(team)) => Some(team.clone()),
                 _ => None,
@@ -1145,9 +1254,8 @@ impl Model {
         };
         let shares =
             |c: &&Caller| needs(c) == needs(caller) || self.agents.iter().any(|a| could(a, c) && could(a, caller));
-        let key = |c: &Caller| (std::cmp::Reverse(self.score(c)), c.since, c.id);
-        let before = |c: &&Caller| c.queue == caller.queue && key(c) < key(caller);
-        Some(self.callers.iter().filter(before).filter(shares).count() as u32 + 1)
+        let others = self.callers.iter().filter(|c| c.queue == caller.queue && c.id != caller.id);
+        others.filter(shares).collect()
     }
 
     pub fn waiting(&self, queue: QueueId) -> Vec<EntryId> {
@@ -1164,7 +1272,7 @@ impl Model {
         self.callers.iter().filter(|c| c.queue == queue).map(|c| self.now.since(c.since)).max()
     }
 
-    fn queue<'a>(&'a self, caller: &'a Caller) -> &'a QueueSettings {
+    pub fn queue<'a>(&'a self, caller: &'a Caller) -> &'a QueueSettings {
         if self.wrong(Mistake::SettingsOnlyForNewcomers) {
             return &caller.queue_then;
         }
@@ -1181,7 +1289,7 @@ impl Model {
         self.agents.iter_mut().find(|a| a.id == id).expect("looked up before")
     }
 
-    fn caller(&mut self, id: EntryId) -> Option<&mut Caller> {
+    pub fn caller(&mut self, id: EntryId) -> Option<&mut Caller> {
         self.callers.iter_mut().find(|c| c.id == id)
     }
 }

@@ -4,7 +4,7 @@ use super::model::Mistake;
 use super::*;
 
 /// Those who left, those who talk and those who have talked.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Absent {
     places: Vec<Left>,
     talks: Vec<Talk>,
@@ -14,6 +14,7 @@ pub struct Absent {
     over: Vec<(Talk, Time)>,
 }
 
+#[derive(Clone)]
 struct Left {
     caller: String,
     queue: QueueId,

@@ -98,7 +98,7 @@ fn several_callers_of_one_number_have_their_places_back_in_their_order() {
 fn who_is_told_that_the_queue_is_full_has_the_place_still() {
     let mut desk = first_lost();
     desk.queue(1, |settings| settings.max_waiting = 2);
-    assert_eq!(desk.at(70, caller(4, "anna")), "e4 refused_full after 0");
+    assert_eq!(desk.at(70, caller(4, "anna")), "e4 refused_full after 60");
     desk.at(80, leave(3, Exit::LeftByKey));
     desk.at(90, caller(5, "anna"));
     assert_eq!(line(&desk), [5, 2]);

@@ -122,7 +122,7 @@ fn a_full_queue_refuses_one_more() {
 #[test]
 fn without_an_agent_logged_in_who_could_serve_them_callers_leave_where_the_queue_says_so() {
     let mut desk = Desk::new();
-    desk.queue(1, |queue| queue.leave_when_no_agents = true);
+    desk.queue(1, |queue| (queue.join_unless.no_agents, queue.leave_when.no_agents) = (true, true));
     desk.queue(2, |_| {});
     desk.agent(1, "sales 1");
     desk.agent(2, "law 1");
@@ -143,7 +143,7 @@ fn without_an_agent_logged_in_who_could_serve_them_callers_leave_where_the_queue
 #[test]
 fn callers_leave_also_when_the_last_who_could_serve_them_loses_the_skill() {
     let mut desk = Desk::new();
-    desk.queue(1, |queue| queue.leave_when_no_agents = true);
+    desk.queue(1, |queue| (queue.join_unless.no_agents, queue.leave_when.no_agents) = (true, true));
     desk.agent(1, "law 5");
     desk.at(0, login(1));
     desk.at(0, busy(1));
@@ -155,7 +155,7 @@ fn callers_leave_also_when_the_last_who_could_serve_them_loses_the_skill() {
 #[test]
 fn a_talk_of_an_agent_without_phone_is_not_somebody_logged_in() {
     let mut desk = Desk::ready(&[1]);
-    desk.queue(1, |queue| queue.leave_when_no_agents = true);
+    desk.queue(1, |queue| (queue.join_unless.no_agents, queue.leave_when.no_agents) = (true, true));
     desk.at(1, arrive(1));
     desk.at(2, accepted(1));
     desk.at(3, arrive(2));

@@ -88,6 +88,7 @@ impl Recording {
 
     fn decided(&mut self, now: Time, decision: &Decision) {
         match decision {
+            Decision::Exit { to: Some(_), .. } => {}
             Decision::Exit { entry, exit, waited, .. } => {
                 if let Some(seen) = self.callers.get_mut(entry) {
                     seen.exit = Some((*exit, *waited));

@@ -9,7 +9,7 @@ use crate::ids::{AgentId, EntryId, OfferId, QueueId};
 use crate::sim::chance::Chance;
 use crate::time::{Duration, Time};
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeMap, BinaryHeap};
 
 /// A day that goes on.
 ///
@@ -22,6 +22,8 @@ pub struct Run<'p> {
     callers: Vec<Caller>,
     /// Of each caller.
     places: Vec<Place>,
+    /// When those that are in another queue than their first came there.
+    went_on: BTreeMap<EntryId, Time>,
     next_caller: usize,
     agents: Vec<Agent<'p>>,
     tally: Tally,
@@ -115,6 +117,7 @@ impl<'p> Run<'p> {
             midnight,
             acd: Acd::with_truth(seed, Tally::truth(plan)),
             places: vec![Place::NotYet; callers.len()],
+            went_on: BTreeMap::new(),
             callers,
             next_caller: 0,
             agents: Vec::with_capacity(plan.agents()),
@@ -283,10 +286,15 @@ impl<'p> Run<'p> {
                 let agent = &mut self.agents[agent.0 as usize];
                 agent.offer = agent.offer.filter(|current| *current != offer);
             }
-            Decision::Exit { entry, queue, exit, waited } => {
+            Decision::Exit { entry, queue, exit, waited, to } => {
                 let index = (entry.0 - 1) as usize;
                 let caller = &self.callers[index];
-                self.tally.left(queue, caller.at, exit, waited);
+                let came = self.went_on.remove(&entry).unwrap_or(caller.at);
+                self.tally.left(queue, came, exit, waited);
+                if to.is_some() {
+                    self.went_on.insert(entry, now);
+                    return;
+                }
                 self.places[index] = Place::Gone;
                 if exit == Exit::Answered {
                     self.places[index] = Place::Talking;

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::acd::truth::Counts;
-use crate::acd::{Exit, Skills};
+use crate::acd::{Exit, InVain, Skills};
 use proptest::prelude::*;
 
 fn counts(plan: &Plan) -> Counts {
@@ -183,7 +183,8 @@ proptest! {
         let queue = QueueSettings {
             max_wait: max_wait.map(Duration::from_secs),
             max_waiting: 20,
-            leave_when_no_agents: leave,
+            join_unless: InVain { no_agents: leave, ..InVain::default() },
+            leave_when: InVain { no_agents: leave, ..InVain::default() },
             ..QueueSettings::default()
         };
         let plan = Plan {

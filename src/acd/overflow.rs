@@ -1,0 +1,90 @@
+//! From one queue to another, with the time already waited.
+
+use super::Acd;
+use super::admission::Obstacle;
+use super::deadline::Deadline;
+use super::entry::Entry;
+use super::event::{Decision, Exit, When};
+use super::queue::has_all;
+use crate::ids::{EntryId, QueueId};
+use crate::time::Time;
+
+/// So many times an entry goes on to another queue.
+pub const OVERFLOWS_MAX: usize = 10;
+
+impl Acd {
+    /// The entry, for which nobody is rung, cannot stay in its queue.
+    pub(super) fn turn_away(&mut self, id: EntryId, obstacle: Obstacle) {
+        let entry = self.entries[&id].clone();
+        match self.way_out(&entry, |when| when == obstacle.when()) {
+            Some(to) => self.go_on(id, to),
+            None => self.exit(id, obstacle.exit()),
+        }
+    }
+
+    /// The entry has waited here so long that it tries to go on.
+    pub(super) fn overflow_due(&mut self, id: EntryId) {
+        let now = self.now;
+        let entry = self.entry_mut(id);
+        entry.tried = Some(now);
+        entry.overflows = None;
+        let entry = entry.clone();
+        let waited = now.since(entry.arrived);
+        let due = |when| matches!(when, When::After(after) if after <= waited);
+        if let Some(to) = self.way_out(&entry, due) {
+            self.go_on(id, to);
+            return;
+        }
+        let next = self.next_overflow(&entry);
+        self.entry_mut(id).overflows = next;
+        self.deadlines.set(Deadline::Overflow(id), None, next);
+    }
+
+    /// When it next tries to go on because of its wait: now, if that has passed while an agent was rung for it.
+    pub(super) fn next_overflow(&self, entry: &Entry) -> Option<Time> {
+        let overflow = &self.queues[&entry.queue()].settings.overflow;
+        let after = overflow.iter().filter(|overflow| has_all(&entry.arrival.attributes, &overflow.only));
+        let after = after.filter_map(|overflow| match overflow.when {
+            When::After(after) => Some(entry.arrived + after),
+            When::Full | When::NoAgents | When::LongWait | When::Closed => None,
+        });
+        after.filter(|at| entry.tried.is_none_or(|tried| *at > tried)).min().map(|at| at.max(self.now))
+    }
+
+    /// The first queue that takes the entry, of those where it may go.
+    pub(super) fn way_out(&mut self, entry: &Entry, applies: impl Fn(When) -> bool) -> Option<QueueId> {
+        if entry.been.len() >= OVERFLOWS_MAX {
+            return None;
+        }
+        let overflow = &self.queues[&entry.queue()].settings.overflow;
+        let ways = overflow.iter().filter(|overflow| {
+            let new = overflow.to != entry.queue() && !entry.been.contains(&overflow.to);
+            new && applies(overflow.when) && has_all(&entry.arrival.attributes, &overflow.only)
+        });
+        let ways: Vec<QueueId> = ways.map(|overflow| overflow.to).filter(|to| self.queues.contains_key(to)).collect();
+        ways.into_iter().find(|to| self.obstacle(entry, *to).is_none())
+    }
+
+    fn go_on(&mut self, id: EntryId, to: QueueId) {
+        let mut entry = self.take_out(id, Exit::Overflowed, Some(to));
+        entry.goes_to(to, self.now);
+        self.join(id, entry);
+    }
+
+    /// Says that an entry left its queue, and counts it.
+    pub(super) fn tell_exit(&mut self, id: EntryId, entry: &Entry, exit: Exit, to: Option<QueueId>) {
+        let waited = self.now.since(entry.since());
+        let level = self.queues[&entry.queue()].settings.service_level;
+        self.truth.exited(entry.queue(), entry.arrived, exit, waited, level);
+        self.decisions.push_back(Decision::Exit { entry: id, queue: entry.queue(), exit, waited, to });
+    }
+}
+
+impl Entry {
+    /// From its queue to another.
+    pub fn goes_to(&mut self, to: QueueId, now: Time) {
+        self.been.push(std::mem::replace(&mut self.arrival.queue, to));
+        self.arrived = now;
+        self.tried = None;
+    }
+}

@@ -1,0 +1,277 @@
+//! The model's part about the life of a queue: hours, whom it takes, and where those go whom it does not keep.
+
+use super::model::{Caller, Mistake, Model};
+use super::*;
+use crate::acd::estimate::{Estimates, Seen};
+use crate::need::Attributes;
+
+/// What the model knows of a queue beside its settings.
+#[derive(Clone, Copy, Default)]
+pub struct Door {
+    pub closed: Option<Time>,
+    pub closes: Option<Time>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    Closed,
+    NoAgents,
+    Full,
+    LongLine,
+    LongWait,
+}
+
+impl Model {
+    pub fn door(&mut self, queue: QueueId) -> &mut Door {
+        self.doors.entry(queue).or_default()
+    }
+
+    pub fn change_hours(&mut self, change: &Change) {
+        let (Change::Open { queue, .. } | Change::Close { queue }) = change else { return };
+        if !self.knows(*queue) {
+            return;
+        }
+        let was = self.doors.get(queue).copied().unwrap_or_default();
+        match change {
+            Change::Open { until, .. } if until.is_none_or(|until| until > self.now) => {
+                *self.door(*queue) = Door { closed: None, closes: *until };
+                if was.closed.is_some() {
+                    self.replace_queue(*queue);
+                }
+            }
+            Change::Close { .. } if was.closed.is_none() => self.shut(*queue),
+            _ => {}
+        }
+    }
+
+    pub fn shut(&mut self, queue: QueueId) {
+        let now = self.now;
+        *self.door(queue) = Door { closed: Some(now), closes: None };
+        self.replace_queue(queue);
+    }
+
+    pub fn replace_queue(&mut self, queue: QueueId) {
+        let mut entries: Vec<EntryId> = self.callers.iter().filter(|c| c.queue == queue).map(|c| c.id).collect();
+        entries.sort();
+        for entry in entries {
+            self.replace(entry);
+            self.end_unlicensed_of(Some(entry));
+            self.send_away_if_hopeless(entry);
+        }
+    }
+
+    fn is_open(&self, queue: QueueId) -> bool {
+        let door = self.doors.get(&queue).copied().unwrap_or_default();
+        let last_call = if self.wrong(Mistake::NoLastCall) { Duration::ZERO } else { self.settings(queue).last_call };
+        door.closed.is_none() && door.closes.is_none_or(|closes| self.now + last_call < closes)
+            || self.wrong(Mistake::ClosedTakes)
+    }
+
+    /// Why it cannot join that queue, where it may be or not.
+    pub fn why_not_join(&self, caller: &Caller, queue: QueueId) -> Option<Why> {
+        let there = Caller { queue, ..caller.clone() };
+        let settings = self.settings(queue).clone();
+        if !self.is_open(queue) {
+            return Some(Why::Closed);
+        }
+        let in_vain = self.in_vain(settings.join_unless, &there) && !self.wrong(Mistake::JoinsInVain);
+        if in_vain || self.in_vain(settings.leave_when, &there) {
+            return Some(Why::NoAgents);
+        }
+        let waiting = self.callers.iter().filter(|c| c.queue == queue).count();
+        if waiting >= settings.max_waiting as usize && !self.wrong(Mistake::NeverFull) {
+            return Some(Why::Full);
+        }
+        let longest = settings.join_unless.estimate?;
+        let kind = there.arrival.kind as usize;
+        let idle = self.agents.iter().any(|a| a.free[kind] && a.offer.is_none() && self.can_serve(a, &there));
+        let least = self.estimates.least_on_arrival(self.now, queue, self.seen(&there))?;
+        (least > longest && !idle && !self.wrong(Mistake::JoinsLongLines)).then_some(Why::LongLine)
+    }
+
+    pub fn in_vain(&self, rules: InVain, caller: &Caller) -> bool {
+        let could = |paused: bool| {
+            let there = |a: &&super::model::Person| a.phone && (paused || a.pause.is_none());
+            self.agents.iter().filter(there).any(|a| self.can_serve(a, caller))
+        };
+        let all_paused = rules.all_paused && !self.wrong(Mistake::PausedAreThere);
+        rules.no_agents && !could(true) || all_paused && !could(false)
+    }
+
+    pub fn is_hopeless(&self, caller: &Caller) -> bool {
+        self.in_vain(self.queue(caller).leave_when, caller)
+    }
+
+    /// Where it goes of those where it may go.
+    pub fn way_out(&self, caller: &Caller, applies: impl Fn(When) -> bool) -> Option<QueueId> {
+        if caller.been.len() >= OVERFLOWS_MAX || self.wrong(Mistake::NoOverflow) {
+            return None;
+        }
+        let back = self.wrong(Mistake::OverflowsBack) && caller.been.len() < 3;
+        let into_full = self.wrong(Mistake::OverflowsAnyhow);
+        let ways = self.queue(caller).overflow.iter().filter(|way| {
+            let new = way.to != caller.queue && (back || !caller.been.contains(&way.to));
+            new && applies(way.when) && self.has_all(caller, &way.only) && self.knows(way.to)
+        });
+        ways.map(|way| way.to).find(|to| into_full || self.why_not_join(caller, *to).is_none())
+    }
+
+    pub fn has_all(&self, caller: &Caller, asked: &Attributes) -> bool {
+        let all = asked.iter().all(|(name, value)| caller.arrival.attributes.get(name) == Some(value));
+        all || self.wrong(Mistake::RulesForAll)
+    }
+
+    /// It cannot stay, and nobody is rung for it.
+    pub fn turn_away(&mut self, id: EntryId, why: Why) {
+        let caller = self.callers.iter().find(|c| c.id == id).expect("it waits").clone();
+        match self.way_out(&caller, |way| way == why.when()) {
+            Some(to) => self.go_on(id, to),
+            None => self.exit(id, why.exit()),
+        }
+    }
+
+    fn go_on(&mut self, id: EntryId, to: QueueId) {
+        let caller = self.callers.iter().find(|c| c.id == id).expect("it waits").clone();
+        self.exit_to(id, Exit::Overflowed, Some(to));
+        self.join(caller, to);
+    }
+
+    /// From its queue, which it has left, to another.
+    pub fn join(&mut self, mut caller: Caller, to: QueueId) {
+        let now = self.now;
+        caller.been.push(std::mem::replace(&mut caller.queue, to));
+        caller.queue_then = self.settings(to).clone();
+        caller.arrival.queue = to;
+        (caller.arrived, caller.tried, caller.looks) = (now, None, None);
+        if self.wrong(Mistake::OverflowLosesWait) {
+            caller.since = now;
+        }
+        if self.wrong(Mistake::OverflowLosesRefusals) {
+            caller.refusals.clear();
+        }
+        self.stand(caller);
+    }
+
+    pub fn stand(&mut self, caller: Caller) {
+        let (id, queue) = (caller.id, caller.queue);
+        self.callers.push(caller);
+        self.replace(id);
+        self.send_away_if_hopeless(id);
+        if let Some(caller) = self.callers.iter().find(|c| c.id == id && c.queue == queue) {
+            let seen = self.seen(caller);
+            self.estimates.arrived(self.now, id, queue, seen);
+        }
+    }
+
+    pub fn overflows(&self, caller: &Caller) -> Option<Time> {
+        let ways = self.queue(caller).overflow.iter().filter(|way| self.has_all(caller, &way.only));
+        let after = ways.filter_map(|way| match way.when {
+            When::After(after) => Some(caller.arrived + after),
+            _ => None,
+        });
+        after.filter(|at| caller.tried.is_none_or(|tried| *at > tried)).min().map(|at| at.max(self.now))
+    }
+
+    pub fn overflow_due(&mut self, id: EntryId) {
+        let now = self.now;
+        let caller = self.caller(id).expect("due");
+        caller.tried = Some(now);
+        let caller = caller.clone();
+        let waited = now.since(caller.arrived);
+        if let Some(to) = self.way_out(&caller, |when| matches!(when, When::After(after) if after <= waited)) {
+            self.go_on(id, to);
+        }
+    }
+
+    pub fn looks(&self, caller: &Caller) -> Option<Time> {
+        self.queue(caller).leave_when.estimate?;
+        let mut at = caller.arrived + LOOK;
+        while caller.looks.is_some_and(|looked| at <= looked) {
+            at += LOOK;
+        }
+        Some(at)
+    }
+
+    pub fn look_due(&mut self, id: EntryId) {
+        let now = self.now;
+        let caller = self.caller(id).expect("due");
+        caller.looks = Some(now);
+        let caller = caller.clone();
+        if caller.ringing > 0 || self.wrong(Mistake::LongWaitsStay) {
+            return;
+        }
+        let least = self.estimates.least_remaining(now, id, self.seen(&caller));
+        if least.zip(self.queue(&caller).leave_when.estimate).is_some_and(|(least, longest)| least > longest) {
+            self.turn_away(id, Why::LongWait);
+        }
+    }
+
+    /// When its time is over, and why.
+    pub fn times_out(&self, caller: &Caller) -> Option<(Time, Exit)> {
+        let queue = self.queue(caller);
+        let rules = queue.rules.iter().filter(|rule| self.has_all(caller, &rule.when));
+        let of_rules = rules.filter_map(|rule| rule.max_wait).next().filter(|_| !self.wrong(Mistake::NoRules));
+        let most = caller.arrival.max_wait.or(of_rules).or(queue.max_wait);
+        let closed = self.doors.get(&caller.queue).and_then(|door| door.closed);
+        let stays = self.wrong(Mistake::ClosedKeeps);
+        let lets_go = closed.zip(queue.after_closing).map(|(closed, after)| closed + after).filter(|_| !stays);
+        match (lets_go, most.map(|wait| caller.since + wait)) {
+            (Some(closed), timed_out) if timed_out.is_none_or(|at| closed <= at) => Some((closed, Exit::QueueClosed)),
+            (_, timed_out) => timed_out.map(|at| (at, Exit::TimedOut)),
+        }
+    }
+
+    pub fn time_over(&mut self, id: EntryId) {
+        let caller = self.callers.iter().find(|c| c.id == id).expect("due");
+        match self.times_out(caller) {
+            Some((_, Exit::QueueClosed)) => self.turn_away(id, Why::Closed),
+            _ => self.exit(id, Exit::TimedOut),
+        }
+    }
+
+    /// Others of its queue, or of the one it would join, that share an agent with it.
+    fn seen(&self, caller: &Caller) -> Seen {
+        let others: Vec<&Caller> = self.competitors(caller);
+        let key = |c: &Caller| (std::cmp::Reverse(self.score(c)), c.since, c.id);
+        let ahead = others.iter().filter(|c| key(c) < key(caller)).count();
+        let of_queue = self.callers.iter().filter(|c| c.queue == caller.queue && c.id != caller.id);
+        Seen { ahead: ahead as u32, behind: (others.len() - ahead) as u32, head_since: of_queue.map(|c| c.since).min() }
+    }
+
+    fn knows(&self, queue: QueueId) -> bool {
+        self.queues.iter().any(|(id, _)| *id == queue)
+    }
+
+    fn settings(&self, queue: QueueId) -> &QueueSettings {
+        &self.queues.iter().find(|(id, _)| *id == queue).expect("looked up before").1
+    }
+}
+
+impl Why {
+    pub fn when(self) -> When {
+        match self {
+            Why::Closed => When::Closed,
+            Why::NoAgents => When::NoAgents,
+            Why::Full => When::Full,
+            Why::LongLine | Why::LongWait => When::LongWait,
+        }
+    }
+
+    pub fn exit(self) -> Exit {
+        match self {
+            Why::Closed => Exit::QueueClosed,
+            Why::NoAgents => Exit::NoAgents,
+            Why::Full | Why::LongLine => Exit::RefusedFull,
+            Why::LongWait => Exit::TimedOut,
+        }
+    }
+}
+
+/// Estimators that trust themselves after two callers, so that histories of a few seconds use them.
+pub fn hasty() -> estimate::Settings {
+    estimate::Settings { floor: Duration::ZERO, samples_min: 1, error_percent_max: 10_000, answers_min: 1 }
+}
+
+pub fn hasty_estimates() -> Estimates {
+    Estimates::new(hasty())
+}
