@@ -112,12 +112,6 @@ impl Engine {
         }
     }
 
-    /// A phone is taken to be there while it is registered.
-    fn on_probe(&mut self, now: Time, agent: AgentId) {
-        let reachable = self.agents.is_one(agent) && self.registrar.is_registered(&self.agents.seat(agent).name);
-        self.acd_apply(now, Change::ProbeEnded { agent, reachable });
-    }
-
     /// The caller waits in another queue from now on; the flow is told of nothing but the place there.
     fn goes_on(&mut self, now: Time, call: CallId, entry: EntryId, to: QueueId) {
         let name = self.queues[&to].name.clone();

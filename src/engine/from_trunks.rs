@@ -102,6 +102,7 @@ impl Engine {
                 }
             }
             // A phone.
+            None if self.on_probe_answer(now, client, &result) => {}
             None => self.on_ping_answer(now, client, result),
         }
     }

@@ -23,6 +23,7 @@ mod location;
 pub mod numbering;
 mod outbound;
 mod phones;
+mod probes;
 pub mod redirects;
 mod replaces;
 mod restarted;
@@ -154,6 +155,8 @@ pub struct Engine {
     proved: Option<from_sip::Sender>,
     /// Phones that were asked whether they are there.
     pings: HashMap<ClientId, registrar::Ping>,
+    /// Phones of agents who are doubted, that were asked whether they are there.
+    probes: BTreeMap<ClientId, AgentId>,
     legs: Legs,
     acd: Acd,
     agents: Agents,
@@ -234,6 +237,7 @@ impl Engine {
                 .asking_for(settings.digest.clone()),
             proved: None,
             pings: HashMap::new(),
+            probes: BTreeMap::new(),
             legs: Legs::default(),
             acd,
             agents: Agents::new(agent_ids.iter().copied().zip(&settings.agents)),
@@ -419,6 +423,7 @@ impl Engine {
             ("calls begun by agents", self.agents.begun()),
             ("wakes", self.wakes.len()),
             ("pings", self.pings.len()),
+            ("probes", self.probes.len()),
             ("hunts", self.hunts.len()),
             ("attempts", self.attempts.len()),
             ("awaited", self.awaited.len()),

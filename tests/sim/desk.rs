@@ -344,3 +344,57 @@ fn an_operator_pauses_an_agent_and_brings_them_back() {
     assert_eq!(story.phase("agent1"), Some(AgentPhase::Ready));
     over(story);
 }
+
+/// Anna alone sells, and is asked 5 s after a ring that she did not answer, which lasts as long.
+fn doubted() -> Story {
+    let mut settings = office();
+    with_line(&mut settings);
+    let anna = &mut settings.agents[0].settings;
+    (anna.ring_time, anna.rona_pause) = (5 * SECOND, 5 * SECOND);
+    (anna.back_off, anna.back_off_max) = (10 * SECOND, 10 * SECOND);
+    let mut story = Story::new(settings);
+    story.act(ANNA, Act::Register { expires: 300 * SECOND });
+    story
+}
+
+fn offers(story: &Story) -> usize {
+    story.told.iter().filter(|what| matches!(what, What::Offered { .. })).count()
+}
+
+#[test]
+fn a_phone_that_lost_its_network_is_not_rung_again_before_it_answers_a_question() {
+    let mut story = doubted();
+    story.act(ANNA, Act::Unplug);
+    story.act(CALLER, Act::Call("303".into()));
+    story.pass(70 * SECOND);
+    assert_eq!(offers(&story), 1);
+    story.act(ANNA, Act::Plug);
+    let seconds = (0..25).find(|_| {
+        story.pass(SECOND);
+        rung(&story, ANNA)
+    });
+    assert!(seconds.is_some() && offers(&story) == 2, "{:?}", story.phones);
+    story.act(ANNA, Act::Answer);
+    assert_eq!(talks(&story), 1);
+    over(story);
+}
+
+#[test]
+fn one_phone_of_several_that_answers_is_enough() {
+    let second = PhoneId(60);
+    let mut story = doubted();
+    story.world.add_phone(second, "agent0", Some("secret0"));
+    story.act(second, Act::Register { expires: 300 * SECOND });
+    story.act(ANNA, Act::Unplug);
+    story.act(CALLER, Act::Call("303".into()));
+    story.pass(9 * SECOND);
+    assert_eq!((offers(&story), story.phase("agent0")), (1, Some(AgentPhase::Paused)));
+    // Not before the caller may come back to whom they were refused by.
+    story.pass(8 * SECOND);
+    assert_eq!((offers(&story), story.phase("agent0")), (2, Some(AgentPhase::Offered)));
+    story.act(second, Act::Answer);
+    assert_eq!(talks(&story), 1);
+    story.act(second, Act::HangUp);
+    story.act(second, Act::Unplug);
+    over(story);
+}
