@@ -14,21 +14,21 @@ const QUEUES: u32 = 3;
 
 /// One step in four small numbers: what, to whom, how, and how much later. Whatever the numbers are, the step makes
 /// sense most of the time and sometimes on purpose does not.
-type Step = [u8; 4];
+pub type Step = [u8; 4];
 
 /// Plays steps on a distributor and notes the events.
-struct Play<D> {
+pub struct Play<D> {
     acd: D,
     watch: Watch,
     at: Time,
     next_entry: u64,
-    events: Vec<AcdEvent>,
+    pub events: Vec<AcdEvent>,
     /// With each event.
-    decisions: Vec<Vec<Decision>>,
+    pub decisions: Vec<Vec<Decision>>,
 }
 
 impl<D: Distributor> Play<D> {
-    fn new(acd: D) -> Play<D> {
+    pub fn new(acd: D) -> Play<D> {
         Play {
             acd,
             watch: Watch::default(),
@@ -40,7 +40,7 @@ impl<D: Distributor> Play<D> {
     }
 
     /// Opens the floor: settings for everything, and all agents but one with a phone.
-    fn open(&mut self, seed: u8) -> Result<(), String> {
+    pub fn open(&mut self, seed: u8) -> Result<(), String> {
         for id in 0..QUEUES {
             self.change(queue_settings(id, seed.wrapping_add(id as u8 * 37)))?;
         }
@@ -53,7 +53,7 @@ impl<D: Distributor> Play<D> {
         Ok(())
     }
 
-    fn step(&mut self, [what, whom, how, later]: Step) -> Result<(), String> {
+    pub fn step(&mut self, [what, whom, how, later]: Step) -> Result<(), String> {
         let before = self.at;
         let next = self.acd.poll_timeout();
         let target = match later % 16 {
@@ -345,7 +345,7 @@ fn some_skills(how: u8, seldom: u8) -> Skills {
 }
 
 /// Steps from a seed, for histories of any length (splitmix64).
-fn steps(mut seed: u64) -> impl Iterator<Item = Step> {
+pub fn steps(mut seed: u64) -> impl Iterator<Item = Step> {
     std::iter::from_fn(move || {
         seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut bits = seed;
@@ -461,7 +461,7 @@ fn asks_the_same(play: &Play<Acd>, model: &Model) -> Result<(), String> {
 }
 
 /// Everybody goes home; then nothing may be left of anybody.
-fn close(play: &mut Play<Acd>) -> Result<(), String> {
+pub fn close(play: &mut Play<Acd>) -> Result<(), String> {
     for entry in play.watch.entries() {
         play.change(leave(entry.0, Exit::QueueClosed))?;
     }
@@ -655,6 +655,10 @@ fn the_watch_sees_broken_rules_without_a_model() {
         TwoAgentsForOneEntry,
         TwoEntriesForOneAgent,
         LastComeFirst,
+        NoPriority,
+        NoAgeing,
+        NoWeights,
+        PriorityChangesOnlyForNewcomers,
         NoLevels,
         NoQueueNeeds,
         RefusalsRememberedForEver,

@@ -3,6 +3,7 @@
 use super::model_back::Absent;
 use super::*;
 use crate::need::{Attributes, Word};
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 /// Follows one distributor and says what is wrong as soon as something is.
@@ -210,11 +211,10 @@ impl Watch {
                     "{agent} is rung for {entry} after its longest wait"
                 );
                 for (other, earlier) in &self.waiting {
-                    let before = (earlier.since, *other) < (caller.since, *entry);
-                    let equal = self.weight(earlier) == self.weight(caller);
+                    let before = self.order(*other, earlier) < self.order(*entry, caller);
                     let alike = earlier.arrival.kind == caller.arrival.kind && !self.may_be_kept(earlier);
                     let could = alike && earlier.ringing.is_empty() && self.may_serve(*agent, earlier);
-                    must!(!(before && equal && could), "{entry} overtakes {other} at {agent}: {earlier:?}");
+                    must!(!(before && could), "{entry} overtakes {other} at {agent}: {earlier:?}");
                 }
                 self.waiting.get_mut(entry).expect("looked at just now").ringing.insert(*offer);
                 self.offers.insert(*offer, (*entry, *agent, *deadline));
@@ -526,15 +526,16 @@ impl Watch {
         self.can_serve(agent, caller) && !spared
     }
 
-    /// Those of equal weight are served in the order in which they came.
-    fn weight(&self, caller: &Caller) -> (i64, u64, u32) {
+    /// Who is served first of all that wait now, by the settings and priorities of now: the greater score (in 10⁻¹² points), the
+    /// greater weight × wait, who came first, the smaller id.
+    fn order(&self, entry: EntryId, caller: &Caller) -> (Reverse<i128>, Reverse<u128>, Time, EntryId) {
         let queue = &self.queues[&caller.queue];
-        let of_rules: i64 = self.rules(caller).map(|rule| i64::from(rule.priority)).sum();
-        (
-            i64::from(queue.priority) + i64::from(caller.arrival.priority) + of_rules,
-            queue.ageing.to_bits(),
-            queue.weight,
-        )
+        let of_rules: i128 = self.rules(caller).map(|rule| i128::from(rule.priority)).sum();
+        let points = i128::from(queue.priority) + i128::from(caller.arrival.priority) + of_rules;
+        let ageing = (queue.ageing.clamp(0.0, 1e6) * 1e6).round() as i128;
+        let waited = self.at.since(caller.since).as_micros();
+        let score = points * 1_000_000_000_000 + ageing * waited as i128;
+        (Reverse(score), Reverse(u128::from(queue.weight.clamp(1, 1_000)) * waited), caller.since, entry)
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod histories;
 mod invariants;
+mod millions;
 mod model;
 mod model_back;
 mod model_queues;
