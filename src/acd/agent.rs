@@ -13,6 +13,7 @@
 //! | a pause | `Pause`; an offer not answered (RONA) | `Resume`; for RONA its deadline | `Paused` |
 //! | back-off | the phone was busy or not to be reached, or failed a probe | `Resume`, `LoggedIn`, its deadline | `BackOff` |
 //! | a probe | the end of a RONA pause or a back-off, if the phone is doubted | `ProbeEnded`, `Resume`, `LoggedOut`, its deadline | `Probed` |
+//! | a rest | the end of a wrap-up, or of a contact without one | `Resume`, its deadline | `Resting` |
 //! | tasks | accepted offers of tasks | `TalkEnded` of each | `Working` |
 //! | none of these | | | `Ready` |
 //!
@@ -21,6 +22,7 @@
 
 use super::event::{AgentSettings, AgentState, Kind, TalkDetail};
 use super::pool::{IdleAgent, PoolId};
+use super::rest::Strain;
 use crate::ids::{EntryId, OfferId};
 use crate::time::{Duration, Time};
 use std::collections::BTreeSet;
@@ -41,6 +43,7 @@ pub struct Agent {
     pub wrap_up: Option<Time>,
     /// This wrap-up has been made longer.
     pub wrap_up_extended: bool,
+    pub strain: Option<Box<Strain>>,
     pub pause: Option<Pause>,
     pub back_off: Option<Time>,
     /// Back-offs in a row: since the phone last rang, logged in, or its agent resumed.
@@ -106,6 +109,7 @@ impl Agent {
             abilities_change: None,
             wrap_up: None,
             wrap_up_extended: false,
+            strain: None,
             pause: None,
             back_off: None,
             backed_off: 0,
@@ -138,6 +142,8 @@ impl Agent {
             AgentState::BackOff { until }
         } else if let Some(until) = self.probe {
             AgentState::Probed { until }
+        } else if let Some((until, reason)) = self.rest() {
+            AgentState::Resting { until, reason }
         } else if !self.tasks.is_empty() {
             AgentState::Working { tasks: u32::try_from(self.tasks.len()).unwrap_or(u32::MAX) }
         } else {

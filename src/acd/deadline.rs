@@ -24,6 +24,7 @@ pub enum Deadline {
     Probe(AgentId),
     /// A pause that ends by itself.
     Pause(AgentId),
+    Rest(AgentId),
     /// The entry may go back to this agent: as a last resort, then freely.
     Refusal(EntryId, AgentId),
     /// The queue closes.

@@ -97,6 +97,12 @@ pub struct AgentSettings {
     pub wrap_up: Duration,
     /// So much longer when the agent asks for it, once after each talk; zero: not at all.
     pub wrap_up_extension: Duration,
+    /// Of those that fit the call that is over, the longest rest counts. It begins when wrap-up ends.
+    #[serde(default)]
+    pub rests: Vec<RestRule>,
+    /// How much of the time the agent may be occupied.
+    #[serde(default)]
+    pub occupancy_cap: Option<OccupancyCap>,
     /// Pause after an offer was not answered (RONA); zero: no pause.
     pub rona_pause: Duration,
     /// How long an agent whose phone could not be reached or said busy gets no offer. Less than a second is taken as a
@@ -132,6 +138,52 @@ impl QueueSettings {
     /// Whether what is needed here depends on what is known of an entry.
     pub(super) fn asks_attributes(&self) -> bool {
         self.needs.has_names() || self.rules.iter().any(|rule| !rule.needs.is_none())
+    }
+}
+
+/// After which calls an agent rests, and for how long. All that is said must hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RestRule {
+    /// The talk took longer than that.
+    pub longer_than: Duration,
+    /// The entry has each of these attributes.
+    pub attribute: Attributes,
+    /// The entry waited in the queue of this name.
+    pub queue: Option<String>,
+    pub rest: Duration,
+}
+
+/// A leaky bucket: while the agent is occupied (rung, talking, on tasks, in wrap-up or on a call of their own) it fills by `1 - share`
+/// of the time, else it drains by `share` of it. Who has filled it for longer than `burst` can, rests after the contact until it is
+/// empty. So over any longer time no more than `share` of it is occupied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OccupancyCap {
+    /// In thousandths, from 1 to 999; what is outside is taken as the nearest.
+    pub share: u32,
+    /// How long an agent may be occupied without a moment between.
+    pub burst: Duration,
+    /// No rest is longer; what is left of the bucket counts on.
+    pub longest_rest: Duration,
+}
+
+/// Why an agent rests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RestReason {
+    /// A call that a rule of theirs is about.
+    Call,
+    /// They were occupied for too much of the time.
+    Occupancy,
+}
+
+impl RestReason {
+    pub fn name(self) -> &'static str {
+        match self {
+            RestReason::Call => "call",
+            RestReason::Occupancy => "occupancy",
+        }
     }
 }
 
@@ -354,7 +406,7 @@ pub enum Change {
     /// Takes effect after a talk and its wrap-up. An offer that rings is withdrawn as `Declined`. Once more: with the
     /// new reason.
     Pause { agent: AgentId, reason: String },
-    /// Ends a pause, asked for or not (RONA), and a back-off; the agent is trusted without a probe.
+    /// Ends a pause, asked for or not (RONA), a rest and a back-off; the agent is trusted without a probe.
     Resume { agent: AgentId },
     /// What became of a [`Decision::Probe`]: whether the phone answered.
     ProbeEnded { agent: AgentId, reachable: bool },
@@ -508,6 +560,11 @@ pub enum AgentState {
     BackOff {
         until: Time,
     },
+    /// Spared for a while.
+    Resting {
+        until: Time,
+        reason: RestReason,
+    },
     /// Not trusted yet: the phone was asked whether it is there, and has until then to answer.
     Probed {
         until: Time,
@@ -626,6 +683,8 @@ impl Default for AgentSettings {
             ring_time: Duration::from_secs(20),
             wrap_up: Duration::from_secs(10),
             wrap_up_extension: Duration::ZERO,
+            rests: Vec::new(),
+            occupancy_cap: None,
             rona_pause: Duration::from_secs(60),
             back_off: Duration::from_secs(10),
             back_off_max: Duration::from_secs(60),

@@ -4,7 +4,7 @@ use super::Acd;
 use super::ability::{Requirement, Unable};
 use super::agent::{Agent, Task};
 use super::entry::Entry;
-use super::event::{AgentState, Validity, Who};
+use super::event::{AgentState, RestReason, Validity, Who};
 use super::line::Refused;
 use crate::ids::{AgentId, EntryId, OfferId};
 use crate::need::{Lack, Word};
@@ -77,6 +77,11 @@ pub enum WhyNot {
     BackOff {
         until: Time,
     },
+    /// Spared for a while.
+    Resting {
+        until: Time,
+        reason: RestReason,
+    },
     /// Their phone did not answer lately and is asked whether it is there.
     Probed {
         until: Time,
@@ -124,6 +129,7 @@ impl Acd {
             AgentState::Talking { entry, .. } => WhyNot::Talking { entry: *entry },
             AgentState::Busy => WhyNot::Busy,
             AgentState::BackOff { until } => WhyNot::BackOff { until: *until },
+            AgentState::Resting { until, reason } => WhyNot::Resting { until: *until, reason: *reason },
             AgentState::Probed { until } => WhyNot::Probed { until: *until },
             AgentState::Working { tasks } if !agent.may_be_offered(entry.kind()) => WhyNot::Working { tasks: *tasks },
             AgentState::Ready if !agent.may_be_offered(entry.kind()) => WhyNot::Working { tasks: 0 },

@@ -15,6 +15,7 @@
 //! |---|---|
 //! | `event` | what happens and what follows, in words |
 //! | `agent`, `phase`, `staffing` | an agent's facts and state; what changes them |
+//! | `rest` | what spares agents: rests after calls, a cap on occupancy |
 //! | `probe` | whether a phone that was not answered is there at all |
 //! | `entry`, `queue`, `waiting` | an entry, its queue; arriving and leaving |
 //! | `back`, `memory` | callers who come again, and what is remembered of them |
@@ -51,6 +52,7 @@ mod pool;
 mod probe;
 mod queue;
 mod ranked;
+mod rest;
 mod snapshot;
 mod staffing;
 #[cfg(test)]
@@ -62,7 +64,8 @@ pub use admission::LOOK;
 pub use counts::QueueCounts;
 pub use event::{
     AcdEvent, AgentSettings, AgentState, Arrival, Change, Decision, Exit, HeldLicence, InVain, KeepPlaceFor, Kind,
-    Outcome, Overflow, Prefer, QueueSettings, Relax, Rule, Skills, Strategy, TalkDetail, Validity, When, Who,
+    OccupancyCap, Outcome, Overflow, Prefer, QueueSettings, Relax, RestReason, RestRule, Rule, Skills, Strategy,
+    TalkDetail, Validity, When, Who,
 };
 pub use explain::WhyNot;
 pub use look::{AgentView, EntryView};
@@ -193,6 +196,7 @@ impl Acd {
                 Deadline::WrapUp(agent) => self.wrap_up_over(agent),
                 Deadline::BackOff(agent) => self.back_off_over(agent),
                 Deadline::Probe(agent) => self.probe_failed(agent),
+                Deadline::Rest(agent) => self.rest_over(agent),
                 Deadline::Pause(agent) => self.pause_over(agent),
                 Deadline::Abilities(agent) => self.abilities_due(agent),
                 Deadline::Refusal(entry, agent) => self.refusal_ages(entry, agent),

@@ -152,6 +152,12 @@ impl Acd {
             Stands::InLine(_) | Stands::Nowhere => Vec::new(),
         };
         let kind = entry.kind();
+        if kind == Kind::Call {
+            let name = &self.queues[&entry.queue()].settings.name;
+            let rests = self.agents[&agent_id].rests_after(name, &entry.arrival.attributes);
+            let now = self.now;
+            self.agent_mut(agent_id).talk_began(now, rests);
+        }
         for other in &others {
             self.withdraw(*other, Outcome::AnsweredElsewhere);
         }

@@ -18,10 +18,11 @@ pub enum Phase {
     WrapUp,
     Paused,
     Probed,
+    Resting,
 }
 
 impl Phase {
-    pub const ALL: [Phase; 10] = [
+    pub const ALL: [Phase; 11] = [
         Phase::Offline,
         Phase::Ready,
         Phase::BackOff,
@@ -32,6 +33,7 @@ impl Phase {
         Phase::WrapUp,
         Phase::Paused,
         Phase::Probed,
+        Phase::Resting,
     ];
 
     /// As it stands in labels and records.
@@ -47,6 +49,7 @@ impl Phase {
             Phase::WrapUp => "wrap_up",
             Phase::Paused => "paused",
             Phase::Probed => "probed",
+            Phase::Resting => "resting",
         }
     }
 }
@@ -64,6 +67,7 @@ impl AgentState {
             AgentState::WrapUp { .. } => Phase::WrapUp,
             AgentState::Paused { .. } => Phase::Paused,
             AgentState::Probed { .. } => Phase::Probed,
+            AgentState::Resting { .. } => Phase::Resting,
         }
     }
 

@@ -12,6 +12,7 @@ use super::line::{Place, Rate};
 use super::matching::Touched;
 use super::pool::IdleAgent;
 use super::queue::Hours;
+use super::rest::Strain;
 use super::truth::Truth;
 use super::{Acd, line};
 use crate::ids::{AgentId, EntryId, OfferId, QueueId};
@@ -63,6 +64,8 @@ struct KeptAgent {
     backed_off: u32,
     #[serde(default)]
     doubted: bool,
+    #[serde(default)]
+    strain: Option<Box<Strain>>,
     #[serde(default)]
     probe: Option<Time>,
     /// For calls, for tasks.
@@ -188,6 +191,7 @@ impl Acd {
             back_off: kept.back_off,
             backed_off: kept.backed_off,
             doubted: kept.doubted,
+            strain: kept.strain.clone(),
             probe: kept.probe,
             calls: kept.calls,
             tasks: kept.tasks.iter().copied().collect(),
@@ -210,6 +214,7 @@ impl Acd {
         self.deadlines.set(Deadline::WrapUp(id), None, agent.wrap_up);
         self.deadlines.set(Deadline::BackOff(id), None, agent.back_off);
         self.deadlines.set(Deadline::Probe(id), None, agent.probe);
+        self.deadlines.set(Deadline::Rest(id), None, agent.rest().map(|(until, _)| until));
         self.deadlines.set(Deadline::Pause(id), None, agent.pause.as_ref().and_then(|pause| pause.until));
         self.talks.extend(kept.tasks.iter().map(|task| (*task, id)));
         self.deadlines.set(Deadline::Abilities(id), None, abilities_change);
@@ -278,6 +283,7 @@ impl KeptAgent {
             back_off: agent.back_off,
             backed_off: agent.backed_off,
             doubted: agent.doubted,
+            strain: agent.strain.clone(),
             probe: agent.probe,
             tasks: agent.tasks.iter().copied().collect(),
             calls: agent.calls,

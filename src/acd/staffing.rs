@@ -13,7 +13,12 @@ use crate::time::{Duration, Time};
 impl Acd {
     pub(super) fn set_agent(&mut self, id: AgentId, settings: &AgentSettings) {
         match self.agents.get_mut(&id) {
-            Some(agent) => agent.settings = settings.clone(),
+            Some(agent) => {
+                // By the rules of before, and from now on by the new ones.
+                agent.note_strain(self.now);
+                agent.settings = settings.clone();
+                agent.note_strain(self.now);
+            }
             None => {
                 let (pool, made) = self.pools.join(&Abilities::default());
                 if made {
@@ -119,10 +124,12 @@ impl Acd {
     }
 
     pub(super) fn resume(&mut self, id: AgentId) -> Result<(), Ignored> {
-        let paused =
-            |agent: &&mut Box<Agent>| agent.pause.is_some() || agent.back_off.is_some() || agent.probe.is_some();
+        let paused = |agent: &&mut Box<Agent>| {
+            agent.pause.is_some() || agent.back_off.is_some() || agent.probe.is_some() || agent.rest().is_some()
+        };
         self.agents.get_mut(&id).filter(paused).ok_or(Ignored)?.backed_off = 0;
         self.set_pause(id, None);
+        self.set_rest(id, None);
         self.set_back_off(id, None);
         self.trust(id);
         self.forget_refusals_by(id);
@@ -163,14 +170,17 @@ impl Acd {
         let id = self.talks.remove(&entry).ok_or(Ignored)?;
         self.truth.talk_ended(self.now, entry);
         self.remember_talk(entry, id, broke);
+        let now = self.now;
         let agent = self.agent_mut(id);
         if !agent.tasks.remove(&entry) {
             agent.task = Task::None;
+            agent.note_talk(now);
             let time = agent.settings.wrap_up;
             agent.wrap_up_extended = false;
             let until = (time > Duration::ZERO).then(|| self.now + time);
             self.set_wrap_up(id, until);
         }
+        self.contact_over(id);
         self.refresh(id);
         Ok(())
     }
@@ -196,6 +206,7 @@ impl Acd {
 
     pub(super) fn wrap_up_over(&mut self, id: AgentId) {
         self.set_wrap_up(id, None);
+        self.contact_over(id);
         self.refresh(id);
     }
 
@@ -244,6 +255,7 @@ impl Acd {
         let state = agent.derive();
         let told = state != agent.state;
         if told {
+            agent.note_strain(self.now);
             agent.state = state.clone();
         }
         if was != counted {

@@ -3,11 +3,13 @@
 use super::read::Table;
 use super::values::{Dialled, Name};
 use super::{Agent, CALLS, Secret, queue, trunk};
-use crate::acd::AgentSettings;
+use crate::acd::{AgentSettings, OccupancyCap, RestRule};
 use crate::engine::settings::{CALLS_OF_AGENT, Caps};
 use crate::time::Duration;
 use std::io;
 use std::path::Path;
+
+const DAY: Duration = Duration::from_secs(86_400);
 
 /// What holds for every agent who does not say otherwise.
 pub(super) struct EveryAgent {
@@ -60,9 +62,41 @@ pub(super) fn settings(table: &Table, defaults: &AgentSettings) -> AgentSettings
         rona_pause: time("rona_pause", 0, defaults.rona_pause),
         back_off: time("back_off", 0, defaults.back_off),
         back_off_max: time("back_off_max", 0, defaults.back_off_max),
+        rests: if table.has("rests") { rests(table) } else { defaults.rests.clone() },
+        occupancy_cap: if table.has("occupancy_cap") { cap(table) } else { defaults.occupancy_cap },
         probe: table.optional("probe").unwrap_or(defaults.probe),
         ..defaults.clone()
     }
+}
+
+fn rests(table: &Table) -> Vec<RestRule> {
+    let rules = table.tables("rests").into_iter().map(|rule| {
+        let attribute = rule.texts("attribute").unwrap_or_default();
+        let read = RestRule {
+            longer_than: rule.within("longer_than", Duration::ZERO..=DAY).unwrap_or_default(),
+            attribute: attribute.into_iter().collect(),
+            queue: rule.optional::<Name>("queue").map(|queue| queue.0),
+            rest: rule.within("rest", Duration::from_secs(1)..=DAY).unwrap_or_default(),
+        };
+        if !rule.has("rest") {
+            rule.wrong("rest", "a rule without `rest` changes nothing".into(), r#"add `rest = "2m"`"#.into());
+        }
+        rule.finish();
+        read
+    });
+    rules.collect()
+}
+
+fn cap(table: &Table) -> Option<OccupancyCap> {
+    let cap = table.table("occupancy_cap");
+    let share = cap.within("share", 0.001..=0.999).unwrap_or(0.85);
+    let read = OccupancyCap {
+        share: (share * 1_000.0).round() as u32,
+        burst: cap.within("burst", Duration::ZERO..=DAY).unwrap_or(Duration::from_secs(600)),
+        longest_rest: cap.within("longest_rest", Duration::from_secs(1)..=DAY).unwrap_or(Duration::from_secs(300)),
+    };
+    cap.finish();
+    Some(read)
 }
 
 /// Written itself, or as the name of a file of one line.

@@ -298,6 +298,14 @@ impl Check<'_> {
     fn members(&self) {
         let queues = &self.config.queues;
         for (i, agent) in self.config.agents.iter().enumerate() {
+            let named = agent.settings.rests.iter().filter_map(|rule| rule.queue.as_ref());
+            for name in named.filter(|name| !queues.iter().any(|queue| queue.name == **name)) {
+                let message = format!("`rests` name a queue `{name}`, which is not there");
+                let problem = Problem::error(self.place("agents", i, "name"), message);
+                self.top.reader.note(problem.help("name one of [[queues]], here and in [every_agent]"));
+            }
+        }
+        for (i, agent) in self.config.agents.iter().enumerate() {
             for (j, name) in agent.queues.iter().enumerate() {
                 let at = At::default().key("agents").index(i).key("queues").index(j);
                 let place = self.top.reader.sources.value(&at);

@@ -152,6 +152,7 @@ impl Stood {
                 AgentState::WrapUp { until } | AgentState::BackOff { until } | AgentState::Probed { until } => {
                     (None, Some(*until))
                 }
+                AgentState::Resting { until, reason } => (Some(reason.name().to_owned()), Some(*until)),
                 AgentState::Offered { deadline, .. } => (None, Some(*deadline)),
                 _ => (None, None),
             };

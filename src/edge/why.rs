@@ -3,7 +3,7 @@
 use super::journal::{self, End, Replay};
 use super::moment;
 use super::store::{self, Asked};
-use crate::acd::{Acd, AcdEvent, Change, Decision, Exit, Outcome, Prefer, Who, WhyNot};
+use crate::acd::{Acd, AcdEvent, Change, Decision, Exit, Outcome, Prefer, RestReason, Who, WhyNot};
 use crate::ids::{AgentId, CallId, EntryId};
 use crate::need::Need;
 use crate::time::{Duration, Time};
@@ -317,6 +317,10 @@ fn words(reason: &WhyNot) -> String {
         WhyNot::Talking { .. } => "talking".into(),
         WhyNot::Busy => "on a call of their own".into(),
         WhyNot::BackOff { .. } => "not rung for a while: busy or not to be reached before".into(),
+        WhyNot::Resting { reason: RestReason::Call, .. } => "resting after a call".into(),
+        WhyNot::Resting { reason: RestReason::Occupancy, .. } => {
+            "resting: they were occupied for too much of the time".into()
+        }
         WhyNot::Probed { .. } => "asked whether their phone is there: it did not answer before".into(),
         WhyNot::Refused { .. } => "refused this one".into(),
         WhyNot::RankedLower => "free, and another was before them".into(),

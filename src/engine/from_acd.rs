@@ -130,6 +130,7 @@ impl Engine {
             AgentState::BackOff { until } | AgentState::Probed { until } | AgentState::WrapUp { until } => {
                 (None, Some(*until))
             }
+            AgentState::Resting { until, reason } => (Some(reason.name().to_owned()), Some(*until)),
             AgentState::Offered { deadline, .. } => (None, Some(*deadline)),
             AgentState::Paused { reason, until } => (Some(reason.clone()), *until),
             AgentState::Offline

@@ -259,6 +259,7 @@ impl Engine {
                 | AgentState::Working { .. }
                 | AgentState::BackOff { .. }
                 | AgentState::Probed { .. }
+                | AgentState::Resting { .. }
                 | AgentState::WrapUp { .. }
                 | AgentState::Paused { .. },
             ) => None,

@@ -305,6 +305,8 @@ fn agent_settings(id: u32, how: u8, at: Time) -> Change {
         ring_time: secs(how, 7),
         wrap_up: secs(how / 3, 4),
         wrap_up_extension: secs(how / 2, 3),
+        rests: staff::some_rests(how),
+        occupancy_cap: staff::some_cap(how),
         rona_pause: secs(how / 5, 5),
         back_off: secs(how / 7, 4),
         back_off_max: secs(how / 2, 11),

@@ -369,7 +369,10 @@ impl Watch {
                     let alone = self.offers.values().filter(|(entry, _, _)| Some(*entry) == self.answering).count();
                     must!(alone <= 1, "{alone} agents are rung for {:?}, which one has answered", self.answering);
                 }
-                AgentState::BackOff { until } | AgentState::Probed { until } | AgentState::WrapUp { until } => {
+                AgentState::BackOff { until }
+                | AgentState::Probed { until }
+                | AgentState::Resting { until, .. }
+                | AgentState::WrapUp { until } => {
                     must!(*until > self.at, "{id} should be over {:?}", seen.state);
                 }
                 AgentState::Paused { until, .. } => {
@@ -445,6 +448,7 @@ impl Watch {
             AgentState::Offered { deadline: until, .. }
             | AgentState::BackOff { until }
             | AgentState::Probed { until }
+            | AgentState::Resting { until, .. }
             | AgentState::WrapUp { until }
             | AgentState::Paused { until: Some(until), .. } => Some(until),
             _ => None,

@@ -13,6 +13,7 @@ mod rules_offers;
 mod rules_order;
 mod rules_probe;
 mod rules_queues;
+mod rules_rest;
 mod rules_routing;
 mod rules_staffing;
 mod rules_talks;

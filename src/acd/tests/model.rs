@@ -65,6 +65,16 @@ pub enum Mistake {
     ShortAbandonNotTold,
     AbandonedTwice,
     LateAcceptanceCounts,
+    NoRests,
+    NoRestOfLongTalks,
+    RestsOfAllQueues,
+    RestsOfAllTopics,
+    RestsAddUp,
+    RestBeginsBeforeWrapUp,
+    RestOutlivesResume,
+    NoOccupancyCap,
+    OccupancyNeverDrains,
+    OccupancyRestNeverBounded,
     NeverProbed,
     ProbedAfterResume,
     ProbedAfterLogin,
@@ -177,6 +187,16 @@ impl Mistake {
             ShortAbandonNotTold,
             AbandonedTwice,
             LateAcceptanceCounts,
+            NoRests,
+            NoRestOfLongTalks,
+            RestsOfAllQueues,
+            RestsOfAllTopics,
+            RestsAddUp,
+            RestBeginsBeforeWrapUp,
+            RestOutlivesResume,
+            NoOccupancyCap,
+            OccupancyNeverDrains,
+            OccupancyRestNeverBounded,
             NeverProbed,
             ProbedAfterResume,
             ProbedAfterLogin,
@@ -287,6 +307,7 @@ pub struct Person {
     /// Back-offs in a row.
     backed_off: i32,
     doubted: bool,
+    strain: staff::Strain,
     probe: Option<Time>,
     told: AgentState,
     idle_since: [Time; 2],
@@ -354,6 +375,7 @@ enum Due {
     BackOff(AgentId),
     Probe(AgentId),
     Pause(AgentId),
+    Rest(AgentId),
     Refusal(EntryId, AgentId),
     Closing(QueueId),
     Overflow(EntryId),
@@ -389,6 +411,7 @@ impl Model {
             due.extend(a.offer.map(|(_, _, at)| (at, Due::Ring(a.id))));
             due.extend(a.wrap_up.filter(|_| !self.wrong(Mistake::NoWrapUpEnd)).map(|at| (at, Due::WrapUp(a.id))));
             due.extend(a.back_off.map(|at| (at, Due::BackOff(a.id))));
+            due.extend(a.strain.rest.map(|(at, _)| (at, Due::Rest(a.id))));
             due.extend(a.probe.map(|at| (at, Due::Probe(a.id))));
             due.extend(a.pause.as_ref().and_then(|(_, until)| *until).map(|at| (at, Due::Pause(a.id))));
             let valid = a.settings.skills_valid.values().chain(a.settings.licences.iter().map(|l| &l.valid));
@@ -425,7 +448,11 @@ impl Model {
             self.now = if self.wrong(Mistake::DeadlinesActedOnLate) { at } else { self.now.max(time) };
             match due {
                 Due::Ring(agent) => self.end_ringing(agent, Outcome::NoAnswer),
-                Due::WrapUp(agent) => self.person(agent).wrap_up = None,
+                Due::WrapUp(agent) => {
+                    self.person(agent).wrap_up = None;
+                    self.rest_if_due(agent);
+                }
+                Due::Rest(agent) => self.person(agent).strain.rest = None,
                 Due::BackOff(agent) => {
                     self.person(agent).back_off = None;
                     self.ask_whether_there(agent);
@@ -507,7 +534,10 @@ impl Model {
             Change::Open { .. } | Change::Close { .. } => self.change_hours(change),
             Change::Agent { id, settings } => {
                 match self.agents.iter_mut().find(|a| a.id == *id) {
-                    Some(a) => (a.settings, a.changed) = (settings.clone(), self.now),
+                    Some(a) => {
+                        (a.settings, a.changed) = (settings.clone(), self.now);
+                        a.note_strain(self.now);
+                    }
                     None => self.agents.push(Person {
                         id: *id,
                         settings: settings.clone(),
@@ -525,6 +555,7 @@ impl Model {
                         back_off: None,
                         backed_off: 0,
                         doubted: false,
+                        strain: staff::Strain::default(),
                         probe: None,
                         told: AgentState::Offline,
                         idle_since: [Time::EPOCH; 2],
@@ -599,6 +630,8 @@ impl Model {
                         a.wrap_up = (time > Duration::ZERO).then(|| now + time);
                         a.extended = false;
                     }
+                    let id = a.id;
+                    self.talk_over(id, !is_task);
                 }
             }
             Change::LoggedIn { agent }
@@ -629,6 +662,7 @@ impl Model {
         let kept_by_login = self.wrong(Mistake::BackOffGrowthKeptByLogin);
         let calls_kept = self.wrong(Mistake::CallsKeptByLogin);
         let doubted_at_login = self.wrong(Mistake::ProbedAfterLogin);
+        let rest_outlives = self.wrong(Mistake::RestOutlivesResume);
         let doubted_at_resume = self.wrong(Mistake::ProbedAfterResume);
         let kept_by_resume = self.wrong(Mistake::BackOffGrowthKeptByResume);
         let a = self.person(agent);
@@ -657,7 +691,10 @@ impl Model {
                     self.end_ringing(agent, Outcome::Declined);
                 }
             }
-            Change::Resume { .. } if a.pause.is_some() || a.back_off.is_some() || a.probe.is_some() => {
+            Change::Resume { .. }
+                if a.pause.is_some() || a.back_off.is_some() || a.probe.is_some() || a.strain.rest.is_some() =>
+            {
+                a.strain.rest = a.strain.rest.filter(|_| rest_outlives);
                 if !doubted_at_resume {
                     (a.doubted, a.probe) = (false, None);
                 }
@@ -675,7 +712,10 @@ impl Model {
                 }
             }
             Change::Free { .. } => a.own_call = false,
-            Change::EndWrapUp { .. } => a.wrap_up = None,
+            Change::EndWrapUp { .. } if a.wrap_up.is_some() => {
+                a.wrap_up = None;
+                self.rest_if_due(agent);
+            }
             _ => self.change_staff(agent, change),
         }
     }
@@ -824,6 +864,7 @@ impl Model {
             let caller = self.callers.iter().find(|c| c.id == entry).expect("it was offered");
             let arrival = Arrival { since: caller.since, ..caller.arrival.clone() };
             self.absent.is_answered(self.now, entry, agent, &arrival);
+            self.talk_began(agent, entry);
             self.exit(entry, Exit::Answered);
             let lost = self.wrong(Mistake::IdlePlaceLostByAnsweredElsewhere);
             self.tell_states(if lost { &[] } else { &others });
@@ -1004,6 +1045,7 @@ impl Model {
             }
             if state != a.told {
                 a.told = state.clone();
+                a.note_strain(now);
                 self.decisions.push_back(Decision::Agent { agent: a.id, state });
             }
         }
@@ -1314,6 +1356,7 @@ impl Person {
         first.unwrap_or(match self.back_off {
             Some(until) => AgentState::BackOff { until },
             None if let Some(until) = self.probe => AgentState::Probed { until },
+            None if let Some((until, reason)) = self.strain.rest => AgentState::Resting { until, reason },
             None if !self.tasks.is_empty() => AgentState::Working { tasks: self.tasks.len() as u32 },
             None => AgentState::Ready,
         })

@@ -119,7 +119,7 @@ impl Tally {
             Phase::Offline => Doing::Gone,
             Phase::Ready => Doing::Idle,
             Phase::Offered | Phase::Talking | Phase::Working | Phase::WrapUp => Doing::Occupied,
-            Phase::BackOff | Phase::Probed | Phase::Busy | Phase::Paused => Doing::Away,
+            Phase::BackOff | Phase::Probed | Phase::Resting | Phase::Busy | Phase::Paused => Doing::Away,
         };
         let at = &mut self.agents[index];
         if at.doing != doing {

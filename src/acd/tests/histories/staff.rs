@@ -1,6 +1,7 @@
 //! Steps about what spares and checks people.
 
 use super::*;
+use crate::acd::{OccupancyCap, RestRule};
 
 impl<D: Distributor> Play<D> {
     pub(super) fn staff_change(&mut self, agent: u32, how: u8) -> Change {
@@ -13,4 +14,28 @@ impl<D: Distributor> Play<D> {
             _ => extend_wrap_up(self.watch.in_wrap_up().unwrap_or(agent)),
         }
     }
+}
+
+pub(super) fn some_rests(how: u8) -> Vec<RestRule> {
+    let secs = |from: u8, n: u8| Duration::from_secs(u64::from(from % n));
+    let rules = [
+        RestRule { longer_than: secs(how, 4), rest: secs(how / 2, 6), ..RestRule::default() },
+        RestRule {
+            attribute: Attributes::from([("letter".to_owned(), "x".to_owned())]),
+            rest: secs(how / 3, 7),
+            ..RestRule::default()
+        },
+        RestRule { queue: Some(format!("q{}", how % 3)), rest: secs(how / 4, 5), ..RestRule::default() },
+    ];
+    rules.into_iter().skip(usize::from(how % 3)).filter(|_| how % 5 == 1).collect()
+}
+
+pub(super) fn some_cap(how: u8) -> Option<OccupancyCap> {
+    let secs = |from: u8, n: u8| Duration::from_secs(u64::from(from % n));
+    let cap = OccupancyCap {
+        share: [500, 333, 850, 0][usize::from(how / 5 % 4)],
+        burst: secs(how / 3, 9),
+        longest_rest: secs(how / 2, 8),
+    };
+    (how % 5 == 2).then_some(cap)
 }

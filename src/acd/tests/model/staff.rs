@@ -1,6 +1,18 @@
 //! What spares and checks people, as the reader would have it.
 
 use super::*;
+use crate::acd::{OccupancyCap, RestReason, RestRule};
+
+#[derive(Default)]
+pub(super) struct Strain {
+    /// The last call: when it began, its queue's name, and what was known of it.
+    call: Option<(Time, String, Attributes)>,
+    rules: Vec<RestRule>,
+    due: Duration,
+    pub rest: Option<(Time, RestReason)>,
+    /// All that ever happened: since when occupied or not, under which cap.
+    past: Vec<(Time, bool, Option<OccupancyCap>)>,
+}
 
 impl Model {
     pub(super) fn change_staff(&mut self, agent: AgentId, change: &Change) {
@@ -49,5 +61,91 @@ impl Model {
             a.back_off = Some(until);
             a.backed_off += i32::from(grows);
         }
+    }
+
+    pub(super) fn talk_began(&mut self, agent: AgentId, entry: EntryId) {
+        let now = self.now;
+        let caller = self.callers.iter().find(|c| c.id == entry).expect("it waits");
+        if caller.arrival.kind == Kind::Call {
+            let call = (now, self.queue(caller).name.clone(), caller.arrival.attributes.clone());
+            let a = self.person(agent);
+            (a.strain.call, a.strain.rules) = (Some(call), a.settings.rests.clone());
+        }
+    }
+
+    /// A call, or a task.
+    pub(super) fn talk_over(&mut self, agent: AgentId, call: bool) {
+        let now = self.now;
+        let (no_rests, no_long) = (self.wrong(Mistake::NoRests), self.wrong(Mistake::NoRestOfLongTalks));
+        let (all_queues, all_topics) = (self.wrong(Mistake::RestsOfAllQueues), self.wrong(Mistake::RestsOfAllTopics));
+        let (add_up, before) = (self.wrong(Mistake::RestsAddUp), self.wrong(Mistake::RestBeginsBeforeWrapUp));
+        let a = self.person(agent);
+        if let Some((since, queue, attributes)) = a.strain.call.take_if(|_| call) {
+            a.strain.due = Duration::ZERO;
+            for rule in &a.strain.rules {
+                let long = now.since(since) > rule.longer_than && !(no_long && rule.longer_than > Duration::ZERO);
+                let of_queue = rule.queue.as_ref().is_none_or(|name| *name == queue) || all_queues;
+                let topic = rule.attribute.iter().all(|(name, value)| attributes.get(name) == Some(value));
+                if long && of_queue && (topic || all_topics) && !no_rests {
+                    a.strain.due = if add_up { a.strain.due + rule.rest } else { a.strain.due.max(rule.rest) };
+                }
+            }
+        }
+        if before && a.strain.due > Duration::ZERO {
+            let due = std::mem::take(&mut a.strain.due);
+            a.strain.rest = Some((now + due, RestReason::Call));
+        }
+        self.rest_if_due(agent);
+    }
+
+    pub(super) fn rest_if_due(&mut self, agent: AgentId) {
+        let now = self.now;
+        let no_cap = self.wrong(Mistake::NoOccupancyCap);
+        let unbounded = self.wrong(Mistake::OccupancyRestNeverBounded);
+        let never_drains = self.wrong(Mistake::OccupancyNeverDrains);
+        let a = self.person(agent);
+        if a.talk.is_some() || a.offer.is_some() || a.wrap_up.is_some() {
+            return;
+        }
+        let call = std::mem::take(&mut a.strain.due);
+        let mut cap = Duration::ZERO;
+        if let Some(OccupancyCap { share, burst, longest_rest }) = a.settings.occupancy_cap.filter(|_| !no_cap) {
+            let share = i128::from(share.clamp(1, 999));
+            let level = a.level(now, never_drains);
+            if level > burst.as_micros() as i128 * (1000 - share) {
+                let drains = (level + share - 1) / share;
+                cap = Duration::from_micros(drains as u64);
+                cap = if unbounded { cap } else { cap.min(longest_rest) };
+            }
+        }
+        let reason = if cap > call { RestReason::Occupancy } else { RestReason::Call };
+        let until = now + cap.max(call);
+        if until > now && a.strain.rest.is_none_or(|(earlier, _)| until > earlier) {
+            a.strain.rest = Some((until, reason));
+        }
+    }
+}
+
+impl Person {
+    pub(super) fn note_strain(&mut self, now: Time) {
+        use AgentState::*;
+        let occupied = matches!(self.told, Offered { .. } | Talking { .. } | Working { .. } | WrapUp { .. } | Busy);
+        self.strain.past.push((now, occupied, self.settings.occupancy_cap));
+    }
+
+    /// What is in the bucket, from the beginning.
+    fn level(&self, now: Time, never_drains: bool) -> i128 {
+        let mut level = 0;
+        for (i, (since, occupied, cap)) in self.strain.past.iter().enumerate() {
+            let until = self.strain.past.get(i + 1).map_or(now, |next| next.0);
+            let time = until.since(*since).as_micros() as i128;
+            level = match cap {
+                None => 0,
+                Some(cap) if *occupied => level + time * (1000 - i128::from(cap.share.clamp(1, 999))),
+                Some(_) if never_drains => level,
+                Some(cap) => (level - time * i128::from(cap.share.clamp(1, 999))).max(0),
+            };
+        }
+        level
     }
 }
