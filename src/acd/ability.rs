@@ -1,6 +1,6 @@
 //! What agents can do and what entries need, and whether the one is enough for the other.
 
-use super::event::{AgentSettings, Skills};
+use super::settings::{AgentSettings, Skills};
 use crate::ids::QueueId;
 use crate::need::{Expr, Lack, Licence, Need, Word};
 use crate::time::Time;

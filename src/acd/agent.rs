@@ -20,9 +20,10 @@
 //! So nothing can be stuck that its own end does not free, a pause asked for during a talk needs no memory of its own,
 //! and a phone that comes back finds its agent where they would be anyway.
 
-use super::event::{AgentSettings, AgentState, Kind, TalkDetail};
+use super::event::{AgentState, Kind, TalkDetail};
 use super::pool::{IdleAgent, PoolId};
 use super::rest::Strain;
+use super::settings::AgentSettings;
 use crate::ids::{EntryId, OfferId};
 use crate::time::{Duration, Time};
 use std::collections::BTreeSet;

@@ -1,8 +1,9 @@
 //! Callers who come again: whose line broke while they waited has the old place back, whose talk broke goes back to the agent.
 
 use super::Acd;
-use super::event::{Arrival, Exit, KeepPlaceFor, Kind, Prefer, Who};
+use super::event::{Arrival, Exit, Kind, Prefer, Who};
 use super::memory::{Memory, Remembered};
+use super::settings::KeepPlaceFor;
 use crate::ids::{AgentId, EntryId, QueueId};
 use crate::time::{Duration, Time};
 use serde::{Deserialize, Serialize};

@@ -3,9 +3,10 @@
 
 use super::ability::{Clue, Requirement};
 use super::bits::Bits;
-use super::event::{InVain, Kind};
+use super::event::Kind;
 use super::pool::{Pool, PoolId, Pools};
 use super::ranked::Ranked;
+use super::settings::InVain;
 use crate::ids::{AgentId, EntryId};
 use crate::time::Time;
 use std::cmp::Reverse;

@@ -2,8 +2,9 @@
 
 use super::Acd;
 use super::entry::Stands;
-use super::event::{AgentSettings, AgentState, Kind, Prefer, QueueSettings};
+use super::event::{AgentState, Kind, Prefer};
 use super::queue::Hours;
+use super::settings::{AgentSettings, QueueSettings};
 use crate::ids::{AgentId, EntryId, QueueId};
 use crate::time::Time;
 

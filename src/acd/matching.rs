@@ -11,10 +11,11 @@ use super::Acd;
 use super::agent::Agent;
 use super::bits::Bits;
 use super::chance::Chance;
-use super::event::{Kind, Strategy};
+use super::event::Kind;
 use super::line::{LineKey, Lines, Order, Refused};
 use super::pool::{Idle, Pool, PoolId};
 use super::ranked::Ranked;
+use super::settings::Strategy;
 use crate::ids::{AgentId, EntryId};
 use std::collections::{BTreeMap, BTreeSet};
 

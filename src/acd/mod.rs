@@ -13,7 +13,7 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `event` | what happens and what follows, in words |
+//! | `event`, `settings` | what happens and what follows, in words; what queues and agents are to be like |
 //! | `agent`, `phase`, `staffing` | an agent's facts and state; what changes them |
 //! | `rest` | what spares agents: rests after calls, a cap on occupancy |
 //! | `probe` | whether a phone that was not answered is there at all |
@@ -53,6 +53,7 @@ mod probe;
 mod queue;
 mod ranked;
 mod rest;
+mod settings;
 mod snapshot;
 mod staffing;
 #[cfg(test)]
@@ -62,16 +63,16 @@ mod waiting;
 
 pub use admission::LOOK;
 pub use counts::QueueCounts;
-pub use event::{
-    AcdEvent, AgentSettings, AgentState, Arrival, Change, Decision, Exit, HeldLicence, InVain, KeepPlaceFor, Kind,
-    OccupancyCap, Outcome, Overflow, Prefer, QueueSettings, Relax, RestReason, RestRule, Rule, Skills, Strategy,
-    TalkDetail, Validity, When, Who,
-};
+pub use event::{AcdEvent, AgentState, Arrival, Change, Decision, Exit, Kind, Outcome, Prefer, TalkDetail, Who};
 pub use explain::WhyNot;
 pub use look::{AgentView, EntryView};
 pub use overflow::OVERFLOWS_MAX;
 pub use phase::Phase;
 pub use queue::Hours;
+pub use settings::{
+    AgentSettings, HeldLicence, InVain, KeepPlaceFor, OccupancyCap, Overflow, QueueSettings, Relax, RestReason,
+    RestRule, Rule, Skills, Strategy, Validity, When,
+};
 pub use snapshot::Snapshot;
 
 use crate::ids::{AgentId, EntryId, OfferId, QueueId};

@@ -4,8 +4,9 @@ use super::Acd;
 use super::admission::Obstacle;
 use super::deadline::Deadline;
 use super::entry::Entry;
-use super::event::{Decision, Exit, When};
+use super::event::{Decision, Exit};
 use super::queue::has_all;
+use super::settings::When;
 use crate::ids::{EntryId, QueueId};
 use crate::time::Time;
 

@@ -1,8 +1,9 @@
 //! One queue: its settings, its waiting entries in order.
 
-use super::event::{Arrival, Exit, QueueSettings, Rule};
+use super::event::{Arrival, Exit};
 use super::line::{NeedId, Place, Rate};
 use super::ranked::Ranked;
+use super::settings::{QueueSettings, Rule};
 use crate::ids::{AgentId, EntryId};
 use crate::need::Attributes;
 use crate::time::Time;

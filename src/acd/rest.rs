@@ -3,7 +3,8 @@
 use super::Acd;
 use super::agent::{Agent, Task};
 use super::deadline::Deadline;
-use super::event::{AgentState, RestReason};
+use super::event::AgentState;
+use super::settings::RestReason;
 use crate::ids::AgentId;
 use crate::need::Attributes;
 use crate::time::{Duration, Time};

@@ -4,8 +4,9 @@
 use super::ability::Abilities;
 use super::agent::{Agent, Counted, Pause, Task};
 use super::deadline::Deadline;
-use super::event::{AgentSettings, Decision, Kind, Outcome, TalkDetail};
+use super::event::{Decision, Kind, Outcome, TalkDetail};
 use super::pool::IdleAgent;
+use super::settings::AgentSettings;
 use super::{Acd, Ignored};
 use crate::ids::{AgentId, EntryId};
 use crate::time::{Duration, Time};
