@@ -10,6 +10,7 @@
 //! | no phone | `LoggedOut` | `LoggedIn` | `Offline` |
 //! | a call of their own | `Busy` | `Free` | `Busy` |
 //! | wrap-up | the end of a talk | `EndWrapUp`, its deadline (later after `ExtendWrapUp`) | `WrapUp` |
+//! | the end of a shift | its time, less the margin | `Shift` with another end | `OffShift` |
 //! | a pause | `Pause`; an offer not answered (RONA) | `Resume`; for RONA its deadline | `Paused` |
 //! | back-off | the phone was busy or not to be reached, or failed a probe | `Resume`, `LoggedIn`, its deadline | `BackOff` |
 //! | a probe | the end of a RONA pause or a back-off, if the phone is doubted | `ProbeEnded`, `Resume`, `LoggedOut`, its deadline | `Probed` |
@@ -45,6 +46,10 @@ pub struct Agent {
     /// This wrap-up has been made longer.
     pub wrap_up_extended: bool,
     pub strain: Option<Box<Strain>>,
+    /// When the shift ends, if that is known.
+    pub shift_ends: Option<Time>,
+    /// Nothing is offered any more in this shift.
+    pub off_shift: bool,
     pub pause: Option<Pause>,
     pub back_off: Option<Time>,
     /// Back-offs in a row: since the phone last rang, logged in, or its agent resumed.
@@ -111,6 +116,8 @@ impl Agent {
             wrap_up: None,
             wrap_up_extended: false,
             strain: None,
+            shift_ends: None,
+            off_shift: false,
             pause: None,
             back_off: None,
             backed_off: 0,
@@ -137,6 +144,8 @@ impl Agent {
             AgentState::Busy
         } else if let Some(until) = self.wrap_up {
             AgentState::WrapUp { until }
+        } else if self.off_shift {
+            AgentState::OffShift
         } else if let Some(pause) = &self.pause {
             AgentState::Paused { reason: pause.reason.clone(), until: pause.until }
         } else if let Some(until) = self.back_off {
@@ -167,7 +176,18 @@ impl Agent {
     }
 
     pub fn counts_as(&self) -> Counted {
-        Counted { logged_in: self.logged_in, in_service: self.logged_in && self.pause.is_none() }
+        let logged_in = self.logged_in && !self.off_shift;
+        Counted { logged_in, in_service: logged_in && self.pause.is_none() }
+    }
+
+    /// From when on nothing is offered in this shift.
+    pub fn last_offer(&self) -> Option<Time> {
+        self.shift_ends.map(|ends| ends - self.settings.shift_margin)
+    }
+
+    /// When that is acted on, if it was not yet.
+    pub fn shift_deadline(&self) -> Option<Time> {
+        self.last_offer().filter(|_| !self.off_shift)
     }
 
     /// With what the queue says of it.

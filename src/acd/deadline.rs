@@ -16,6 +16,8 @@ pub enum Deadline {
     Abilities(AgentId),
     /// The entry is kept for somebody no longer, or needs less.
     Step(EntryId),
+    /// The agent's shift is over, as far as offers go.
+    Shift(AgentId),
     /// The offer that rings this agent was not answered.
     Offer(AgentId),
     WrapUp(AgentId),

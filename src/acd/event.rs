@@ -102,6 +102,9 @@ pub enum Change {
     Resume { agent: AgentId },
     /// What became of a [`Decision::Probe`]: whether the phone answered.
     ProbeEnded { agent: AgentId, reachable: bool },
+    /// The agent's shift ends then, or has ended; `None`: no end is known. Nothing is offered from `shift_margin` before it on, and what
+    /// rings or is talked about goes on.
+    Shift { agent: AgentId, ends: Option<Time> },
     /// The agent is on a call that no queue gave them. An offer that rings is withdrawn as `Busy`.
     Busy { agent: AgentId },
     /// That call is over.
@@ -279,6 +282,8 @@ pub enum AgentState {
     WrapUp {
         until: Time,
     },
+    /// Their shift is over, or nearly.
+    OffShift,
     /// `until`: a pause that ends by itself (RONA).
     Paused {
         reason: String,

@@ -78,6 +78,8 @@ pub enum WhyNot {
     BackOff {
         until: Time,
     },
+    /// Their shift is over, or so nearly that nothing is offered any more.
+    OffShift,
     /// Spared for a while.
     Resting {
         until: Time,
@@ -101,6 +103,14 @@ pub enum WhyNot {
 }
 
 impl Acd {
+    /// Why the offer went to its agent and to nobody else: the reasons of its entry, for each agent; `None` if it does not ring.
+    pub fn explain_offer(&self, offer: OfferId) -> Option<Vec<(AgentId, WhyNot)>> {
+        match self.agents[self.offers.get(&offer)?].task {
+            Task::Offered { entry, .. } => Some(self.explain(entry)),
+            Task::Talking { .. } | Task::None => None,
+        }
+    }
+
     /// Why the entry is not with each of the agents, by agent; empty if it does not wait. Costs a look at every agent.
     pub fn explain(&self, entry: EntryId) -> Vec<(AgentId, WhyNot)> {
         let Some(entry) = self.entries.get(&entry) else { return Vec::new() };
@@ -125,6 +135,7 @@ impl Acd {
         }
         match &agent.state {
             AgentState::Offline => WhyNot::Offline,
+            AgentState::OffShift => WhyNot::OffShift,
             AgentState::Paused { reason, until } => WhyNot::Paused { reason: reason.clone(), until: *until },
             AgentState::WrapUp { until } => WhyNot::WrapUp { until: *until },
             AgentState::Talking { entry, .. } => WhyNot::Talking { entry: *entry },

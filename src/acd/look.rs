@@ -33,6 +33,11 @@ pub struct EntryView<'a> {
 }
 
 impl Acd {
+    /// When the agent's shift ends or has ended, if that is known.
+    pub fn shift_ends(&self, agent: AgentId) -> Option<Time> {
+        self.agents.get(&agent)?.shift_ends
+    }
+
     /// Whether the queue is open, and until when if that is known; `None` if there is no such queue.
     pub fn hours(&self, queue: QueueId) -> Option<Hours> {
         self.queues.get(&queue).map(|queue| queue.hours)

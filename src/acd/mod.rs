@@ -193,6 +193,7 @@ impl Acd {
         while let Some((time, deadline)) = self.deadlines.pop(at) {
             self.now = self.now.max(time);
             match deadline {
+                Deadline::Shift(agent) => self.shift_over(agent),
                 Deadline::Offer(agent) => self.offer_ended(agent, Outcome::NoAnswer),
                 Deadline::WrapUp(agent) => self.wrap_up_over(agent),
                 Deadline::BackOff(agent) => self.back_off_over(agent),
@@ -228,6 +229,7 @@ impl Acd {
             Change::Pause { agent, reason } => return self.pause(*agent, reason),
             Change::Resume { agent } => return self.resume(*agent),
             Change::ProbeEnded { agent, reachable } => return self.probe_ended(*agent, *reachable),
+            Change::Shift { agent, ends } => return self.shift(*agent, *ends),
             Change::Busy { agent } => return self.busy(*agent),
             Change::Free { agent } => return self.free(*agent),
             Change::EndWrapUp { agent } => return self.end_wrap_up(*agent),

@@ -19,10 +19,11 @@ pub enum Phase {
     Paused,
     Probed,
     Resting,
+    OffShift,
 }
 
 impl Phase {
-    pub const ALL: [Phase; 11] = [
+    pub const ALL: [Phase; 12] = [
         Phase::Offline,
         Phase::Ready,
         Phase::BackOff,
@@ -34,6 +35,7 @@ impl Phase {
         Phase::Paused,
         Phase::Probed,
         Phase::Resting,
+        Phase::OffShift,
     ];
 
     /// As it stands in labels and records.
@@ -50,6 +52,7 @@ impl Phase {
             Phase::Paused => "paused",
             Phase::Probed => "probed",
             Phase::Resting => "resting",
+            Phase::OffShift => "off_shift",
         }
     }
 }
@@ -68,6 +71,7 @@ impl AgentState {
             AgentState::Paused { .. } => Phase::Paused,
             AgentState::Probed { .. } => Phase::Probed,
             AgentState::Resting { .. } => Phase::Resting,
+            AgentState::OffShift => Phase::OffShift,
         }
     }
 

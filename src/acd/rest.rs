@@ -67,7 +67,7 @@ impl Agent {
     }
 
     fn share(&self) -> Option<u64> {
-        self.settings.occupancy_cap.map(|cap| u64::from(cap.share.clamp(1, WHOLE - 1)))
+        self.settings.occupancy_cap.as_ref().map(|cap| u64::from(cap.share.clamp(1, WHOLE - 1)))
     }
 
     fn filled(&self, now: Time) -> u64 {
@@ -83,7 +83,7 @@ impl Agent {
 
     /// How long the agent rests because of the cap.
     fn rest_of_cap(&self, now: Time) -> Duration {
-        let Some((cap, share)) = self.settings.occupancy_cap.zip(self.share()) else { return Duration::ZERO };
+        let Some((cap, share)) = self.settings.occupancy_cap.as_ref().zip(self.share()) else { return Duration::ZERO };
         let filled = self.filled(now);
         if filled <= micros(cap.burst).saturating_mul(u64::from(WHOLE) - share) {
             return Duration::ZERO;

@@ -93,6 +93,8 @@ pub struct AgentSettings {
     pub calls_during_tasks: bool,
     /// How long one offer rings; less than a second is taken as a second.
     pub ring_time: Duration,
+    /// Nothing is offered in the last so-long of a shift.
+    pub shift_margin: Duration,
     /// After each talk; zero: none.
     pub wrap_up: Duration,
     /// So much longer when the agent asks for it, once after each talk; zero: not at all.
@@ -102,7 +104,7 @@ pub struct AgentSettings {
     pub rests: Vec<RestRule>,
     /// How much of the time the agent may be occupied.
     #[serde(default)]
-    pub occupancy_cap: Option<OccupancyCap>,
+    pub occupancy_cap: Option<Box<OccupancyCap>>,
     /// Pause after an offer was not answered (RONA); zero: no pause.
     pub rona_pause: Duration,
     /// How long an agent whose phone could not be reached or said busy gets no offer. Less than a second is taken as a
@@ -357,6 +359,7 @@ impl Default for AgentSettings {
             tasks: 1,
             calls_during_tasks: true,
             ring_time: Duration::from_secs(20),
+            shift_margin: Duration::ZERO,
             wrap_up: Duration::from_secs(10),
             wrap_up_extension: Duration::ZERO,
             rests: Vec::new(),

@@ -59,6 +59,8 @@ struct KeptAgent {
     wrap_up: Option<Time>,
     #[serde(default)]
     wrap_up_extended: bool,
+    #[serde(default)]
+    shift_ends: Option<Time>,
     /// Reason and end.
     pause: Option<(String, Option<Time>)>,
     back_off: Option<Time>,
@@ -188,6 +190,7 @@ impl Acd {
             own_call: kept.own_call,
             wrap_up: kept.wrap_up,
             wrap_up_extended: kept.wrap_up_extended,
+            shift_ends: kept.shift_ends,
             pause: kept.pause.clone().map(|(reason, until)| Pause { reason, until }),
             back_off: kept.back_off,
             backed_off: kept.backed_off,
@@ -219,6 +222,8 @@ impl Acd {
         self.deadlines.set(Deadline::Pause(id), None, agent.pause.as_ref().and_then(|pause| pause.until));
         self.talks.extend(kept.tasks.iter().map(|task| (*task, id)));
         self.deadlines.set(Deadline::Abilities(id), None, abilities_change);
+        agent.off_shift = agent.last_offer().is_some_and(|at| at <= self.now);
+        self.deadlines.set(Deadline::Shift(id), None, agent.shift_deadline());
         agent.state = agent.derive();
         let free: Vec<Kind> = Kind::ALL.into_iter().filter(|kind| agent.may_be_offered(*kind)).collect();
         for kind in free {
@@ -280,6 +285,7 @@ impl KeptAgent {
             },
             wrap_up: agent.wrap_up,
             wrap_up_extended: agent.wrap_up_extended,
+            shift_ends: agent.shift_ends,
             pause: agent.pause.as_ref().map(|pause| (pause.reason.clone(), pause.until)),
             back_off: agent.back_off,
             backed_off: agent.backed_off,

@@ -13,13 +13,14 @@ use crate::time::{Duration, Time};
 
 impl Acd {
     pub(super) fn set_agent(&mut self, id: AgentId, settings: &AgentSettings) {
+        let now = self.now;
         match self.agents.get_mut(&id) {
-            Some(agent) => {
+            Some(_) => self.set_shift(id, |agent| {
                 // By the rules of before, and from now on by the new ones.
-                agent.note_strain(self.now);
+                agent.note_strain(now);
                 agent.settings = settings.clone();
-                agent.note_strain(self.now);
-            }
+                agent.note_strain(now);
+            }),
             None => {
                 let (pool, made) = self.pools.join(&Abilities::default());
                 if made {
@@ -84,6 +85,29 @@ impl Acd {
         for (agent, _) in &repooled {
             self.withdraw_unlicensed(*agent);
         }
+    }
+
+    pub(super) fn shift(&mut self, id: AgentId, ends: Option<Time>) -> Result<(), Ignored> {
+        self.agents.get(&id).filter(|agent| agent.shift_ends != ends).ok_or(Ignored)?;
+        self.set_shift(id, |agent| agent.shift_ends = ends);
+        self.refresh(id);
+        Ok(())
+    }
+
+    pub(super) fn shift_over(&mut self, id: AgentId) {
+        self.agent_mut(id).off_shift = true;
+        self.refresh(id);
+    }
+
+    /// Changes the agent; the end of the shift is waited for as long as it is not over.
+    fn set_shift(&mut self, id: AgentId, change: impl FnOnce(&mut Agent)) {
+        let now = self.now;
+        let agent = self.agent_mut(id);
+        let old = agent.shift_deadline();
+        change(agent);
+        agent.off_shift = agent.last_offer().is_some_and(|at| at <= now);
+        let new = agent.shift_deadline();
+        self.deadlines.set(Deadline::Shift(id), old, new);
     }
 
     pub(super) fn logged_in(&mut self, id: AgentId) -> Result<(), Ignored> {

@@ -1,5 +1,6 @@
 //! One `[[agents]]`, and what `[every_agent]` says for those who say nothing else.
 
+use super::hours::hours;
 use super::read::Table;
 use super::values::{Dialled, Name};
 use super::{Agent, CALLS, Secret, queue, trunk};
@@ -44,6 +45,7 @@ pub(super) fn agent(table: &Table, every: &EveryAgent, read: &dyn Fn(&Path) -> i
         out: trunk::caps(table).unwrap_or_else(|| every.out.clone()),
         calls: table.within("calls", CALLS).unwrap_or(every.calls),
         auto_answer: table.optional("auto_answer").unwrap_or(every.auto_answer),
+        shift: hours(table, "shift"),
         queues: table.list::<Name>("queues").into_iter().map(|queue| queue.0).collect(),
     }
 }
@@ -57,13 +59,14 @@ pub(super) fn settings(table: &Table, defaults: &AgentSettings) -> AgentSettings
         tasks: table.within("tasks", 0..=1_000).unwrap_or(defaults.tasks),
         calls_during_tasks: table.optional("calls_during_tasks").unwrap_or(defaults.calls_during_tasks),
         ring_time: time("ring_time", 1, defaults.ring_time),
+        shift_margin: time("shift_margin", 0, defaults.shift_margin),
         wrap_up: time("wrap_up", 0, defaults.wrap_up),
         wrap_up_extension: time("wrap_up_extension", 0, defaults.wrap_up_extension),
         rona_pause: time("rona_pause", 0, defaults.rona_pause),
         back_off: time("back_off", 0, defaults.back_off),
         back_off_max: time("back_off_max", 0, defaults.back_off_max),
         rests: if table.has("rests") { rests(table) } else { defaults.rests.clone() },
-        occupancy_cap: if table.has("occupancy_cap") { cap(table) } else { defaults.occupancy_cap },
+        occupancy_cap: if table.has("occupancy_cap") { cap(table) } else { defaults.occupancy_cap.clone() },
         probe: table.optional("probe").unwrap_or(defaults.probe),
         ..defaults.clone()
     }
@@ -87,7 +90,7 @@ fn rests(table: &Table) -> Vec<RestRule> {
     rules.collect()
 }
 
-fn cap(table: &Table) -> Option<OccupancyCap> {
+fn cap(table: &Table) -> Option<Box<OccupancyCap>> {
     let cap = table.table("occupancy_cap");
     let share = cap.within("share", 0.001..=0.999).unwrap_or(0.85);
     let read = OccupancyCap {
@@ -96,7 +99,7 @@ fn cap(table: &Table) -> Option<OccupancyCap> {
         longest_rest: cap.within("longest_rest", Duration::from_secs(1)..=DAY).unwrap_or(Duration::from_secs(300)),
     };
     cap.finish();
-    Some(read)
+    Some(Box::new(read))
 }
 
 /// Written itself, or as the name of a file of one line.

@@ -39,6 +39,7 @@ impl Config {
                 out: agent.out.clone(),
                 calls: agent.calls,
                 auto_answer: agent.auto_answer,
+                shift: agent.shift.clone(),
                 number: agent.number.clone().unwrap_or_default(),
                 password: written.or_else(made_up).unwrap_or_default(),
             }

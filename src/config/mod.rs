@@ -282,6 +282,8 @@ pub struct Agent {
     pub calls: u32,
     /// The phone is asked to answer what queues offer by itself.
     pub auto_answer: bool,
+    /// When they work; `None`: whenever their phone is there.
+    pub shift: Option<Calendar>,
     /// Names of queues for members only that the agent serves.
     pub queues: Vec<String>,
 }

@@ -321,6 +321,7 @@ fn words(reason: &WhyNot) -> String {
         WhyNot::Resting { reason: RestReason::Occupancy, .. } => {
             "resting: they were occupied for too much of the time".into()
         }
+        WhyNot::OffShift => "their shift is over, or nearly".into(),
         WhyNot::Probed { .. } => "asked whether their phone is there: it did not answer before".into(),
         WhyNot::Refused { .. } => "refused this one".into(),
         WhyNot::RankedLower => "free, and another was before them".into(),

@@ -192,6 +192,7 @@ mod tests {
             out: Caps::default(),
             calls,
             auto_answer: false,
+            shift: None,
             number: String::new(),
             password: String::new(),
         }

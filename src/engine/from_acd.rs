@@ -134,6 +134,7 @@ impl Engine {
             AgentState::Offered { deadline, .. } => (None, Some(*deadline)),
             AgentState::Paused { reason, until } => (Some(reason.clone()), *until),
             AgentState::Offline
+            | AgentState::OffShift
             | AgentState::Ready
             | AgentState::Talking { .. }
             | AgentState::Working { .. }

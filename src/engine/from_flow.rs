@@ -261,6 +261,7 @@ impl Engine {
                 | AgentState::Probed { .. }
                 | AgentState::Resting { .. }
                 | AgentState::WrapUp { .. }
+                | AgentState::OffShift
                 | AgentState::Paused { .. },
             ) => None,
         }

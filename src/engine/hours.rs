@@ -1,22 +1,36 @@
-//! Tells the distributor when queues open and close, by the calendars of the settings.
+//! Tells the distributor when queues open and close and when shifts end, by the calendars of the settings.
 
 use super::Engine;
 use crate::acd::{Change, Hours};
 use crate::hours::{Calendar, Opening};
-use crate::ids::QueueId;
+use crate::ids::{AgentId, QueueId};
 use crate::time::{Duration, Time};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A calendar that says nothing of its next change is asked again after this.
 const ASK_AGAIN: Duration = Duration::from_secs(30 * 86_400);
 
-/// When the calendar of a queue says something else.
+/// When the calendar of a queue or of an agent says something else.
 #[derive(Default)]
-pub(super) struct Timetable(BTreeSet<(Time, QueueId)>);
+pub(super) struct Timetable {
+    due: BTreeSet<(Time, Whose)>,
+    /// Of those who have one.
+    shifts: BTreeMap<AgentId, Calendar>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Whose {
+    Queue(QueueId),
+    Agent(AgentId),
+}
 
 impl Timetable {
     pub fn next(&self) -> Option<Time> {
-        self.0.first().map(|(at, _)| *at)
+        self.due.first().map(|(at, _)| *at)
+    }
+
+    fn ask_again(&mut self, now: Time, next: Option<Time>, whose: Whose) {
+        self.due.insert((next.unwrap_or(now + ASK_AGAIN), whose));
     }
 }
 
@@ -31,8 +45,10 @@ impl Engine {
 
     pub(super) fn hours_due(&mut self, now: Time) {
         while self.timetable.next().is_some_and(|due| due <= now) {
-            if let Some((_, queue)) = self.timetable.0.pop_first() {
-                self.tell_hours(now, queue);
+            match self.timetable.due.pop_first() {
+                Some((_, Whose::Queue(queue))) => self.tell_hours(now, queue),
+                Some((_, Whose::Agent(agent))) => self.tell_shift(now, agent),
+                None => {}
             }
         }
     }
@@ -41,7 +57,7 @@ impl Engine {
         let calendar = self.settings.hours.get(&*self.queues[&queue].name);
         let (hours, next) = calendar.map_or((Hours::default(), None), |calendar| hours_of(calendar, now));
         if calendar.is_some() {
-            self.timetable.0.insert((next.unwrap_or(now + ASK_AGAIN), queue));
+            self.timetable.ask_again(now, next, Whose::Queue(queue));
         }
         let change = match (self.acd.hours(queue), hours) {
             (Some(told), said) if told == said => return,
@@ -50,6 +66,30 @@ impl Engine {
             (_, Hours::Closed { .. }) => Change::Close { queue },
         };
         self.acd_apply(now, change);
+    }
+
+    /// The agent works by this calendar, or by none.
+    pub(super) fn begin_shifts(&mut self, now: Time, agent: AgentId, shift: Option<Calendar>) {
+        self.timetable.shifts.extend(shift.map(|shift| (agent, shift)));
+        self.tell_shift(now, agent);
+    }
+
+    /// As the agent's calendar says now.
+    fn tell_shift(&mut self, now: Time, agent: AgentId) {
+        let said = self.timetable.shifts.get(&agent).map(|calendar| hours_of(calendar, now));
+        if let Some((_, next)) = said {
+            self.timetable.ask_again(now, next, Whose::Agent(agent));
+        }
+        let hours = said.map_or(Hours::default(), |(hours, _)| hours);
+        let told = self.acd.shift_ends(agent);
+        let ends = match hours {
+            Hours::Open { until } => until,
+            // Whenever it ended, it has.
+            Hours::Closed { since } => told.filter(|told| *told <= since).or(Some(since)),
+        };
+        if ends != told {
+            self.acd_apply(now, Change::Shift { agent, ends });
+        }
     }
 }
 

@@ -274,6 +274,7 @@ impl Engine {
             let queues = agent.settings.queues.iter().filter_map(|place| queue_ids.get(place.0 as usize).copied());
             let settings = acd::AgentSettings { queues: queues.map(QueueId).collect(), ..agent.settings.clone() };
             engine.acd_apply(now, Change::Agent { id, settings });
+            engine.begin_shifts(now, id, agent.shift);
         }
         engine.settle(now);
         engine

@@ -51,6 +51,8 @@ pub struct Agent {
     pub calls: u32,
     /// The phone is asked to answer what queues offer by itself.
     pub auto_answer: bool,
+    /// When they work; `None`: whenever their phone is there.
+    pub shift: Option<Calendar>,
     /// What other agents dial to reach this one.
     pub number: String,
     /// Digest password of the account, whose user name is the agent's name.

@@ -144,6 +144,7 @@ fn settings(agents: u32, queue: QueueSettings) -> Settings {
                 out: Default::default(),
                 calls: CALLS_OF_AGENT,
                 auto_answer: false,
+                shift: None,
             })
             .collect(),
         // Callers come from everywhere but the agents' addresses, which are told apart by their accounts.

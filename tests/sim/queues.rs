@@ -8,7 +8,7 @@ use vaxel::engine::{Number, Settings};
 use vaxel::hours::{Calendar, Window, weekdays};
 use vaxel::ids::QueueId;
 use vaxel::need::{Attributes, Need};
-use vaxel::record::What;
+use vaxel::record::{AgentPhase, What};
 use vaxel::sim::PhoneEvent;
 use vaxel::sim::world::Act;
 use vaxel::time::Duration;
@@ -106,6 +106,26 @@ fn who_waits_too_long_goes_on_to_another_queue_and_is_answered_there_with_the_wh
     let contact = story.world.checker.contacts.last().expect("a call ended").clone();
     let waits: Vec<_> = contact.waits.iter().map(|wait| (wait.queue.to_string(), wait.exit)).collect();
     assert_eq!(waits, [("sales".into(), Some(Exit::Overflowed)), ("support".into(), Some(Exit::Answered))]);
+    over(story);
+}
+
+#[test]
+fn nothing_is_offered_after_the_end_of_a_shift_and_a_talk_goes_on() {
+    let mut story = line(|settings| {
+        settings.agents[0].shift = office_hours(0, 3).remove("sales");
+        settings.agents[0].settings.shift_margin = 60 * SECOND;
+        settings.queues[0].leave_when.no_agents = true;
+    });
+    story.act(CALLER, Act::Call("303".into()));
+    story.act(ANNA, Act::Answer);
+    story.pass(125 * SECOND);
+    assert!(story.world.phone(CALLER).is_some_and(vaxel::sim::Phone::is_talking), "it goes on");
+    story.act(CALLER, Act::HangUp);
+    story.pass(15 * SECOND);
+    assert_eq!(story.phase("agent0"), Some(AgentPhase::OffShift));
+    story.told.clear();
+    story.act(CALLER, Act::Call("303".into()));
+    assert_eq!(way(&story), [("sales".into(), Exit::NoAgents)]);
     over(story);
 }
 

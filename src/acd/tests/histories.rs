@@ -303,6 +303,7 @@ fn agent_settings(id: u32, how: u8, at: Time) -> Change {
         tasks: u32::from(how % 3),
         calls_during_tasks: !how.is_multiple_of(5),
         ring_time: secs(how, 7),
+        shift_margin: secs(how / 4, 3),
         wrap_up: secs(how / 3, 4),
         wrap_up_extension: secs(how / 2, 3),
         rests: staff::some_rests(how),
@@ -483,7 +484,9 @@ pub fn close(play: &mut Play<Acd>) -> Result<(), String> {
         if agent.doubted && agent.logged_in && agent.pause.is_none() {
             return Err(format!("{id} is doubted for ever: {agent:?}"));
         }
-        if !matches!(agent.state, Offline | Ready | Busy | Paused { until: None, .. }) || !agent.refused.is_empty() {
+        if !matches!(agent.state, Offline | OffShift | Ready | Busy | Paused { until: None, .. })
+            || !agent.refused.is_empty()
+        {
             return Err(format!("{id} is stuck: {agent:?}"));
         }
     }
@@ -587,7 +590,7 @@ fn a_snapshot_of_what_never_was_is_refused() {
 #[test]
 fn long_histories_keep_the_rules_and_agree_with_the_model() {
     for seed in 0..4u8 {
-        let mut play = play_beside_the_model(seed, steps(u64::from(seed)).take(3_000)).expect("the rules hold");
+        let mut play = play_beside_the_model(seed, steps(u64::from(seed)).take(6_000)).expect("the rules hold");
         close(&mut play).expect("nothing is left");
         // Not a history of nothing.
         let exits = |exit| play.watch.exits.values().filter_map(|exits| exits.get(&exit)).sum::<u64>();

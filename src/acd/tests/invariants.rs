@@ -48,6 +48,7 @@ struct Seen {
     logged_in: bool,
     /// An offer was not answered or found no phone, and nothing has shown since that somebody is there.
     doubted: bool,
+    shift_ends: Option<Time>,
     /// Until when the last probe may be answered.
     probe: Option<Time>,
 }
@@ -99,6 +100,7 @@ impl Watch {
                     state: AgentState::Offline,
                     logged_in: false,
                     doubted: false,
+                    shift_ends: None,
                     probe: None,
                 };
                 let seen = self.agents.entry(*id).or_insert(seen);
@@ -141,6 +143,11 @@ impl Watch {
                 }
             }
             Change::Leave { entry, exit } => self.leaving = Some((*entry, *exit)),
+            Change::Shift { agent, ends } => {
+                if let Some(agent) = self.agents.get_mut(agent) {
+                    agent.shift_ends = *ends;
+                }
+            }
             Change::Resume { agent } => {
                 if let Some(agent) = self.agents.get_mut(agent) {
                     agent.doubted = false;
@@ -201,6 +208,7 @@ impl Watch {
                 must!(seen.is_free_for(caller.arrival.kind), "{agent} is rung in state {:?}", seen.state);
                 must!(!seen.doubted, "{agent} is rung without having answered a probe");
                 must!(self.offers.values().all(|(_, other, _)| other != agent), "{agent} is rung twice");
+                must!(!seen.is_off_shift(self.at), "{agent} is rung after the shift");
                 must!(self.can_serve(*agent, caller), "{agent} is rung for {entry} without the skills");
                 must!(*deadline > self.at, "{offer} is over before it begins");
                 let limit = self.longest_wait(caller);
@@ -283,7 +291,7 @@ impl Watch {
                         let all_paused = settings.join_unless.all_paused || settings.leave_when.all_paused;
                         let there = |seen: &Seen| match seen.state {
                             AgentState::Ready | AgentState::Working { .. } | AgentState::BackOff { .. } => true,
-                            _ => seen.logged_in && !all_paused,
+                            _ => seen.logged_in && !all_paused && !seen.is_off_shift(self.at),
                         };
                         let any = self.agents.iter().find(|(id, seen)| there(seen) && self.can_serve(**id, &caller));
                         must!(any.is_none(), "{entry} has nobody, but {} is there", any.expect("some").0);
@@ -355,7 +363,9 @@ impl Watch {
         must!(self.accepted.is_none(), "{:?} are connected, but nobody talks", self.accepted);
         for (id, seen) in &self.agents {
             match &seen.state {
+                AgentState::OffShift => must!(seen.is_off_shift(self.at), "{id} is sent home too early"),
                 AgentState::Ready | AgentState::Working { .. } => {
+                    must!(!seen.is_off_shift(self.at), "{id} is ready after the shift");
                     let could = |c: &Caller| {
                         let waits = c.ringing.is_empty() && !self.may_be_kept(c);
                         waits && seen.is_free_for(c.arrival.kind) && self.may_serve(*id, c)
@@ -544,6 +554,10 @@ impl Watch {
 }
 
 impl Seen {
+    fn is_off_shift(&self, now: Time) -> bool {
+        self.shift_ends.is_some_and(|ends| ends - self.settings.shift_margin <= now)
+    }
+
     fn is_free_for(&self, kind: Kind) -> bool {
         let tasks = match self.state {
             AgentState::Ready => 0,

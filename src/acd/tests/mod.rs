@@ -146,6 +146,10 @@ pub fn extend_wrap_up(agent: u32) -> Change {
     Change::ExtendWrapUp { agent: AgentId(agent) }
 }
 
+pub fn shift(agent: u32, ends: Option<u64>) -> Change {
+    Change::Shift { agent: AgentId(agent), ends: ends.map(Time::from_secs) }
+}
+
 pub fn probe_ended(agent: u32, reachable: bool) -> Change {
     Change::ProbeEnded { agent: AgentId(agent), reachable }
 }

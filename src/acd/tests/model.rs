@@ -70,6 +70,9 @@ pub enum Mistake {
     RestsOfAllQueues,
     RestsOfAllTopics,
     RestsAddUp,
+    ShiftNeverEnds,
+    NoShiftMargin,
+    OffShiftCountsAsThere,
     RestBeginsBeforeWrapUp,
     RestOutlivesResume,
     NoOccupancyCap,
@@ -192,6 +195,9 @@ impl Mistake {
             RestsOfAllQueues,
             RestsOfAllTopics,
             RestsAddUp,
+            ShiftNeverEnds,
+            NoShiftMargin,
+            OffShiftCountsAsThere,
             RestBeginsBeforeWrapUp,
             RestOutlivesResume,
             NoOccupancyCap,
@@ -292,6 +298,8 @@ pub struct Person {
     id: AgentId,
     settings: AgentSettings,
     pub phone: bool,
+    pub shift_ends: Option<Time>,
+    pub off_shift: bool,
     own_call: bool,
     pub offer: Option<(OfferId, EntryId, Time)>,
     talk: Option<EntryId>,
@@ -370,6 +378,7 @@ impl Distributor for Model {
 enum Due {
     Abilities(AgentId),
     Step(EntryId),
+    Shift(AgentId),
     Ring(AgentId),
     WrapUp(AgentId),
     BackOff(AgentId),
@@ -408,6 +417,7 @@ impl Model {
     fn deadlines(&self) -> Vec<(Time, Due)> {
         let mut due = Vec::new();
         for a in &self.agents {
+            due.extend(self.last_offer(a).filter(|_| !a.off_shift).map(|at| (at, Due::Shift(a.id))));
             due.extend(a.offer.map(|(_, _, at)| (at, Due::Ring(a.id))));
             due.extend(a.wrap_up.filter(|_| !self.wrong(Mistake::NoWrapUpEnd)).map(|at| (at, Due::WrapUp(a.id))));
             due.extend(a.back_off.map(|at| (at, Due::BackOff(a.id))));
@@ -447,6 +457,7 @@ impl Model {
         while let Some((time, due)) = self.deadlines().into_iter().min().filter(|(time, _)| *time <= at) {
             self.now = if self.wrong(Mistake::DeadlinesActedOnLate) { at } else { self.now.max(time) };
             match due {
+                Due::Shift(agent) => self.person(agent).off_shift = true,
                 Due::Ring(agent) => self.end_ringing(agent, Outcome::NoAnswer),
                 Due::WrapUp(agent) => {
                     self.person(agent).wrap_up = None;
@@ -537,11 +548,14 @@ impl Model {
                     Some(a) => {
                         (a.settings, a.changed) = (settings.clone(), self.now);
                         a.note_strain(self.now);
+                        self.begin_shift(*id);
                     }
                     None => self.agents.push(Person {
                         id: *id,
                         settings: settings.clone(),
                         phone: false,
+                        shift_ends: None,
+                        off_shift: false,
                         own_call: false,
                         offer: None,
                         talk: None,
@@ -642,6 +656,7 @@ impl Model {
             | Change::Free { agent }
             | Change::EndWrapUp { agent }
             | Change::ProbeEnded { agent, .. }
+            | Change::Shift { agent, .. }
             | Change::ExtendWrapUp { agent } => {
                 if self.agents.iter().any(|a| a.id == *agent) {
                     self.change_person(*agent, change);
@@ -936,7 +951,7 @@ impl Model {
                     Who::Team(team) => a.settings.teams.contains(team),
                 };
                 let refused = c.refusals.iter().any(|r| r.agent == a.id) && !self.wrong(Mistake::KeptAfterRefusal);
-                let in_service = a.phone && a.pause.is_none() || self.wrong(Mistake::KeptForTheAbsent);
+                let in_service = self.is_there(a) && a.pause.is_none() || self.wrong(Mistake::KeptForTheAbsent);
                 who && in_service && self.can_serve(a, c) && !refused
             };
             let over = self.now >= c.turn_over && !self.wrong(Mistake::KeptForEver);
@@ -1240,7 +1255,7 @@ impl Model {
     fn is_barred(&self, agent: &Person, caller: &Caller) -> bool {
         let refused = |a: &Person| caller.refusals.iter().find(|refusal| refusal.agent == a.id);
         let Some(refusal) = refused(agent) else { return false };
-        let in_service = |a: &&Person| a.phone && a.pause.is_none() && self.can_serve(a, caller);
+        let in_service = |a: &&Person| self.is_there(a) && a.pause.is_none() && self.can_serve(a, caller);
         let others = self
             .agents
             .iter()
@@ -1352,7 +1367,8 @@ impl Person {
         }
         let paused = self.pause.clone().map(|(reason, until)| AgentState::Paused { reason, until });
         let wrap_up = self.wrap_up.map(|until| AgentState::WrapUp { until });
-        let first = if pause_first { paused.or(wrap_up) } else { wrap_up.or(paused) };
+        let off = self.off_shift.then_some(AgentState::OffShift);
+        let first = if pause_first { paused.or(wrap_up).or(off) } else { wrap_up.or(off).or(paused) };
         first.unwrap_or(match self.back_off {
             Some(until) => AgentState::BackOff { until },
             None if let Some(until) = self.probe => AgentState::Probed { until },

@@ -91,7 +91,7 @@ impl Model {
 
     pub fn in_vain(&self, rules: InVain, caller: &Caller) -> bool {
         let could = |paused: bool| {
-            let there = |a: &&super::model::Person| a.phone && (paused || a.pause.is_none());
+            let there = |a: &&super::model::Person| self.is_there(a) && (paused || a.pause.is_none());
             self.agents.iter().filter(there).any(|a| self.can_serve(a, caller))
         };
         let all_paused = rules.all_paused && !self.wrong(Mistake::PausedAreThere);

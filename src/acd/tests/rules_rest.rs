@@ -86,7 +86,7 @@ fn capped() -> Desk {
     let cap = OccupancyCap { share: 500, burst: secs(20), longest_rest: secs(60) };
     let mut desk = desk(|agent| {
         agent.wrap_up = Duration::ZERO;
-        agent.occupancy_cap = Some(cap);
+        agent.occupancy_cap = Some(Box::new(cap));
     });
     desk.at(0, arrive(1));
     desk.at(0, accepted(1));
@@ -123,7 +123,7 @@ fn the_longer_of_two_reasons_to_rest_is_told() {
     let settings = AgentSettings {
         wrap_up: Duration::ZERO,
         rests: vec![RestRule { rest: secs(15), ..RestRule::default() }],
-        occupancy_cap: Some(OccupancyCap { share: 750, burst: secs(1), longest_rest: secs(60) }),
+        occupancy_cap: Some(Box::new(OccupancyCap { share: 750, burst: secs(1), longest_rest: secs(60) })),
         ..AgentSettings::default()
     };
     desk.at(0, Change::Agent { id: AgentId(1), settings });

@@ -194,3 +194,42 @@ fn agents_are_counted_by_state() {
     let counts: Vec<_> = desk.acd.agents_by_state().into_iter().filter(|(_, count)| *count > 0).collect();
     assert_eq!(counts, [("offline", 1), ("ready", 1), ("offered", 1), ("paused", 1)]);
 }
+
+#[test]
+fn nothing_is_offered_in_the_last_minutes_of_a_shift_and_a_talk_goes_on() {
+    let mut desk = Desk::new();
+    desk.agent_with(1, "", |agent| agent.shift_margin = Duration::from_secs(60));
+    desk.at(0, login(1));
+    assert_eq!(desk.at(1, shift(1, Some(1_000))), "");
+    desk.at(930, arrive(1));
+    desk.at(935, accepted(1));
+    desk.at(936, arrive(2));
+    assert_eq!(desk.until(940), "", "the talk goes on");
+    assert_eq!(desk.at(950, talk_ended(1)), "a1 off_shift");
+    assert_eq!(desk.acd.explain(EntryId(2)), [(AgentId(1), WhyNot::OffShift)]);
+    assert_eq!(desk.at(990, shift(1, Some(2_000))), "a1 ready, o2: e2 rings a1, a1 offered", "it is made longer");
+}
+
+#[test]
+fn an_offer_that_rings_when_the_shift_ends_may_still_be_taken() {
+    let mut desk = Desk::ready(&[1]);
+    desk.at(1, shift(1, Some(10)));
+    desk.at(5, arrive(1));
+    assert_eq!(desk.until(12), "");
+    assert_eq!(desk.at(13, accepted(1)), "o1 accepted, e1 answered after 8, a1 talking");
+    assert_eq!(desk.at(20, talk_ended(1)), "a1 off_shift");
+    assert_eq!(desk.at(21, shift(1, None)), "a1 ready");
+}
+
+#[test]
+fn who_waits_for_agents_whose_shifts_are_over_waits_for_nobody() {
+    let mut desk = Desk::ready(&[1, 2]);
+    desk.queue(1, |queue| queue.leave_when.no_agents = true);
+    desk.at(1, busy(1));
+    desk.at(1, busy(2));
+    desk.at(2, shift(1, Some(10)));
+    desk.at(2, shift(2, Some(20)));
+    desk.at(3, arrive(1));
+    assert_eq!(desk.until(19), "");
+    assert_eq!(desk.until(20), "e1 no_agents after 17");
+}

@@ -28,9 +28,9 @@ pub struct Figures {
     pub failed: u64,
     /// Offers that ended because the caller left.
     pub caller_gone: u64,
-    /// Microseconds in each phase, in the order of [`Phase::ALL`]; `Offline` is not counted.
+    /// Microseconds in each phase, in the order of [`Phase::ALL`]; `Offline` and `OffShift` are not counted.
     #[serde(deserialize_with = "as_many_as_there_were")]
-    spent: [u64; Phase::ALL.len()],
+    spent: [u64; COUNTED],
     /// Microseconds of talks in which the agent held the contact, and in which they consulted somebody: parts of `Talking`.
     #[serde(default)]
     held: u64,
@@ -42,7 +42,7 @@ pub struct Figures {
 
 impl Figures {
     pub fn spent(&self, phase: Phase) -> Duration {
-        Duration::from_micros(self.spent[phase as usize])
+        Duration::from_micros(self.spent.get(phase as usize).copied().unwrap_or(0))
     }
 
     /// Of the time spent talking, that in which it was so.
@@ -126,10 +126,18 @@ impl Figures {
     }
 }
 
+/// All phases but the last, `OffShift`.
+const COUNTED: usize = Phase::ALL.len() - 1;
+
+/// Who is not at work spends no time of it.
+fn is_counted(phase: Phase) -> bool {
+    !matches!(phase, Phase::Offline | Phase::OffShift)
+}
+
 /// Snapshots made when there were fewer phases have fewer; new ones are the last.
-fn as_many_as_there_were<'de, D: Deserializer<'de>>(from: D) -> Result<[u64; Phase::ALL.len()], D::Error> {
+fn as_many_as_there_were<'de, D: Deserializer<'de>>(from: D) -> Result<[u64; COUNTED], D::Error> {
     let kept = Vec::<u64>::deserialize(from)?;
-    let mut spent = [0; Phase::ALL.len()];
+    let mut spent = [0; COUNTED];
     if kept.len() > spent.len() {
         return Err(D::Error::invalid_length(kept.len(), &"as many as there are phases"));
     }
@@ -223,7 +231,7 @@ impl Desk {
         let kept = self.days.iter().find(|(number, _)| *number == day);
         let mut figures = kept.map_or_else(Figures::default, |(_, figures)| figures.clone());
         let (begin, end) = (settings.begin_of_day(day), settings.begin_of_day(day + 1));
-        if self.phase != Phase::Offline {
+        if is_counted(self.phase) {
             figures.spend(self.phase, self.detail, &self.reason, micros(now.min(end).since(self.since.max(begin))));
         }
         figures
@@ -233,7 +241,7 @@ impl Desk {
     pub fn lifetime(&self, now: Time) -> Figures {
         let mut sum = self.older.as_deref().cloned().unwrap_or_default();
         self.days.iter().for_each(|(_, day)| sum.add(day));
-        if self.phase != Phase::Offline {
+        if is_counted(self.phase) {
             sum.spend(self.phase, self.detail, &self.reason, micros(now.since(self.since)));
         }
         sum
@@ -241,7 +249,7 @@ impl Desk {
 
     /// Writes down the phase so far, each part in the day it belongs to.
     fn accrue(&mut self, now: Time, settings: &Settings) {
-        while self.phase != Phase::Offline && self.since < now {
+        while is_counted(self.phase) && self.since < now {
             let day = settings.day(self.since);
             let until = now.min(settings.begin_of_day(day + 1));
             let more = micros(until.since(self.since));

@@ -116,7 +116,7 @@ impl Tally {
     pub fn agent(&mut self, index: usize, state: &AgentState, now: Time) {
         // As `Figures::occupancy` has it.
         let doing = match state.phase() {
-            Phase::Offline => Doing::Gone,
+            Phase::Offline | Phase::OffShift => Doing::Gone,
             Phase::Ready => Doing::Idle,
             Phase::Offered | Phase::Talking | Phase::Working | Phase::WrapUp => Doing::Occupied,
             Phase::BackOff | Phase::Probed | Phase::Resting | Phase::Busy | Phase::Paused => Doing::Away,

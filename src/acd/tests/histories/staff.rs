@@ -6,6 +6,11 @@ use crate::acd::{OccupancyCap, RestRule};
 impl<D: Distributor> Play<D> {
     pub(super) fn staff_change(&mut self, agent: u32, how: u8) -> Change {
         let probed = self.watch.probed().unwrap_or(agent);
+        if how % 16 == 7 {
+            // Long enough to be asked for something in it, and often without an end.
+            let ends = how.is_multiple_of(3).then(|| self.at + Duration::from_secs(u64::from(how % 50)));
+            return Change::Shift { agent: AgentId(agent), ends };
+        }
         match how % 8 {
             0 => extend_wrap_up(agent),
             1 => probe_ended(agent, true),
@@ -30,12 +35,12 @@ pub(super) fn some_rests(how: u8) -> Vec<RestRule> {
     rules.into_iter().skip(usize::from(how % 3)).filter(|_| how % 5 == 1).collect()
 }
 
-pub(super) fn some_cap(how: u8) -> Option<OccupancyCap> {
+pub(super) fn some_cap(how: u8) -> Option<Box<OccupancyCap>> {
     let secs = |from: u8, n: u8| Duration::from_secs(u64::from(from % n));
     let cap = OccupancyCap {
         share: [500, 333, 850, 0][usize::from(how / 5 % 4)],
         burst: secs(how / 3, 9),
         longest_rest: secs(how / 2, 8),
     };
-    (how % 5 == 2).then_some(cap)
+    (how % 5 == 2).then(|| Box::new(cap))
 }

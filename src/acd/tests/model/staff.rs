@@ -27,9 +27,32 @@ impl Model {
                     a.extended = true;
                 }
             }
+            Change::Shift { ends, .. } => {
+                a.shift_ends = *ends;
+                self.begin_shift(agent);
+            }
             Change::ProbeEnded { reachable, .. } if a.probe.is_some() => self.answered_probe(agent, *reachable),
             _ => {}
         }
+    }
+
+    /// When nothing is offered any more in this shift.
+    pub(super) fn last_offer(&self, agent: &Person) -> Option<Time> {
+        let no_margin = self.wrong(Mistake::NoShiftMargin);
+        let margin = if no_margin { Duration::ZERO } else { agent.settings.shift_margin };
+        agent.shift_ends.filter(|_| !self.wrong(Mistake::ShiftNeverEnds)).map(|ends| ends - margin)
+    }
+
+    pub(super) fn begin_shift(&mut self, agent: AgentId) {
+        let now = self.now;
+        let person = self.agents.iter().find(|a| a.id == agent).expect("known");
+        let off = self.last_offer(person).is_some_and(|at| at <= now);
+        self.person(agent).off_shift = off;
+    }
+
+    /// Whether they could be offered something today.
+    pub fn is_there(&self, agent: &Person) -> bool {
+        agent.phone && (!agent.off_shift || self.wrong(Mistake::OffShiftCountsAsThere))
     }
 
     pub(super) fn doubt(&mut self, agent: AgentId) {
@@ -109,7 +132,9 @@ impl Model {
         }
         let call = std::mem::take(&mut a.strain.due);
         let mut cap = Duration::ZERO;
-        if let Some(OccupancyCap { share, burst, longest_rest }) = a.settings.occupancy_cap.filter(|_| !no_cap) {
+        if let Some(OccupancyCap { share, burst, longest_rest }) =
+            a.settings.occupancy_cap.as_deref().copied().filter(|_| !no_cap)
+        {
             let share = i128::from(share.clamp(1, 999));
             let level = a.level(now, never_drains);
             if level > burst.as_micros() as i128 * (1000 - share) {
@@ -130,7 +155,7 @@ impl Person {
     pub(super) fn note_strain(&mut self, now: Time) {
         use AgentState::*;
         let occupied = matches!(self.told, Offered { .. } | Talking { .. } | Working { .. } | WrapUp { .. } | Busy);
-        self.strain.past.push((now, occupied, self.settings.occupancy_cap));
+        self.strain.past.push((now, occupied, self.settings.occupancy_cap.as_deref().copied()));
     }
 
     /// What is in the bucket, from the beginning.
