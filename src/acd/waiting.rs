@@ -23,15 +23,14 @@ impl Acd {
             self.queues.insert(id, Queue::new(settings.clone(), plain));
             return;
         };
-        // Places are lost by what they were found by.
-        let next = (settings.clone(), Rate::new(settings.ageing, settings.weight), plain);
         let entries = queue.entries();
         for entry in &entries {
             self.lose_place(*entry);
         }
         let queue = self.queue_mut(id);
-        let old;
-        (queue.settings, queue.rate, (old, queue.plain)) = (next.0, next.1, (queue.plain, next.2));
+        queue.settings = settings.clone();
+        queue.rate = Rate::new(settings.ageing, settings.weight);
+        let old = std::mem::replace(&mut queue.plain, plain);
         self.lines.give_need(old, &mut self.pools);
         for entry in entries {
             self.find_place(entry);
@@ -85,12 +84,14 @@ impl Acd {
         }
         // What is kept for who calls is used up by those who are let in.
         self.has_come_again(&entry.arrival.caller, came_again);
-        if let Some(to) = way_out {
-            self.tell_exit(id, &entry, Exit::Overflowed, way_out);
-            entry.goes_to(to, self.now);
-            self.truth.arrived(self.now, to);
+        match way_out {
+            None => self.stand(id, entry),
+            Some(to) => {
+                self.tell_exit(id, &entry, Exit::Overflowed, way_out);
+                entry.goes_to(to, self.now);
+                self.join(id, entry);
+            }
         }
-        self.stand(id, entry);
         Ok(())
     }
 
