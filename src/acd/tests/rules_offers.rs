@@ -327,3 +327,20 @@ fn offers_are_numbered_from_the_seed() {
     assert_eq!(offer, Some(OfferId(1_001)));
     assert_eq!(desk.at(1, arrive(1)), "o1: e1 rings a1, a1 offered");
 }
+
+#[test]
+fn an_offer_is_explained_by_a_reason_for_each_agent() {
+    let mut desk = Desk::ready(&[1, 2]);
+    desk.agent(3, "");
+    desk.at(1, arrive(1));
+    let reasons = desk.acd.explain_offer(OfferId(1)).expect("it rings");
+    let deadline = Time::from_secs(21);
+    let expected = [
+        (AgentId(1), WhyNot::Ringing { offer: OfferId(1), deadline }),
+        (AgentId(2), WhyNot::RankedLower),
+        (AgentId(3), WhyNot::Offline),
+    ];
+    assert_eq!(reasons, expected);
+    desk.at(2, accepted(1));
+    assert_eq!(desk.acd.explain_offer(OfferId(1)), None, "it rings no more");
+}
