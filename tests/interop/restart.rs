@@ -34,7 +34,8 @@ fn killed_while_calls_are_up_it_is_soon_back_with_all_records_and_its_phones() {
     let server = Server::restart(&folder, sip, http, &[]);
     let back = killed.elapsed();
     assert!(back < Duration::from_secs(5), "it took {back:?} to be back");
-    drop((talking, waiting));
+    // Their phones are silent too: the range of ports is small, and what is still sent to a port of before may find a new call.
+    drop((talking, waiting, talks, waits));
 
     let records = server.contacts(2);
     for record in &records {
