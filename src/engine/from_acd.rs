@@ -2,7 +2,7 @@
 
 use super::Engine;
 use super::calls::{ELSEWHERE, Offer, Stage, Talk};
-use crate::acd::{AgentState, Change, Decision, Exit, Outcome};
+use crate::acd::{AgentState, Change, Decision, Exit, Kind, Outcome};
 use crate::flow::{Input as FlowInput, QueueResult};
 use crate::ids::{AgentId, CallId, EntryId, OfferId, QueueId};
 use crate::record::What;
@@ -32,6 +32,10 @@ impl Engine {
         let Some(&call) = self.entries.get(&entry) else {
             return self.acd_apply(now, Change::OfferEnded { offer, outcome: Outcome::CallerGone });
         };
+        // No phone rings for a task.
+        if self.acd.entry(entry).is_some_and(|entry| entry.kind == Kind::Task) {
+            return;
+        }
         let queue = self.queues[&queue].name.clone();
         let name = self.agents.seat(agent).name.clone();
         self.say(now, What::Offered { call, entry, offer, queue: queue.clone(), agent: name });

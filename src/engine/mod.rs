@@ -257,6 +257,12 @@ impl Engine {
             settings,
         };
         engine.end_what_was_up(now);
+        // Some may still wait in a queue that the settings do not name any more.
+        let of_before = engine
+            .acd
+            .queues()
+            .map(|(id, queue)| (id, Queue { name: queue.name.as_str().into(), service_level: queue.service_level }));
+        engine.queues = of_before.collect();
         for (id, queue) in queue_ids.iter().copied().map(QueueId).zip(engine.settings.queues.clone()) {
             let told = Queue { name: queue.name.as_str().into(), service_level: queue.service_level };
             engine.queues.insert(id, told);

@@ -2,7 +2,7 @@
 
 use super::Engine;
 use crate::acd::{AgentState, Change, Exit, Kind};
-use crate::ids::{AgentId, EntryId};
+use crate::ids::{AgentId, CallId, EntryId};
 use crate::time::Time;
 
 impl Engine {
@@ -17,7 +17,8 @@ impl Engine {
         let entries: Vec<EntryId> = self.acd.queues().flat_map(|(queue, _)| self.acd.entries(queue)).collect();
         // Tasks need nobody on the line: they wait on, and those that were worked on are worked on.
         let is_call = |entry: &EntryId| self.acd.entry(*entry).is_some_and(|entry| entry.kind == Kind::Call);
-        let entries: Vec<EntryId> = entries.into_iter().filter(is_call).collect();
+        let (entries, waiting_on): (Vec<EntryId>, Vec<EntryId>) = entries.into_iter().partition(is_call);
+        self.entries.extend(waiting_on.into_iter().map(|entry| (entry, contact_of(entry))));
         let is_rung = |entry: &EntryId| self.acd.entry(*entry).is_some_and(|entry| !entry.rung.is_empty());
         // Those in line first: an agent who is not rung any more would be rung for one of them.
         let (rung, in_line): (Vec<_>, Vec<_>) = entries.into_iter().partition(is_rung);
@@ -36,4 +37,9 @@ impl Engine {
         }
         self.acd_apply(now, Change::WasDown { since: at });
     }
+}
+
+/// The contact of an entry that comes with nobody on the line. It has the entry's number, so that a later run knows it too.
+pub(super) fn contact_of(entry: EntryId) -> CallId {
+    CallId(entry.0)
 }

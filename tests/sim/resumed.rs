@@ -3,7 +3,7 @@
 use crate::{MORNING, settings};
 use std::collections::BTreeMap;
 use vaxel::acd::{
-    Acd, AcdEvent, AgentSettings, AgentState, Arrival, Change, Exit, Outcome, Prefer, QueueSettings, Who,
+    Acd, AcdEvent, AgentSettings, AgentState, Arrival, Change, Exit, Kind, Outcome, Prefer, QueueSettings, Who,
 };
 use vaxel::engine::{Engine, Output};
 use vaxel::ids::{AgentId, EntryId, OfferId, QueueId};
@@ -109,4 +109,20 @@ fn who_was_on_the_line_is_not_any_more_and_who_was_paused_still_is() {
     let back = known.entry(EntryId(5_001)).expect("it waits");
     let wait = QueueSettings::default().reconnect_wait;
     assert_eq!(back.prefer, [Prefer { who: Who::Agent(AgentId(1)), wait }]);
+}
+
+#[test]
+fn what_waits_with_nobody_on_the_line_is_known_again() {
+    let mut before = Acd::new(0);
+    let task = |entry: u64, queue: u32| {
+        let arrival = Arrival { queue: QueueId(queue), kind: Kind::Task, since: MORNING, ..Arrival::default() };
+        Change::Arrive { entry: EntryId(entry), arrival: Box::new(arrival) }
+    };
+    // One of the two queues is not in the settings any more.
+    for change in [queue(0, "sales"), queue(1, "gone"), agent(0, "agent0"), task(70, 1), task(80, 0)] {
+        before.apply(&AcdEvent { at: MORNING, change });
+        while before.poll_decision().is_some() {}
+    }
+    let engine = Engine::resume(settings(1, QueueSettings::default()), 1, MORNING, before);
+    assert_eq!(engine.leftovers(), [("entries", 2), ("acd entries", 2), ("acd lines", 2)]);
 }
