@@ -49,9 +49,9 @@ struct Caller {
     came: u64,
     predicted: [Option<f64>; 3],
     /// What was said on arrival.
-    said: Option<(u32, u32)>,
+    said: Option<Estimate>,
     told: Told,
-    last_said: Vec<(u32, u32)>,
+    last_said: Vec<Estimate>,
     /// Each later announcement: when, and the middle of it.
     later: Vec<(Time, f64)>,
 }
@@ -137,16 +137,16 @@ fn play(day: Day, seed: u64) -> Report {
                     for (errors, predicted) in report.alone.iter_mut().zip(caller.predicted) {
                         errors.extend(predicted.map(|predicted| (predicted - waited).abs() / waited));
                     }
-                    let Some((from, to)) = caller.said else {
+                    let Some(said) = caller.said else {
                         report.silent += 1;
                         continue;
                     };
-                    let error = (f64::from(from + to) * 30.0 - waited).abs() / waited;
+                    let error = (said.midpoint().as_secs_f64() - waited).abs() / waited;
                     report.spoken.push(error);
                     if (12 * HOUR..13 * HOUR).contains(&caller.came) {
                         report.after_step.push(error);
                     }
-                    report.within += usize::from((f64::from(from * 60)..=f64::from(to * 60)).contains(&waited));
+                    report.within += usize::from(said.covers(Duration::from_secs_f64(waited)));
                     for (at, said) in caller.later {
                         let left = now.since(at).as_secs_f64();
                         report.later.push(((said - left).abs(), left));
@@ -190,11 +190,11 @@ fn play(day: Day, seed: u64) -> Report {
                 caller.predicted = predicted.map(|wait| wait.map(|wait| wait.as_secs_f64()));
                 if let Some(estimate) = acd.expected_wait(entry, now) {
                     let said = caller.told.say(estimate);
-                    caller.said = Some((said.from_minutes, said.to_minutes));
+                    caller.said = Some(said);
                     if estimate != Estimate::SOON {
                         report.first_said.get_or_insert(now);
                     }
-                    caller.last_said.push((said.from_minutes, said.to_minutes));
+                    caller.last_said.push(said);
                 }
                 callers.insert(entry, caller);
                 later(&mut heap, now + chance.exponential(day.patience), Happens::GivesUp(entry));
@@ -206,12 +206,13 @@ fn play(day: Day, seed: u64) -> Report {
                 let Some(estimate) = acd.expected_wait(entry, now) else { continue };
                 let said = caller.told.say(estimate);
                 let step = |minutes: u32| STEPS.iter().position(|step| *step == minutes).expect("a step");
-                for (from, to) in &caller.last_said {
-                    if step(said.from_minutes) > step(*from) + 1 || step(said.to_minutes) > step(*to) + 1 {
-                        report.rises.push(format!("{entry}: {from}–{to}, then {said:?}"));
+                let end = |said: &Estimate| said.to_minutes.map_or(STEPS.len(), step);
+                for before in &caller.last_said {
+                    if step(said.from_minutes) > step(before.from_minutes) + 1 || end(&said) > end(before) + 1 {
+                        report.rises.push(format!("{entry}: {before:?}, then {said:?}"));
                     }
                 }
-                caller.last_said.push((said.from_minutes, said.to_minutes));
+                caller.last_said.push(said);
                 caller.later.push((now, said.midpoint().as_secs_f64()));
             }
             Happens::GivesUp(entry) => changes.push(Change::Leave { entry, exit: Exit::Abandoned }),

@@ -58,7 +58,7 @@ impl Plan {
     fn would_be_told(&self, secs: u64, ahead: u32, head_since: u64) -> Option<(u32, u32)> {
         let seen = Seen { ahead, behind: 0, head_since: Some(at(head_since)) };
         let estimate = self.estimates.on_arrival(at(secs), SALES, seen)?;
-        Some((estimate.from_minutes, estimate.to_minutes))
+        Some((estimate.from_minutes, estimate.to_minutes.expect("an end")))
     }
 }
 
@@ -208,7 +208,9 @@ fn what_is_left_shrinks_as_the_line_moves() {
     let entry = plan.comes(now, 30, Some(now - 290));
     let left = |ahead, waited: u64| {
         let seen = Seen { ahead, behind: 0, head_since: None };
-        plan.estimates.remaining(at(now + waited), entry, seen).map(|left| (left.from_minutes, left.to_minutes))
+        plan.estimates
+            .remaining(at(now + waited), entry, seen)
+            .map(|left| (left.from_minutes, left.to_minutes.expect("an end")))
     };
     assert_eq!(plan.estimates.spoken(at(now), SALES), Some(Estimator::QueueLength));
     // 310 s, 160 s, 50 s, more and less a bucket's error.
