@@ -8,7 +8,7 @@ use super::store::Store;
 use super::throttle::{Throttle, Throttles};
 use crate::engine::tolls::Toll;
 use crate::ids::CallId;
-use crate::record::{Board, CallEvent, Recorder, TrunkNews, What};
+use crate::record::{Board, CallEvent, EstimateAnswer, Recorder, TrunkNews, What};
 use crate::sip::registrar;
 use crate::time::{Duration, Time};
 use prometheus::IntCounter;
@@ -198,6 +198,10 @@ fn log(event: &CallEvent, failures: &Throttle, foreign: &Throttle) {
             }
         }
         What::CallStarted { call, to, trunk, .. } => tracing::info!(%call, to, trunk = &**trunk, "call started"),
+        What::EstimateAsked { call, queue, answer: EstimateAnswer::Told(said), .. } => {
+            let to = said.to_minutes.map_or_else(|| "more".to_owned(), |to| to.to_string());
+            tracing::debug!(%call, queue = &**queue, from = said.from_minutes, to, "told how many minutes it takes");
+        }
         What::Dequeued { call, queue, exit, waited, .. } => {
             tracing::info!(%call, queue = &**queue, ?exit, waited_ms = waited.as_millis(), "left the line");
         }

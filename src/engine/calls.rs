@@ -9,6 +9,7 @@ use super::outbound::Attempt;
 use super::search::Search;
 use super::transfers::{Departing, TookBack, Transfer};
 use super::trunks::Way;
+use crate::acd::estimate::Told;
 use crate::acd::{Change, Exit, Outcome};
 use crate::call::Dial;
 use crate::flow::{Input as FlowInput, QueueRequest, Run};
@@ -67,6 +68,8 @@ pub(super) struct Call {
     /// The place in line that an unanswered caller was told last, and when it is looked at again.
     pub place: Option<u32>,
     pub look: Option<Time>,
+    /// How long it takes, as told so far.
+    pub told: Told,
     pub started: Time,
     /// `Some` once the call is ending: who ended it and why.
     pub end: Option<(EndedBy, String)>,
@@ -336,6 +339,7 @@ impl Engine {
             call.served = call.run.is_some().then_some(served);
         }
         call.stage = Stage::Talking(talk);
+        call.told = Told::default();
         (call.redirects, call.redirected_by, call.heard) = (0, None, None);
         call.play = None;
         if !is_transfer {

@@ -74,7 +74,17 @@ impl Engine {
                     run.handle(now, FlowInput::Position(position));
                 }
             }
+            Action::AskEstimate => {
+                let minutes = self.tell_estimate(now, id);
+                if let Some(run) = self.calls.get_mut(&id).and_then(|call| call.run.as_mut()) {
+                    run.handle(now, FlowInput::Estimate(minutes));
+                }
+            }
             Action::LeaveQueue { too_long } => {
+                if !too_long {
+                    self.tells_anew(id);
+                }
+                let Some(call) = self.calls.get(&id) else { return };
                 if let Stage::Waiting { entry } = call.stage {
                     let exit = if too_long { Exit::Overflowed } else { Exit::LeftByKey };
                     self.acd_apply(now, Change::Leave { entry, exit });

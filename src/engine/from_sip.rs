@@ -4,6 +4,7 @@ use super::calls::{Call, HOPS, Plan, Stage};
 use super::identity::{Identity, Read, Reading};
 use super::location::Location;
 use super::{Engine, Output};
+use crate::acd::estimate::Told;
 use crate::ids::{AgentId, CallId, LegId};
 use crate::record::{Caller, What};
 use crate::sip::auth::Verdict;
@@ -166,6 +167,7 @@ impl Engine {
                 music_while_ringing: false,
                 is_overdue: false,
                 place: None,
+                told: Told::default(),
                 look: None,
                 started: now,
                 end: None,

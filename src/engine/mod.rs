@@ -11,6 +11,7 @@ pub mod announcing;
 mod calls;
 mod dialling;
 pub mod directory;
+mod estimating;
 mod from_acd;
 mod from_call;
 mod from_flow;

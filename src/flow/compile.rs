@@ -497,21 +497,30 @@ impl<'a> Compiler<'a> {
 
     /// Complains unless numbers can be spoken in every language of the flow.
     pub fn spoken_numbers(&mut self, at: Span) {
+        self.spoken(at, "numbers", "number", speech::words);
+    }
+
+    pub fn spoken_waits(&mut self, at: Span) {
+        self.spoken(at, "minutes", "minutes", speech::wait_words);
+    }
+
+    /// Words of a grammar that stand in this folder of each language.
+    fn spoken(&mut self, at: Span, what: &str, folder: &str, words: fn(&str) -> Option<Vec<String>>) {
         for language in self.languages.clone() {
             if !self.world.prompts.contains_key(&language) {
                 // That was told where the language is named.
                 continue;
             }
-            let Some(words) = speech::words(&language) else {
-                let help = Some(format!("numbers are spoken in {}", speech::LANGUAGES.join(", ")));
-                self.problem(at, format!("there is no grammar for spoken numbers in `{language}`"), help);
+            let Some(words) = words(&language) else {
+                let help = Some(format!("{what} are spoken in {}", speech::LANGUAGES.join(", ")));
+                self.problem(at, format!("there is no grammar for spoken {what} in `{language}`"), help);
                 continue;
             };
             let recorded = self.world.prompts.get(&language);
             let missing = words.iter().filter(|word| !recorded.is_some_and(|r| r.contains(*word))).count();
             if missing > 0 {
-                let help = Some(format!("they are sounds/{language}/number/….wav"));
-                self.problem(at, format!("{missing} of the number words in `{language}` are not recorded"), help);
+                let help = Some(format!("they are sounds/{language}/{folder}/….wav"));
+                self.problem(at, format!("{missing} of the {folder} words in `{language}` are not recorded"), help);
             }
         }
     }

@@ -29,7 +29,7 @@ pub use graph::graph;
 pub use model::schema;
 pub use problem::Problem;
 pub use run::{
-    ANSWER_WITHIN, Action, Facts, Input, Preferred, Prompt, QueueRequest, QueueResult, RINGBACK, Run, Target,
+    ANSWER_WITHIN, Action, Facts, Input, Minutes, Preferred, Prompt, QueueRequest, QueueResult, RINGBACK, Run, Target,
 };
 
 use compile::Graph;

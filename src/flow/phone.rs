@@ -11,13 +11,15 @@ pub struct Phone {
     pub now: Time,
 }
 
-/// Prompts `a` to `f` and all number words in English and Swedish; `only-en` in English alone.
+/// Prompts `a` to `f` and all words of numbers and waits in English and Swedish; `only-en` in English alone.
 pub fn world() -> World {
     let names = |names: &[&str]| -> BTreeSet<String> { names.iter().map(|n| n.to_string()).collect() };
     let mut prompts = BTreeMap::new();
     for language in ["en", "sv", "fi"] {
         let mut all = names(&["a", "b", "c", "d", "e", "f", "you-are-next", "you-are-number", "you-are-over-number"]);
         all.extend(super::speech::words(language).unwrap_or_default());
+        all.extend(super::speech::wait_words(language).unwrap_or_default());
+        all.extend(super::speech::WAIT.map(str::to_owned));
         prompts.insert(language.to_string(), all);
     }
     prompts.get_mut("en").expect("just put in").insert("only-en".into());
@@ -124,6 +126,7 @@ fn words(action: Action) -> String {
             format!("queue {} {} {asked} {:?} {} {:?}", r.queue, r.priority, r.max_wait, r.language, r.attributes)
         }
         Action::AskPosition => "ask".into(),
+        Action::AskEstimate => "ask how long".into(),
         Action::LeaveQueue { too_long: false } => "leave".into(),
         Action::LeaveQueue { too_long: true } => "leave late".into(),
         Action::Transfer { to: Target::Number(to), ring, .. } => format!("transfer to {to} for {ring:?}"),

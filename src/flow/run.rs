@@ -94,6 +94,14 @@ pub enum QueueResult {
     Left,
 }
 
+/// How long a caller will probably wait. From 0: less than `to`; without an end: more than `from`. Of
+/// [`speech::MINUTES`](super::speech::MINUTES), or it cannot be said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Minutes {
+    pub from: u32,
+    pub to: Option<u32>,
+}
+
 /// From the switchboard to the flow.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Input {
@@ -102,6 +110,8 @@ pub enum Input {
     Played,
     /// The answer to `AskPosition`: 1 = next; `None` = not waiting any more.
     Position(Option<u32>),
+    /// The answer to `AskEstimate`; `None`: nothing is to be said.
+    Estimate(Option<Minutes>),
     /// An agent answered: be quiet until `Queue(Served)`.
     Connected,
     Queue(QueueResult),
@@ -141,6 +151,8 @@ pub enum Action {
     Enqueue(QueueRequest),
     /// Tell `Input::Position`.
     AskPosition,
+    /// Tell `Input::Estimate`: it will be said.
+    AskEstimate,
     /// The caller is to leave the line; `Input::Queue(Left)`, or `Input::Queue(TimedOut)` if the wait was too long, follows unless
     /// an agent was faster.
     LeaveQueue {
@@ -384,7 +396,7 @@ q:
     priority: n
     while_waiting:
       music: calm
-      announce: { prompts: [d, { digits: n }], position: true, first: 1s, every: 5s }
+      announce: { prompts: [d, { digits: n }], position: true, estimate: true, first: 1s, every: 5s }
       keys: { '1': b, '#': c }
     next: b
     failed: e
@@ -432,6 +444,8 @@ steps:
             // Time goes by.
             3 => Just(None),
             1 => prop::option::of(0u32..50).prop_map(|p| Some(Input::Position(p))),
+            1 => prop::option::of((0u32..10, prop::option::of(0u32..10)))
+                .prop_map(|range| Some(Input::Estimate(range.map(|(from, to)| Minutes { from, to })))),
             1 => Just(Some(Input::Connected)),
             2 => result.prop_map(|r| Some(Input::Queue(r))),
             1 => (400u16..700).prop_map(|c| Some(Input::TransferFailed(c))),
@@ -477,7 +491,7 @@ steps:
                             early = true;
                         }
                         Action::Ring => prop_assert!(!answered),
-                        Action::AskPosition | Action::LeaveQueue { .. } => prop_assert!(enqueued > 0),
+                        Action::AskPosition | Action::AskEstimate | Action::LeaveQueue { .. } => prop_assert!(enqueued > 0),
                         Action::Reject { code } => {
                             prop_assert!(!answered && (400..700).contains(&code));
                             over = true;

@@ -7,12 +7,47 @@
 //! Each number up to 99 is one recording: in all five languages they are irregular enough (Dutch *eenentwintig*,
 //! Norwegian *tjueen*) that joined words would sound joined. Above that hundreds and rest are two or three recordings,
 //! with an *and* between them where the language has one.
+//!
+//! Minutes are counted, so a wait has words of its own: "two to" and "four minutes" are a recording each, in the case that
+//! the sentences before them ask for (Polish *od dwóch do czterech minut*, *poniżej jednej minuty*). A wait is said in steps
+//! that people use, so these are few.
 
 /// Languages whose numbers can be spoken.
 pub const LANGUAGES: [&str; 5] = ["en", "nb", "nl", "pl", "sv"];
 
 /// The largest number that can be spoken; say "more than" for others.
 pub const LARGEST: u32 = 999;
+
+/// The minutes that a wait is said in.
+pub const MINUTES: [u32; 19] = [1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50, 60, 75, 90, 120];
+
+/// The sentences that begin what is said of a wait.
+pub const WAIT: [&str; 3] = [FROM_TO, LESS_THAN, MORE_THAN];
+
+const FROM_TO: &str = "you-will-wait";
+const LESS_THAN: &str = "you-will-wait-less-than";
+const MORE_THAN: &str = "you-will-wait-more-than";
+
+/// The recordings that say a wait of so many minutes: "two to four", "less than one" from 0, "more than ninety" without an end.
+/// `None` if the language has no grammar or one of them is not of [`MINUTES`].
+pub fn wait(language: &str, from: u32, to: Option<u32>) -> Option<Vec<String>> {
+    grammar(language)?;
+    let said = |minutes: u32| MINUTES.contains(&minutes).then_some(minutes);
+    let words = match (from, to) {
+        (0, to) => vec![LESS_THAN.to_string(), minutes(said(to?)?)],
+        (from, None) => vec![MORE_THAN.to_string(), minutes(said(from)?)],
+        (from, Some(to)) if from < to => vec![FROM_TO.to_string(), minutes_from(said(from)?), minutes(said(to)?)],
+        _ => return None,
+    };
+    Some(words)
+}
+
+/// Every recording the waits of `language` need beside [`WAIT`]; `None` without a grammar.
+pub fn wait_words(language: &str) -> Option<Vec<String>> {
+    grammar(language)?;
+    let (_, before) = MINUTES.split_last()?;
+    Some(before.iter().map(|from| minutes_from(*from)).chain(MINUTES.map(minutes)).collect())
+}
 
 /// The recordings that say `number` in `language`, or `None` if that language has no grammar or the number is too large.
 pub fn number(language: &str, number: u32) -> Option<Vec<String>> {
@@ -72,6 +107,16 @@ fn word(number: u32) -> String {
     format!("number/{number}")
 }
 
+/// "four minutes", after "to", "less than" and "more than".
+fn minutes(minutes: u32) -> String {
+    format!("minutes/{minutes}")
+}
+
+/// "two to".
+fn minutes_from(minutes: u32) -> String {
+    format!("minutes/from-{minutes}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,6 +150,64 @@ mod tests {
     fn digits_are_said_one_by_one() {
         let names = ["number/4", "number/0", "number/7"].map(String::from);
         assert_eq!(digits("sv", "4-0 7"), Some(names.to_vec()));
+    }
+
+    #[test]
+    fn a_wait_is_a_range_or_less_or_more() {
+        let said = |from, to| wait("pl", from, to).map(|words| words.join(" "));
+        assert_eq!(said(2, Some(4)).as_deref(), Some("you-will-wait minutes/from-2 minutes/4"));
+        assert_eq!(said(0, Some(1)).as_deref(), Some("you-will-wait-less-than minutes/1"));
+        assert_eq!(said(90, None).as_deref(), Some("you-will-wait-more-than minutes/90"));
+        for (from, to) in [(0, None), (0, Some(0)), (4, Some(4)), (4, Some(2)), (7, Some(8)), (6, Some(7)), (7, None)] {
+            assert_eq!(said(from, to), None, "{from} to {to:?}");
+        }
+        assert_eq!(wait("fi", 2, Some(4)), None);
+        assert_eq!(wait_words("fi"), None);
+    }
+
+    #[test]
+    fn every_wait_that_can_be_said_is_recorded() {
+        let recorded = recorded();
+        for language in LANGUAGES {
+            let words = wait_words(language).expect("has a grammar");
+            let known = |name: &String| words.contains(name) || WAIT.contains(&name.as_str());
+            for name in words.iter().map(String::as_str).chain(WAIT) {
+                assert!(recorded.contains_key(&(language.to_string(), name.to_string())), "{language} {name}");
+            }
+            for from in std::iter::once(0).chain(MINUTES) {
+                let ends = MINUTES.into_iter().filter(|to| *to > from).map(Some);
+                for to in ends.chain((from > 0).then_some(None)) {
+                    let said = wait(language, from, to).expect("of these minutes");
+                    assert!(said.iter().all(known), "{language} {from} to {to:?}: {said:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn waits_are_worded_by_the_grammar_of_their_language() {
+        let recorded = recorded();
+        let said = |language: &str, from, to| {
+            let words = wait(language, from, to).expect("of these minutes").into_iter();
+            let texts = words.map(|name| recorded[&(language.to_string(), name)].as_str());
+            texts.collect::<Vec<_>>().join(" ")
+        };
+        for (language, from, to, text) in [
+            ("en", 2, Some(4), "You will probably wait two to four minutes."),
+            ("en", 0, Some(1), "You will probably wait less than one minute."),
+            ("sv", 1, Some(2), "Du får troligen vänta en till två minuter."),
+            ("sv", 90, None, "Du får troligen vänta mer än nittio minuter."),
+            ("nb", 0, Some(1), "Du må trolig vente mindre enn ett minutt."),
+            ("nb", 20, Some(30), "Du må trolig vente tjue til tretti minutter."),
+            ("pl", 1, Some(2), "Przewidywany czas oczekiwania wynosi od jednej do dwóch minut."),
+            ("pl", 0, Some(1), "Przewidywany czas oczekiwania wynosi poniżej jednej minuty."),
+            ("pl", 15, Some(25), "Przewidywany czas oczekiwania wynosi od piętnastu do dwudziestu pięciu minut."),
+            ("pl", 120, None, "Przewidywany czas oczekiwania wynosi powyżej stu dwudziestu minut."),
+            ("nl", 0, Some(1), "U wacht waarschijnlijk minder dan één minuut."),
+            ("nl", 6, Some(8), "U wacht waarschijnlijk zes tot acht minuten."),
+        ] {
+            assert_eq!(said(language, from, to), text);
+        }
     }
 
     /// The table from which the recordings are made.

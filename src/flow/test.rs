@@ -5,7 +5,8 @@ use super::Flow;
 use super::compile::Compiler;
 use super::model::{Literal, TextOrNumber, text_or};
 use super::problem::Problem;
-use super::run::{ANSWER_WITHIN, Action, Facts, Input, QueueRequest, QueueResult, Run, Target};
+use super::run::{ANSWER_WITHIN, Action, Facts, Input, Minutes, QueueRequest, QueueResult, Run, Target};
+use super::speech;
 use super::yaml::{At, Length, Many, Ordered, Span};
 use crate::need::Need;
 use crate::time::{Duration, Time};
@@ -82,6 +83,8 @@ pub struct LongerScript {
     pub after: Option<Length>,
     /// The place in line (default 1).
     pub position: Option<u32>,
+    /// How many minutes it will probably take: `2..4`, `0..1` for less than one, `90..` for more than 90 (default: not known).
+    pub estimate: Option<At<String>>,
 }
 
 text_or!(
@@ -127,6 +130,7 @@ struct Waiting {
     outcome: Option<QueueResult>,
     after: Duration,
     position: u32,
+    estimate: Option<Minutes>,
 }
 
 /// How one test went.
@@ -144,7 +148,8 @@ pub fn run(flow: &Arc<Flow>) -> Vec<TestResult> {
     flow.graph().tests.iter().map(|test| test.run(flow)).collect()
 }
 
-const SERVED: Waiting = Waiting { outcome: Some(QueueResult::Served), after: Duration::from_secs(1), position: 1 };
+const SERVED: Waiting =
+    Waiting { outcome: Some(QueueResult::Served), after: Duration::from_secs(1), position: 1, estimate: None };
 /// Longer than any call a test can mean.
 const MOST_TURNS: usize = 5000;
 
@@ -171,9 +176,9 @@ impl Test {
         }
         let mut queue = Vec::new();
         for script in &file.queue.0 {
-            let (outcome, at, after, position) = match &script.value {
-                QueueScript::Outcome(outcome) => (outcome, script.at, None, None),
-                QueueScript::Longer(l) => (&l.outcome.value, l.outcome.at, l.after, l.position),
+            let (outcome, at, after, position, estimate) = match &script.value {
+                QueueScript::Outcome(outcome) => (outcome, script.at, None, None, None),
+                QueueScript::Longer(l) => (&l.outcome.value, l.outcome.at, l.after, l.position, l.estimate.as_ref()),
             };
             let outcome = match outcome.as_str() {
                 "served" => Some(QueueResult::Served),
@@ -189,7 +194,16 @@ impl Test {
                 }
             };
             let after = after.map_or(SERVED.after, |l| l.0);
-            queue.push(Waiting { outcome, after, position: position.unwrap_or(1) });
+            let estimate = estimate.and_then(|text| {
+                let range = minutes(text);
+                if range.is_none() {
+                    let minutes = speech::MINUTES.map(|minutes| minutes.to_string()).join(", ");
+                    let help = Some(format!("such as `2..4`, `0..1` or `90..`, of {minutes}"));
+                    compiler.problem(text.at, format!("`{}` is no wait that can be said", **text), help);
+                }
+                range
+            });
+            queue.push(Waiting { outcome, after, position: position.unwrap_or(1), estimate });
         }
         let mut transfer = Vec::new();
         for script in &file.transfer.0 {
@@ -394,6 +408,10 @@ impl Call {
             Action::AskPosition => {
                 return Some(Input::Position(self.waiting.map(|(_, waiting)| waiting.position)));
             }
+            Action::AskEstimate => {
+                // The same is told once.
+                return Some(Input::Estimate(self.waiting.as_mut().and_then(|(_, waiting)| waiting.estimate.take())));
+            }
             Action::LeaveQueue { too_long } => {
                 self.waiting = None;
                 let result = if too_long { QueueResult::TimedOut } else { QueueResult::Left };
@@ -474,6 +492,14 @@ impl Call {
     }
 }
 
+/// `2..4`, or `90..` without an end; `None` if there are no words for it.
+fn minutes(text: &str) -> Option<Minutes> {
+    let (from, to) = text.split_once("..")?;
+    let to = if to.is_empty() { None } else { Some(to.parse().ok()?) };
+    let minutes = Minutes { from: from.parse().ok()?, to };
+    speech::wait(speech::LANGUAGES[0], minutes.from, minutes.to).map(|_| minutes)
+}
+
 /// `2026-11-23T10:00+01:00`, with or without seconds.
 fn moment(text: &str) -> Option<Time> {
     let stamp: jiff::Timestamp = text.parse().ok()?;
@@ -487,7 +513,7 @@ mod tests {
 
     fn results(tests: &str) -> Vec<TestResult> {
         let steps = "a: { menu: { prompt: a, keys: { '1': q, '2': t }, tries: 2, no_input_prompt: b, failed: hangup } }
-q: { queue: { name: sales, priority: 3, need: support >= 2, while_waiting: { announce: { prompts: c, position: true, first: 10s } }, next: b, timed_out: hangup, full: f } }
+q: { queue: { name: sales, priority: 3, need: support >= 2, while_waiting: { announce: { prompts: c, position: true, estimate: true, first: 10s } }, next: b, timed_out: hangup, full: f } }
 t: { transfer: { to: '0701', failed: f } }
 b: { collect: { prompt: d, digits: 2, into: x, next: hangup, failed: hangup } }
 f: { hangup: { prompt: f } }";
@@ -499,6 +525,8 @@ f: { hangup: { prompt: f } }";
     fn what_holds_passes() {
         let results = results(
             "  - { name: talk, keys: '1 42', queue: { outcome: served, after: 25s, position: 4 }, expect: [a, q, b], hears: [a, c, you-are-number, number/4, d], queued: { name: sales, priority: 3, need: { support: 2 }, language: en }, variables: { x: '42' }, language: en, ends: hangup }
+  - { name: long, keys: '1 42', queue: { outcome: served, after: 2m, estimate: 2..4 }, hears: [a, c, you-will-wait, minutes/from-2, minutes/4, you-are-next, c, d] }
+  - { name: longer, keys: '1 42', queue: { outcome: served, after: 25s, estimate: '90..' }, hears: [a, c, you-will-wait-more-than, minutes/90, you-are-next, d] }
   - { name: full, keys: '1', queue: full, expect: [a, q, f], hears: f }
   - { name: silence, keys: '- 1', queue: waiting, expect: [a, q], hears: [a, b, a], ends: waiting }
   - { name: never, expect: [a], ends: hangup }

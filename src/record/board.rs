@@ -1,6 +1,6 @@
 //! What a wallboard shows now: who waits, what each agent does, which calls are up.
 
-use super::event::{AgentPhase, CallEvent, TalkDetail, What};
+use super::event::{AgentPhase, CallEvent, Estimate, EstimateAnswer, TalkDetail, What};
 use crate::ids::{CallId, EntryId};
 use crate::time::{Duration, Time};
 use serde::Serialize;
@@ -34,6 +34,9 @@ pub struct Waiting {
     pub priority: i32,
     /// The agents whose phones ring for this entry now.
     pub ringing: Vec<Arc<str>>,
+    /// How long it would take, as the caller was told first in this line, and when.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub told: Option<(Time, Estimate)>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -91,8 +94,13 @@ impl Board {
             What::Queued { call, entry, queue, priority } => {
                 let line = self.queues.entry(queue.clone()).or_default();
                 line.entries += 1;
-                let waiting = Waiting { call: *call, since: at, priority: *priority, ringing: Vec::new() };
+                let waiting = Waiting { call: *call, since: at, priority: *priority, ringing: Vec::new(), told: None };
                 line.waiting.insert(*entry, waiting);
+            }
+            What::EstimateAsked { entry, queue, answer: EstimateAnswer::Told(said), .. } => {
+                self.on_entry(queue, *entry, |waiting| {
+                    waiting.told.get_or_insert((at, *said));
+                });
             }
             What::Dequeued { entry, queue, .. } => {
                 let line = self.queues.entry(queue.clone()).or_default();
@@ -112,7 +120,8 @@ impl Board {
                 let desk = Desk { phase: *phase, since, reason: reason.clone(), until: *until, detail: *detail };
                 self.agents.insert(agent.clone(), desk);
             }
-            What::CallerKnown { .. }
+            What::EstimateAsked { .. }
+            | What::CallerKnown { .. }
             | What::CallerHeaderIgnored { .. }
             | What::AnswerOverdue { .. }
             | What::Step { .. }

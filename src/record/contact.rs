@@ -2,7 +2,7 @@
 
 use super::board::Board;
 use super::caller::Caller;
-use super::event::{CallEvent, EndedBy, TransferKind, What};
+use super::event::{CallEvent, EndedBy, EstimateAnswer, TransferKind, What};
 use crate::acd::{Exit, Outcome};
 use crate::ids::{CallId, EntryId, LegId, OfferId};
 use crate::media::Quality;
@@ -75,6 +75,17 @@ pub struct Wait {
     /// `None` while the entry waits.
     pub exit: Option<Exit>,
     pub in_service_level: bool,
+    /// How long it would take, as the caller was told. Records of before callers were told have none.
+    #[serde(default)]
+    pub told: Vec<Told>,
+}
+
+/// What a caller heard of the wait: so many minutes from `at` on. From 0: less than that; without an end: more.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Told {
+    pub at: Time,
+    pub from_minutes: u32,
+    pub to_minutes: Option<u32>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -274,8 +285,14 @@ impl Contact {
                     waited_ms: 0,
                     exit: None,
                     in_service_level: false,
+                    told: Vec::new(),
                 };
                 push(&mut self.waits, wait)
+            }
+            What::EstimateAsked { entry, answer: EstimateAnswer::Told(said), .. } => {
+                let told = Told { at, from_minutes: said.from_minutes, to_minutes: said.to_minutes };
+                let wait = self.waits.iter_mut().rfind(|wait| wait.entry == *entry);
+                wait.is_some_and(|wait| push(&mut wait.told, told))
             }
             What::Dequeued { entry, exit, waited, in_service_level, .. } => {
                 if let Some(wait) = self.waits.iter_mut().rfind(|wait| wait.entry == *entry) {
@@ -338,6 +355,7 @@ impl Contact {
             }
             What::LegClosed { leg, quality, .. } => push(&mut self.media, LegQuality::new(*leg, quality)),
             What::CallStarted { .. }
+            | What::EstimateAsked { .. }
             | What::CallerHeaderIgnored { .. }
             | What::AnswerOverdue { .. }
             | What::RedirectAbroad { .. }

@@ -3,6 +3,7 @@
 use super::caller::Caller;
 pub use crate::acd::Phase as AgentPhase;
 pub use crate::acd::TalkDetail;
+pub use crate::acd::estimate::Estimate;
 use crate::acd::{Exit, Outcome};
 use crate::ids::{CallId, EntryId, LegId, OfferId};
 use crate::media::Quality;
@@ -73,6 +74,13 @@ pub enum What {
         entry: EntryId,
         queue: Arc<str>,
         priority: i32,
+    },
+    /// A caller in line was to hear how long it will take.
+    EstimateAsked {
+        call: CallId,
+        entry: EntryId,
+        queue: Arc<str>,
+        answer: EstimateAnswer,
     },
     /// The entry left the line. Said once for each `Queued`.
     Dequeued {
@@ -220,6 +228,17 @@ pub enum What {
     },
 }
 
+/// What a caller was told of the wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EstimateAnswer {
+    Told(Estimate),
+    /// Nothing, because it was what the caller had been told last.
+    Unchanged,
+    /// Nothing, because it was not known well enough.
+    Unsure,
+}
+
 /// What a trunk does besides bringing and taking calls.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -284,6 +303,7 @@ impl What {
             | What::Step { call, .. }
             | What::FlowFault { call, .. }
             | What::Queued { call, .. }
+            | What::EstimateAsked { call, .. }
             | What::Dequeued { call, .. }
             | What::Offered { call, .. }
             | What::OfferEnded { call, .. }

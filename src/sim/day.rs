@@ -24,6 +24,8 @@ pub struct Day {
     pub length: Duration,
     /// Mean time between callers, at the start and (changing evenly) at the end.
     pub between_calls: (Duration, Duration),
+    /// The change is all at once, half-way through.
+    pub at_once: bool,
     /// What callers dial, drawn evenly.
     pub numbers: Vec<String>,
     /// A number outside that the settings have a trunk for: who has it is at [`OUTSIDE`], and answers.
@@ -298,6 +300,7 @@ impl Running<'_> {
             return;
         }
         let passed = world.now().since(day.start).as_secs_f64() / day.length.as_secs_f64().max(1.0);
+        let passed = if day.at_once { f64::from(u8::from(passed >= 0.5)) } else { passed };
         let (first, last) = day.between_calls;
         let mean = Duration::from_secs_f64(first.as_secs_f64() * (1.0 - passed) + last.as_secs_f64() * passed);
         let gap = world.chance().exponential(mean);

@@ -19,6 +19,7 @@ mod resumed;
 mod routing;
 mod secure;
 mod switchboard;
+mod told;
 mod transfers;
 mod trunks;
 mod unanswered;
@@ -93,6 +94,8 @@ fn compiled(name: &str, text: &str) -> Arc<Flow> {
     let set = |names: &[&str]| -> BTreeSet<String> { names.iter().map(|name| (*name).to_owned()).collect() };
     let mut prompts = set(&["topics", "thanks", "goodbye", "you-are-next", "you-are-number", "you-are-over-number"]);
     prompts.extend(flow::speech::words("en").expect("English numbers have words"));
+    prompts.extend(flow::speech::wait_words("en").expect("and so have minutes"));
+    prompts.extend(flow::speech::WAIT.map(str::to_owned));
     let world = flow::World {
         queues: set(&["sales", "support"]),
         skills: set(&["sales", "support"]),
@@ -182,6 +185,7 @@ fn small_day(agents: u32, habits: Habits, network: Network) -> Day {
         start: MORNING,
         length: Duration::from_secs(30 * 60),
         between_calls: (Duration::from_secs(20), Duration::from_secs(5)),
+        at_once: false,
         numbers: vec!["100".into()],
         outside: Some(ABROAD.into()),
         keys: ["1", "2", "7 1", "", "19"].map(|keys| keys.replace(' ', "")).to_vec(),

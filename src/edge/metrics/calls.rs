@@ -256,6 +256,7 @@ impl Calls {
             What::OutOfMinutes { .. } => self.out_cut.inc(),
             What::FlowFault { .. } => self.faults.inc(),
             What::CallAnswered { .. }
+            | What::EstimateAsked { .. }
             | What::RedirectAbroad { .. }
             | What::AgentFull { .. }
             | What::CallerKnown { .. }

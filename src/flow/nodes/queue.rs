@@ -1,7 +1,7 @@
 //! `queue`: places the caller in a line until an agent answers.
 //!
 //! ```text
-//!            enter            announcement due           its answer
+//!            enter            announcement due          its answers
 //!   ──────▶ music ───────────────────────────▶ asking ─────────────▶ speaking ──▶ music again
 //!             │ key that leads out ▶ leaving ── Left ──▶ the key's step
 //!             └ Connected (from any of them) ▶ talking ── Served ──▶ next
@@ -11,7 +11,7 @@ use super::{Event, Kind, StepId, Turn, Way, first_of};
 use crate::flow::compile::{Compiler, Item};
 use crate::flow::expr::{Expr, Text, Value};
 use crate::flow::model::{self, Sayings, TextOrNumber, text_or};
-use crate::flow::run::{Action, Input, Preferred, Prompt, QueueRequest, QueueResult};
+use crate::flow::run::{Action, Input, Minutes, Preferred, Prompt, QueueRequest, QueueResult};
 use crate::flow::speech;
 use crate::flow::walk::Walk;
 use crate::flow::yaml::{At, Kept, Length, Ordered, Span};
@@ -108,6 +108,9 @@ pub struct AnnounceFile {
     pub prompts: Sayings,
     /// Whether the place in line is said too, as long as it gets better (default false).
     pub position: Option<At<bool>>,
+    /// Whether callers are told how long it will probably take, where that is known and something else than they were told last
+    /// (default false).
+    pub estimate: Option<At<bool>>,
     /// The highest place that is said as it is (default 20, at most 999); above it, "higher than".
     pub most: Option<At<u32>>,
     /// How long after joining the first comes (default 15s).
@@ -171,6 +174,7 @@ enum Priority {
 struct Announce {
     prompts: Vec<Item>,
     position: bool,
+    estimate: bool,
     most: u32,
     first: Duration,
     every: Duration,
@@ -183,13 +187,15 @@ pub struct State {
     leaving: Option<StepId>,
     /// The place in line as last said.
     told: Option<u32>,
+    /// What is said this time of the place.
+    place: Vec<Prompt>,
 }
 
 #[derive(Debug, Default, PartialEq)]
 enum Phase {
     #[default]
     Music,
-    /// For a short while; without an answer the place is not said.
+    /// For a short while; what is not answered is not said.
     Asking,
     Speaking,
     Talking,
@@ -198,7 +204,7 @@ enum Phase {
 const NEXT_IN_LINE: &str = "you-are-next";
 const NUMBER: &str = "you-are-number";
 const OVER_NUMBER: &str = "you-are-over-number";
-const POSITION_PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(2);
 const SHORTEST_EVERY: Duration = Duration::from_secs(5);
 
 text_or!(
@@ -334,9 +340,10 @@ impl Kind for Queue {
             Event::Digit => self.digit(state, walk),
             Event::Timeout => self.due(state, walk),
             Event::Played => self.back_to_music(state, walk),
-            Event::Other(Input::Position(position)) => self.speak(state, walk, position),
+            Event::Other(Input::Position(position)) => self.placed(state, walk, position),
+            Event::Other(Input::Estimate(minutes)) => self.estimated(state, walk, minutes),
             Event::Other(Input::Connected) => {
-                *state = State { phase: Phase::Talking, leaving: None, told: state.told };
+                *state = State { phase: Phase::Talking, told: state.told, ..State::default() };
                 walk.connected();
                 Turn::Wait
             }
@@ -389,25 +396,23 @@ impl Queue {
         Turn::Wait
     }
 
-    /// An announcement is due, or the answer about the place did not come.
+    /// An announcement is due, or an answer for it did not come.
     fn due(&self, state: &mut State, walk: &mut Walk) -> Turn {
         let Some(announce) = &self.announce else { return Turn::Wait };
         match state.phase {
             _ if state.leaving.is_some() => Turn::Wait,
-            Phase::Music if announce.position => {
+            Phase::Music if announce.position || announce.estimate => {
                 state.phase = Phase::Asking;
-                walk.act(Action::AskPosition);
-                walk.wait(POSITION_PATIENCE)
+                state.place.clear();
+                walk.act(if announce.position { Action::AskPosition } else { Action::AskEstimate });
+                walk.wait(PATIENCE)
             }
-            Phase::Music | Phase::Asking => {
-                state.phase = Phase::Speaking;
-                self.say(state, walk, announce, &[])
-            }
+            Phase::Music | Phase::Asking => self.say(state, walk, announce, Vec::new()),
             Phase::Speaking | Phase::Talking => Turn::Wait,
         }
     }
 
-    fn speak(&self, state: &mut State, walk: &mut Walk, position: Option<u32>) -> Turn {
+    fn placed(&self, state: &mut State, walk: &mut Walk, position: Option<u32>) -> Turn {
         let (Some(announce), Phase::Asking, None) = (&self.announce, &state.phase, state.leaving) else {
             return Turn::Wait;
         };
@@ -416,18 +421,33 @@ impl Queue {
             state.phase = Phase::Music;
             return walk.no_wait();
         };
-        state.phase = Phase::Speaking;
         // Never the same twice, and never a place that got worse.
-        let better = state.told.is_none_or(|told| position < told);
-        let words = if better { announce.place(position, &walk.scope.language) } else { Vec::new() };
-        if better {
+        if state.told.is_none_or(|told| position < told) {
             state.told = Some(position);
+            state.place = announce.place(position, &walk.scope.language);
         }
-        self.say(state, walk, announce, &words)
+        if announce.estimate {
+            walk.act(Action::AskEstimate);
+            return walk.wait(PATIENCE);
+        }
+        self.say(state, walk, announce, Vec::new())
     }
 
-    fn say(&self, state: &mut State, walk: &mut Walk, announce: &Announce, words: &[Prompt]) -> Turn {
-        if walk.play_with(announce.prompts.iter(), words) {
+    fn estimated(&self, state: &mut State, walk: &mut Walk, minutes: Option<Minutes>) -> Turn {
+        let (Some(announce), Phase::Asking, None) = (&self.announce, &state.phase, state.leaving) else {
+            return Turn::Wait;
+        };
+        let language = &walk.scope.language;
+        let words = minutes.and_then(|minutes| speech::wait(language, minutes.from, minutes.to)).unwrap_or_default();
+        let words = words.into_iter().map(|name| Prompt { name, language: language.clone() }).collect();
+        self.say(state, walk, announce, words)
+    }
+
+    /// The prompts, the wait and the place: what ends with a breath comes before what ends with a number.
+    fn say(&self, state: &mut State, walk: &mut Walk, announce: &Announce, mut words: Vec<Prompt>) -> Turn {
+        words.append(&mut state.place);
+        state.phase = Phase::Speaking;
+        if walk.play_with(announce.prompts.iter(), &words) {
             Turn::Wait
         } else {
             // Nothing to say this time: the music plays on.
@@ -526,6 +546,11 @@ impl Announce {
                 compiler.prompt(name, at);
             }
         }
+        let estimate = file.estimate.as_ref().is_some_and(|estimate| estimate.value);
+        if let (Some(at), true) = (file.estimate.as_ref().map(|e| e.at), estimate) {
+            compiler.spoken_waits(at);
+            speech::WAIT.iter().for_each(|name| compiler.prompt(name, at));
+        }
         let most = file.most.as_ref().map_or(20, |most| {
             if !(1..=speech::LARGEST).contains(&most.value) {
                 let help = Some(format!("1 to {}", speech::LARGEST));
@@ -540,13 +565,14 @@ impl Announce {
             }
             every.0
         });
-        if file.prompts.0.is_empty() && !position {
-            let help = Some("give `prompts` or `position: true`".into());
+        if file.prompts.0.is_empty() && !position && !estimate {
+            let help = Some("give `prompts`, `position: true` or `estimate: true`".into());
             compiler.problem(at, "`announce` says nothing".into(), help);
         }
         Announce {
             prompts: compiler.sayings(&file.prompts),
             position,
+            estimate,
             most,
             first: file.first.map_or(Duration::from_secs(15), |l| l.0),
             every,
@@ -569,8 +595,9 @@ impl Announce {
 
 #[cfg(test)]
 mod tests {
-    use crate::flow::phone::{Phone, problems};
-    use crate::flow::run::{Input, QueueResult};
+    use crate::flow::compile;
+    use crate::flow::phone::{self, Phone, problems};
+    use crate::flow::run::{Input, Minutes, QueueResult};
 
     const QUEUE: &str = "a:
   queue:
@@ -633,6 +660,74 @@ closed: { play: { prompt: d, next: hangup } }";
         assert_eq!(phone.wait(10.1), "ask");
         assert_eq!(phone.wait(2.0), "say a");
         assert_eq!(phone.gets(Input::Position(Some(1))), "", "too late");
+    }
+
+    /// A caller who is told the place, if so, and how long it takes.
+    fn told(announce: &str) -> Phone {
+        let flow = format!(
+            "a: {{ queue: {{ name: sales, while_waiting: {{ music: calm, announce: {{ {announce} }} }}, failed: hangup }} }}"
+        );
+        let mut phone = Phone::call(&flow);
+        phone.sees();
+        phone
+    }
+
+    fn minutes(from: u32, to: u32) -> Input {
+        Input::Estimate(Some(Minutes { from, to: Some(to) }))
+    }
+
+    #[test]
+    fn the_place_is_asked_for_then_the_wait_and_both_are_said() {
+        let mut phone = told("prompts: a, position: true, estimate: true, first: 10s, every: 30s");
+        assert_eq!(phone.wait(10.1), "ask");
+        assert_eq!(phone.gets(Input::Position(Some(3))), "ask how long");
+        let said = "say a you-will-wait minutes/from-2 minutes/4 you-are-number number/3";
+        assert_eq!(phone.gets(minutes(2, 4)), said);
+        assert_eq!(phone.played(), "repeat music/calm@");
+        assert_eq!(phone.wait(30.1), "ask");
+        assert_eq!(phone.gets(Input::Position(Some(3))), "ask how long");
+        assert_eq!(phone.gets(minutes(0, 1)), "say a you-will-wait-less-than minutes/1");
+        assert_eq!(phone.gets(minutes(0, 1)), "", "asked once");
+    }
+
+    #[test]
+    fn of_the_wait_nothing_is_said_where_nothing_is_known_or_has_words() {
+        let mut phone = told("estimate: true, first: 10s, every: 30s");
+        assert_eq!(phone.wait(10.1), "ask how long");
+        assert_eq!(phone.gets(Input::Estimate(None)), "", "and the music plays on");
+        assert_eq!(phone.wait(30.1), "ask how long");
+        assert_eq!(phone.gets(minutes(7, 9)), "");
+        assert_eq!(phone.wait(30.1), "ask how long");
+        assert_eq!(phone.wait(2.1), "", "no answer");
+        assert_eq!(phone.wait(30.1), "ask how long");
+        let more = Input::Estimate(Some(Minutes { from: 75, to: None }));
+        assert_eq!(phone.gets(more), "say you-will-wait-more-than minutes/75");
+    }
+
+    #[test]
+    fn the_place_is_said_though_the_wait_is_not_answered() {
+        let mut phone = told("position: true, estimate: true, first: 10s");
+        assert_eq!(phone.wait(10.1), "ask");
+        assert_eq!(phone.gets(Input::Position(Some(1))), "ask how long");
+        assert_eq!(phone.wait(2.1), "say you-are-next");
+    }
+
+    #[test]
+    fn words_of_a_wait_that_are_not_recorded_are_found() {
+        let flow = "a: { queue: { name: sales, while_waiting: { announce: { estimate: true } }, failed: hangup } }";
+        let mut world = phone::world();
+        assert!(compile("t.yaml", &phone::text(flow), &world).is_ok());
+        let swedish = world.prompts.get_mut("sv").expect("recorded");
+        assert!(swedish.remove("minutes/from-5") && swedish.remove("minutes/75") && swedish.remove("you-will-wait"));
+        let found = compile("t.yaml", &phone::text(flow), &world).expect_err("not all is recorded");
+        let messages: Vec<&str> = found.iter().map(|problem| problem.message.as_str()).collect();
+        assert_eq!(
+            messages,
+            ["2 of the minutes words in `sv` are not recorded", "prompt `you-will-wait` is missing in sv"]
+        );
+        let found = compile("t.yaml", &phone::text(flow).replace("[en, sv]", "[en, fi]"), &phone::world());
+        let found = found.expect_err("no Finnish grammar");
+        assert_eq!(found[0].message, "there is no grammar for spoken minutes in `fi`");
     }
 
     /// A caller who waits unanswered.
