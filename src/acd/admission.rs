@@ -188,8 +188,8 @@ impl Acd {
     }
 
     /// When it is first looked at whether an entry waits too long; `None` if nobody wants to know.
-    pub(super) fn first_look(&self, id: QueueId, arrived: Time) -> Option<Time> {
-        self.queues[&id].settings.leave_when.estimate?;
+    pub(super) fn first_look(&self, id: QueueId, arrived: Time, is_promise: bool) -> Option<Time> {
+        self.queues[&id].settings.leave_when.estimate.filter(|_| !is_promise)?;
         let looks = self.now.since(arrived).as_micros() / LOOK.as_micros() + 1;
         let looks = u32::try_from(looks).unwrap_or(u32::MAX);
         Some(arrived + LOOK.saturating_mul(looks))

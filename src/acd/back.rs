@@ -60,6 +60,14 @@ struct Talker {
     waited: Duration,
 }
 
+impl Talker {
+    /// `None`: they cannot be told from others.
+    fn of(arrival: &Arrival, now: Time) -> Option<Talker> {
+        let caller = is_known(arrival).then(|| arrival.caller.clone())?;
+        Some(Talker { caller, queue: arrival.queue, waited: now.since(arrival.since) })
+    }
+}
+
 /// As it is kept.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -120,7 +128,7 @@ impl Acd {
             Exit::Abandoned | Exit::ShortAbandoned => settings.keep_place_for == KeepPlaceFor::All,
             _ => false,
         };
-        if is_kept && is_known(&entry.arrival) {
+        if is_kept && is_known(&entry.arrival) && entry.arrival.callback.is_none() {
             let place = LeftPlace { queue: entry.queue(), since: entry.since(), priority: entry.arrival.priority };
             let until = self.now + settings.keep_place;
             self.callers.places.remember(self.now, &entry.arrival.caller, id, until, place);
@@ -129,12 +137,18 @@ impl Acd {
 
     /// The entry is answered.
     pub(super) fn talk_begins(&mut self, id: EntryId) {
-        let entry = &self.entries[&id];
-        if is_known(&entry.arrival) {
-            let caller = entry.arrival.caller.clone();
-            let talker = Talker { caller, queue: entry.queue(), waited: self.now.since(entry.since()) };
-            self.callers.talks.insert(id, talker);
+        let arrival = &self.entries[&id].arrival;
+        // Who is to be called back does not talk yet.
+        if arrival.callback.is_none() {
+            let talker = Talker::of(arrival, self.now);
+            self.callers.talks.extend(talker.map(|talker| (id, talker)));
         }
+    }
+
+    /// Who was to be called back has answered.
+    pub(super) fn talk_begins_with(&mut self, id: EntryId, arrival: &Arrival) {
+        let talker = Talker::of(arrival, self.now);
+        self.callers.talks.extend(talker.map(|talker| (id, talker)));
     }
 
     pub(super) fn remember_talk(&mut self, id: EntryId, agent: AgentId, broke: bool) {
@@ -157,7 +171,8 @@ impl Acd {
         if !is_known(arrival) {
             return CameAgain::default();
         }
-        CameAgain { place: self.give_place_back(arrival), broken: self.give_agent_back(arrival) }
+        let place = self.give_place_back(arrival);
+        CameAgain { place, broken: self.give_agent_back(arrival), promise: self.give_promised_place(arrival) }
     }
 
     /// The caller was let in with what was kept for them.
@@ -168,6 +183,9 @@ impl Acd {
         if let Some(id) = with.broken {
             self.callers.broken.forget(caller, id);
         }
+        if let Some(id) = with.promise {
+            self.withdraw_promise(id);
+        }
     }
 
     /// Of several places that are kept for the caller in this queue, the one of who had waited longest.
@@ -177,6 +195,14 @@ impl Acd {
         let (id, place) = places.min_by_key(|(id, place)| (place.since, *id))?;
         arrival.since = arrival.since.min(place.since);
         arrival.priority = arrival.priority.max(place.priority);
+        Some(id)
+    }
+
+    /// That of a promise to call them back, which is thereby withdrawn.
+    fn give_promised_place(&self, arrival: &mut Arrival) -> Option<EntryId> {
+        let (id, promised) = self.promise_to(&arrival.caller, arrival.queue)?;
+        arrival.since = arrival.since.min(promised.since);
+        arrival.priority = arrival.priority.max(promised.priority);
         Some(id)
     }
 
@@ -204,6 +230,7 @@ impl Acd {
 pub struct CameAgain {
     place: Option<EntryId>,
     broken: Option<EntryId>,
+    promise: Option<EntryId>,
 }
 
 /// Whoever calls can be told from others.

@@ -1,8 +1,8 @@
 //! One waiting contact, from its arrival to its exit.
 
 use super::event::{Arrival, Exit, Kind, Who};
-use super::line::{LineKey, NeedId, Place, Refused};
-use crate::ids::{AgentId, QueueId};
+use super::line::{LineKey, NeedId, Place, Rate, Refused};
+use crate::ids::{AgentId, EntryId, QueueId};
 use crate::time::Time;
 use std::collections::BTreeMap;
 
@@ -48,8 +48,20 @@ pub enum Stands {
     InLine(LineKey),
     /// These agents are rung for it.
     Offered(Vec<AgentId>),
-    /// On its way between the two, within one event.
+    /// A promise that is offered to nobody for now.
+    Asleep,
+    /// On its way between the others, within one event.
     Nowhere,
+}
+
+impl Stands {
+    /// Who is rung.
+    pub fn rung(&self) -> &[AgentId] {
+        match self {
+            Stands::Offered(agents) => agents,
+            Stands::InLine(_) | Stands::Asleep | Stands::Nowhere => &[],
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +84,27 @@ impl Refusal {
 }
 
 impl Entry {
+    /// One that came just now and has no place yet: the need and the place are those of nobody.
+    pub fn new(id: EntryId, arrival: Arrival, now: Time) -> Entry {
+        let until = arrival.prefer.first().map_or(Time::NEVER, |first| now + first.wait);
+        let since = arrival.since;
+        Entry {
+            arrival,
+            arrived: now,
+            been: Vec::new(),
+            kept: Kept { turn: 0, until },
+            times_out: None,
+            overflows: None,
+            tried: None,
+            looks: None,
+            steps_at: None,
+            need: usize::MAX,
+            place: Place::new(0, Rate::default(), since, id),
+            stands: Stands::Nowhere,
+            refusals: BTreeMap::new(),
+        }
+    }
+
     pub fn queue(&self) -> QueueId {
         self.arrival.queue
     }

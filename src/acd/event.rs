@@ -1,5 +1,6 @@
 //! The words between the ACD and the world: what happened ([`AcdEvent`]) and what follows ([`Decision`]).
 
+use super::callback::Callback;
 use super::settings::{AgentSettings, QueueSettings, Relax, RestReason};
 use crate::ids::{AgentId, EntryId, OfferId, QueueId};
 use crate::need::{Attributes, Need};
@@ -53,6 +54,9 @@ pub struct Arrival {
     pub reference: String,
     /// Who calls, in the one form by which they are known when they call again; empty: nobody knows.
     pub caller: String,
+    /// Nobody is on the line: this number is called when an agent has it. Always a `Call`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub callback: Option<Box<Callback>>,
 }
 
 /// Somebody for whom an entry is kept.
@@ -121,7 +125,7 @@ pub enum Change {
     Priority { entry: EntryId, priority: i32 },
     /// The entry leaves for a reason the ACD does not see: `Abandoned`, `LeftByKey`, `Transferred`, `SystemFault`,
     /// `Callback`, `Overflowed` or `QueueClosed`; the others it decides itself, and they are ignored here. Abandoned
-    /// becomes `ShortAbandoned` by the queue's setting. An offer that rings is withdrawn as `CallerGone`. Nothing
+    /// becomes `ShortAbandoned` by the queue's setting; a promise to call back is abandoned by nobody. An offer that rings is withdrawn as `CallerGone`. Nothing
     /// happens if the entry is gone already. Its queue says whose place is kept (`keep_place`): those who left as
     /// `SystemFault`, or also who hung up.
     Leave { entry: EntryId, exit: Exit },
@@ -140,6 +144,9 @@ pub enum Change {
         #[serde(default)]
         broke: bool,
     },
+    /// Who was to be called back has answered: the promise is kept, and the talk is one with them. A talk about a promise that ends
+    /// without this was in vain: see [`Decision::NotReached`].
+    Reached { entry: EntryId },
     /// The service was not there since `since`, the time of the event before: for that long nobody could come again, and what is kept
     /// for callers is kept that much longer.
     WasDown { since: Time },
@@ -310,6 +317,10 @@ pub enum Decision {
         #[serde(default)]
         to: Option<QueueId>,
     },
+    /// The number of a promise was called in vain. `again`: it waits again, in the same queue and with all its time, and is offered to
+    /// nobody before then: after `callback_retry`, or at once where the talk broke, which is no try. `None`: it is over, by too many tries
+    /// or because who was to be called has come.
+    NotReached { entry: EntryId, queue: QueueId, again: Option<Time> },
     /// Ask the agent's phone whether it is there and say so by `ProbeEnded`; no word by `deadline` is a no.
     Probe { agent: AgentId, deadline: Time },
     /// The agent's state is now this.
@@ -330,6 +341,7 @@ impl Default for Arrival {
             attributes: Attributes::new(),
             reference: String::new(),
             caller: String::new(),
+            callback: None,
         }
     }
 }

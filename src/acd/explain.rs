@@ -3,7 +3,7 @@
 use super::Acd;
 use super::ability::{Requirement, Unable};
 use super::agent::{Agent, Task};
-use super::entry::Entry;
+use super::entry::{Entry, Stands};
 use super::event::{AgentState, Who};
 use super::line::Refused;
 use super::settings::{RestReason, Validity};
@@ -98,6 +98,11 @@ pub enum WhyNot {
     KeptForOther {
         until: Time,
     },
+    /// It is a promise to call back, and is offered to nobody for now: its queue is closed, or the number was dialled in vain and is
+    /// not dialled again before `until`.
+    NotYet {
+        until: Option<Time>,
+    },
     /// The agent could take it, but another came first and is rung for it.
     RankedLower,
 }
@@ -151,6 +156,7 @@ impl Acd {
                     Some(refusal) if !nobody_else => WhyNot::Refused { until: refusal.until },
                     Some(refusal) if refusal.phase == Refused::JustNow => WhyNot::Refused { until: refusal.just_now },
                     _ if !self.is_kept_for(entry, id, agent) => WhyNot::KeptForOther { until: entry.kept.until },
+                    _ if entry.stands == Stands::Asleep => WhyNot::NotYet { until: entry.wakes(self.now) },
                     _ => WhyNot::RankedLower,
                 }
             }

@@ -73,7 +73,7 @@ impl Acd {
         let entry = self.entries.get(&entry)?;
         let rung = match &entry.stands {
             Stands::Offered(agents) => agents.clone(),
-            Stands::InLine(_) | Stands::Nowhere => Vec::new(),
+            Stands::InLine(_) | Stands::Asleep | Stands::Nowhere => Vec::new(),
         };
         Some(EntryView {
             queue: entry.queue(),

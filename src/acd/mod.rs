@@ -19,6 +19,7 @@
 //! | `probe` | whether a phone that was not answered is there at all |
 //! | `entry`, `queue`, `waiting` | an entry, its queue; arriving and leaving |
 //! | `back`, `memory` | callers who come again, and what is remembered of them |
+//! | `callback` | those who are to be called back |
 //! | `admission`, `overflow` | whom a queue takes, when waiting is in vain, hours; from one queue to another |
 //! | `offers` | an offer from the first ring to its outcome; refusals |
 //! | `ability` | what agents can do and entries need |
@@ -33,6 +34,7 @@ mod admission;
 mod agent;
 mod back;
 mod bits;
+mod callback;
 mod chance;
 mod counts;
 mod deadline;
@@ -62,6 +64,7 @@ pub mod truth;
 mod waiting;
 
 pub use admission::LOOK;
+pub use callback::Callback;
 pub use counts::QueueCounts;
 pub use event::{AcdEvent, AgentState, Arrival, Change, Decision, Exit, Kind, Outcome, Prefer, TalkDetail, Who};
 pub use explain::WhyNot;
@@ -81,9 +84,10 @@ use crate::time::{Duration, Time};
 use agent::Agent;
 use back::Callers;
 use bits::Bits;
+use callback::Dialled;
 use chance::Chance;
 use deadline::{Deadline, Deadlines};
-use entry::Entry;
+use entry::{Entry, Stands};
 use estimate::Estimates;
 use line::Lines;
 use matching::Touched;
@@ -111,6 +115,9 @@ pub struct Acd {
     entries: BTreeMap<EntryId, Box<Entry>>,
     offers: BTreeMap<OfferId, AgentId>,
     talks: BTreeMap<EntryId, AgentId>,
+    /// Numbers that are to be called back: one promise each, which waits or is dialled.
+    promises: BTreeMap<String, EntryId>,
+    dialled: BTreeMap<EntryId, Box<Dialled>>,
     lines: Lines,
     pools: Pools,
     /// Empty between events.
@@ -142,6 +149,8 @@ impl Acd {
             entries: BTreeMap::new(),
             offers: BTreeMap::new(),
             talks: BTreeMap::new(),
+            promises: BTreeMap::new(),
+            dialled: BTreeMap::new(),
             lines: Lines::default(),
             pools: Pools::default(),
             touched: Touched::default(),
@@ -241,6 +250,7 @@ impl Acd {
             Change::Answered { offer, until } => return self.answered(*offer, *until),
             Change::Talk { entry, detail } => return self.talk_is(*entry, *detail),
             Change::TalkEnded { entry, broke } => return self.talk_ended(*entry, *broke),
+            Change::Reached { entry } => return self.reached(*entry),
             Change::WasDown { since } => self.was_down(*since),
             Change::Tick => {}
         }
@@ -264,20 +274,22 @@ impl Acd {
         Some(u32::try_from(before).unwrap_or(u32::MAX).saturating_add(1))
     }
 
-    /// Entries of the queue that wait, those an agent is rung for included.
+    /// Entries of the queue that wait, those an agent is rung for included, and [`callbacks`](Acd::callbacks) not.
     pub fn waiting(&self, queue: QueueId) -> u32 {
         self.queues.get(&queue).map_or(0, |queue| u32::try_from(queue.by_since.len()).unwrap_or(u32::MAX))
     }
 
-    /// Entries of the queue that wait, next to be served first.
+    /// Entries of the queue that wait, next to be served first, and then the promises that sleep.
     pub fn entries(&self, queue: QueueId) -> Vec<EntryId> {
         let orders = self.queues.get(&queue).into_iter().flat_map(|queue| queue.order.values());
         let mut places: Vec<_> = orders.flat_map(|order| order.iter()).collect();
         places.sort_unstable();
-        places.into_iter().map(|place| place.entry).collect()
+        let sleeps = |(_, entry): &&(Time, EntryId)| self.entries[entry].stands == Stands::Asleep;
+        let asleep = self.queues.get(&queue).into_iter().flat_map(|queue| queue.callbacks.iter().filter(sleeps));
+        places.into_iter().map(|place| place.entry).chain(asleep.map(|(_, entry)| *entry)).collect()
     }
 
-    /// How long the entry that has waited longest has; `None` if nobody waits.
+    /// How long the entry that has waited longest has, promises excepted; `None` if nobody waits.
     pub fn longest_wait(&self, queue: QueueId, now: Time) -> Option<Duration> {
         let (since, _) = self.queues.get(&queue)?.by_since.first()?;
         Some(now.since(*since))
@@ -289,13 +301,14 @@ impl Acd {
     }
 
     /// Sizes of the tables that are empty when nobody waits, is rung or talks. For tests that hunt leaks.
-    pub fn tables(&self) -> [(&'static str, usize); 5] {
+    pub fn tables(&self) -> [(&'static str, usize); 6] {
         [
             ("acd entries", self.entries.len()),
             ("acd lines", self.lines.in_use()),
             ("acd offers", self.offers.len()),
             ("acd talks", self.talks.len()),
             ("acd callers who talk", self.callers.talks()),
+            ("acd promises", self.promises.len()),
         ]
     }
 

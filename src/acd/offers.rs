@@ -88,7 +88,7 @@ impl Acd {
         self.deadlines.set(Deadline::Offer(agent_id), Some(old), Some(until));
         let others = match &self.entries[&entry_id].stands {
             Stands::Offered(agents) => agents.iter().copied().filter(|other| *other != agent_id).collect(),
-            Stands::InLine(_) | Stands::Nowhere => Vec::new(),
+            Stands::InLine(_) | Stands::Asleep | Stands::Nowhere => Vec::new(),
         };
         for other in &others {
             self.withdraw(*other, Outcome::AnsweredElsewhere);
@@ -149,7 +149,7 @@ impl Acd {
         let entry = &self.entries[&entry_id];
         let others = match &entry.stands {
             Stands::Offered(agents) => agents.clone(),
-            Stands::InLine(_) | Stands::Nowhere => Vec::new(),
+            Stands::InLine(_) | Stands::Asleep | Stands::Nowhere => Vec::new(),
         };
         let kind = entry.kind();
         if kind == Kind::Call {

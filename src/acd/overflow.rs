@@ -43,6 +43,9 @@ impl Acd {
 
     /// When it next tries to go on because of its wait: now, if that has passed while an agent was rung for it.
     pub(super) fn next_overflow(&self, entry: &Entry) -> Option<Time> {
+        if entry.arrival.callback.is_some() {
+            return None;
+        }
         let overflow = &self.queues[&entry.queue()].settings.overflow;
         let after = overflow.iter().filter(|overflow| has_all(&entry.arrival.attributes, &overflow.only));
         let after = after.filter_map(|overflow| match overflow.when {

@@ -19,9 +19,12 @@ pub struct Queue {
     pub plain: NeedId,
     /// Whom the queue rang last.
     pub last_rung: Option<AgentId>,
-    /// Waiting entries, those offered included, by what they need.
+    /// Waiting entries, those offered included and promises that sleep excepted, by what they need.
     pub order: BTreeMap<NeedId, Ranked<Place>>,
+    /// Those that wait, promises excepted.
     pub by_since: BTreeSet<(Time, EntryId)>,
+    /// The promises that wait.
+    pub callbacks: BTreeSet<(Time, EntryId)>,
 }
 
 /// Whether a queue takes entries.
@@ -68,6 +71,9 @@ impl Queue {
 
     /// When an entry's time here is over, and as what it exits then; `None`: never.
     pub fn longest_wait(&self, arrival: &Arrival) -> Option<(Time, Exit)> {
+        if let Some(callback) = arrival.callback.as_deref() {
+            return Some((callback.until, Exit::TimedOut));
+        }
         let by_rule = || self.rules(&arrival.attributes).find_map(|rule| rule.max_wait);
         let most = arrival.max_wait.or_else(by_rule).or(self.settings.max_wait);
         let timed_out = most.map(|wait| (arrival.since + wait, Exit::TimedOut));
@@ -77,7 +83,8 @@ impl Queue {
 
     /// Those that wait, by id.
     pub fn entries(&self) -> Vec<EntryId> {
-        let mut entries: Vec<EntryId> = self.by_since.iter().map(|(_, entry)| *entry).collect();
+        let all = self.by_since.iter().chain(&self.callbacks);
+        let mut entries: Vec<EntryId> = all.map(|(_, entry)| *entry).collect();
         entries.sort_unstable();
         entries
     }
@@ -91,7 +98,13 @@ impl Queue {
             last_rung: None,
             order: BTreeMap::new(),
             by_since: BTreeSet::new(),
+            callbacks: BTreeSet::new(),
         }
+    }
+
+    /// Where it is noted since when the entry waits.
+    pub fn since_mut(&mut self, arrival: &Arrival) -> &mut BTreeSet<(Time, EntryId)> {
+        if arrival.callback.is_some() { &mut self.callbacks } else { &mut self.by_since }
     }
 
     pub fn enter(&mut self, need: NeedId, place: Place) {

@@ -70,6 +70,15 @@ pub struct QueueSettings {
     pub reconnect_within: Duration,
     /// How long a caller of this queue is kept for that agent, whose wrap-up or next talk may come to its end meanwhile.
     pub reconnect_wait: Duration,
+    /// Promises to call back that wait at once; one more is `RefusedFull`, and zero: none are made. They take no room from those who wait on
+    /// the line.
+    pub max_callbacks: u32,
+    /// How long after it was made a promise is given up, as `TimedOut`.
+    pub callback_within: Duration,
+    /// A number that was dialled in vain is dialled again no sooner than that.
+    pub callback_retry: Duration,
+    /// Dialled in vain so many times, it is given up; at least once.
+    pub callback_tries: u32,
     /// Answered within this counts as in service level.
     pub service_level: Duration,
 }
@@ -342,6 +351,10 @@ impl Default for QueueSettings {
             keep_place_for: KeepPlaceFor::default(),
             reconnect_within: Duration::from_secs(180),
             reconnect_wait: Duration::from_secs(30),
+            max_callbacks: 1000,
+            callback_within: Duration::from_secs(86_400),
+            callback_retry: Duration::from_secs(600),
+            callback_tries: 3,
             service_level: Duration::from_secs(20),
         }
     }

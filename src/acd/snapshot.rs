@@ -3,6 +3,7 @@
 use super::ability::Abilities;
 use super::agent::{Agent, Pause, Task};
 use super::back::{Callers, KeptCallers};
+use super::callback::Dialled;
 use super::chance::Chance;
 use super::deadline::Deadline;
 use super::entry::{Entry, Kept, Refusal, Stands};
@@ -35,6 +36,8 @@ pub struct Snapshot {
     ignored: u64,
     #[serde(default)]
     callers: KeptCallers,
+    #[serde(default)]
+    dialled: Vec<(EntryId, Dialled)>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -136,6 +139,7 @@ impl Acd {
             estimates: self.estimates.clone(),
             ignored: self.ignored,
             callers: self.callers.kept(),
+            dialled: self.dialled.iter().map(|(entry, dialled)| (*entry, (**dialled).clone())).collect(),
         }
     }
 
@@ -145,10 +149,14 @@ impl Acd {
     ///
     /// No distributor was ever like that; says why.
     pub fn restore(snapshot: Snapshot) -> Result<Acd, String> {
-        let Snapshot { now, last_offer, chance, queues, agents, entries, truth, estimates, ignored, callers } =
+        let Snapshot { now, last_offer, chance, queues, agents, entries, truth, estimates, ignored, callers, dialled } =
             snapshot;
         let callers = Callers::restored(callers);
         let mut acd = Acd { now, chance, truth, estimates, ignored, callers, ..Acd::new(last_offer) };
+        let number =
+            |(entry, dialled): &(EntryId, Dialled)| Some((dialled.arrival.callback.as_ref()?.number.clone(), *entry));
+        acd.promises.extend(dialled.iter().filter_map(number));
+        acd.dialled.extend(dialled.into_iter().map(|(entry, dialled)| (entry, Box::new(dialled))));
         for KeptQueue { id, settings, last_rung, hours } in queues {
             acd.set_queue(id, &settings);
             acd.queue_mut(id).last_rung = last_rung;
@@ -241,7 +249,9 @@ impl Acd {
         let KeptEntry { id, arrival, arrived, been, tried, kept: (turn, until), refusals } = kept;
         let (queue, since) = (arrival.queue, arrival.since);
         let line = self.queues.get_mut(&queue).ok_or_else(|| format!("{id} waits in {queue}, which is not there"))?;
-        line.by_since.insert((since, id));
+        line.since_mut(&arrival).insert((since, id));
+        let promise = arrival.callback.as_deref().map(|callback| (callback.number.clone(), id));
+        self.promises.extend(promise);
         let mut entry = Entry {
             arrival,
             arrived,

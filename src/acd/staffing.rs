@@ -207,6 +207,7 @@ impl Acd {
         }
         self.contact_over(id);
         self.refresh(id);
+        self.dialled_in_vain(entry, broke);
         Ok(())
     }
 

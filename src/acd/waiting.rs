@@ -4,17 +4,16 @@ use super::ability::Requirement;
 use super::admission::Obstacle;
 use super::bits::Bits;
 use super::deadline::Deadline;
-use super::entry::{Entry, Kept, Stands};
+use super::entry::{Entry, Stands};
 use super::event::{Arrival, Decision, Exit, Outcome, Who};
 use super::line::{LineKey, NeedId, Place, Rate};
 use super::matching;
 use super::queue::Queue;
-use super::settings::{QueueSettings, Relax};
+use super::settings::{InVain, QueueSettings, Relax};
 use super::{Acd, Ignored};
 use crate::ids::{AgentId, EntryId, QueueId};
 use crate::need::Need;
 use crate::time::{Duration, Time};
-use std::collections::BTreeMap;
 
 impl Acd {
     pub(super) fn set_queue(&mut self, id: QueueId, settings: &QueueSettings) {
@@ -56,25 +55,12 @@ impl Acd {
         }
         let mut arrival = arrival.clone();
         arrival.since = arrival.since.min(self.now);
+        if arrival.callback.is_some() {
+            self.promise(id, arrival);
+            return Ok(());
+        }
         let came_again = self.comes_again(&mut arrival);
-        let since = arrival.since;
-        let until = arrival.prefer.first().map_or(Time::NEVER, |first| self.now + first.wait);
-        let mut entry = Entry {
-            arrival,
-            arrived: self.now,
-            been: Vec::new(),
-            kept: Kept { turn: 0, until },
-            times_out: None,
-            overflows: None,
-            tried: None,
-            looks: None,
-            steps_at: None,
-            // The need and the place are those of nobody until it finds its own.
-            need: usize::MAX,
-            place: Place::new(0, Rate::default(), since, id),
-            stands: Stands::Nowhere,
-            refusals: BTreeMap::new(),
-        };
+        let mut entry = Entry::new(id, arrival, self.now);
         self.truth.arrived(self.now, queue);
         let obstacle = self.obstacle(&entry, queue);
         let way_out = obstacle.and_then(|obstacle| self.way_out(&entry, |when| when == obstacle.when()));
@@ -101,11 +87,15 @@ impl Acd {
         self.stand(id, entry);
     }
 
-    fn stand(&mut self, id: EntryId, entry: Entry) {
+    pub(super) fn stand(&mut self, id: EntryId, entry: Entry) {
         let (queue, since, arrived) = (entry.queue(), entry.since(), entry.arrived);
-        self.queue_mut(queue).by_since.insert((since, id));
+        self.queue_mut(queue).since_mut(&entry.arrival).insert((since, id));
+        let is_promise = entry.arrival.callback.is_some();
         self.entries.insert(id, Box::new(entry));
         self.find_place(id);
+        if is_promise {
+            return;
+        }
         // Where it found that it is in vain to wait, it has gone on, or away.
         let stays = self.entries.get(&id).is_some_and(|entry| (entry.queue(), entry.arrived) == (queue, arrived));
         if stays && let Some(seen) = self.seen(id) {
@@ -123,6 +113,7 @@ impl Acd {
     pub(super) fn leave(&mut self, id: EntryId, exit: Exit) -> Result<(), Ignored> {
         let entry = self.entries.get(&id).ok_or(Ignored)?;
         let exit = match exit {
+            Exit::Abandoned if entry.arrival.callback.is_some() => return Err(Ignored),
             Exit::Abandoned => {
                 let short = self.now.since(entry.since()) < self.queues[&entry.queue()].settings.short_abandon;
                 if short { Exit::ShortAbandoned } else { Exit::Abandoned }
@@ -137,10 +128,13 @@ impl Acd {
                 return Err(Ignored);
             }
         };
-        let rung = match &entry.stands {
-            Stands::Offered(agents) => agents.clone(),
-            Stands::InLine(_) | Stands::Nowhere => Vec::new(),
-        };
+        self.leaves(id, exit);
+        Ok(())
+    }
+
+    /// It leaves by an exit that nobody here has chosen; whoever is rung for it is so no more.
+    pub(super) fn leaves(&mut self, id: EntryId, exit: Exit) {
+        let rung = self.entries[&id].stands.rung().to_vec();
         self.keep_place(id, exit);
         for agent in &rung {
             self.withdraw(*agent, Outcome::CallerGone);
@@ -149,7 +143,6 @@ impl Acd {
         for agent in rung {
             self.refresh_keeping_idle(agent);
         }
-        Ok(())
     }
 
     /// The last agent who met these needs may have gone: entries that wait in vain leave, where their queue says so.
@@ -184,17 +177,22 @@ impl Acd {
 
     /// The same with this need, of which it is a holder already.
     fn take_place(&mut self, id: EntryId, need: NeedId) {
-        let first_look = self.first_look(self.entries[&id].queue(), self.entries[&id].arrived);
-        let overflows = self.next_overflow(&self.entries[&id]);
+        let entry = &self.entries[&id];
+        let first_look = self.first_look(entry.queue(), entry.arrived, entry.arrival.callback.is_some());
+        let overflows = self.next_overflow(entry);
         let entry = self.entries.get_mut(&id).expect("the caller has it");
         let queue = self.queues.get_mut(&entry.arrival.queue).expect("entries are of known queues");
         entry.need = need;
         entry.place = Place::new(queue.priority_of(&entry.arrival), queue.rate, entry.arrival.since, id);
-        queue.enter(entry.need, entry.place);
+        let sleeps = entry.sleeps(self.now, queue) && !matches!(entry.stands, Stands::Offered(_));
+        if !sleeps {
+            queue.enter(entry.need, entry.place);
+        }
         let steps = [(&entry.arrival.relax, entry.arrival.since), (&queue.settings.relax, entry.arrival.since)];
         let relaxes = steps.iter().flat_map(|(steps, since)| steps.iter().map(|step| *since + step.after));
         let kept = entry.kept_for().map(|_| entry.kept.until);
-        let steps_at = relaxes.chain(kept).filter(|at| *at > self.now).min();
+        let wakes = entry.arrival.callback.as_deref().map(|callback| callback.not_before);
+        let steps_at = relaxes.chain(kept).chain(wakes).filter(|at| *at > self.now).min();
         let old = std::mem::replace(&mut entry.steps_at, steps_at);
         self.deadlines.set(Deadline::Step(id), old, steps_at);
         let looks = first_look.map(|first| entry.looks.unwrap_or(first));
@@ -211,10 +209,15 @@ impl Acd {
                     self.withdraw_unlicensed(agent);
                 }
             }
-            Stands::InLine(_) | Stands::Nowhere => {
+            Stands::InLine(_) | Stands::Asleep | Stands::Nowhere => {
                 self.deadlines.set(Deadline::MaxWait(id), old.map(|(at, _)| at), times_out.map(|(at, _)| at));
                 self.deadlines.set(Deadline::Overflow(id), old_overflows, overflows);
-                self.enter_line(id);
+                if sleeps {
+                    entry.stands = Stands::Asleep;
+                    self.tell_estimators(id);
+                } else {
+                    self.enter_line(id);
+                }
             }
         }
     }
@@ -294,9 +297,13 @@ impl Acd {
     /// Takes back what `find_place` gave, deadlines excepted.
     fn lose_place(&mut self, id: EntryId) {
         self.leave_line(id);
-        let entry = &self.entries[&id];
+        let entry = self.entry_mut(id);
         let (queue, need, place) = (entry.queue(), entry.need, entry.place);
-        self.queue_mut(queue).leave(need, place);
+        if entry.stands == Stands::Asleep {
+            entry.stands = Stands::Nowhere;
+        } else {
+            self.queue_mut(queue).leave(need, place);
+        }
         self.lines.give_need(need, &mut self.pools);
     }
 
@@ -311,6 +318,7 @@ impl Acd {
         self.lines.enter(&key, place);
         self.touched.line(&key);
         self.entry_mut(id).stands = Stands::InLine(key);
+        self.tell_estimators(id);
     }
 
     /// The line in which the entry stands while it is in line.
@@ -325,7 +333,10 @@ impl Acd {
             need: entry.need,
             kind: entry.kind(),
             rate: queue.rate,
-            leave_when: queue.settings.leave_when.without_estimate(),
+            leave_when: match entry.arrival.callback {
+                None => queue.settings.leave_when.without_estimate(),
+                Some(_) => InVain::default(),
+            },
             refused: entry.refused(),
         }
     }
@@ -362,7 +373,9 @@ impl Acd {
             self.agent_mut(*agent).refused.remove(&id);
         }
         if let Some(agent) = self.talks.get(&id) {
-            self.truth.talk_began(self.now, id, *agent, entry.queue(), entry.arrived);
+            let callback = entry.arrival.callback.as_deref();
+            let arrived = callback.map_or(entry.arrived, |callback| callback.promised);
+            self.truth.talk_began(self.now, id, *agent, entry.queue(), arrived, callback.is_some());
         }
     }
 
@@ -376,8 +389,11 @@ impl Acd {
         self.deadlines.set(Deadline::Look(id), entry.looks, None);
         self.deadlines.set(Deadline::Step(id), entry.steps_at, None);
         self.estimates.exited(self.now, id, exit);
-        self.queue_mut(entry.queue()).by_since.remove(&(entry.since(), id));
-        self.tell_exit(id, &entry, exit, to);
+        self.queue_mut(entry.queue()).since_mut(&entry.arrival).remove(&(entry.since(), id));
+        match entry.arrival.callback.as_deref() {
+            Some(callback) => self.promise_leaves(id, &entry, callback, exit),
+            None => self.tell_exit(id, &entry, exit, to),
+        }
         Entry { times_out: None, overflows: None, looks: None, steps_at: None, ..*entry }
     }
 

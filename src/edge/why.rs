@@ -324,6 +324,8 @@ fn words(reason: &WhyNot) -> String {
         WhyNot::OffShift => "their shift is over, or nearly".into(),
         WhyNot::Probed { .. } => "asked whether their phone is there: it did not answer before".into(),
         WhyNot::Refused { .. } => "refused this one".into(),
+        WhyNot::NotYet { until: Some(_) } => "free, but the number was called in vain lately".into(),
+        WhyNot::NotYet { until: None } => "free, but the queue is closed: nobody is called back".into(),
         WhyNot::RankedLower => "free, and another was before them".into(),
     }
 }

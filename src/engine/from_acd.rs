@@ -23,6 +23,8 @@ impl Engine {
             Decision::Offer { offer, entry, queue, agent, .. } => self.on_offer(now, offer, entry, queue, agent),
             Decision::OfferEnded { offer, outcome, .. } => self.on_offer_ended(now, offer, outcome),
             Decision::Exit { entry, queue, exit, waited, to } => self.on_exit(now, entry, queue, exit, waited, to),
+            // Nobody is promised anything yet.
+            Decision::NotReached { .. } => {}
             Decision::Probe { agent, .. } => self.on_probe(now, agent),
             Decision::Agent { agent, state } => self.on_agent(now, agent, &state),
         }

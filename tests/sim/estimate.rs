@@ -152,7 +152,10 @@ fn play(day: Day, seed: u64) -> Report {
                         report.later.push(((said - left).abs(), left));
                     }
                 }
-                Decision::OfferEnded { .. } | Decision::Probe { .. } | Decision::Agent { .. } => {}
+                Decision::OfferEnded { .. }
+                | Decision::NotReached { .. }
+                | Decision::Probe { .. }
+                | Decision::Agent { .. } => {}
             }
         }
         let due = heap.peek().map_or(Time::NEVER, |Reverse((at, ..))| *at);

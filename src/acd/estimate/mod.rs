@@ -129,6 +129,9 @@ struct Waiting {
     at_once: bool,
     /// Milliseconds.
     predicted: [Option<u32>; 3],
+    /// A promise to call back.
+    #[serde(default)]
+    promise: bool,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -162,8 +165,30 @@ impl Estimates {
         line.movement.arrived(now, ahead, behind);
         let predicted = line.predict(now, seen, &self.settings);
         let predicted = predicted.map(|wait| u32::try_from(wait?.as_millis()).ok());
-        let waiting = Waiting { queue, arrived: now, rung: None, rings: false, at_once: false, predicted };
+        let promise = false;
+        let waiting = Waiting { queue, arrived: now, rung: None, rings: false, at_once: false, predicted, promise };
         self.entries.insert(entry, Box::new(waiting));
+    }
+
+    /// A promise to call back has come into the line, perhaps long after it was made. It is one of those that are served, and says
+    /// nothing about how long people wait and whether they stay.
+    pub fn promised(&mut self, now: Time, entry: EntryId, queue: QueueId, seen: Seen) {
+        let line = self.queues.entry(queue).or_default();
+        let (ahead, behind) = line.in_line(seen);
+        line.movement.arrived(now, ahead, behind);
+        let (predicted, promise) = ([None; 3], true);
+        let waiting = Waiting { queue, arrived: now, rung: None, rings: false, at_once: false, predicted, promise };
+        self.entries.insert(entry, Box::new(waiting));
+    }
+
+    /// It stands in line no more, and may again.
+    pub fn forget(&mut self, entry: EntryId) {
+        self.rung_no_more(entry);
+        self.entries.remove(&entry);
+    }
+
+    pub fn knows(&self, entry: EntryId) -> bool {
+        self.entries.contains_key(&entry)
     }
 
     /// An agent is rung for it.
@@ -197,10 +222,14 @@ impl Estimates {
         match exit {
             Exit::Answered => {
                 line.movement.answered(now, waiting.rung.unwrap_or(now), !waiting.at_once);
+                if waiting.promise {
+                    return;
+                }
                 line.last_wait = Some(waited);
             }
             // They never stood in line.
             Exit::RefusedFull | Exit::NoAgents => return,
+            _ if waiting.promise => return,
             _ => {}
         }
         line.movement.gone(waited, !answered);

@@ -84,6 +84,7 @@ impl<D: Distributor> Play<D> {
         let offer = offers.get(usize::from(whom) % offers.len().max(1)).copied().unwrap_or(OfferId(1));
         let change = match what % 66 {
             _ if what >= 236 => self.staff_change(agent, how),
+            58 if how % 3 > 0 => Change::Reached { entry: pick(self.watch.dialled()) },
             57..=59 => Change::Talk {
                 entry: pick(self.watch.talks()),
                 detail: TalkDetail::ALL[usize::from(how) % TalkDetail::ALL.len()],
@@ -167,6 +168,8 @@ impl<D: Distributor> Play<D> {
             2 => vec![Prefer { who: agent, wait: secs(whom, 4) }, Prefer { who: team, wait: secs(how, 6) }],
             _ => Vec::new(),
         };
+        let number = ["anna", "bo", "carl", "dora", "erik", ""][usize::from((how / 3) % 6)].to_owned();
+        let callback = (whom % 9 == 2).then(|| Box::new(Callback { number, ..Callback::default() }));
         let attributes = Attributes::from([("letter".to_owned(), ["x", "y"][usize::from(how % 2)].to_owned())]);
         let arrival = Arrival {
             queue: QueueId(queue),
@@ -178,6 +181,7 @@ impl<D: Distributor> Play<D> {
             max_wait: [None, None, None, Some(Duration::from_secs(9))][usize::from(whom / 64)],
             since: self.at - Duration::from_secs(earlier),
             attributes: if how.is_multiple_of(3) { attributes } else { Attributes::new() },
+            callback,
             caller: ["", "anna", "anna", "anna", "bo"][usize::from((whom ^ how) / 4 % 5)].to_owned(),
             ..Arrival::default()
         };
@@ -248,6 +252,10 @@ fn queue_settings(id: u32, how: u8) -> Change {
         reconnect_wait: secs(how, 9),
         keep_place_for: [KeepPlaceFor::Broken, KeepPlaceFor::All][usize::from(how / 9 % 2)],
         service_level: secs(how / 4, 5),
+        max_callbacks: u32::from(how / 3 % 4),
+        callback_within: secs(how, 7) * 10,
+        callback_retry: secs(how / 2, 8),
+        callback_tries: u32::from(how / 2 % 4),
     };
     Change::Queue { id: QueueId(id), settings }
 }
@@ -433,7 +441,12 @@ fn asks_the_same(play: &Play<Acd>, model: &Model) -> Result<(), String> {
             model.longest_wait(queue),
         );
         let asked = (counts.offered, counts.exits.clone(), acd.entries(queue), acd.longest_wait(queue, play.at));
-        if asked != expected || counts.waiting != expected.2.len() as u64 || acd.waiting(queue) as u64 != counts.waiting
+        let on_the_line = expected.2.iter().filter(|entry| watch.holds_the_line(**entry)).count();
+        let promised = expected.2.len() - on_the_line;
+        if asked != expected
+            || counts.waiting != on_the_line as u64
+            || acd.callbacks(queue) as usize != promised
+            || acd.waiting(queue) as u64 != counts.waiting
         {
             return Err(format!("{queue}: {asked:?} of {counts:?}, but {expected:?}"));
         }
@@ -445,11 +458,11 @@ fn asks_the_same(play: &Play<Acd>, model: &Model) -> Result<(), String> {
         return Err(imbalance.to_string());
     }
     let rung = acd.entries.values().filter(|entry| matches!(entry.stands, entry::Stands::Offered(_))).count();
-    let waiting = (acd.entries.len(), rung);
+    let asleep = acd.entries.values().filter(|entry| entry.stands == entry::Stands::Asleep).count();
+    let waiting = (acd.entries.len() - asleep, rung);
     if acd.estimates().waiting() != waiting {
         return Err(format!("{waiting:?} wait and ring, the estimators know of {:?}", acd.estimates().waiting()));
     }
-    let in_hand: u64 = acd.truth().queues().map(|queue| acd.truth().total(queue).in_hand).sum();
     for caller in ["anna", "bo", ""] {
         let within = Duration::from_secs(20);
         let (asked, expected) = (acd.last_agent(caller, within, play.at), model.last_agent(caller, within));
@@ -457,8 +470,12 @@ fn asks_the_same(play: &Play<Acd>, model: &Model) -> Result<(), String> {
             return Err(format!("{asked:?} talked with {caller} last, in the model {expected:?}"));
         }
     }
-    if acd.truth().talks() != acd.talks.len() || in_hand < acd.talks.len() as u64 {
-        return Err(format!("{} talks, counted {}, {in_hand} in hand", acd.talks.len(), acd.truth().talks()));
+    let open: u64 = acd.truth().queues().map(|queue| acd.truth().total(queue).promises.open).sum();
+    if open != acd.promises.len() as u64 {
+        return Err(format!("{open} promises are open, and {:?} stand", acd.promises));
+    }
+    if acd.truth().talks() != acd.talks.len() {
+        return Err(format!("{} talks, counted {}", acd.talks.len(), acd.truth().talks()));
     }
     Ok(())
 }
@@ -467,6 +484,9 @@ fn asks_the_same(play: &Play<Acd>, model: &Model) -> Result<(), String> {
 pub fn close(play: &mut Play<Acd>) -> Result<(), String> {
     for entry in play.watch.entries() {
         play.change(leave(entry.0, Exit::QueueClosed))?;
+    }
+    for entry in play.watch.dialled() {
+        play.change(Change::Reached { entry })?;
     }
     for entry in play.watch.talks() {
         play.change(talk_ended(entry.0))?;
@@ -490,10 +510,16 @@ pub fn close(play: &mut Play<Acd>) -> Result<(), String> {
             return Err(format!("{id} is stuck: {agent:?}"));
         }
     }
-    let tables = acd.entries.len() + acd.offers.len() + acd.talks.len() + acd.callers.talks() + acd.lines.in_use();
+    let tables = acd.promises.len()
+        + acd.dialled.len()
+        + acd.entries.len()
+        + acd.offers.len()
+        + acd.talks.len()
+        + acd.callers.talks()
+        + acd.lines.in_use();
     let plain: std::collections::BTreeSet<usize> = acd.queues.values().map(|queue| queue.plain).collect();
     let needs = acd.lines.needs_in_use() - plain.len()
-        + acd.queues.values().map(|q| q.order.len() + q.by_since.len()).sum::<usize>();
+        + acd.queues.values().map(|q| q.order.len() + q.by_since.len() + q.callbacks.len()).sum::<usize>();
     if tables + needs > 0 {
         return Err(format!("something is left: {acd:#?}"));
     }

@@ -36,6 +36,8 @@ pub struct Watch {
     ending: Option<EntryId>,
     /// Said to be accepted and not yet to be answered.
     accepted: Option<(EntryId, AgentId)>,
+    /// Promises that agents have, and that nobody has answered yet.
+    dialled: BTreeMap<EntryId, Caller>,
     /// Places kept for those who left.
     absent: Absent,
     pub offered: BTreeMap<QueueId, u64>,
@@ -119,12 +121,22 @@ impl Watch {
                     |seen: &Seen| matches!(seen.state, AgentState::Talking { entry: talk, .. } if talk == *entry);
                 let known = self.waiting.contains_key(entry) || self.agents.values().any(talks);
                 if !known && !self.tasks.contains(entry) && self.queues.contains_key(&arrival.queue) {
-                    *self.offered.entry(arrival.queue).or_default() += 1;
                     let mut arrival = (**arrival).clone();
                     arrival.since = arrival.since.min(event.at);
-                    self.arriving = Some((*entry, self.absent.clone()));
                     let settings = &self.queues[&arrival.queue];
-                    self.absent.comes_back(event.at, &mut arrival, settings, None);
+                    match arrival.callback.as_deref_mut() {
+                        Some(callback) => {
+                            arrival.kind = Kind::Call;
+                            callback.until = event.at + settings.callback_within;
+                            callback.not_before = event.at;
+                        }
+                        None => {
+                            *self.offered.entry(arrival.queue).or_default() += 1;
+                            self.arriving = Some((*entry, self.absent.clone()));
+                            self.absent.comes_back(event.at, &mut arrival, settings, None);
+                            self.takes_promised_place(&mut arrival);
+                        }
+                    }
                     let caller = Caller {
                         queue: arrival.queue,
                         since: arrival.since,
@@ -166,6 +178,15 @@ impl Watch {
                 self.ending = Some(*entry);
                 self.tasks.remove(entry);
             }
+            Change::Reached { entry } => {
+                if let Some(caller) = self.dialled.remove(entry) {
+                    let talks =
+                        |seen: &Seen| matches!(seen.state, AgentState::Talking { entry: talk, .. } if talk == *entry);
+                    let agent = self.agents.iter().find(|(_, seen)| talks(seen)).map(|(agent, _)| *agent);
+                    let arrival = Arrival { since: caller.since, ..caller.arrival };
+                    self.absent.is_answered(event.at, *entry, agent.expect("who dials"), &arrival);
+                }
+            }
             Change::OfferEnded { offer, outcome: Outcome::Unreachable } => {
                 if let Some((_, agent, _)) = self.offers.get(offer) {
                     let seen = self.agents.get_mut(agent).expect("rung");
@@ -200,6 +221,11 @@ impl Watch {
                 must!(self.offers_made.insert(*offer), "{offer} is made twice");
                 let caller = self.waiting.get(entry).ok_or(format!("{entry} is offered but does not wait"))?;
                 must!(caller.queue == *queue, "{entry} waits in {}, not in {queue}", caller.queue);
+                // In the moment of closing who could be served still is.
+                let closes = self.closes.get(queue).is_some_and(|closes| *closes < self.at);
+                let callback = caller.arrival.callback.as_deref();
+                let sleeps = callback.is_some_and(|callback| closes || self.at < callback.not_before);
+                must!(!sleeps, "{entry} is offered before its time");
                 let settings = &self.queues[queue];
                 let most =
                     if settings.strategy == Strategy::RingAll { settings.ring_all_max.max(1) as usize } else { 1 };
@@ -221,7 +247,8 @@ impl Watch {
                 for (other, earlier) in &self.waiting {
                     let before = self.order(*other, earlier) < self.order(*entry, caller);
                     let alike = earlier.arrival.kind == caller.arrival.kind && !self.may_be_kept(earlier);
-                    let could = alike && earlier.ringing.is_empty() && self.may_serve(*agent, earlier);
+                    let could =
+                        alike && earlier.ringing.is_empty() && !self.sleeps(earlier) && self.may_serve(*agent, earlier);
                     must!(!(before && could), "{entry} overtakes {other} at {agent}: {earlier:?}");
                 }
                 self.waiting.get_mut(entry).expect("looked at just now").ringing.insert(*offer);
@@ -272,7 +299,9 @@ impl Watch {
                 let settings = &self.queues[queue];
                 let left = Arrival { since: caller.since, ..caller.arrival.clone() };
                 self.absent.leaves(self.at, *entry, &left, *exit, settings, None);
-                if let Some((_, agent)) = self.accepted.filter(|(accepted, _)| accepted == entry) {
+                if let Some((_, agent)) = self.accepted.filter(|(accepted, _)| accepted == entry)
+                    && caller.arrival.callback.is_none()
+                {
                     self.absent.is_answered(self.at, *entry, agent, &left);
                 }
                 let accepted = self.accepted.is_some_and(|(accepted, _)| accepted == *entry);
@@ -310,10 +339,20 @@ impl Watch {
                     Exit::ShortAbandoned => must!(*waited < settings.short_abandon, "{entry} abandons too late"),
                     _ => {}
                 }
+                if caller.arrival.callback.is_some() {
+                    must!(to.is_none(), "{entry} is a promise and goes on to another queue");
+                    let exits = [Exit::Abandoned, Exit::ShortAbandoned, Exit::NoAgents];
+                    must!(!exits.contains(exit), "{entry} is a promise and leaves as {exit:?}");
+                    if *exit == Exit::Answered {
+                        self.dialled.insert(*entry, caller);
+                    }
+                    return Ok(());
+                }
                 *self.exits.entry(*queue).or_default().entry(*exit).or_default() += 1;
                 if let Some(to) = to {
                     must!(self.takes(*to), "{entry} goes on to {to}, which is closed");
-                    let waiting = self.waiting.values().filter(|caller| caller.queue == *to).count();
+                    let holds = |caller: &&Caller| caller.queue == *to && caller.arrival.callback.is_none();
+                    let waiting = self.waiting.values().filter(holds).count();
                     let full = waiting >= self.queues[to].max_waiting as usize;
                     must!(!full, "{entry} goes on to {to}, which is full");
                     *self.offered.entry(*to).or_default() += 1;
@@ -321,6 +360,18 @@ impl Watch {
                     let been = caller.been.iter().copied().chain([*queue]).collect();
                     let arrival = Arrival { queue: *to, ..caller.arrival };
                     self.waiting.insert(*entry, Caller { queue: *to, joined: self.at, been, arrival, ..caller });
+                }
+            }
+            Decision::NotReached { entry, queue, again } => {
+                must!(self.ending == Some(*entry), "{entry} is not reached, but its talk goes on");
+                let caller = self.dialled.remove(entry).ok_or(format!("{entry} is not dialled"))?;
+                must!(caller.queue == *queue, "{entry} is of {}, not of {queue}", caller.queue);
+                if let Some(again) = again {
+                    self.exited.remove(entry);
+                    let mut arrival = caller.arrival;
+                    arrival.callback.as_deref_mut().expect("a promise").not_before = *again;
+                    let refused = BTreeMap::new();
+                    self.waiting.insert(*entry, Caller { arrival, joined: self.at, refused, ..caller });
                 }
             }
             Decision::Probe { agent, deadline } => {
@@ -367,7 +418,7 @@ impl Watch {
                 AgentState::Ready | AgentState::Working { .. } => {
                     must!(!seen.is_off_shift(self.at), "{id} is ready after the shift");
                     let could = |c: &Caller| {
-                        let waits = c.ringing.is_empty() && !self.may_be_kept(c);
+                        let waits = c.ringing.is_empty() && !self.may_be_kept(c) && !self.sleeps(c);
                         waits && seen.is_free_for(c.arrival.kind) && self.may_serve(*id, c)
                     };
                     let served = self.waiting.iter().find(|(_, c)| could(c));
@@ -403,13 +454,15 @@ impl Watch {
             let after_closing = self.queues[&caller.queue].after_closing;
             let closed_too_long = closed.zip(after_closing).is_some_and(|(closed, after)| *closed + after <= self.at);
             let came_too_late = closed.is_some_and(|closed| caller.joined > *closed);
-            must!(!came_too_late, "{id} has joined {}, which was closed", caller.queue);
-            must!(!closed_too_long || !caller.ringing.is_empty(), "{id} waits in a closed queue");
+            let promise = caller.arrival.callback.is_some();
+            must!(promise || !came_too_late, "{id} has joined {}, which was closed", caller.queue);
+            must!(promise || !closed_too_long || !caller.ringing.is_empty(), "{id} waits in a closed queue");
             must!(!over || !caller.ringing.is_empty(), "{id} should have been sent away");
         }
         for (queue, offered) in &self.offered {
             let exits: u64 = self.exits.get(queue).map_or(0, |exits| exits.values().sum());
-            let waiting = self.waiting.values().filter(|caller| caller.queue == *queue).count() as u64;
+            let holds = |caller: &&Caller| caller.queue == *queue && caller.arrival.callback.is_none();
+            let waiting = self.waiting.values().filter(holds).count() as u64;
             must!(*offered == exits + waiting, "{queue}: {offered} offered, {exits} exits, {waiting} waiting");
         }
         Ok(())
@@ -500,8 +553,39 @@ impl Watch {
     }
 
     fn longest_wait(&self, caller: &Caller) -> Option<Duration> {
+        if let Some(callback) = &caller.arrival.callback {
+            return Some(callback.until.since(caller.since));
+        }
         let of_rules = self.rules(caller).find_map(|rule| rule.max_wait);
         caller.arrival.max_wait.or(of_rules).or(self.queues[&caller.queue].max_wait)
+    }
+
+    /// A promise that may not be offered now.
+    fn sleeps(&self, caller: &Caller) -> bool {
+        let Some(callback) = &caller.arrival.callback else { return false };
+        self.at < callback.not_before || self.closes.get(&caller.queue).is_some_and(|closes| *closes <= self.at)
+    }
+
+    /// Who comes by themselves has the place of the promise that was made to them.
+    fn takes_promised_place(&self, arrival: &mut Arrival) {
+        let mine = |caller: &&Caller| {
+            let to = caller.arrival.callback.as_ref().map(|callback| &callback.number);
+            caller.queue == arrival.queue && to == Some(&arrival.caller) && arrival.kind == Kind::Call
+        };
+        if let Some(promise) = self.waiting.values().chain(self.dialled.values()).find(mine) {
+            arrival.since = arrival.since.min(promise.since);
+            arrival.priority = arrival.priority.max(promise.arrival.priority);
+        }
+    }
+
+    /// Promises that agents have, and that nobody has answered.
+    pub fn dialled(&self) -> Vec<EntryId> {
+        self.dialled.keys().copied().collect()
+    }
+
+    /// Who holds the line, promises excepted.
+    pub fn holds_the_line(&self, entry: EntryId) -> bool {
+        self.waiting.get(&entry).is_some_and(|caller| caller.arrival.callback.is_none())
     }
 
     fn is_open(&self, queue: QueueId) -> bool {

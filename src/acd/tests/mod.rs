@@ -6,9 +6,11 @@ mod invariants;
 mod millions;
 mod model;
 mod model_back;
+mod model_callbacks;
 mod model_queues;
 mod rules_answered;
 mod rules_back;
+mod rules_callback;
 mod rules_offers;
 mod rules_order;
 mod rules_probe;
@@ -103,6 +105,10 @@ fn words(decision: &Decision) -> String {
             let to = to.map_or(String::new(), |queue| format!(" to q{}", queue.0));
             format!("e{} {exit} after {}{to}", entry.0, waited.as_secs())
         }
+        Decision::NotReached { entry, again: Some(again), .. } => {
+            format!("e{} again from {}", entry.0, again.as_secs())
+        }
+        Decision::NotReached { entry, again: None, .. } => format!("e{} never again", entry.0),
         Decision::Probe { agent, .. } => format!("a{} is asked", agent.0),
         Decision::Agent { agent, state } => format!("a{} {}", agent.0, state.label()),
     }

@@ -4,6 +4,7 @@
 mod staff;
 
 use super::model_back::Absent;
+use super::model_callbacks::Dialled;
 use super::model_queues::{Door, Why, hasty_estimates};
 use super::*;
 use crate::acd::estimate::Estimates;
@@ -34,6 +35,18 @@ pub enum Mistake {
     NewestPlaceFirst,
     PlaceUsedUpByFull,
     KeptNoLongerWhileDown,
+    PromisedTwice,
+    PromisesWithoutEnd,
+    PromisesTakeRoom,
+    PromiseNotWithdrawn,
+    PromiseLostInVain,
+    PromiseRetriedAtOnce,
+    PromiseRetriedForEver,
+    BrokenCallIsTry,
+    PromiseKeptWhileClosed,
+    PromiseWaitsForNobodyInVain,
+    PromiseAbandoned,
+    PromiseNeverTooLate,
     BrokenTalkForgotten,
     BrokenTalkKeptForEver,
     BrokenTalkGivenTwice,
@@ -159,6 +172,18 @@ impl Mistake {
             NewestPlaceFirst,
             PlaceUsedUpByFull,
             KeptNoLongerWhileDown,
+            PromisedTwice,
+            PromisesWithoutEnd,
+            PromisesTakeRoom,
+            PromiseNotWithdrawn,
+            PromiseLostInVain,
+            PromiseRetriedAtOnce,
+            PromiseRetriedForEver,
+            BrokenCallIsTry,
+            PromiseKeptWhileClosed,
+            PromiseWaitsForNobodyInVain,
+            PromiseAbandoned,
+            PromiseNeverTooLate,
             BrokenTalkForgotten,
             BrokenTalkKeptForEver,
             BrokenTalkGivenTwice,
@@ -290,19 +315,20 @@ pub struct Model {
     pub agents: Vec<Person>,
     pub callers: Vec<Caller>,
     pub decisions: VecDeque<Decision>,
-    absent: Absent,
+    pub absent: Absent,
+    pub dialled: Vec<Dialled>,
     mistake: Option<Mistake>,
 }
 
 pub struct Person {
-    id: AgentId,
+    pub id: AgentId,
     settings: AgentSettings,
     pub phone: bool,
     pub shift_ends: Option<Time>,
     pub off_shift: bool,
     own_call: bool,
     pub offer: Option<(OfferId, EntryId, Time)>,
-    talk: Option<EntryId>,
+    pub talk: Option<EntryId>,
     detail: TalkDetail,
     tasks: Vec<EntryId>,
     calls: u32,
@@ -345,6 +371,8 @@ pub struct Caller {
     /// Up to when its steps have been taken.
     pub stepped: Time,
     pub refusals: Vec<Refusal>,
+    /// A promise that is offered to nobody for now.
+    pub asleep: bool,
 }
 
 #[derive(Clone)]
@@ -406,6 +434,7 @@ impl Model {
             callers: Vec::new(),
             decisions: VecDeque::new(),
             absent: Absent::default(),
+            dialled: Vec::new(),
             mistake,
         }
     }
@@ -436,7 +465,10 @@ impl Model {
             }
             let steps = c.arrival.relax.iter().chain(&self.queue(c).relax).map(|step| c.since + step.after);
             let kept = c.arrival.prefer.get(c.turn).map(|_| c.turn_over);
-            due.extend(steps.chain(kept).filter(|at| *at > c.stepped).min().map(|at| (at, Due::Step(c.id))));
+            let wakes = c.callback().map(|callback| callback.not_before);
+            due.extend(
+                steps.chain(kept).chain(wakes).filter(|at| *at > c.stepped).min().map(|at| (at, Due::Step(c.id))),
+            );
             if c.ringing == 0 || self.wrong(Mistake::LongestWaitCutsRinging) {
                 due.extend(self.times_out(c).map(|(at, _)| (at, Due::MaxWait(c.id))));
             }
@@ -646,6 +678,8 @@ impl Model {
                     }
                     let id = a.id;
                     self.talk_over(id, !is_task);
+                    self.tell_states(&[]);
+                    self.dialled_in_vain(*entry, *broke);
                 }
             }
             Change::LoggedIn { agent }
@@ -662,6 +696,7 @@ impl Model {
                     self.change_person(*agent, change);
                 }
             }
+            Change::Reached { entry } => self.reached(*entry),
             Change::WasDown { since } => {
                 if !self.wrong(Mistake::KeptNoLongerWhileDown) {
                     self.absent.was_down(self.now, *since);
@@ -763,14 +798,23 @@ impl Model {
             turn_over: Time::NEVER,
             stepped: self.now,
             refusals: Vec::new(),
+            asleep: false,
         };
+        if caller.is_promise() {
+            caller.turn_over = caller.arrival.prefer.first().map_or(Time::NEVER, |first| self.now + first.wait);
+            return self.promise(caller);
+        }
         let before = self.absent.clone();
         self.absent.comes_back(self.now, &mut caller.arrival, &settings, self.mistake);
+        let promise = self.promised_place(&mut caller.arrival);
         caller.since = caller.arrival.since;
         caller.turn_over = caller.arrival.prefer.first().map_or(Time::NEVER, |first| self.now + first.wait);
         let waited = self.now.since(caller.since);
         let why = self.why_not_join(&caller, queue);
         let to = why.and_then(|why| self.way_out(&caller, |way| way == why.when()));
+        if let Some(promise) = promise.filter(|_| why.is_none() || to.is_some()) {
+            self.withdraw(promise);
+        }
         match (why, to) {
             (None, _) => self.stand(caller),
             (Some(_), Some(to)) => {
@@ -797,10 +841,16 @@ impl Model {
         let Some(caller) = self.callers.iter().find(|c| c.id == id) else { return };
         let short = self.now.since(caller.since) < self.queue(caller).short_abandon;
         let exit = match exit {
+            Abandoned if caller.is_promise() && !self.wrong(Mistake::PromiseAbandoned) => return,
             Abandoned if short && !self.wrong(Mistake::ShortAbandonNotTold) => ShortAbandoned,
             Abandoned | LeftByKey | Transferred | SystemFault | Callback | Overflowed | QueueClosed => exit,
             Answered | ShortAbandoned | TimedOut | NoAgents | RefusedFull => return,
         };
+        self.leave_as(id, exit);
+    }
+
+    pub fn leave_as(&mut self, id: EntryId, exit: Exit) {
+        let caller = self.callers.iter().find(|c| c.id == id).expect("it waits");
         let left = Arrival { since: caller.since, ..caller.arrival.clone() };
         let settings = self.queue(caller).clone();
         self.absent.leaves(self.now, id, &left, exit, &settings, self.mistake);
@@ -878,7 +928,12 @@ impl Model {
             }
             let caller = self.callers.iter().find(|c| c.id == entry).expect("it was offered");
             let arrival = Arrival { since: caller.since, ..caller.arrival.clone() };
-            self.absent.is_answered(self.now, entry, agent, &arrival);
+            if caller.is_promise() {
+                let caller = caller.clone();
+                self.is_dialled(caller);
+            } else {
+                self.absent.is_answered(self.now, entry, agent, &arrival);
+            }
             self.talk_began(agent, entry);
             self.exit(entry, Exit::Answered);
             let lost = self.wrong(Mistake::IdlePlaceLostByAnsweredElsewhere);
@@ -939,6 +994,7 @@ impl Model {
         if let Some(i) = self.callers.iter().position(|c| c.id == id) {
             self.callers[i].stepped = self.now;
             self.pass_over(i);
+            self.wake_or_sleep(id);
         }
     }
 
@@ -1117,7 +1173,7 @@ impl Model {
                 a.offer.is_none() && a.free[kind]
                     || twice(Mistake::TwoEntriesForOneAgent, matches!(a.told, AgentState::Talking { .. }))
             };
-            let waits = caller.ringing == 0 || twice(Mistake::TwoAgentsForOneEntry, true);
+            let waits = caller.ringing == 0 && !caller.asleep || twice(Mistake::TwoAgentsForOneEntry, true);
             let may =
                 |a: &&Person| self.can_serve(a, caller) && self.is_kept_for(a, caller) && !self.is_barred(a, caller);
             let agents: Vec<&Person> = self.agents.iter().filter(free).filter(|_| waits).filter(may).collect();
@@ -1311,13 +1367,16 @@ impl Model {
         };
         let shares =
             |c: &&Caller| needs(c) == needs(caller) || self.agents.iter().any(|a| could(a, c) && could(a, caller));
-        let others = self.callers.iter().filter(|c| c.queue == caller.queue && c.id != caller.id);
+        let others = self.callers.iter().filter(|c| c.queue == caller.queue && c.id != caller.id && !c.asleep);
         others.filter(shares).collect()
     }
 
     pub fn waiting(&self, queue: QueueId) -> Vec<EntryId> {
         let mut waiting: Vec<&Caller> = self.callers.iter().filter(|c| c.queue == queue).collect();
-        waiting.sort_by_key(|c| (std::cmp::Reverse(self.score(c)), c.since, c.id));
+        waiting.sort_by_key(|c| {
+            let score = if c.asleep { 0 } else { self.score(c) };
+            (c.asleep, std::cmp::Reverse(score), c.since, c.id)
+        });
         waiting.into_iter().map(|c| c.id).collect()
     }
 
@@ -1326,7 +1385,8 @@ impl Model {
     }
 
     pub fn longest_wait(&self, queue: QueueId) -> Option<Duration> {
-        self.callers.iter().filter(|c| c.queue == queue).map(|c| self.now.since(c.since)).max()
+        let on_the_line = self.callers.iter().filter(|c| c.queue == queue && !c.is_promise());
+        on_the_line.map(|c| self.now.since(c.since)).max()
     }
 
     pub fn queue<'a>(&'a self, caller: &'a Caller) -> &'a QueueSettings {

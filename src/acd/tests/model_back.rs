@@ -50,7 +50,7 @@ impl Absent {
         let hung_up = matches!(exit, Exit::Abandoned | Exit::ShortAbandoned);
         let all = queue.keep_place_for == KeepPlaceFor::All || wrong(Mistake::PlaceKeptForAll);
         let is_kept = exit == Exit::SystemFault || hung_up && all;
-        if !is_known(arrival) || !is_kept || wrong(Mistake::PlaceLost) {
+        if !is_known(arrival) || !is_kept || arrival.callback.is_some() || wrong(Mistake::PlaceLost) {
             return;
         }
         self.places.push(Left {

@@ -78,7 +78,8 @@ impl Model {
         if in_vain || self.in_vain(settings.leave_when, &there) {
             return Some(Why::NoAgents);
         }
-        let waiting = self.callers.iter().filter(|c| c.queue == queue).count();
+        let takes_room = |c: &&Caller| !c.is_promise() || self.wrong(Mistake::PromisesTakeRoom);
+        let waiting = self.callers.iter().filter(|c| c.queue == queue).filter(takes_room).count();
         if waiting >= settings.max_waiting as usize && !self.wrong(Mistake::NeverFull) {
             return Some(Why::Full);
         }
@@ -99,6 +100,9 @@ impl Model {
     }
 
     pub fn is_hopeless(&self, caller: &Caller) -> bool {
+        if caller.is_promise() && !self.wrong(Mistake::PromiseWaitsForNobodyInVain) {
+            return false;
+        }
         self.in_vain(self.queue(caller).leave_when, caller)
     }
 
@@ -153,17 +157,20 @@ impl Model {
     }
 
     pub fn stand(&mut self, caller: Caller) {
-        let (id, queue) = (caller.id, caller.queue);
+        let (id, queue, is_promise) = (caller.id, caller.queue, caller.is_promise());
         self.callers.push(caller);
         self.replace(id);
         self.send_away_if_hopeless(id);
-        if let Some(caller) = self.callers.iter().find(|c| c.id == id && c.queue == queue) {
+        if let Some(caller) = self.callers.iter().find(|c| c.id == id && c.queue == queue && !is_promise) {
             let seen = self.seen(caller);
             self.estimates.arrived(self.now, id, queue, seen);
         }
     }
 
     pub fn overflows(&self, caller: &Caller) -> Option<Time> {
+        if caller.is_promise() {
+            return None;
+        }
         let ways = self.queue(caller).overflow.iter().filter(|way| self.has_all(caller, &way.only));
         let after = ways.filter_map(|way| match way.when {
             When::After(after) => Some(caller.arrived + after),
@@ -184,7 +191,7 @@ impl Model {
     }
 
     pub fn looks(&self, caller: &Caller) -> Option<Time> {
-        self.queue(caller).leave_when.estimate?;
+        self.queue(caller).leave_when.estimate.filter(|_| !caller.is_promise())?;
         let mut at = caller.arrived + LOOK;
         while caller.looks.is_some_and(|looked| at <= looked) {
             at += LOOK;
@@ -208,6 +215,10 @@ impl Model {
 
     /// When its time is over, and why.
     pub fn times_out(&self, caller: &Caller) -> Option<(Time, Exit)> {
+        if let Some(callback) = caller.callback() {
+            let never = self.wrong(Mistake::PromiseNeverTooLate);
+            return (!never).then_some((callback.until, Exit::TimedOut));
+        }
         let queue = self.queue(caller);
         let rules = queue.rules.iter().filter(|rule| self.has_all(caller, &rule.when));
         let of_rules = rules.filter_map(|rule| rule.max_wait).next().filter(|_| !self.wrong(Mistake::NoRules));
@@ -230,11 +241,12 @@ impl Model {
     }
 
     /// Others of its queue, or of the one it would join, that share an agent with it.
-    fn seen(&self, caller: &Caller) -> Seen {
+    pub fn seen(&self, caller: &Caller) -> Seen {
         let others: Vec<&Caller> = self.competitors(caller);
         let key = |c: &Caller| (std::cmp::Reverse(self.score(c)), c.since, c.id);
         let ahead = others.iter().filter(|c| key(c) < key(caller)).count();
-        let of_queue = self.callers.iter().filter(|c| c.queue == caller.queue && c.id != caller.id);
+        let on_the_line = |c: &&Caller| c.queue == caller.queue && c.id != caller.id && !c.is_promise();
+        let of_queue = self.callers.iter().filter(on_the_line);
         Seen { ahead: ahead as u32, behind: (others.len() - ahead) as u32, head_since: of_queue.map(|c| c.since).min() }
     }
 
@@ -242,7 +254,7 @@ impl Model {
         self.queues.iter().any(|(id, _)| *id == queue)
     }
 
-    fn settings(&self, queue: QueueId) -> &QueueSettings {
+    pub fn settings(&self, queue: QueueId) -> &QueueSettings {
         &self.queues.iter().find(|(id, _)| *id == queue).expect("looked up before").1
     }
 }

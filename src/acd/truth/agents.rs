@@ -153,6 +153,9 @@ pub struct Finishing {
     pub talk: u64,
     pub hold: u64,
     pub wrap_up: u64,
+    /// Of a promise to call back.
+    #[serde(default)]
+    pub promise: bool,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

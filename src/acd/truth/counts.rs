@@ -3,6 +3,7 @@
 //! Whole numbers only: microseconds and contacts. Rates and means are worked out when somebody asks, so sums of counts
 //! give the figures of longer times exactly, where a mean of means would not.
 
+use super::promises::Promises;
 use crate::acd::event::Exit;
 use crate::time::Duration;
 use serde::{Deserialize, Serialize};
@@ -121,6 +122,9 @@ pub struct Counts {
     pub talk_micros: u64,
     pub hold_micros: u64,
     pub wrap_up_micros: u64,
+    /// Those who are to be called back; in none of the others.
+    #[serde(default)]
+    pub promises: Promises,
 }
 
 impl Counts {
@@ -191,6 +195,7 @@ impl Counts {
         self.talk_micros += other.talk_micros;
         self.hold_micros += other.hold_micros;
         self.wrap_up_micros += other.wrap_up_micros;
+        self.promises.add(&other.promises);
     }
 
     pub(super) fn arrived(&mut self) {

@@ -10,6 +10,7 @@
 //! |---|---|
 //! | service level, six formulas | [`ServiceLevel`] |
 //! | abandon rate, ASA, longest wait, AHT | [`Counts`] |
+//! | promises to call back: made, kept, lost, and how long they took | [`Promises`] |
 //! | occupancy, utilisation, calls, holds, pauses, refusals of an agent's day | [`Figures`] |
 //!
 //! Knows nothing of lines, offers and deadlines: it is told what happened, and adds. Each call costs a look-up of the
@@ -26,6 +27,7 @@ mod agents;
 mod book;
 mod counts;
 mod level;
+mod promises;
 #[cfg(test)]
 mod tests;
 
@@ -33,6 +35,7 @@ pub use agents::{Figures, OTHER, REASONS_MAX};
 pub use book::Interval;
 pub use counts::{Counts, Exits, Kind};
 pub use level::ServiceLevel;
+pub use promises::{Broken, Promises};
 
 use super::event::{AgentState, Exit, Outcome};
 use crate::ids::{AgentId, EntryId, QueueId};
@@ -101,6 +104,9 @@ struct Talk {
     /// Microseconds held so far, and since when it is again.
     hold: u64,
     held_since: Option<Time>,
+    /// Of a promise to call back.
+    #[serde(default)]
+    promise: bool,
 }
 
 /// The counts of all queues and agents.
@@ -131,10 +137,37 @@ impl Truth {
         self.book(queue).count(arrived, |counts| counts.exited(exit, waited, level));
     }
 
-    /// The contact that exited as answered talks with this agent.
-    pub fn talk_began(&mut self, now: Time, entry: EntryId, agent: AgentId, queue: QueueId, arrived: Time) {
-        self.talks.insert(entry, Talk { agent, queue, arrived, since: now, hold: 0, held_since: None });
+    /// The contact that exited as answered talks with this agent. `promise`: it is one to call back, made then, and the agent calls.
+    pub fn talk_began(
+        &mut self,
+        now: Time,
+        entry: EntryId,
+        agent: AgentId,
+        queue: QueueId,
+        arrived: Time,
+        promise: bool,
+    ) {
+        self.talks.insert(entry, Talk { agent, queue, arrived, since: now, hold: 0, held_since: None, promise });
         self.agents.entry(agent).or_default().talk_began(now, &self.settings);
+        if promise {
+            self.book(queue).count(arrived, |counts| counts.promises.tries += 1);
+        }
+    }
+
+    /// Somebody is to be called back; each promise is kept or broken.
+    pub fn promised(&mut self, now: Time, queue: QueueId) {
+        let book = self.queues.entry(queue).or_default();
+        book.open(now, &self.settings);
+        book.count(now, |counts| counts.promises.made());
+    }
+
+    /// One that was made then; `waited` since who it was made to began to wait.
+    pub fn promise_kept(&mut self, queue: QueueId, made: Time, waited: Duration) {
+        self.book(queue).count(made, |counts| counts.promises.kept(waited));
+    }
+
+    pub fn promise_broken(&mut self, queue: QueueId, made: Time, how: Broken) {
+        self.book(queue).count(made, |counts| counts.promises.broken(how));
     }
 
     /// The talk is held, or no longer. Nothing happens if there is no such talk.
@@ -159,6 +192,7 @@ impl Truth {
             talk: whole - talk.hold,
             hold: talk.hold,
             wrap_up: 0,
+            promise: talk.promise,
         };
         let before = self.agents.entry(talk.agent).or_default().talk_ended(now, finishing, &self.settings);
         self.finish(before);
@@ -176,9 +210,11 @@ impl Truth {
     }
 
     fn finish(&mut self, contact: Option<Finishing>) {
-        if let Some(Finishing { queue, arrived, talk, hold, wrap_up }) = contact {
-            self.book(queue).count(arrived, |counts| counts.handled(talk, hold, wrap_up));
-        }
+        let Some(Finishing { queue, arrived, talk, hold, wrap_up, promise }) = contact else { return };
+        self.book(queue).count(arrived, |counts| match promise {
+            true => counts.promises.work_micros += talk + hold + wrap_up,
+            false => counts.handled(talk, hold, wrap_up),
+        });
     }
 
     fn book(&mut self, queue: QueueId) -> &mut Book {
@@ -265,6 +301,7 @@ fn broken_law(counts: &Counts) -> Option<&'static str> {
         (counts.answered_in_level <= counts.answered(), "answered in level are answered"),
         (counts.abandoned_in_level <= counts.abandoned(), "abandoned in level are abandoned"),
         (counts.moved_in_level <= moved, "moved on in level have moved on"),
+        (counts.promises.adds_up(), "made = open + kept + broken"),
     ]
     .into_iter()
     .find_map(|(holds, law)| (!holds).then_some(law))

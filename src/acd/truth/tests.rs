@@ -110,7 +110,7 @@ fn little_day() -> Truth {
             1 => {
                 truth.exited(SALES, came, caller.exit, secs(caller.waited), LEVEL);
                 if caller.then.is_some() {
-                    truth.talk_began(now, entry, agent, SALES, came);
+                    truth.talk_began(now, entry, agent, SALES, came, false);
                     truth.agent_is(now, agent, &talking(entry.0));
                 }
             }
@@ -254,7 +254,7 @@ fn annas_morning() -> Truth {
     is(&mut truth, clock(8, 10, 0), offered());
     truth.offer_ended(clock(8, 10, 10), ANNA, Outcome::Accepted);
     truth.exited(SALES, clock(8, 10, 0), Exit::Answered, secs(10), LEVEL);
-    truth.talk_began(clock(8, 10, 10), EntryId(1), ANNA, SALES, clock(8, 10, 0));
+    truth.talk_began(clock(8, 10, 10), EntryId(1), ANNA, SALES, clock(8, 10, 0), false);
     is(&mut truth, clock(8, 10, 10), talking(1));
     truth.talk_ended(clock(8, 13, 10), EntryId(1));
     is(&mut truth, clock(8, 13, 10), wrap_up());
@@ -305,7 +305,7 @@ fn what_goes_on_past_midnight_is_cut_there() {
     let mut truth = Truth::new(Settings { day_begins: secs(23 * 3_600), ..Settings::default() });
     let clock = |hour: u64, minute: u64| at(hour * 3_600 + minute * 60) - secs(9 * 3_600);
     truth.agent_is(clock(22, 30), ANNA, &ready());
-    truth.talk_began(clock(22, 50), EntryId(1), ANNA, SALES, clock(22, 50));
+    truth.talk_began(clock(22, 50), EntryId(1), ANNA, SALES, clock(22, 50), false);
     truth.agent_is(clock(22, 50), ANNA, &talking(1));
     // Asked while it goes on, and after something else was counted in the new day.
     let asked = |truth: &Truth, ago| {
@@ -348,7 +348,7 @@ fn a_call_of_ones_own_does_not_end_the_wrap_up_and_a_pause_does() {
     let mut truth = Truth::default();
     truth.arrived(at(0), SALES);
     truth.exited(SALES, at(0), Exit::Answered, secs(0), LEVEL);
-    truth.talk_began(at(0), EntryId(1), ANNA, SALES, at(0));
+    truth.talk_began(at(0), EntryId(1), ANNA, SALES, at(0), false);
     truth.agent_is(at(0), ANNA, &talking(1));
     truth.talk_ended(at(10), EntryId(1));
     truth.agent_is(at(10), ANNA, &wrap_up());
@@ -467,7 +467,7 @@ proptest! {
                     truth.exited(contact.queue, contact.arrived, exit, waited, LEVEL);
                     if exit == Exit::Answered {
                         let agent = AgentId(index as u32);
-                        truth.talk_began(now, EntryId(index as u64), agent, contact.queue, contact.arrived);
+                        truth.talk_began(now, EntryId(index as u64), agent, contact.queue, contact.arrived, false);
                         truth.agent_is(now, agent, &talking(index as u64));
                         contact.handled = Some(now.as_micros());
                         talks.push((index, agent));

@@ -112,7 +112,10 @@ impl Recording {
                     _ => {}
                 }
             }
-            Decision::Offer { .. } | Decision::OfferEnded { .. } | Decision::Probe { .. } => {}
+            Decision::Offer { .. }
+            | Decision::OfferEnded { .. }
+            | Decision::NotReached { .. }
+            | Decision::Probe { .. } => {}
         }
     }
 
@@ -187,6 +190,10 @@ struct OfQueue {
 
 fn seen(event: &AcdEvent) -> Option<(EntryId, Seen)> {
     let Change::Arrive { entry, arrival } = &event.change else { return None };
+    // Nobody is on the line.
+    if arrival.callback.is_some() {
+        return None;
+    }
     let seen = Seen {
         at: event.at,
         queue: arrival.queue,

@@ -303,6 +303,8 @@ impl<'p> Run<'p> {
                     }
                 }
             }
+            // Nobody asks to be called back.
+            Decision::NotReached { .. } => {}
             // Phones are there as long as their agents are.
             Decision::Probe { agent, .. } => self.foresee(now, Happening::PhoneAnswers { agent: agent.0 }),
             Decision::Agent { agent, state } => self.agent_is(now, agent, &state),
