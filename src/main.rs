@@ -172,12 +172,16 @@ enum Command {
     ///
     /// A time line of one contact: which queue it joined, what it needed, who was rung and how that ended; and each time, for every
     /// agent, why they had it or not. Of a call that is up or of one in the past, as far back as `journal_keep` of [data].
-    #[command(after_help = "Examples:\n  vaxel why +46701234567\n  vaxel why call-1795424400123456")]
+    #[command(after_help = "Examples:\n  vaxel why +46701234567\n  vaxel why --last 3 +46701234567\n  \
+                      vaxel why call-1795424400123456")]
     Why {
-        /// A call's id (`call-…`, as in the log and in contact records), an entry's (`entry-…`), or a caller's number, whose last
-        /// call is meant.
+        /// A call's id (`call-…`, as in the log and in contact records), an entry's (`entry-…`), or a caller's number: the calls from
+        /// there that are up, else the last; others are listed.
         #[arg(value_name = "CALL")]
         call: String,
+        /// Tell of the last N calls of the number.
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
+        last: Option<u16>,
     },
     /// Draw a flow as a Mermaid flowchart.
     #[command(after_help = "Examples:\n  vaxel graph main > main.mmd\n  vaxel graph flows/night.yaml")]
@@ -203,7 +207,7 @@ fn main() -> ExitCode {
             simulate(day.as_deref(), journal.as_deref().map(|journal| (journal, date)), options, &more, json)
         }
         Some(Command::Rewind { at, json }) => rewind(config, &at, json),
-        Some(Command::Why { call }) => why(config, &call),
+        Some(Command::Why { call, last }) => why(config, &call, last),
         Some(Command::Graph { flow }) => graph(config, &flow),
     };
     // The last lines of the log, and before what is said now.
@@ -306,8 +310,9 @@ fn rewind(config: Option<PathBuf>, at: &str, json: bool) -> Result<(), Failure> 
     Ok(print(&edge::rewind::rewind(&data_folder(config)?, at, edge::Clock::start().now(), json)?)?)
 }
 
-fn why(config: Option<PathBuf>, call: &str) -> Result<(), Failure> {
-    Ok(print(&edge::why::why(&data_folder(config)?, call, edge::Clock::start().now())?)?)
+fn why(config: Option<PathBuf>, call: &str, last: Option<u16>) -> Result<(), Failure> {
+    let now = edge::Clock::start().now();
+    Ok(print(&edge::why::why(&data_folder(config)?, call, last.map(usize::from), now)?)?)
 }
 
 fn init(folder: &Path) -> Result<(), Failure> {

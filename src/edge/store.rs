@@ -17,7 +17,7 @@ mod places;
 mod registrations;
 mod tolls;
 
-pub use latest::{Asked, contact};
+pub use latest::{Asked, Call, contacts};
 pub use places::{Keeper, Kept};
 
 use super::Clock;
@@ -555,27 +555,37 @@ mod tests {
     }
 
     #[test]
-    fn the_last_call_of_a_number_is_found_however_it_is_written() {
+    fn the_calls_of_a_number_are_found_however_it_is_written_and_those_that_are_up_first() {
         let (folder, metrics) = (Folder::new(), metrics());
-        let asked = |asked| super::contact(folder.path(), asked);
-        let error = format!("{:#}", asked(Asked::LastFrom("1")).unwrap_err());
+        let asked = |asked, most| super::contacts(folder.path(), asked, most);
+        let error = format!("{:#}", asked(Asked::From("1"), 1).unwrap_err());
         assert!(error.contains("vaxel.db"), "{error}");
         let runtime = tokio::runtime::Runtime::new().unwrap();
         runtime.block_on(async {
             let store = open(&folder, &metrics).await.unwrap();
-            for (n, from) in [(1, "+46701234567"), (2, "+46701234567"), (3, "+46701114567"), (4, "anna")] {
+            for (n, from) in [(1, "+46701234567"), (3, "+46701234567"), (5, "+46701114567"), (6, "anna")] {
                 store.keep(Contact { from: from.into(), ..contact(n) });
             }
-            assert!(store.note(&Contact { from: "+46701114567".into(), ..open_call(5, 1) }));
+            for (n, from) in [(2, "+46701114567"), (4, "+46701114567")] {
+                assert!(store.note(&Contact { from: from.into(), ..open_call(n, 1) }));
+            }
             store.close(LIMIT).await;
         });
-        let latest = |from| asked(Asked::LastFrom(from)).unwrap().map(|contact| contact.id.0);
+        let found = |from, most| {
+            let found = asked(Asked::From(from), most).unwrap();
+            let calls = found.calls.iter().map(|call| (call.contact.id.0, call.is_up));
+            (calls.collect::<Vec<_>>(), found.more)
+        };
         for from in ["+46701234567", "0701-23 45 67", "0046701234567"] {
-            assert_eq!(latest(from), Some(2), "{from}");
+            assert_eq!(found(from, 2), (vec![(3, false), (1, false)], false), "{from}");
+            assert_eq!(found(from, 1), (vec![(3, false)], true), "{from}");
         }
-        assert_eq!(["+46701114567", "anna", "4567", ""].map(latest), [Some(5), Some(4), None, None]);
-        let call = |id| asked(Asked::Call(CallId(id))).unwrap().map(|contact| contact.from);
-        assert_eq!((call(3), call(5), call(6)), (Some("+46701114567".into()), call(3), None));
+        assert_eq!(found("+46701114567", 9), (vec![(4, true), (2, true), (5, false)], false));
+        assert_eq!(found("+46701114567", 1), (vec![(4, true)], true));
+        assert_eq!(found("anna", 9).0, [(6, false)]);
+        assert_eq!(["4567", ""].map(|from| found(from, 9).0.len()), [0, 0]);
+        let call = |id| asked(Asked::Call(CallId(id)), 1).unwrap().calls.pop().map(|call| call.contact.from);
+        assert_eq!((call(5), call(2), call(7)), (Some("+46701114567".into()), call(5), None));
     }
 
     #[tokio::test]

@@ -2,7 +2,7 @@
 
 use super::journal::{self, End, Replay};
 use super::moment;
-use super::store::{self, Asked};
+use super::store::{self, Asked, Call};
 use crate::acd::{Acd, AcdEvent, Change, Decision, Exit, Outcome, Prefer, RestReason, Who, WhyNot};
 use crate::ids::{AgentId, CallId, EntryId};
 use crate::need::Need;
@@ -19,33 +19,82 @@ const NAMES_MAX: usize = 4;
 /// A service that runs acts on each deadline, and writes that it did; if it has not for so long, it does not run.
 pub(super) const ALIVE: Duration = Duration::from_secs(5);
 
-/// What `vaxel why who` prints. `folder`: the data folder; `who`: a call's or entry's id, or a caller's number.
+/// Calls of one number are listed up to so many.
+const CALLS_MAX: usize = 20;
+
+/// What `vaxel why who` prints. `folder`: the data folder; `who`: a call's or entry's id, or a caller's number. Of a number's calls
+/// those that are up are told, else the last; with `last`, so many of them. The others are named beneath.
 ///
 /// # Errors
 ///
 /// Nothing is known of it; a file cannot be read.
-pub fn why(folder: &Path, who: &str, now: Time) -> anyhow::Result<String> {
+pub fn why(folder: &Path, who: &str, last: Option<usize>, now: Time) -> anyhow::Result<String> {
     let zone = TimeZone::system();
     let number = |prefix: &str| who.strip_prefix(prefix).and_then(|number| number.parse().ok());
-    if let Some(entry) = number("entry-") {
+    let (entry, call) = (number("entry-"), number("call-"));
+    if last.is_some() && (entry.is_some() || call.is_some()) {
+        bail!("`--last` is for the calls of a number; {who} is one");
+    }
+    if let Some(entry) = entry {
         return story(folder, who, &[EntryId(entry)], now, &zone);
     }
-    let asked = number("call-").map_or(Asked::LastFrom(who), |call| Asked::Call(CallId(call)));
-    let contact = store::contact(folder, asked)?.with_context(|| match asked {
-        Asked::Call(_) => {
-            format!("no contact record has {who}; what was heard in the last second may not be there yet")
+    if let Some(call) = call {
+        let found = store::contacts(folder, Asked::Call(CallId(call)), 1)?;
+        let missing = || format!("no contact record has {who}; what was heard in the last second may not be there yet");
+        return told(folder, found.calls.first().with_context(missing)?, now, &zone);
+    }
+    let found = store::contacts(folder, Asked::From(who), last.unwrap_or(0).max(CALLS_MAX))?;
+    let up = found.calls.iter().filter(|call| call.is_up).count();
+    let (first, others) = found.calls.split_at(last.unwrap_or(up.max(1)).min(found.calls.len()));
+    let mut text = match first {
+        [] => {
+            bail!("no contact record has a call from {who}; a call's id is in the log, as `call-…`, and serves as well")
         }
-        Asked::LastFrom(_) => {
-            format!(
-                "no contact record has a call from {who}; a call's id is in the log, as `call-…`, and serves as well"
-            )
-        }
-    })?;
+        [call] if others.is_empty() => return told(folder, call, now, &zone),
+        // What is not known of one says nothing of the others.
+        calls => calls.iter().fold(String::new(), |text, call| {
+            let gap = if text.is_empty() { "" } else { "\n" };
+            text + gap + &told(folder, call, now, &zone).unwrap_or_else(|error| format!("{error:#}\n"))
+        }),
+    };
+    if !others.is_empty() {
+        text += &format!("\nOther calls from {who}{}:\n", if found.more { ", the latest" } else { "" });
+        others.iter().for_each(|call| text += &format!("  {}\n", listed(call, now, &zone)));
+        let all = found.calls.len();
+        text +=
+            &format!("`vaxel why call-…` tells of one of them, `vaxel why --last {all} {who}` of the last {all}.\n");
+    }
+    Ok(text)
+}
+
+/// One call.
+fn told(folder: &Path, call: &Call, now: Time, zone: &TimeZone) -> anyhow::Result<String> {
+    let contact = &call.contact;
     let entries: Vec<EntryId> = contact.waits.iter().map(|wait| wait.entry).collect();
     if entries.is_empty() {
         bail!("{} from {} to {} was in no queue", contact.id, contact.from, contact.to);
     }
-    story(folder, &contact.id.to_string(), &entries, now, &zone)
+    story(folder, &contact.id.to_string(), &entries, now, zone)
+}
+
+/// When it came, which queues it was in, and how it left them.
+fn listed(call: &Call, now: Time, zone: &TimeZone) -> String {
+    let Call { contact, is_up } = call;
+    let waits = contact.waits.iter().map(|wait| match wait.exit {
+        Some(exit) => {
+            format!(
+                "{}: {} after {}",
+                wait.queue,
+                left(exit),
+                moment::show_length(Duration::from_millis(wait.waited_ms))
+            )
+        }
+        None => format!("{}: waits", wait.queue),
+    });
+    let waits = waits.collect::<Vec<_>>().join(", ");
+    let waits = if waits.is_empty() { "was in no queue" } else { &waits };
+    let up = if *is_up { ", is up" } else { "" };
+    format!("{}  {}  {waits}{up}", moment::show_near(contact.started, now, zone), contact.id)
 }
 
 /// Of these entries.
@@ -113,9 +162,10 @@ fn story(folder: &Path, of: &str, entries: &[EntryId], now: Time, zone: &TimeZon
     Ok(story.text)
 }
 
-/// Acts on the deadlines before `until`, each at its own time, so that each is told of as it was then.
+/// Acts on the deadlines up to `until`, each at its own time and before what else happened then, so that each is told of as it
+/// was.
 fn step(acd: &mut Acd, until: Time, story: &mut Story) {
-    while let Some(due) = acd.poll_timeout().filter(|due| *due < until) {
+    while let Some(due) = acd.poll_timeout().filter(|due| *due <= until) {
         acd.apply(&AcdEvent { at: due, change: Change::Tick });
         story.observe(acd, due);
     }
@@ -186,12 +236,12 @@ impl Story<'_> {
 
     /// Tells what follows for these entries.
     fn observe(&mut self, acd: &mut Acd, at: Time) {
-        let mut offered = BTreeSet::new();
+        let mut to_explain = BTreeSet::new();
         let mut lines = Vec::new();
         while let Some(decision) = acd.poll_decision() {
             match decision {
                 Decision::Offer { entry, agent, .. } if self.entries.contains_key(&entry) => {
-                    offered.insert(entry);
+                    to_explain.insert(entry);
                     lines.push(format!("rings {}", name(acd, agent)));
                 }
                 Decision::OfferEnded { entry, agent, outcome, .. } if self.entries.contains_key(&entry) => {
@@ -199,7 +249,16 @@ impl Story<'_> {
                 }
                 Decision::Exit { entry, waited, to: Some(to), .. } if self.entries.contains_key(&entry) => {
                     let to = acd.queue_settings(to).map_or("an unknown queue", |settings| settings.name.as_str());
-                    lines.push(format!("goes on to {to} after {}", moment::show_length(waited)));
+                    let mut line = format!("goes on to {to} after {}", moment::show_length(waited));
+                    let needs = acd.needs(entry).map(show).unwrap_or_default();
+                    if !needs.is_empty() {
+                        line += &format!(", needs {needs}");
+                    }
+                    if let Some(position) = acd.position(entry) {
+                        line += &format!(", number {position} in line");
+                    }
+                    to_explain.insert(entry);
+                    lines.push(line);
                 }
                 Decision::Exit { entry, exit, waited, .. } if self.entries.contains_key(&entry) => {
                     self.entries.insert(entry, false);
@@ -209,7 +268,7 @@ impl Story<'_> {
             }
         }
         lines.into_iter().for_each(|line| self.line(at, &line));
-        offered.into_iter().for_each(|entry| self.reasons(acd, entry));
+        to_explain.into_iter().for_each(|entry| self.reasons(acd, entry));
     }
 
     /// Why each agent has it or not.
@@ -337,10 +396,11 @@ fn relaxed(until: Option<Time>) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::acd::{Arrival, QueueSettings};
+    use crate::acd::{Arrival, Overflow, QueueSettings, When};
     use crate::edge::journal::testing::{NINE, arrive, at, day, write};
     use crate::edge::testing::Folder;
     use crate::ids::QueueId;
+    use crate::need::Attributes;
 
     fn told(of: &str, now: Time, events: impl IntoIterator<Item = (u64, Change)>) -> anyhow::Result<String> {
         let folder = Folder::new();
@@ -405,6 +465,25 @@ entry-70
     }
 
     #[test]
+    fn who_goes_on_to_another_queue_is_told_with_the_reasons_there() {
+        let overflow = Overflow { to: QueueId(1), when: When::After(Duration::from_secs(20)), only: Attributes::new() };
+        let mut events = day();
+        if let (_, Change::Queue { settings, .. }) = &mut events[0] {
+            settings.overflow.push(overflow);
+        }
+        let settings = QueueSettings { name: "helpers".into(), members_only: true, ..QueueSettings::default() };
+        events.insert(1, (0, Change::Queue { id: QueueId(1), settings }));
+        let begun = events.into_iter().take_while(|(seconds, _)| *seconds < 40).chain([(31, Change::Tick)]);
+        let text = told("entry-70", at(33), begun).unwrap();
+        let expected = "\
+09:00:30  goes on to helpers after 20s, number 1 in line
+          4 agents:
+                4 not members of the queue: anna, bo, cecilia, dan
+09:00:33  still waits, for 23s";
+        assert!(text.contains(expected), "{text}");
+    }
+
+    #[test]
     fn who_has_the_old_place_back_is_told_so() {
         let caller = |at_second, entry| {
             let arrival = Arrival { caller: "+46701234567".into(), since: at(at_second), ..Arrival::default() };
@@ -457,9 +536,9 @@ entry-70
         let error = told("entry-71", at(90), day()).unwrap_err().to_string();
         assert!(error.contains("entry-71 joined no queue since 2026-11-23 09:00:00"), "{error}");
         let folder = Folder::new();
-        let error = why(folder.path(), "entry-1", at(0)).unwrap_err().to_string();
+        let error = why(folder.path(), "entry-1", None, at(0)).unwrap_err().to_string();
         assert!(error.contains("there is no journal") && error.contains("--config"), "{error}");
-        let error = format!("{:#}", why(folder.path(), "+46701234567", at(0)).unwrap_err());
+        let error = format!("{:#}", why(folder.path(), "+46701234567", None, at(0)).unwrap_err());
         assert!(error.contains("vaxel.db"), "{error}");
         assert_eq!(at(0).as_secs(), NINE);
     }

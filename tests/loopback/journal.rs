@@ -131,5 +131,31 @@ fn killed_it_knows_its_queues_again() {
     anna.does(|phone, now| phone.call(now, "*1"));
     until(&mut [&mut anna, &mut next], 0, |event| matches!(event, PhoneEvent::Rings { .. }));
     anna.does(|phone, now| phone.answer(now));
-    shown(&program, &mut [&mut anna, &mut next], &["why", "+46701234568"], &["anna answers"]);
+    let told = shown(&program, &mut [&mut anna, &mut next], &["why", "+46701234568"], &["anna answers"]);
+    assert_eq!(explained(&told), 2, "at the arrival and at the ring: {told}");
+
+    // The call that was lost is told of with the other one of its caller.
+    let told = program.command(&["why", "+46701234567"]).expect("the last");
+    assert!(!told.starts_with(&call) && told.contains("Other calls from +46701234567:\n"), "{told}");
+    let listed = told.lines().find(|line| line.contains(&call)).expect("it is named");
+    assert!(listed.contains("sales: was lost by a fault of the system after "), "{listed}");
+    let told = program.command(&["why", "--last", "2", "+46701234567"]).expect("both");
+    assert!(told.contains("hung up") && told.contains(&format!("\n\n{call}\n")), "{told}");
+    assert!(!told.contains("Other calls"), "{told}");
+    let error = program.command(&["why", "--last", "2", &call]).expect_err("it is one");
+    assert!(error.contains("is for the calls of a number"), "{error}");
+}
+
+/// How often the agents' reasons are told; each time they are as many as the agents.
+fn explained(told: &str) -> usize {
+    let lines: Vec<&str> = told.lines().map(str::trim).collect();
+    let agents = |line: &str| line.strip_suffix(" agents:")?.parse::<usize>().ok();
+    let begins: Vec<usize> = (0..lines.len()).filter(|line| agents(lines[*line]).is_some()).collect();
+    for begin in &begins {
+        let counts = lines[begin + 1..].iter().map_while(|line| line.split_once(' ')?.0.parse::<usize>().ok());
+        assert_eq!(Some(counts.sum()), agents(lines[*begin]), "{told}");
+    }
+    let rings = lines.iter().zip(&lines[1..]).filter(|(line, _)| line.contains("  rings "));
+    rings.for_each(|(_, next)| assert!(agents(next).is_some(), "a ring without its reasons: {told}"));
+    begins.len()
 }
