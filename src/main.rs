@@ -113,6 +113,13 @@ enum Command {
         #[command(subcommand)]
         act: Act,
     },
+    /// Have the running service read its settings again.
+    ///
+    /// Queues and agents that are there already are taken as they are written now, while calls are up and callers wait: skills, needs,
+    /// strategy, priorities, hours, shifts, wrap-up … Says what is otherwise, and what waits for the next start: new queues and agents,
+    /// passwords, numbers, trunks and the rest. Settings that are wrong change nothing. SIGHUP does the same.
+    #[command(after_help = "Example:\n  vaxel check && vaxel reload")]
+    Reload,
     /// Say how long callers would wait on a day that is planned.
     ///
     /// Plays the day many times, each from another seed, with the distributor that serves, on a clock that is a number. Reports
@@ -202,6 +209,7 @@ fn main() -> ExitCode {
         Some(Command::Trace { who, messages }) => trace(config, who, messages),
         Some(Command::Capture { switch }) => capture(config, switch.as_deref()),
         Some(Command::Agent { name, act }) => agent(config, name, act),
+        Some(Command::Reload) => reload(config),
         Some(Command::Simulate { day, journal, date, seeds, first_seed, threads, more, json, .. }) => {
             let options = Options { recorded: None, seeds, first_seed, threads };
             simulate(day.as_deref(), journal.as_deref().map(|journal| (journal, date)), options, &more, json)
@@ -245,9 +253,11 @@ impl From<anyhow::Error> for Failure {
 }
 
 fn serve(config: Option<PathBuf>) -> Result<(), Failure> {
-    let config = settings(project::settings_file(config).as_deref())?;
+    let file = project::settings_file(config);
+    let config = settings(file.as_deref())?;
+    let source = Box::new(move || project::settings(file.as_deref(), &[]));
     // Into a log, where others may read it, made-up passwords are not written.
-    edge::serve(&config, io::stdout().is_terminal())?;
+    edge::serve(&config, source, io::stdout().is_terminal())?;
     Ok(())
 }
 
@@ -304,6 +314,10 @@ fn agent(config: Option<PathBuf>, name: String, act: Act) -> Result<(), Failure>
         Act::Done => AgentAct::EndWrapUp,
     };
     Ok(print(&edge::control::agent(&data_folder(config)?, name, act)?)?)
+}
+
+fn reload(config: Option<PathBuf>) -> Result<(), Failure> {
+    Ok(print(&edge::control::reload(&data_folder(config)?)?)?)
 }
 
 fn rewind(config: Option<PathBuf>, at: &str, json: bool) -> Result<(), Failure> {

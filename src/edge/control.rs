@@ -1,5 +1,5 @@
 //! What an operator asks of the running service, by a socket in the data folder: the ladder of one call, capture on or off, an
-//! agent's pause.
+//! agent's pause, other settings.
 //!
 //! A line of JSON asks, lines of JSON answer. Only the user that runs the service, and root, are answered: what passes
 //! here are people's numbers.
@@ -25,6 +25,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 
 /// Operators at a time; one more is told so.
@@ -48,6 +49,8 @@ enum Question {
     Capture { on: Option<bool> },
     /// Pauses an agent, or ends that.
     Agent(Wish),
+    /// Reads the settings again.
+    Reload,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -176,7 +179,7 @@ impl Operator {
         }
     }
 
-    async fn serve(&mut self, tap: &Arc<Tap>, homer: &Homer, floor: &Floor) {
+    async fn serve(&mut self, tap: &Arc<Tap>, homer: &Homer, floor: &Arc<Floor>) {
         let mut line = String::new();
         let read = async { (&mut self.stream).take(QUESTION_MAX).read_line(&mut line).await };
         let Ok(Ok(_)) = timeout(PATIENCE, read).await else { return };
@@ -189,6 +192,12 @@ impl Operator {
             Ok(Question::Agent(wish)) => {
                 let answer = floor.grant(wish).map_or_else(Answer::Refused, Answer::Done);
                 self.say(&answer).await
+            }
+            Ok(Question::Reload) => {
+                let floor = floor.clone();
+                let reloaded = spawn_blocking(move || floor.reload()).await;
+                let answer = reloaded.unwrap_or_else(|_| Err("the settings could not be read".to_owned()));
+                self.say(&answer.map_or_else(Answer::Refused, Answer::Done)).await
             }
             Err(error) => self.say(&Answer::Refused(format!("this is no question that vaxel knows: {error}"))).await,
         };
@@ -323,6 +332,19 @@ pub fn capture(folder: &Path, on: Option<bool>) -> anyhow::Result<String> {
     }
 }
 
+/// Has the service read its settings again; says what is otherwise from now on, and what waits for the next start.
+///
+/// # Errors
+///
+/// No service runs, or the settings are wrong and it goes on with those it has.
+pub fn reload(folder: &Path) -> anyhow::Result<String> {
+    match ask(folder, &Question::Reload)?.next().context("the service ended")?? {
+        Answer::Done(what) => Ok(what),
+        Answer::Refused(why) => bail!(why),
+        other => bail!("the service answered another question: {other:?}"),
+    }
+}
+
 /// Does something for an agent; says what was done.
 ///
 /// # Errors
@@ -364,7 +386,7 @@ mod tests {
         let folder = Folder::new();
         let (door, _) = crate::edge::door::door(clock, 4);
         let (agents, reasons) = (["anna".to_owned()].into(), ["lunch".to_owned()].into());
-        let floor = Floor { agents, reasons, door };
+        let floor = Floor { agents, reasons, door, reloader: None };
         listen(folder.path(), tap.clone(), homer, floor, runtime.handle());
         Bench { folder, tap, runtime, server, _metrics: metrics }
     }

@@ -1,15 +1,20 @@
-//! What an operator does for agents of the running service: pauses, and what ends them (`vaxel agent`).
+//! What an operator does for agents of the running service: pauses, and what ends them (`vaxel agent`), and what is read again of
+//! the settings (`vaxel reload`).
 
 use super::door::Door;
+use super::reload::Reloader;
 use crate::engine::{AgentAct, Input};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// The agents, and for what they may pause.
 pub struct Floor {
     pub agents: BTreeSet<String>,
     pub reasons: BTreeSet<String>,
     pub door: Door,
+    /// `None`: nobody knows where the settings came from.
+    pub reloader: Option<Arc<Reloader>>,
 }
 
 /// What is to be done for an agent.
@@ -21,6 +26,16 @@ pub struct Wish {
 }
 
 impl Floor {
+    /// Reads the settings again; see [`Reloader::reload`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn reload(&self) -> Result<String, String> {
+        let reloader = self.reloader.as_ref().ok_or("this vaxel was started without a settings file to read again")?;
+        reloader.reload()
+    }
+
     /// What was done, in words for who wished it.
     ///
     /// # Errors
@@ -70,7 +85,7 @@ mod tests {
     fn an_unknown_agent_or_reason_is_answered_with_those_there_are() {
         let (door, entrance) = door(Clock::start(), 4);
         let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-        let floor = Floor { agents: names(&["anna", "bo"]), reasons: names(&["break", "lunch"]), door };
+        let floor = Floor { agents: names(&["anna", "bo"]), reasons: names(&["break", "lunch"]), door, reloader: None };
         let wish = |agent: &str, act| floor.grant(Wish { agent: agent.to_owned(), act });
         let pause = |reason: &str| AgentAct::Pause(reason.to_owned());
         assert_eq!(wish("ann", pause("lunch")).unwrap_err(), "there is no agent `ann`; there are anna, bo");
@@ -79,6 +94,7 @@ mod tests {
         assert!(wish("anna", pause("lunch")).unwrap().starts_with("anna is paused: lunch"));
         let Input::Agent { agent, act } = entrance.input() else { panic!("the engine was not told") };
         assert_eq!((agent.as_str(), act), ("anna", pause("lunch")));
+        assert!(floor.reload().is_err());
         assert!(wish("bo", AgentAct::Resume).is_ok() && wish("bo", AgentAct::EndWrapUp).is_ok());
         drop(entrance);
         assert!(wish("bo", AgentAct::Resume).is_err());

@@ -22,6 +22,7 @@ pub mod output;
 pub mod project;
 pub mod recorded;
 mod recorder;
+mod reload;
 pub mod rewind;
 pub mod service;
 pub mod simulate;
@@ -36,4 +37,5 @@ mod throttle;
 pub mod why;
 
 pub use clock::Clock;
+pub use reload::Source;
 pub use service::{Service, serve};

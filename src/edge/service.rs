@@ -10,6 +10,7 @@ use super::journal::{self, Keep, Writer};
 use super::media::{self, Workers};
 use super::metrics::{Metrics, Names};
 use super::recorder::Teller;
+use super::reload::{Reloader, Source};
 use super::sip::{Guard, Listen, Outside, Sip, StreamLimits, StreamSettings, Tls, TlsSettings};
 use super::store::{self, Store};
 use super::tap::Tap;
@@ -75,6 +76,7 @@ pub struct Service {
     /// Number and flow.
     numbers: Vec<(String, String)>,
     folder: Folder,
+    reloader: Option<Arc<Reloader>>,
 }
 
 impl Service {
@@ -84,6 +86,15 @@ impl Service {
     ///
     /// What cannot be had (data folder, sockets, threads) or is wrong (flows, sounds), said for the operator.
     pub fn start(config: &Config) -> anyhow::Result<Service> {
+        Service::start_from(config, None)
+    }
+
+    /// As [`Service::start`], with settings that `source` reads again when an operator asks for it.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn start_from(config: &Config, source: Option<Source>) -> anyhow::Result<Service> {
         let clock = Clock::start();
         let folder = Folder::open(&config.data.folder)?;
         let agents = config.agents.iter().map(|agent| (agent.settings.name.as_str(), agent.password.as_ref()));
@@ -193,10 +204,12 @@ impl Service {
                 "the capture server gets nothing; `vaxel capture on` tries again"
             );
         }
+        let reloader = source.map(|source| Arc::new(Reloader::new(source, config, door.clone())));
         let floor = Floor {
             agents: config.agents.iter().map(|agent| agent.settings.name.clone()).collect(),
             reasons: config.reasons().into_keys().collect(),
             door: door.clone(),
+            reloader: reloader.clone(),
         };
         control::listen(folder.path(), tap, homer, floor, runtime.handle());
         Ok(Service {
@@ -215,6 +228,7 @@ impl Service {
             accounts,
             numbers: config.numbers.iter().map(|n| (n.number.to_string(), n.flow.clone())).collect(),
             folder,
+            reloader,
         })
     }
 
@@ -292,7 +306,7 @@ impl Service {
         text
     }
 
-    /// Runs until SIGTERM or SIGINT, which drains; a second one ends at once. SIGHUP reads the certificates again. `ready` is called when signals are heard,
+    /// Runs until SIGTERM or SIGINT, which drains; a second one ends at once. SIGHUP reads certificates and settings again. `ready` is called when signals are heard,
     /// not before: whoever reads what it says may send one at once.
     ///
     /// # Errors
@@ -308,7 +322,7 @@ impl Service {
                 tokio::select! {
                     _ = terminate.recv() => break,
                     _ = interrupt.recv() => break,
-                    Some(()) = hangup.recv() => self.sip.reload_certificates(),
+                    Some(()) = hangup.recv() => self.read_again(),
                 }
             }
             tracing::info!("no new calls are taken; waiting for those that run (a second signal ends them)");
@@ -330,6 +344,18 @@ impl Service {
             Err(error) => return Err(error).context("cannot wait for signals"),
         }
         Ok(())
+    }
+
+    /// Certificates and settings. What is wrong with them is in the log.
+    fn read_again(&self) {
+        self.sip.reload_certificates();
+        if let Some(reloader) = self.reloader.clone() {
+            self.runtime().spawn_blocking(move || {
+                if let Err(why) = reloader.reload() {
+                    tracing::error!(%why, "nothing of the settings is taken");
+                }
+            });
+        }
     }
 
     fn runtime(&self) -> &Runtime {
@@ -377,14 +403,14 @@ impl Drop for Service {
 }
 
 /// Runs the service until it is told to end: SIGTERM or SIGINT drains it, a second one ends it at once. Where it
-/// listens and who may register is printed to standard output; passwords that were made up only when `show_passwords`.
+/// listens and who may register is printed to standard output, and `source` reads the settings again when that is asked for; passwords that were made up only when `show_passwords`.
 ///
 /// A panic anywhere ends the process: a supervisor starts a whole one sooner than somebody notices half a one.
 ///
 /// # Errors
 ///
 /// As [`Service::start`].
-pub fn serve(config: &Config, show_passwords: bool) -> anyhow::Result<()> {
+pub fn serve(config: &Config, source: Source, show_passwords: bool) -> anyhow::Result<()> {
     std::panic::set_hook(Box::new(|panic| {
         // Said on the way of the log: the usual hook would wait for a reader of standard error that has stopped.
         let thread = std::thread::current();
@@ -394,7 +420,7 @@ pub fn serve(config: &Config, show_passwords: bool) -> anyhow::Result<()> {
         log::say(&format!("thread '{}' {panic}\n{backtrace}", thread.name().unwrap_or("unnamed")));
         fail("a part of vaxel failed (see above)");
     }));
-    let service = Service::start(config)?;
+    let service = Service::start_from(config, Some(source))?;
     service.run_until_told(|service| {
         // Who started us may not read at all.
         if let Err(error) = std::io::stdout().write_all(service.announcement(show_passwords).as_bytes()) {

@@ -61,6 +61,13 @@ pub(super) struct Seat {
 }
 
 impl Seat {
+    /// From now on; what was begun goes on.
+    pub fn set(&mut self, agent: &Agent) {
+        self.out = agent.out.clone();
+        self.auto_answer = agent.auto_answer;
+        self.begun.most = agent.calls;
+    }
+
     fn count(&mut self, for_help: bool) -> &mut Count {
         if for_help { &mut self.begun_for_help } else { &mut self.begun }
     }

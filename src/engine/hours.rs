@@ -14,6 +14,8 @@ const ASK_AGAIN: Duration = Duration::from_secs(30 * 86_400);
 #[derive(Default)]
 pub(super) struct Timetable {
     due: BTreeSet<(Time, Whose)>,
+    /// The same by whose it is: each has one place.
+    at: BTreeMap<Whose, Time>,
     /// Of those who have one.
     shifts: BTreeMap<AgentId, Calendar>,
 }
@@ -30,7 +32,16 @@ impl Timetable {
     }
 
     fn ask_again(&mut self, now: Time, next: Option<Time>, whose: Whose) {
-        self.due.insert((next.unwrap_or(now + ASK_AGAIN), whose));
+        self.forget(whose);
+        let at = next.unwrap_or(now + ASK_AGAIN);
+        self.due.insert((at, whose));
+        self.at.insert(whose, at);
+    }
+
+    fn forget(&mut self, whose: Whose) {
+        if let Some(at) = self.at.remove(&whose) {
+            self.due.remove(&(at, whose));
+        }
     }
 }
 
@@ -53,6 +64,12 @@ impl Engine {
         }
     }
 
+    /// As the queue's calendar says now, and nothing of what one before it said.
+    pub(super) fn set_hours(&mut self, now: Time, queue: QueueId) {
+        self.timetable.forget(Whose::Queue(queue));
+        self.tell_hours(now, queue);
+    }
+
     fn tell_hours(&mut self, now: Time, queue: QueueId) {
         let calendar = self.settings.hours.get(&*self.queues[&queue].name);
         let (hours, next) = calendar.map_or((Hours::default(), None), |calendar| hours_of(calendar, now));
@@ -68,9 +85,13 @@ impl Engine {
         self.acd_apply(now, change);
     }
 
-    /// The agent works by this calendar, or by none.
-    pub(super) fn begin_shifts(&mut self, now: Time, agent: AgentId, shift: Option<Calendar>) {
-        self.timetable.shifts.extend(shift.map(|shift| (agent, shift)));
+    /// The agent works by this calendar from now on, or by none.
+    pub(super) fn set_shift(&mut self, now: Time, agent: AgentId, shift: Option<Calendar>) {
+        self.timetable.forget(Whose::Agent(agent));
+        match shift {
+            Some(shift) => self.timetable.shifts.insert(agent, shift),
+            None => self.timetable.shifts.remove(&agent),
+        };
         self.tell_shift(now, agent);
     }
 

@@ -26,6 +26,7 @@ mod outbound;
 mod phones;
 mod probes;
 pub mod redirects;
+pub mod reload;
 mod replaces;
 mod restarted;
 mod search;
@@ -38,9 +39,10 @@ mod tried;
 pub mod trunks;
 mod unanswered;
 
+pub use reload::Reload;
 pub use settings::{Agent, Caps, Codes, Limits, Login, Network, Number, Said, Settings, Target, Trunk};
 
-use crate::acd::{self, Acd, AcdEvent, Change, Overflow};
+use crate::acd::{Acd, AcdEvent, Change};
 use crate::call::Legs;
 use crate::ids::{AgentId, CallId, EntryId, IdSource, LegId, OfferId, QueueId};
 use crate::media;
@@ -97,6 +99,8 @@ pub enum Input {
         trunk: usize,
         targets: Vec<Target>,
     },
+    /// Queues and agents are otherwise from now on.
+    Reload(Box<Reload>),
     /// An operator speaks for an agent. Who is not known, or not in such a state, is left as they are.
     Agent {
         agent: String,
@@ -264,24 +268,17 @@ impl Engine {
             .queues()
             .map(|(id, queue)| (id, Queue { name: queue.name.as_str().into(), service_level: queue.service_level }));
         engine.queues = of_before.collect();
+        // In the settings a queue is named by its place.
+        let place_of: Vec<_> = queue_ids.iter().copied().map(QueueId).map(Some).collect();
         for (id, queue) in queue_ids.iter().copied().map(QueueId).zip(engine.settings.queues.clone()) {
             let told = Queue { name: queue.name.as_str().into(), service_level: queue.service_level };
             engine.queues.insert(id, told);
             engine.queue_ids.insert(queue.name.clone(), id);
-            let overflow = queue.overflow.into_iter().filter_map(|way| {
-                // In the settings a queue is named by its place.
-                queue_ids.get(way.to.0 as usize).map(|to| Overflow { to: QueueId(*to), ..way })
-            });
-            let settings = acd::QueueSettings { overflow: overflow.collect(), ..queue };
-            engine.acd_apply(now, Change::Queue { id, settings });
+            engine.set_queue(now, id, queue, &place_of);
         }
         engine.open_queues(now);
         for (id, agent) in agent_ids.into_iter().zip(engine.settings.agents.clone()) {
-            // In the settings a queue is named by its place.
-            let queues = agent.settings.queues.iter().filter_map(|place| queue_ids.get(place.0 as usize).copied());
-            let settings = acd::AgentSettings { queues: queues.map(QueueId).collect(), ..agent.settings.clone() };
-            engine.acd_apply(now, Change::Agent { id, settings });
-            engine.begin_shifts(now, id, agent.shift);
+            engine.set_agent(now, id, agent, &place_of);
         }
         engine.settle(now);
         engine
@@ -316,6 +313,7 @@ impl Engine {
                     }
                 }
             }
+            Input::Reload(reload) => self.reload(now, *reload),
             Input::Agent { agent, act } => self.on_agent_act(now, &agent, act),
             Input::Drain { until } => {
                 let drain = self.drain.get_or_insert(Drain { until: None, told: false });

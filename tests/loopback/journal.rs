@@ -4,6 +4,7 @@ use crate::HERE;
 use crate::house::{self, PATIENCE, carrier};
 use crate::person::{Person, until};
 use crate::program::Program;
+use rustix::process::Signal;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 use vaxel::sim::phone::PhoneEvent;
@@ -158,4 +159,44 @@ fn explained(told: &str) -> usize {
     let rings = lines.iter().zip(&lines[1..]).filter(|(line, _)| line.contains("  rings "));
     rings.for_each(|(_, next)| assert!(agents(next).is_some(), "a ring without its reasons: {told}"));
     begins.len()
+}
+
+#[test]
+fn settings_are_read_again_while_somebody_waits() {
+    let (program, _anna, mut caller) = somebody_waits();
+    let mut bjorn = Person::new(Udp, HERE, program.sip, "bjorn", Some("correct horse".into()));
+    bjorn.does(|phone, now| phone.register(now, Duration::from_secs(600)));
+    until(&mut [&mut bjorn, &mut caller], 0, |event| *event == PhoneEvent::Registered);
+
+    program.rewrites(|text| text.replace("needs = { sales = 1 }", "needs = { sales = 11 }"));
+    let wrong = program.command(&["reload"]).expect_err("a level of 11");
+    assert!(wrong.contains("vaxel.toml:") && wrong.contains("11"), "{wrong}");
+
+    let learned = "password = \"correct horse\"\n    skills = { sales = 3 }";
+    program.rewrites(|text| {
+        let text = text.replace("needs = { sales = 11 }", "needs = { sales = 2 }");
+        text.replace("password = \"correct horse\"", learned) + "\n[[agents]]\nname = \"carl\"\nnumber = \"203\"\n"
+    });
+    let told = program.command(&["reload"]).expect("it is taken");
+    let wanted = "queues: sales otherwise from now on\nagents: bjorn otherwise from now on\nat the next start: the new agent `carl`\n";
+    assert!(told.ends_with(wanted), "{told}");
+    until(&mut [&mut bjorn, &mut caller], 0, |event| matches!(event, PhoneEvent::Rings { .. }));
+    bjorn.does(|phone, now| phone.answer(now));
+    until(&mut [&mut bjorn, &mut caller], 0, |event| matches!(event, PhoneEvent::Connected { .. }));
+
+    // By a signal as well; what became of it is seen by who asks.
+    program.rewrites(|text| text.replace("needs = { sales = 2 }", "needs = { support = 1 }"));
+    program.signal(Signal::HUP);
+    shown(
+        &program,
+        &mut [&mut bjorn, &mut caller],
+        &["reload"],
+        &["queues: as before\nagents: as before\nat the next start"],
+    );
+    bjorn.does(|phone, now| phone.hang_up(now));
+    caller.does(|phone, now| phone.hang_up(now));
+    let mut next = Person::new(Udp, carrier(true), program.sip, "+46701234568", None);
+    next.does(|phone, now| phone.call(now, "300"));
+    until(&mut [&mut next], 0, |event| matches!(event, PhoneEvent::Connected { .. }));
+    shown(&program, &mut [&mut next], &["why", "0701234568"], &["lack support: anna, bjorn"]);
 }

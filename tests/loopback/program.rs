@@ -87,6 +87,13 @@ impl Program {
         if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
     }
 
+    /// Its settings are written otherwise from now on.
+    pub fn rewrites(&self, change: impl FnOnce(String) -> String) {
+        let file = settings_in(self.folder.as_ref().expect("taken only at the end"));
+        let text = std::fs::read_to_string(&file).expect("its settings");
+        std::fs::write(&file, change(text)).expect("a file");
+    }
+
     /// What it has in memory.
     pub fn kilobytes(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).expect("it lives");

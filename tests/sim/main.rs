@@ -15,6 +15,7 @@ mod queues;
 mod records;
 mod refusals;
 mod registrations;
+mod reloaded;
 mod resumed;
 mod routing;
 mod secure;
