@@ -386,9 +386,7 @@ fn simulate(
         Some((recorded, date)) => Some((&recorded.recording, recorded.midnight(*date)?)),
     };
     let options = Options { recorded: callers, ..options };
-    let queues: Option<Vec<_>> = recorded
-        .as_ref()
-        .map(|(recorded, _)| recorded.recording.state().queues().map(|queue| queue.1.clone()).collect());
+    let queues: Option<Vec<_>> = recorded.as_ref().map(|(recorded, _)| recorded.recording.queues());
     let (plan, warnings) = edge::simulate::plan(day, queues.as_deref()).map_err(|problems| {
         problems.iter().for_each(complain);
         Failure::Said

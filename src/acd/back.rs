@@ -159,8 +159,8 @@ impl Acd {
         }
         let talked = Talked { agent, at: self.now };
         self.callers.talked.remember(self.now, &caller, id, self.now + TALKED_KEPT, talked);
-        if broke {
-            let until = self.now + self.queues[&queue].settings.reconnect_within;
+        if broke && let Some(queue_of_talk) = self.queues.get(&queue) {
+            let until = self.now + queue_of_talk.settings.reconnect_within;
             let since = self.now - waited;
             self.callers.broken.remember(self.now, &caller, id, until, BrokenTalk { agent, queue, since });
         }

@@ -19,7 +19,7 @@ use super::queue::{Hours, Queue};
 use super::truth::Broken;
 use super::{Acd, Ignored};
 use crate::ids::{EntryId, QueueId};
-use crate::time::Time;
+use crate::time::{Duration, Time};
 use serde::{Deserialize, Serialize};
 
 /// Whom an agent calls who has the entry.
@@ -84,14 +84,15 @@ impl Acd {
         let Some(dialled) = self.dialled.remove(&id) else { return };
         let Dialled { mut arrival, withdrawn } = *dialled;
         let (now, queue) = (self.now, arrival.queue);
-        let settings = &self.queues[&queue].settings;
+        // Of a queue that is gone there is nothing to wait in.
+        let settings = self.queues.get(&queue).map(|queue| &queue.settings).filter(|_| !withdrawn);
         let callback = arrival.callback.as_deref_mut().expect("it was promised");
-        callback.not_before = if broke { now } else { now + settings.callback_retry };
+        let retry = settings.map_or(Duration::ZERO, |settings| settings.callback_retry);
+        callback.not_before = if broke { now } else { now + retry };
         callback.tries = callback.tries.saturating_add(u32::from(!broke));
-        let used_up = callback.tries >= settings.callback_tries.max(1);
-        let broken = match withdrawn {
-            true => Some(Broken::Withdrawn),
-            false => used_up.then_some(Broken::NotReached),
+        let broken = match settings {
+            None => Some(Broken::Withdrawn),
+            Some(settings) => (callback.tries >= settings.callback_tries.max(1)).then_some(Broken::NotReached),
         };
         let again = broken.is_none().then_some(callback.not_before);
         self.decisions.push_back(Decision::NotReached { entry: id, queue, again });

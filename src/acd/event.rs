@@ -88,12 +88,18 @@ pub struct AcdEvent {
 pub enum Change {
     /// A queue is new or has new settings.
     Queue { id: QueueId, settings: QueueSettings },
+    /// The settings have this queue no more. Who waits in it goes on as when it is closed (`Overflow` of `Closed`) or exits as
+    /// `QueueClosed`, promises in any case; an offer that rings is withdrawn as `CallerGone`. Its figures stay, and it is known again when it comes back.
+    QueueGone { queue: QueueId },
     /// The queue is open, and closes by itself at `until`, if that is known. A queue of which nothing is said is open.
     Open { queue: QueueId, until: Option<Time> },
     /// The queue is closed: it takes nobody, and lets those go who wait by its `after_closing`.
     Close { queue: QueueId },
     /// An agent is new or has new settings.
     Agent { id: AgentId, settings: AgentSettings },
+    /// The settings have this agent no more: an offer that rings ends as `Unreachable`, talks and tasks have broken. Their figures
+    /// stay; a pause and whatever else was known of them does not.
+    AgentGone { agent: AgentId },
     /// The agent's phone is registered. A pause from before is still on: phones come and go without their people.
     LoggedIn { agent: AgentId },
     /// The agent's last phone is gone. A talk goes on, and the agent is `Offline` after it; an offer ends as
@@ -164,7 +170,7 @@ pub enum Change {
 /// | `AnsweredElsewhere` | ready, at the same place among the idle | another agent who was rung has it |
 /// | `Withdrawn` | may not serve it any more | to the next agent |
 /// | `NoAnswer` | pauses (`rona_pause`), then a probe | not to this agent for a while |
-/// | `CallerGone` | ready, at the same place among the idle | has left |
+/// | `CallerGone` | ready, at the same place among the idle | has left, or its queue is gone |
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {

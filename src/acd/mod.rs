@@ -15,6 +15,7 @@
 //! |---|---|
 //! | `event`, `settings` | what happens and what follows, in words; what queues and agents are to be like |
 //! | `agent`, `phase`, `staffing` | an agent's facts and state; what changes them |
+//! | `gone` | queues and agents that the settings have no more |
 //! | `rest` | what spares agents: rests after calls, a cap on occupancy |
 //! | `probe` | whether a phone that was not answered is there at all |
 //! | `entry`, `queue`, `waiting` | an entry, its queue; arriving and leaving |
@@ -43,6 +44,7 @@ pub mod estimate;
 pub mod event;
 mod expected;
 mod explain;
+mod gone;
 mod line;
 mod look;
 mod matching;
@@ -89,6 +91,7 @@ use chance::Chance;
 use deadline::{Deadline, Deadlines};
 use entry::{Entry, Stands};
 use estimate::Estimates;
+use gone::Gone;
 use line::Lines;
 use matching::Touched;
 use pool::Pools;
@@ -113,6 +116,7 @@ pub struct Acd {
     agents: BTreeMap<AgentId, Box<Agent>>,
     /// Those that wait, those an agent is rung for included.
     entries: BTreeMap<EntryId, Box<Entry>>,
+    gone: Gone,
     offers: BTreeMap<OfferId, AgentId>,
     talks: BTreeMap<EntryId, AgentId>,
     /// Numbers that are to be called back: one promise each, which waits or is dialled.
@@ -147,6 +151,7 @@ impl Acd {
             queues: BTreeMap::new(),
             agents: BTreeMap::new(),
             entries: BTreeMap::new(),
+            gone: Gone::default(),
             offers: BTreeMap::new(),
             talks: BTreeMap::new(),
             promises: BTreeMap::new(),
@@ -230,9 +235,11 @@ impl Acd {
     fn change(&mut self, change: &Change) -> Result<(), Ignored> {
         match change {
             Change::Queue { id, settings } => self.set_queue(*id, settings),
+            Change::QueueGone { queue } => return self.queue_gone(*queue),
             Change::Open { queue, until } => return self.open(*queue, *until),
             Change::Close { queue } => return self.close_now(*queue),
             Change::Agent { id, settings } => self.set_agent(*id, settings),
+            Change::AgentGone { agent } => return self.agent_gone(*agent),
             Change::LoggedIn { agent } => return self.logged_in(*agent),
             Change::LoggedOut { agent } => return self.logged_out(*agent),
             Change::Pause { agent, reason } => return self.pause(*agent, reason),

@@ -9,6 +9,7 @@ use super::deadline::Deadline;
 use super::entry::{Entry, Kept, Refusal, Stands};
 use super::estimate::Estimates;
 use super::event::{Arrival, Kind, TalkDetail};
+use super::gone::Gone;
 use super::line::{Place, Rate};
 use super::matching::Touched;
 use super::pool::IdleAgent;
@@ -38,6 +39,7 @@ pub struct Snapshot {
     callers: KeptCallers,
     #[serde(default)]
     dialled: Vec<(EntryId, Dialled)>,
+    gone: Gone,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -140,6 +142,7 @@ impl Acd {
             ignored: self.ignored,
             callers: self.callers.kept(),
             dialled: self.dialled.iter().map(|(entry, dialled)| (*entry, (**dialled).clone())).collect(),
+            gone: self.gone.clone(),
         }
     }
 
@@ -149,10 +152,10 @@ impl Acd {
     ///
     /// No distributor was ever like that; says why.
     pub fn restore(snapshot: Snapshot) -> Result<Acd, String> {
-        let Snapshot { now, last_offer, chance, queues, agents, entries, truth, estimates, ignored, callers, dialled } =
-            snapshot;
-        let callers = Callers::restored(callers);
+        let Snapshot { now, last_offer, chance, queues, agents, entries, truth, estimates, ignored, .. } = snapshot;
+        let (callers, dialled) = (Callers::restored(snapshot.callers), snapshot.dialled);
         let mut acd = Acd { now, chance, truth, estimates, ignored, callers, ..Acd::new(last_offer) };
+        acd.gone = snapshot.gone;
         let number =
             |(entry, dialled): &(EntryId, Dialled)| Some((dialled.arrival.callback.as_ref()?.number.clone(), *entry));
         acd.promises.extend(dialled.iter().filter_map(number));

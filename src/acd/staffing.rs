@@ -22,6 +22,7 @@ impl Acd {
                 agent.note_strain(now);
             }),
             None => {
+                self.gone.agents.remove(&id);
                 let (pool, made) = self.pools.join(&Abilities::default());
                 if made {
                     self.lines.pool_made(pool, &mut self.pools);
@@ -346,6 +347,6 @@ impl Acd {
 
     /// For ids that were looked up before.
     pub(super) fn agent_mut(&mut self, id: AgentId) -> &mut Agent {
-        self.agents.get_mut(&id).expect("agents are never removed")
+        self.agents.get_mut(&id).expect("who is gone is named nowhere")
     }
 }

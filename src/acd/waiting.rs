@@ -19,6 +19,7 @@ impl Acd {
     pub(super) fn set_queue(&mut self, id: QueueId, settings: &QueueSettings) {
         let plain = self.lines.take_need(&Acd::plain_requirement(settings, id), &mut self.pools);
         let Some(queue) = self.queues.get_mut(&id) else {
+            self.gone.queues.remove(&id);
             self.queues.insert(id, Queue::new(settings.clone(), plain));
             return;
         };
@@ -403,7 +404,7 @@ impl Acd {
     }
 
     pub(super) fn queue_mut(&mut self, id: QueueId) -> &mut Queue {
-        self.queues.get_mut(&id).expect("queues are never removed")
+        self.queues.get_mut(&id).expect("a queue that is gone is named nowhere")
     }
 
     /// Whether nobody is left to try for an entry but those who refused it.

@@ -160,7 +160,7 @@ mod tests {
         let folder = testing::Folder::new();
         journal::testing::write(folder.path(), journal::testing::day());
         let recorded = fold(folder.path()).unwrap();
-        let queues: Vec<_> = recorded.recording.state().queues().map(|(_, queue)| queue.clone()).collect();
+        let queues = recorded.recording.queues();
         let file = folder.path().join("desk.toml");
         let desk = "[day]\nopens = \"00:00\"\ncloses = \"24:00\"\n[[groups]]\nname = \"desk\"\nagents = 1\nskills = { sales = 5 }";
         std::fs::write(&file, desk).unwrap();

@@ -225,10 +225,12 @@ impl Engine {
     pub fn resume(settings: Settings, seed: u128, now: Time, acd: Acd) -> Engine {
         let settings = settings.in_one_form();
         let mut endpoint = Endpoint::new(settings.sip.clone(), seed);
-        let known: Vec<_> = acd.agents().map(|agent| (agent.settings.name.as_str(), agent.id.0)).collect();
+        let known = acd.agents().map(|agent| (agent.settings.name.as_str(), agent.id.0));
+        let known: Vec<_> = known.chain(acd.gone_agents().map(|(id, name)| (name, id.0))).collect();
         let names = settings.agents.iter().map(|agent| agent.settings.name.as_str());
         let agent_ids: Vec<AgentId> = ids(known, names).into_iter().map(AgentId).collect();
-        let known: Vec<_> = acd.queues().map(|(id, queue)| (queue.name.as_str(), id.0)).collect();
+        let known = acd.queues().map(|(id, queue)| (queue.name.as_str(), id.0));
+        let known: Vec<_> = known.chain(acd.gone_queues().map(|(id, name)| (name, id.0))).collect();
         let queue_ids = ids(known, settings.queues.iter().map(|queue| queue.name.as_str()));
         let mut engine = Engine {
             trunks: Trunks::new(now, &settings.trunks, settings.registrar.keep_alive, &mut endpoint),
@@ -262,7 +264,7 @@ impl Engine {
             settings,
         };
         engine.end_what_was_up(now);
-        // Some may still wait in a queue that the settings do not name any more.
+        // Some still wait in queues that the settings do not name any more, and leave them below.
         let of_before = engine
             .acd
             .queues()
@@ -280,6 +282,7 @@ impl Engine {
         for (id, agent) in agent_ids.into_iter().zip(engine.settings.agents.clone()) {
             engine.set_agent(now, id, agent, &place_of);
         }
+        engine.leave_out_who_is_gone(now);
         engine.settle(now);
         engine
     }

@@ -2,8 +2,9 @@
 
 use super::Engine;
 use crate::acd::{AgentState, Change, Exit, Kind};
-use crate::ids::{AgentId, CallId, EntryId};
+use crate::ids::{AgentId, CallId, EntryId, QueueId};
 use crate::time::Time;
+use std::collections::BTreeSet;
 
 impl Engine {
     /// Ends what was up when the earlier run ended, as of the last time that it knew: entries leave as `SystemFault`, offers and
@@ -36,6 +37,20 @@ impl Engine {
             self.acd_apply(at, Change::LoggedOut { agent });
         }
         self.acd_apply(now, Change::WasDown { since: at });
+    }
+
+    /// Queues and agents of the earlier run that the settings do not have any more. After the others have their settings: who waited
+    /// in such a queue may go on to one of them.
+    pub(super) fn leave_out_who_is_gone(&mut self, now: Time) {
+        let named: BTreeSet<QueueId> = self.queue_ids.values().copied().collect();
+        let queues = self.acd.queues().map(|(id, _)| id).filter(|id| !named.contains(id));
+        for queue in queues.collect::<Vec<_>>() {
+            self.acd_apply(now, Change::QueueGone { queue });
+        }
+        let agents = self.acd.agents().map(|agent| agent.id).filter(|id| !self.agents.is_one(*id));
+        for agent in agents.collect::<Vec<_>>() {
+            self.acd_apply(now, Change::AgentGone { agent });
+        }
     }
 }
 

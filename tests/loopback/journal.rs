@@ -147,6 +147,47 @@ fn killed_it_knows_its_queues_again() {
     assert!(error.contains("is for the calls of a number"), "{error}");
 }
 
+/// Of a run with other settings than the one before.
+#[test]
+fn queues_and_agents_that_the_settings_have_no_more_are_nowhere_until_they_come_back() {
+    const BJORN: &str = "[[agents]]\n    name = \"bjorn\"";
+    let (program, anna, mut caller) = somebody_waits();
+    stands(&program, &mut [&mut caller], &["sales: 1 waiting", "support: nobody waits", "bjorn  offline"]);
+    caller.does(|phone, now| phone.hang_up(now));
+    stands(&program, &mut [&mut caller], &["sales: nobody waits"]);
+
+    // A queue has another name, and another is not there any more; nor is an agent.
+    let without = |text: String| {
+        let text = text.replace("name = \"support\"", "name = \"helpers\"");
+        let (before, agent) = text.split_once(BJORN).expect("he is there");
+        let rest = agent.split_once("[[trunks]]").expect("behind him").1;
+        format!("{before}[[trunks]]{rest}")
+    };
+    let program = program.killed_and_started_with(Stdio::inherit(), &without);
+    let stood = stands(&program, &mut [], &["sales: nobody waits", "helpers: nobody waits", "anna  paused: break"]);
+    assert!(!stood.contains("support") && !stood.contains("bjorn"), "{stood}");
+    let metrics = house::metrics(program.http);
+    assert_eq!(metrics["vaxel_agents{state=\"offline\"}"] + metrics["vaxel_agents{state=\"paused\"}"], 1.0);
+    let mut next = Person::new(Udp, carrier(true), program.sip, "+46701234568", None);
+    next.does(|phone, now| phone.call(now, "300"));
+    until(&mut [&mut next], 0, |event| matches!(event, PhoneEvent::Connected { .. }));
+    let told = shown(&program, &mut [&mut next], &["why", "+46701234568"], &["still waits"]);
+    assert!(told.contains("1 agents:") && !told.contains("bjorn"), "{told}");
+    next.does(|phone, now| phone.hang_up(now));
+    stands(&program, &mut [&mut next], &["sales: nobody waits"]);
+
+    // As they were at first.
+    let again = |text: String| {
+        let bjorn = format!("{BJORN}\n    number = \"202\"\n    password = \"correct horse\"\n    [[trunks]]");
+        text.replace("name = \"helpers\"", "name = \"support\"").replace("[[trunks]]", &bjorn)
+    };
+    let program = program.killed_and_started_with(Stdio::inherit(), &again);
+    let wanted = ["sales: nobody waits", "support: nobody waits", "anna   paused: break", "bjorn  offline"];
+    let stood = stands(&program, &mut [], &wanted);
+    assert!(!stood.contains("helpers"), "{stood}");
+    drop(anna);
+}
+
 /// How often the agents' reasons are told; each time they are as many as the agents.
 fn explained(told: &str) -> usize {
     let lines: Vec<&str> = told.lines().map(str::trim).collect();

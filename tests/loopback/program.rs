@@ -63,13 +63,19 @@ impl Program {
     }
 
     /// Kills it (SIGKILL) and starts it again in the same folder; phones that speak UDP find it where it was.
-    pub fn killed_and_started_again(mut self, log: impl Into<Stdio>) -> Program {
+    pub fn killed_and_started_again(self, log: impl Into<Stdio>) -> Program {
+        self.killed_and_started_with(log, &|settings| settings)
+    }
+
+    /// The same, with what `change` makes of its settings.
+    pub fn killed_and_started_with(mut self, log: impl Into<Stdio>, change: &dyn Fn(String) -> String) -> Program {
         self.process.kill().expect("it runs");
         self.process.wait().expect("it was killed");
         let folder = self.folder.take().expect("taken only here");
         let file = settings_in(&folder);
         let text = std::fs::read_to_string(&file).expect("its settings");
-        std::fs::write(&file, text.replacen("udp:127.0.0.1:0", &format!("udp:{}", self.sip), 1)).expect("a file");
+        let text = text.replacen("udp:127.0.0.1:0", &format!("udp:{}", self.sip), 1);
+        std::fs::write(&file, change(text)).expect("a file");
         Program::start_in(folder, log)
     }
 

@@ -29,7 +29,9 @@ fn agents_and_queues_are_known_by_name_whatever_their_order_in_the_settings() {
     let mut folded = before.clone();
     let mut engine = Engine::resume(settings, 1, MORNING, before);
     let agents: Vec<_> = engine.acd().agents().map(|agent| (agent.id.0, agent.settings.name.clone())).collect();
-    assert_eq!(agents, [(2, "away".into()), (9, "agent1".into()), (10, "agent0".into())]);
+    assert_eq!(agents, [(9, "agent1".into()), (10, "agent0".into())]);
+    let gone: Vec<_> = engine.acd().gone_agents().map(|(id, name)| (id.0, name.to_owned())).collect();
+    assert_eq!(gone, [(2, "away".into())]);
     let queues: Vec<_> = engine.acd().queues().map(|(id, queue)| (id.0, queue.name.clone())).collect();
     let expected: Vec<_> = [(4, "away".to_owned())].into_iter().chain((5..).zip(names)).collect();
     assert_eq!(queues, expected);

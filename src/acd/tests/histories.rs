@@ -97,8 +97,17 @@ impl<D: Distributor> Play<D> {
             60 | 61 => ended(self.watch.offer_of(1).unwrap_or(offer).0, Outcome::Busy),
             62 => logout(1),
             63 => login(1),
-            0 => queue_settings(u32::from(whom) % QUEUES, how),
-            1 | 2 => agent_settings(agent, how, self.at),
+            0 if how % 16 == 5 => Change::QueueGone { queue: QueueId(u32::from(whom) % QUEUES) },
+            1 | 2 if how % 32 == 9 => Change::AgentGone { agent: AgentId(agent) },
+            // Who is gone comes back soon.
+            0 => {
+                let gone = (0..QUEUES).find(|id| !self.watch.knows(QueueId(*id)));
+                queue_settings(gone.unwrap_or(u32::from(whom) % QUEUES), how)
+            }
+            1 | 2 => {
+                let gone = (0..AGENTS).find(|id| self.watch.agents().all(|there| there.0 != *id));
+                agent_settings(gone.unwrap_or(agent), how, self.at)
+            }
             3..=5 => login(agent),
             6 | 7 => logout(agent),
             8 => pause(agent, ["lunch", "coffee"][usize::from(how % 2)]),
@@ -423,7 +432,7 @@ fn asks_the_same(play: &Play<Acd>, model: &Model) -> Result<(), String> {
             return Err(format!("{entry} has position {position:?}, in the model {expected:?}"));
         }
         let why = acd.explain(entry);
-        if !why.iter().map(|(agent, _)| agent.0).eq(0..AGENTS) {
+        if !why.iter().map(|(agent, _)| *agent).eq(watch.agents()) {
             return Err(format!("not every agent has a reason: {why:?}"));
         }
         let rings = why.iter().any(|(_, why)| matches!(why, WhyNot::Ringing { .. }));
@@ -433,7 +442,10 @@ fn asks_the_same(play: &Play<Acd>, model: &Model) -> Result<(), String> {
         }
     }
     for queue in (0..QUEUES).map(QueueId) {
-        let counts = acd.queue_counts(queue).ok_or("the queue is unknown")?;
+        if acd.queue_settings(queue).is_some() != watch.knows(queue) {
+            return Err(format!("whether {queue} is there"));
+        }
+        let Some(counts) = acd.queue_counts(queue) else { continue };
         let expected = (
             watch.offered.get(&queue).copied().unwrap_or(0),
             watch.exits.get(&queue).cloned().unwrap_or_default(),

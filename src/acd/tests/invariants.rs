@@ -16,8 +16,10 @@ pub struct Watch {
     /// Ended entries; ids of histories are not used twice.
     exited: BTreeSet<EntryId>,
     offers: BTreeMap<OfferId, (EntryId, AgentId, Time)>,
-    /// Tasks that are being worked on.
-    tasks: BTreeSet<EntryId>,
+    /// Tasks that are being worked on, and by whom.
+    tasks: BTreeMap<EntryId, AgentId>,
+    /// The queue and the agent that are there no more after this event.
+    goes: (Option<QueueId>, Option<AgentId>),
     /// When a queue closes, or has closed.
     closes: BTreeMap<QueueId, Time>,
     /// The event being acted on changes a queue.
@@ -80,6 +82,13 @@ impl Watch {
     /// Before its decisions. Nothing may be due before `event.at`.
     pub fn event(&mut self, event: &AcdEvent) {
         self.at = event.at;
+        if let Some(queue) = self.goes.0.take() {
+            self.queues.remove(&queue);
+            self.closes.remove(&queue);
+        }
+        if let Some(agent) = self.goes.1.take() {
+            self.agents.remove(&agent);
+        }
         self.accepting = None;
         self.ending = None;
         self.answering = None;
@@ -91,6 +100,22 @@ impl Watch {
             Change::Queue { id, settings } => {
                 self.queues.insert(*id, settings.clone());
             }
+            Change::QueueGone { queue } if self.queues.contains_key(queue) => {
+                self.goes.0 = Some(*queue);
+                self.closes.insert(*queue, self.at);
+            }
+            Change::AgentGone { agent } if self.agents.contains_key(agent) => {
+                self.goes.1 = Some(*agent);
+                let seen = self.agents.get_mut(agent).expect("looked at just now");
+                (seen.logged_in, seen.doubted) = (false, false);
+                if let AgentState::Talking { entry, .. } = seen.state {
+                    self.ending = Some(entry);
+                    let settings = |queue| self.queues.get(&queue).cloned();
+                    self.absent.talk_ended(event.at, entry, true, settings, None);
+                }
+                self.tasks.retain(|_, by| by != agent);
+            }
+            Change::Open { queue, .. } | Change::Close { queue } if !self.queues.contains_key(queue) => {}
             Change::Open { queue, until } if until.is_none_or(|until| until > self.at) => match until {
                 Some(until) => _ = self.closes.insert(*queue, *until),
                 None => _ = self.closes.remove(queue),
@@ -120,7 +145,7 @@ impl Watch {
                 let talks =
                     |seen: &Seen| matches!(seen.state, AgentState::Talking { entry: talk, .. } if talk == *entry);
                 let known = self.waiting.contains_key(entry) || self.agents.values().any(talks);
-                if !known && !self.tasks.contains(entry) && self.queues.contains_key(&arrival.queue) {
+                if !known && !self.tasks.contains_key(entry) && self.queues.contains_key(&arrival.queue) {
                     let mut arrival = (**arrival).clone();
                     arrival.since = arrival.since.min(event.at);
                     let settings = &self.queues[&arrival.queue];
@@ -173,7 +198,7 @@ impl Watch {
             }
             Change::WasDown { since } => self.absent.was_down(event.at, *since),
             Change::TalkEnded { entry, broke } => {
-                let settings = |queue| self.queues[&queue].clone();
+                let settings = |queue| self.queues.get(&queue).cloned();
                 self.absent.talk_ended(event.at, *entry, *broke, settings, None);
                 self.ending = Some(*entry);
                 self.tasks.remove(entry);
@@ -307,8 +332,8 @@ impl Watch {
                 let accepted = self.accepted.is_some_and(|(accepted, _)| accepted == *entry);
                 must!(accepted == (*exit == Exit::Answered), "{entry} exits as {exit:?}, accepted: {accepted}");
                 if accepted && caller.arrival.kind == Kind::Task {
-                    self.accepted = None;
-                    self.tasks.insert(*entry);
+                    let (_, agent) = self.accepted.take().expect("it is this one");
+                    self.tasks.insert(*entry, agent);
                 }
                 match exit {
                     Exit::TimedOut => {
@@ -459,6 +484,14 @@ impl Watch {
             must!(promise || !closed_too_long || !caller.ringing.is_empty(), "{id} waits in a closed queue");
             must!(!over || !caller.ringing.is_empty(), "{id} should have been sent away");
         }
+        if let Some(queue) = self.goes.0 {
+            let waits = self.waiting.iter().find(|(_, caller)| caller.queue == queue);
+            must!(waits.is_none(), "{} waits in {queue}, which is gone", waits.expect("some").0);
+        }
+        if let Some(agent) = self.goes.1 {
+            let state = &self.agents[&agent].state;
+            must!(*state == AgentState::Offline, "{agent} is gone and {state:?}");
+        }
         for (queue, offered) in &self.offered {
             let exits: u64 = self.exits.get(queue).map_or(0, |exits| exits.values().sum());
             let holds = |caller: &&Caller| caller.queue == *queue && caller.arrival.callback.is_none();
@@ -466,6 +499,14 @@ impl Watch {
             must!(*offered == exits + waiting, "{queue}: {offered} offered, {exits} exits, {waiting} waiting");
         }
         Ok(())
+    }
+
+    pub fn knows(&self, queue: QueueId) -> bool {
+        self.queues.contains_key(&queue) && self.goes.0 != Some(queue)
+    }
+
+    pub fn agents(&self) -> impl Iterator<Item = AgentId> {
+        self.agents.keys().copied().filter(|agent| self.goes.1 != Some(*agent))
     }
 
     pub fn offers(&self) -> Vec<OfferId> {
@@ -489,7 +530,7 @@ impl Watch {
             AgentState::Talking { entry, .. } => Some(entry),
             _ => None,
         });
-        talks.chain(self.tasks.iter().copied()).collect()
+        talks.chain(self.tasks.keys().copied()).collect()
     }
 
     pub fn in_wrap_up(&self) -> Option<u32> {

@@ -11,6 +11,7 @@ mod model_queues;
 mod rules_answered;
 mod rules_back;
 mod rules_callback;
+mod rules_gone;
 mod rules_offers;
 mod rules_order;
 mod rules_probe;

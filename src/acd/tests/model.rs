@@ -1,6 +1,7 @@
 //! The same rules, written for the reader and not for the machine: no index, no order kept, everything looked for by
 //! looking at everything. And the same rules with one mistake each, to know that the histories would find it.
 
+mod gone;
 mod staff;
 
 use super::model_back::Absent;
@@ -70,6 +71,9 @@ pub enum Mistake {
     PauseLetsRing,
     LogoutLetsRing,
     LogoutCutsTalk,
+    GoneQueueSendsAllAway,
+    GoneAgentHangsUp,
+    GoneAgentKeepsPause,
     NobodyLeavesAtLastLogout,
     NeverFull,
     OwnCallLetsRing,
@@ -207,6 +211,9 @@ impl Mistake {
             PauseLetsRing,
             LogoutLetsRing,
             LogoutCutsTalk,
+            GoneQueueSendsAllAway,
+            GoneAgentHangsUp,
+            GoneAgentKeepsPause,
             NobodyLeavesAtLastLogout,
             NeverFull,
             OwnCallLetsRing,
@@ -574,6 +581,8 @@ impl Model {
                 }
                 self.replace_queue(*id);
             }
+            Change::QueueGone { queue } => self.queue_gone(*queue),
+            Change::AgentGone { agent } => self.agent_gone(*agent),
             Change::Open { .. } | Change::Close { .. } => self.change_hours(change),
             Change::Agent { id, settings } => {
                 match self.agents.iter_mut().find(|a| a.id == *id) {
@@ -660,7 +669,7 @@ impl Model {
             Change::TalkEnded { entry, broke } => {
                 let now = self.now;
                 let queues = self.queues.clone();
-                let settings = |queue| queues.iter().find(|(id, _)| *id == queue).expect("queues stay").1.clone();
+                let settings = |queue| Some(queues.iter().find(|(id, _)| *id == queue)?.1.clone());
                 self.absent.talk_ended(now, *entry, *broke, settings, self.mistake);
                 let keeps_hold = self.wrong(Mistake::HoldOutlivesTalk);
                 let wrap_up_after_tasks = self.wrong(Mistake::WrapUpAfterTasks);
@@ -1393,7 +1402,7 @@ impl Model {
         if self.wrong(Mistake::SettingsOnlyForNewcomers) {
             return &caller.queue_then;
         }
-        &self.queues.iter().find(|(id, _)| *id == caller.queue).expect("queues are never removed").1
+        &self.queues.iter().find(|(id, _)| *id == caller.queue).expect("who waits is in a queue that is there").1
     }
 
     fn forget_refusals_by(&mut self, agent: AgentId) {

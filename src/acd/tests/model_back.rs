@@ -75,7 +75,7 @@ impl Absent {
         now: Time,
         entry: EntryId,
         broke: bool,
-        queue: impl Fn(QueueId) -> QueueSettings,
+        queue: impl Fn(QueueId) -> Option<QueueSettings>,
         mistake: Option<Mistake>,
     ) {
         let wrong = |other| mistake == Some(other);
@@ -83,8 +83,11 @@ impl Absent {
         let mut talk = self.talks.remove(which);
         talk.since = now - talk.waited;
         self.over.push((talk.clone(), now));
-        if (broke || wrong(Mistake::EveryTalkBroke)) && !wrong(Mistake::BrokenTalkForgotten) {
-            let until = now + queue(talk.queue).reconnect_within;
+        if (broke || wrong(Mistake::EveryTalkBroke))
+            && !wrong(Mistake::BrokenTalkForgotten)
+            && let Some(settings) = queue(talk.queue)
+        {
+            let until = now + settings.reconnect_within;
             self.broken.push((talk, if wrong(Mistake::BrokenTalkKeptForEver) { Time::NEVER } else { until }));
         }
     }

@@ -79,6 +79,10 @@ impl Model {
         let Some(which) = self.dialled.iter().position(|dialled| dialled.caller.id == id) else { return };
         let Dialled { mut caller, withdrawn } = self.dialled.remove(which);
         let (now, queue) = (self.now, caller.queue);
+        if !self.knows(queue) {
+            self.decisions.push_back(Decision::NotReached { entry: id, queue, again: None });
+            return;
+        }
         let settings = self.settings(queue).clone();
         let (at_once, for_ever) =
             (self.wrong(Mistake::PromiseRetriedAtOnce), self.wrong(Mistake::PromiseRetriedForEver));

@@ -250,7 +250,7 @@ impl Model {
         Seen { ahead: ahead as u32, behind: (others.len() - ahead) as u32, head_since: of_queue.map(|c| c.since).min() }
     }
 
-    fn knows(&self, queue: QueueId) -> bool {
+    pub fn knows(&self, queue: QueueId) -> bool {
         self.queues.iter().any(|(id, _)| *id == queue)
     }
 

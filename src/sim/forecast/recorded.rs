@@ -2,7 +2,7 @@
 
 use super::callers::{Caller, stream};
 use super::plan::Plan;
-use crate::acd::{Acd, AcdEvent, AgentState, Change, Decision, Exit};
+use crate::acd::{Acd, AcdEvent, AgentState, Change, Decision, Exit, QueueSettings};
 use crate::ids::{AgentId, EntryId, QueueId};
 use crate::sim::chance::Chance;
 use crate::time::{Duration, Time};
@@ -131,6 +131,16 @@ impl Recording {
     /// SHA-256 of all decisions, each as JSON, in hex: equal if and only if they are.
     pub fn digest(&self) -> String {
         self.decisions.clone().finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// The queues as they are at the end, each at the place of its id; of those that are gone by then, the name.
+    pub fn queues(&self) -> Vec<QueueSettings> {
+        let gone = self.acd.gone_queues().map(|(id, name)| (id, name.to_owned()));
+        let mut queues: BTreeMap<QueueId, QueueSettings> =
+            gone.map(|(id, name)| (id, QueueSettings { name, ..QueueSettings::default() })).collect();
+        queues.extend(self.acd.queues().map(|(id, settings)| (id, settings.clone())));
+        let last = queues.keys().last().map_or(0, |last| last.0 + 1);
+        (0..last).map(|id| queues.remove(&QueueId(id)).unwrap_or_default()).collect()
     }
 
     /// The highest queue that was called.
