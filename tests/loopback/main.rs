@@ -25,6 +25,7 @@ mod paused;
 mod person;
 mod program;
 mod ringing;
+mod stalled;
 mod torture;
 mod trust;
 

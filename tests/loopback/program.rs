@@ -4,7 +4,7 @@ use crate::house::{self, Folder, PATIENCE};
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Instant;
 
@@ -36,12 +36,32 @@ impl Program {
         Program::start_in(folder, log)
     }
 
+    /// Kills it and starts it again on a disk that takes `delay` (as strace writes it) for what it is asked, from some time after the
+    /// start on. What was delayed is noted in `trace`.
+    pub fn killed_and_started_on_a_slow_disk(mut self, log: impl Into<Stdio>, delay: &str, trace: &Path) -> Program {
+        self.process.kill().expect("it runs");
+        self.process.wait().expect("it was killed");
+        let mut strace = Command::new("strace");
+        // The tracer stays in the background: who is started is the program itself. Each thread counts its own calls.
+        strace.args(["-D", "-f", "--seccomp-bpf", "-e", "trace=fsync,fdatasync,pwrite64"]);
+        for (call, from) in [("fdatasync", 1), ("fsync", 20), ("pwrite64", 100)] {
+            strace.args(["-e", &format!("inject={call}:delay_enter={delay}:when={from}+")]);
+        }
+        strace.arg("-o").arg(trace).arg(env!("CARGO_BIN_EXE_vaxel"));
+        Program::start_by(strace, self.folder.take().expect("taken only here"), log)
+    }
+
     /// With the settings in that folder.
     fn start_in(folder: Folder, log: impl Into<Stdio>) -> Program {
+        Program::start_by(Command::new(env!("CARGO_BIN_EXE_vaxel")), folder, log)
+    }
+
+    fn start_by(mut command: Command, folder: Folder, log: impl Into<Stdio>) -> Program {
         let settings = settings_in(&folder);
-        let mut command = Command::new(env!("CARGO_BIN_EXE_vaxel"));
         command.arg("serve").arg("--config").arg(settings).stdin(Stdio::null()).stdout(Stdio::piped());
-        let mut process = command.stderr(log).spawn().expect("it starts");
+        let process = command.stderr(log).spawn();
+        let mut process =
+            process.unwrap_or_else(|error| panic!("{command:?}: {error}; `tests/run --install` installs"));
         let mut said = String::new();
         let mut lines = BufReader::new(process.stdout.take().expect("it is piped"));
         while !said.contains("  records ") {
