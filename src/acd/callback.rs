@@ -28,13 +28,15 @@ use serde::{Deserialize, Serialize};
 pub struct Callback {
     /// The number that is dialled.
     pub number: String,
+    /// What is shown there; nothing to the distributor.
+    pub shows: String,
+    /// It is offered to nobody before; who asks for it may have to hang up first.
+    pub not_before: Time,
     /// Times that it was dialled in vain. This and what follows the distributor knows by itself: whatever arrives says nothing.
     pub tries: u32,
     pub promised: Time,
     /// When it is too late.
     pub until: Time,
-    /// It is offered to nobody before.
-    pub not_before: Time,
 }
 
 /// A promise that an agent has taken on, while nobody knows whether the number answers.
@@ -53,9 +55,9 @@ impl Acd {
         let queue = &self.queues[&arrival.queue];
         let settings = &queue.settings;
         let callback = arrival.callback.as_deref_mut().expect("it is one");
-        let number = std::mem::take(&mut callback.number);
-        let until = now + settings.callback_within;
-        *callback = Callback { number: number.clone(), tries: 0, promised: now, until, not_before: now };
+        let number = callback.number.clone();
+        (callback.tries, callback.promised, callback.until) = (0, now, now + settings.callback_within);
+        callback.not_before = callback.not_before.max(now);
         let is_full = queue.callbacks.len() as u64 >= u64::from(settings.max_callbacks);
         self.truth.promised(now, arrival.queue);
         if is_full || number.is_empty() || self.promises.contains_key(&number) {
@@ -160,6 +162,12 @@ impl Acd {
     /// The promise to call this number back that stands in any queue.
     pub fn callback_to(&self, number: &str) -> Option<EntryId> {
         self.promises.get(number).copied()
+    }
+
+    /// Those that stand.
+    pub fn all_callbacks(&self) -> impl Iterator<Item = (EntryId, QueueId)> {
+        let queue = |id: &EntryId| self.promised(*id).map(|arrival| (*id, arrival.queue));
+        self.promises.values().filter_map(queue)
     }
 
     /// What is known of a promise that waits, or whose number is being dialled.

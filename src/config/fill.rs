@@ -130,6 +130,8 @@ impl Config {
                 instant_refusal: self.limits.instant_refusal,
                 answer_within: self.limits.answer_within,
                 place_told_every: self.limits.place_told_every,
+                callbacks_per_number: self.limits.callbacks_per_number,
+                callback_numbers: self.limits.callback_numbers.clone(),
             },
             announcements: self.announcements.iter().map(|(queue, said)| (queue.clone(), said.parts.clone())).collect(),
             language: self.sounds.language.clone(),

@@ -47,7 +47,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use values::{Dialled, DnsServer};
+use values::{Beginning, Dialled, DnsServer};
 
 /// Every setting that has a built-in value, explained.
 pub const DEFAULTS: &str = include_str!("defaults.toml");
@@ -208,6 +208,9 @@ pub struct Limits {
     /// How long a flow may leave its caller unanswered; 5 s to 10 min.
     pub answer_within: Duration,
     pub place_told_every: Duration,
+    pub callbacks_per_number: u32,
+    /// Beginnings.
+    pub callback_numbers: Vec<String>,
     /// How long talks may go on after SIGTERM.
     pub drain: Duration,
     /// Said in 503 answers; whole seconds, at least 1.
@@ -515,6 +518,8 @@ impl Config {
                 instant_refusal: seconds(limits, "instant_refusal", 0, 10),
                 answer_within: seconds(limits, "answer_within", 5, 600),
                 place_told_every: seconds(limits, "place_told_every", 0, 600),
+                callbacks_per_number: limits.within("callbacks_per_number", 0..=1000).unwrap_or(0),
+                callback_numbers: limits.list::<Beginning>("callback_numbers").into_iter().map(|it| it.0).collect(),
                 drain: seconds(limits, "drain", 0, 86_400),
                 retry_after: seconds(limits, "retry_after", 1, 3600),
                 strangers: limits.within("strangers", 1..=100_000).unwrap_or(1),

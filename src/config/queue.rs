@@ -191,6 +191,12 @@ pub(super) fn settings(table: &Table, defaults: &QueueSettings) -> QueueSettings
         keep_place_for: table.optional::<KeptFor>("keep_place_for").map_or(defaults.keep_place_for, |kept| kept.0),
         reconnect_within: time("reconnect_within", defaults.reconnect_within),
         reconnect_wait: time("reconnect_wait", defaults.reconnect_wait),
+        max_callbacks: table.within("max_callbacks", 0..=1_000_000).unwrap_or(defaults.max_callbacks),
+        callback_within: table
+            .within("callback_within", Duration::from_secs(60)..=DAY * 30)
+            .unwrap_or(defaults.callback_within),
+        callback_retry: time("callback_retry", defaults.callback_retry),
+        callback_tries: table.within("callback_tries", 1..=100).unwrap_or(defaults.callback_tries),
         service_level: time("service_level", defaults.service_level),
         ..defaults.clone()
     }

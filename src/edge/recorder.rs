@@ -8,7 +8,7 @@ use super::store::Store;
 use super::throttle::{Throttle, Throttles};
 use crate::engine::tolls::Toll;
 use crate::ids::CallId;
-use crate::record::{Board, CallEvent, EstimateAnswer, Recorder, TrunkNews, What};
+use crate::record::{Board, CallEvent, EstimateAnswer, Fate, Recorder, TrunkNews, What};
 use crate::sip::registrar;
 use crate::time::{Duration, Time};
 use prometheus::IntCounter;
@@ -204,6 +204,18 @@ fn log(event: &CallEvent, failures: &Throttle, foreign: &Throttle) {
         }
         What::Dequeued { call, queue, exit, waited, .. } => {
             tracing::info!(%call, queue = &**queue, ?exit, waited_ms = waited.as_millis(), "left the line");
+        }
+        What::Promised { call: Some(call), entry, queue, .. } => {
+            tracing::info!(%call, %entry, queue = &**queue, "promised to call back");
+        }
+        What::PromisedAgain { entry, queue, .. } => {
+            tracing::info!(%entry, queue = &**queue, "called back in vain; it is tried again later");
+        }
+        What::PromiseOver { entry, queue, fate: fate @ (Fate::Kept | Fate::Withdrawn) } => {
+            tracing::info!(%entry, queue = &**queue, ?fate, "a promise to call back is over");
+        }
+        What::PromiseOver { entry, queue, fate: fate @ (Fate::TimedOut | Fate::NotReached) } => {
+            tracing::warn!(%entry, queue = &**queue, ?fate, "a promise to call back was not kept");
         }
         What::OfferEnded { call, queue, agent, outcome, .. } => {
             tracing::info!(%call, queue = &**queue, agent = &**agent, ?outcome, "offer ended");

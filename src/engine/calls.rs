@@ -3,6 +3,7 @@
 use super::Engine;
 use super::agents::Begun;
 use super::announcing::Announcing;
+use super::callbacks::CallsBack;
 use super::identity::Identity;
 use super::location::Location;
 use super::outbound::Attempt;
@@ -83,6 +84,10 @@ pub(super) struct Call {
     pub announcing: Option<Announcing>,
     /// The last line that the caller joined.
     pub queued: Option<Queued>,
+    /// They have left that line to be called back, and were not promised it: where they go back there, they stand where they stood.
+    pub keeps_place: bool,
+    /// A number is to be called that was promised it, and has not answered yet.
+    pub calls_back: Option<Box<CallsBack>>,
     pub transfer: Option<Box<Transfer>>,
     pub departing: Vec<Departing>,
     pub took_back: Option<TookBack>,
@@ -314,6 +319,9 @@ impl Engine {
         let (caller, is_transfer, has_flow) = (call.caller, call.transfer.is_some(), call.run.is_some());
         // What is called next is not called because of a phone.
         call.redirected_by = None;
+        if self.promised_in_vain(now, id, code) {
+            return;
+        }
         if is_transfer {
             self.transfer_failed(now, id, code);
         } else if has_flow {
@@ -392,6 +400,7 @@ impl Engine {
         let caller = call.caller;
         let (caller_agent, caller_entry) = (call.caller_agent, call.caller_entry);
         let broke = by == EndedBy::System;
+        self.promise_rings_no_more(now, id);
         self.disconnect(now, id, broke);
         self.end_departures(now, id);
         let Some(call) = self.calls.get_mut(&id) else { return };

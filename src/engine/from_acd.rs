@@ -24,13 +24,20 @@ impl Engine {
             Decision::OfferEnded { offer, outcome, .. } => self.on_offer_ended(now, offer, outcome),
             Decision::Exit { entry, queue, exit, waited, to } => self.on_exit(now, entry, queue, exit, waited, to),
             // Nobody is promised anything yet.
-            Decision::NotReached { .. } => {}
+            Decision::NotReached { entry, again, .. } => self.on_not_reached(now, entry, again),
             Decision::Probe { agent, .. } => self.on_probe(now, agent),
             Decision::Agent { agent, state } => self.on_agent(now, agent, &state),
         }
     }
 
     fn on_offer(&mut self, now: Time, offer: OfferId, entry: EntryId, queue: QueueId, agent: AgentId) {
+        let mut shown = None;
+        if self.is_promise(entry) {
+            let Some((_, display)) = self.call_for_promise(now, entry) else {
+                return self.acd_apply(now, Change::OfferEnded { offer, outcome: Outcome::Busy });
+            };
+            shown = Some(display);
+        }
         let Some(&call) = self.entries.get(&entry) else {
             return self.acd_apply(now, Change::OfferEnded { offer, outcome: Outcome::CallerGone });
         };
@@ -42,7 +49,7 @@ impl Engine {
         let name = self.agents.seat(agent).name.clone();
         self.say(now, What::Offered { call, entry, offer, queue: queue.clone(), agent: name });
         let who = self.calls.get(&call).map(|c| if c.name.is_empty() { &c.from } else { &c.name });
-        let display = format!("{queue}: {}", who.map_or("", String::as_str));
+        let display = shown.unwrap_or_else(|| format!("{queue}: {}", who.map_or("", String::as_str)));
         let mut headers = Headers::default();
         headers.push("X-Vaxel-Queue", &*queue);
         headers.push("X-Vaxel-Call", call.to_string());
@@ -68,6 +75,7 @@ impl Engine {
         self.announces_no_more(call, id);
         self.say(now, What::OfferEnded { call, entry, offer: id, queue, agent: name.clone(), outcome });
         match (outcome, answered) {
+            (Outcome::Accepted, Some(leg)) if self.dial_promised(now, call, (leg, agent), entry, &legs) => {}
             (Outcome::Accepted, Some(leg)) => {
                 let talk = Talk { leg, agent: Some(agent), with: name, entry: Some(entry), since: now };
                 self.connect(now, call, talk, &legs);
@@ -78,6 +86,7 @@ impl Engine {
                 for leg in legs {
                     self.legs.hang_up(now, leg, 487, reason, &mut self.endpoint);
                 }
+                self.nobody_took_it(now, call, entry);
             }
         }
     }
@@ -92,6 +101,9 @@ impl Engine {
         waited: Duration,
         to: Option<QueueId>,
     ) {
+        if self.is_promise(entry) {
+            return self.promise_left(now, entry, exit);
+        }
         let Some(&call) = self.entries.get(&entry) else { return };
         let q = &self.queues[&queue];
         let in_service_level = exit == Exit::Answered && waited <= q.service_level;

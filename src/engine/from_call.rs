@@ -192,6 +192,7 @@ impl Engine {
             Some(Stage::Ringing { legs, callee, with, .. }) if legs.contains(&leg) => {
                 let talk = Talk { leg, agent: callee, with, entry: None, since: now };
                 self.connect(now, id, talk, &legs);
+                self.promise_reached(now, id);
             }
             Some(stage) => {
                 if let Some(call) = self.calls.get_mut(&id) {

@@ -5,7 +5,7 @@ use super::calls::{Call, Plan, Queued, Stage};
 use super::hunt::NoWay;
 use super::search::Search;
 use crate::acd::{AgentState, Arrival, Change, Exit, Prefer, Relax, Who};
-use crate::flow::{Action, Facts, Input as FlowInput, Preferred, Prompt, QueueRequest, QueueResult, Target};
+use crate::flow::{Action, Facts, Input as FlowInput, Preferred, Prompt, QueueRequest, QueueResult, Run, Target};
 use crate::ids::{AgentId, CallId, EntryId};
 use crate::media::Sound;
 use crate::record::{EndedBy, What};
@@ -64,7 +64,15 @@ impl Engine {
                 call.play = None;
                 self.legs.stop(caller);
             }
-            Action::Enqueue(request) => self.enqueue(now, id, request, now),
+            Action::Enqueue(request) => {
+                let kept = std::mem::take(&mut call.keeps_place);
+                let queued = call.queued.as_ref().filter(|queued| kept && queued.request.queue == request.queue);
+                let since = queued.map_or(now, |queued| queued.since);
+                self.enqueue(now, id, request, since);
+            }
+            Action::CallBack { number, queue, language } => {
+                self.call_back(now, id, &number, queue.as_deref(), language);
+            }
             Action::AskPosition => {
                 let position = match call.stage {
                     Stage::Waiting { entry } => self.acd.position(entry),
@@ -86,7 +94,12 @@ impl Engine {
                 }
                 let Some(call) = self.calls.get(&id) else { return };
                 if let Stage::Waiting { entry } = call.stage {
-                    let exit = if too_long { Exit::Overflowed } else { Exit::LeftByKey };
+                    let is_called_back = call.run.as_ref().is_some_and(Run::leaves_for_callback);
+                    let exit = match too_long {
+                        true => Exit::Overflowed,
+                        false if is_called_back => Exit::Callback,
+                        false => Exit::LeftByKey,
+                    };
                     self.acd_apply(now, Change::Leave { entry, exit });
                 }
             }
@@ -146,7 +159,13 @@ impl Engine {
     }
 
     /// Those whom the call's flow names, by number. Who is not known is told of and passed over.
-    fn preferences(&mut self, now: Time, id: CallId, wanted: Vec<(Preferred, Duration)>, caller: &str) -> Vec<Prefer> {
+    pub(super) fn preferences(
+        &mut self,
+        now: Time,
+        id: CallId,
+        wanted: Vec<(Preferred, Duration)>,
+        caller: &str,
+    ) -> Vec<Prefer> {
         let mut preferences = Vec::new();
         for (preferred, wait) in wanted {
             let who = match preferred {

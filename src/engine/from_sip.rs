@@ -176,6 +176,8 @@ impl Engine {
                 served: None,
                 announcing: None,
                 queued: None,
+                keeps_place: false,
+                calls_back: None,
                 transfer: None,
                 departing: Vec::new(),
                 took_back: None,

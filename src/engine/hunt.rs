@@ -1,7 +1,7 @@
 //! A call out that is tried by one way after the other, until somebody is rung.
 
 use super::Engine;
-use super::calls::Stage;
+use super::calls::{Call, Stage};
 use super::settings::Trunk;
 use super::tolls::{Cap, Payer};
 use super::tried::Tried;
@@ -141,10 +141,11 @@ impl Engine {
     }
 
     /// The agent whose caps count: whose phone sends the call on, who transfers the caller, or who calls. `None`: a flow sends
-    /// the caller on.
+    /// the caller on, or a promise is kept: that a flow has made it was up to the trunk's caps.
     pub(super) fn who_calls_out(&self, call: CallId) -> Option<AgentId> {
         let redirects = self.calls.get(&call)?.redirected_by;
-        redirects.or_else(|| self.transferring_agent(call)).or_else(|| self.calls.get(&call)?.caller_agent)
+        let calls = |call: &Call| call.caller_agent.filter(|_| call.calls_back.is_none());
+        redirects.or_else(|| self.transferring_agent(call)).or_else(|| calls(self.calls.get(&call)?))
     }
 
     pub(super) fn no_way(&mut self, now: Time, call: CallId, why: NoWay) -> u16 {

@@ -8,6 +8,7 @@
 
 mod agents;
 pub mod announcing;
+pub mod callbacks;
 mod calls;
 mod dialling;
 pub mod directory;
@@ -52,6 +53,7 @@ use crate::sip::registrar::{self, Binding, Registrar};
 use crate::sip::{BadMessage, ClientId, Endpoint, Hop, Message, Transmit, Transport};
 use crate::time::{Duration, Time};
 use agents::Agents;
+use callbacks::Promises;
 use calls::{Call, Offer};
 use dialling::Numbers;
 use hours::Timetable;
@@ -173,6 +175,7 @@ pub struct Engine {
     /// Agents without a phone who are there because one of theirs rings and is waited for.
     awaited: BTreeSet<AgentId>,
     tolls: Tolls,
+    promises: Promises,
     numbers: Numbers,
     queues: BTreeMap<QueueId, Queue>,
     timetable: Timetable,
@@ -238,6 +241,7 @@ impl Engine {
             attempts: Tried::default(),
             awaited: BTreeSet::new(),
             tolls: Tolls::default(),
+            promises: Promises::default(),
             endpoint,
             registrar: Registrar::new(settings.registrar),
             auth: Authenticator::new(&settings.realm, settings.auth_key, NONCE_LIFETIME)
@@ -282,6 +286,7 @@ impl Engine {
         for (id, agent) in agent_ids.into_iter().zip(engine.settings.agents.clone()) {
             engine.set_agent(now, id, agent, &place_of);
         }
+        engine.restore_promises(now);
         engine.leave_out_who_is_gone(now);
         engine.settle(now);
         engine
@@ -437,6 +442,7 @@ impl Engine {
             ("attempts", self.attempts.len()),
             ("awaited", self.awaited.len()),
             ("tolls", self.tolls.len()),
+            ("promises", self.promises.len()),
             ("INVITE usages", self.endpoint.usages()),
             ("transactions", self.endpoint.transactions()),
         ]

@@ -17,9 +17,14 @@ impl Engine {
         let at = self.acd.now();
         let entries: Vec<EntryId> = self.acd.queues().flat_map(|(queue, _)| self.acd.entries(queue)).collect();
         // Tasks need nobody on the line: they wait on, and those that were worked on are worked on.
-        let is_call = |entry: &EntryId| self.acd.entry(*entry).is_some_and(|entry| entry.kind == Kind::Call);
+        let is_call = |entry: &EntryId| {
+            let on_the_line = self.acd.callback(*entry).is_none();
+            on_the_line && self.acd.entry(*entry).is_some_and(|entry| entry.kind == Kind::Call)
+        };
         let (entries, waiting_on): (Vec<EntryId>, Vec<EntryId>) = entries.into_iter().partition(is_call);
-        self.entries.extend(waiting_on.into_iter().map(|entry| (entry, contact_of(entry))));
+        let waiting_on = waiting_on.into_iter().filter(|entry| self.acd.callback(*entry).is_none());
+        let contacts: Vec<(EntryId, CallId)> = waiting_on.map(|entry| (entry, contact_of(entry))).collect();
+        self.entries.extend(contacts);
         let is_rung = |entry: &EntryId| self.acd.entry(*entry).is_some_and(|entry| !entry.rung.is_empty());
         // Those in line first: an agent who is not rung any more would be rung for one of them.
         let (rung, in_line): (Vec<_>, Vec<_>) = entries.into_iter().partition(is_rung);
@@ -29,12 +34,13 @@ impl Engine {
         let talk = |state: &AgentState| if let AgentState::Talking { entry, .. } = state { Some(*entry) } else { None };
         let agents: Vec<(AgentId, Option<EntryId>)> =
             self.acd.agents().map(|agent| (agent.id, talk(agent.state))).collect();
-        for (agent, talk) in agents {
-            if let Some(entry) = talk {
-                self.acd_apply(at, Change::TalkEnded { entry, broke: true });
-            }
-            self.acd_apply(at, Change::Free { agent });
-            self.acd_apply(at, Change::LoggedOut { agent });
+        // Before their talks end: a promise whose number was being called waits again then, and must be offered to nobody.
+        for (agent, _) in &agents {
+            self.acd_apply(at, Change::Free { agent: *agent });
+            self.acd_apply(at, Change::LoggedOut { agent: *agent });
+        }
+        for entry in agents.into_iter().filter_map(|(_, talk)| talk) {
+            self.acd_apply(at, Change::TalkEnded { entry, broke: true });
         }
         self.acd_apply(now, Change::WasDown { since: at });
     }

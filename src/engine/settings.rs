@@ -186,6 +186,10 @@ pub struct Limits {
     pub answer_within: Duration,
     /// A caller who waits unanswered is told the place in line (182) when it is another, at most so often; zero: never.
     pub place_told_every: Duration,
+    /// Promises to call one number back in a day (UTC), as far as this run knows.
+    pub callbacks_per_number: u32,
+    /// How numbers begin that are called back though they are not the caller's own.
+    pub callback_numbers: Vec<String>,
 }
 
 impl Default for Limits {
@@ -197,6 +201,8 @@ impl Default for Limits {
             instant_refusal: Duration::from_secs(1),
             answer_within: crate::flow::ANSWER_WITHIN,
             place_told_every: Duration::from_secs(10),
+            callbacks_per_number: 3,
+            callback_numbers: Vec::new(),
         }
     }
 }
@@ -243,6 +249,7 @@ impl Settings {
         let beginnings = |list: &mut Vec<String>| {
             list.iter_mut().for_each(|beginning| *beginning = numbering.beginning(beginning));
         };
+        beginnings(&mut self.limits.callback_numbers);
         for number in &mut self.numbers {
             number.number = number.number.inner(numbering);
         }

@@ -129,6 +129,8 @@ fn words(action: Action) -> String {
         Action::AskEstimate => "ask how long".into(),
         Action::LeaveQueue { too_long: false } => "leave".into(),
         Action::LeaveQueue { too_long: true } => "leave late".into(),
+        Action::CallBack { number, queue: None, .. } => format!("call back {number}"),
+        Action::CallBack { number, queue: Some(queue), .. } => format!("call back {number} by {queue}"),
         Action::Transfer { to: Target::Number(to), ring, .. } => format!("transfer to {to} for {ring:?}"),
         Action::Transfer { to: Target::Agent(to), ring, .. } => format!("transfer to agent {to} for {ring:?}"),
         Action::Fault { step, reason, .. } => format!("fault in {step}: {reason}"),

@@ -9,7 +9,8 @@
 use super::Flow;
 use super::compile::Graph;
 use super::expr::Scope;
-use super::nodes::{Event, State, StepId, Turn};
+use super::nodes::queue::Queue;
+use super::nodes::{Event, State, Step, StepId, Turn};
 use super::walk::Walk;
 use crate::need::Need;
 use crate::time::{Duration, Time};
@@ -115,6 +116,8 @@ pub enum Input {
     /// An agent answered: be quiet until `Queue(Served)`.
     Connected,
     Queue(QueueResult),
+    /// Whether the caller is called back (the answer to `CallBack`).
+    Promised(bool),
     /// The transfer was not answered; SIP code of the refusal, 408 for silence.
     TransferFailed(u16),
     /// The transfer's far end hung up first.
@@ -157,6 +160,13 @@ pub enum Action {
     /// an agent was faster.
     LeaveQueue {
         too_long: bool,
+    },
+    /// Promise that this number is called when it is the caller's turn in that queue, or in the one where they were last;
+    /// `Input::Promised` follows.
+    CallBack {
+        number: String,
+        queue: Option<String>,
+        language: String,
     },
     /// Connect the caller with someone outside the queues; `Connected`, then `TransferEnded`, or `TransferFailed` follows.
     Transfer {
@@ -290,6 +300,15 @@ impl Run {
         self.walk.is_playing()
     }
 
+    /// The caller leaves the line by a key that leads to a `callback` at once.
+    pub fn leaves_for_callback(&self) -> bool {
+        let leads = match &self.state {
+            State::Queue(state) => Queue::leads(state),
+            _ => None,
+        };
+        leads.is_some_and(|to| matches!(self.graph.steps[to.0].step, Step::Callback(_)))
+    }
+
     pub(super) fn is_over(&self) -> bool {
         self.is_over
     }
@@ -397,11 +416,12 @@ q:
     while_waiting:
       music: calm
       announce: { prompts: [d, { digits: n }], position: true, estimate: true, first: 1s, every: 5s }
-      keys: { '1': b, '#': c }
+      keys: { '1': b, '#': c, '2': k }
     next: b
     failed: e
 t: { transfer: { to: '{{ call.to }}', ring: 5s, next: b, failed: e } }
 g: { goto: { flow: other } }
+k: { callback: { number: '{{ n }}', next: f, failed: q } }
 f: { hangup: { prompt: f } }
 e: { menu: { prompt: e, tries: 1, keys: { '1': b, '2': hangup, '3': p }, no_input: b, invalid: f } }";
 
@@ -450,6 +470,7 @@ steps:
             2 => result.prop_map(|r| Some(Input::Queue(r))),
             1 => (400u16..700).prop_map(|c| Some(Input::TransferFailed(c))),
             1 => Just(Some(Input::TransferEnded)),
+            2 => any::<bool>().prop_map(|promised| Some(Input::Promised(promised))),
             1 => Just(Some(Input::AnswerDue)),
         ]
     }
@@ -500,7 +521,11 @@ steps:
                             prop_assert!(answered);
                             over = true;
                         }
-                        Action::Step { .. } | Action::Stop | Action::Transfer { .. } | Action::Fault { .. } => {}
+                        Action::Step { .. }
+                        | Action::Stop
+                        | Action::CallBack { .. }
+                        | Action::Transfer { .. }
+                        | Action::Fault { .. } => {}
                     }
                 }
                 // A step does at most a handful of things; those without a pause are bounded.

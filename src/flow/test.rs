@@ -43,6 +43,9 @@ pub struct TestFile {
     #[serde(default)]
     #[schemars(with = "Many<TextOrNumber>")]
     pub transfer: Many<At<String>>,
+    /// What becomes of each wish to be called back: `promised` (default) or `failed`.
+    #[serde(default)]
+    pub callback: Many<At<String>>,
     /// All steps the caller comes through, in order; those of another flow as `flow/step`.
     pub expect: Option<At<Vec<At<String>>>>,
     /// How the caller stood in each queue.
@@ -51,6 +54,9 @@ pub struct TestFile {
     /// Where the caller was last transferred to: a number or an agent.
     #[schemars(with = "Option<TextOrNumber>")]
     pub transferred: Option<At<String>>,
+    /// The number that was promised to be called back last.
+    #[schemars(with = "Option<TextOrNumber>")]
+    pub called_back: Option<At<String>>,
     /// Prompts that were begun, in this order, perhaps with others between them.
     #[serde(default)]
     pub hears: Many<At<String>>,
@@ -122,6 +128,7 @@ pub struct Test {
     keys: Vec<String>,
     queue: Vec<Waiting>,
     transfer: Vec<Option<u16>>,
+    callback: Vec<bool>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -218,6 +225,14 @@ impl Test {
                 })),
             });
         }
+        let mut callback = Vec::new();
+        for script in &file.callback.0 {
+            if !matches!(script.as_str(), "promised" | "failed") {
+                let help = Some("`promised` or `failed`".into());
+                compiler.problem(script.at, format!("a callback has no outcome `{}`", **script), help);
+            }
+            callback.push(script.as_str() == "promised");
+        }
         for step in file.expect.iter().flat_map(|steps| &steps.value) {
             compiler.walked(step);
         }
@@ -228,7 +243,7 @@ impl Test {
                 compiler.problem(ends.at, format!("a call does not end by `{}`", **ends), help);
             }
         }
-        Test { file: file.clone(), at, keys, queue, transfer }
+        Test { file: file.clone(), at, keys, queue, transfer, callback }
     }
 
     fn run(&self, flow: &Arc<Flow>) -> TestResult {
@@ -240,6 +255,7 @@ impl Test {
             keys: self.keys.iter().cloned().collect(),
             queue: self.queue.iter().copied().collect(),
             transfer: self.transfer.iter().copied().collect(),
+            callback: self.callback.iter().copied().collect(),
             waiting: None,
             silent: false,
             seen: Seen::default(),
@@ -283,6 +299,12 @@ impl Test {
         {
             let got = seen.transferred.clone().unwrap_or_else(|| "no transfer".into());
             differs(expected.at, format!("a transfer to {}", **expected), got);
+        }
+        if let Some(expected) = &file.called_back
+            && seen.called_back.as_ref() != Some(&expected.value)
+        {
+            let got = seen.called_back.clone().unwrap_or_else(|| "no promise".into());
+            differs(expected.at, format!("a promise to call {}", **expected), got);
         }
         let mut heard = seen.heard.iter();
         if let Some(missed) = file.hears.0.iter().find(|prompt| !heard.any(|h| *h == prompt.value)) {
@@ -356,6 +378,7 @@ struct Call {
     keys: VecDeque<String>,
     queue: VecDeque<Waiting>,
     transfer: VecDeque<Option<u16>>,
+    callback: VecDeque<bool>,
     /// In a queue since then.
     waiting: Option<(Time, Waiting)>,
     /// Saying nothing until the time is over.
@@ -369,6 +392,7 @@ struct Seen {
     heard: Vec<String>,
     queued: Vec<QueueRequest>,
     transferred: Option<String>,
+    called_back: Option<String>,
     faults: Vec<String>,
     answered: bool,
     ends: Option<String>,
@@ -416,6 +440,11 @@ impl Call {
                 self.waiting = None;
                 let result = if too_long { QueueResult::TimedOut } else { QueueResult::Left };
                 return Some(Input::Queue(result));
+            }
+            Action::CallBack { number, .. } => {
+                let is_promised = self.callback.pop_front().unwrap_or(true);
+                self.seen.called_back = Some(number).filter(|_| is_promised);
+                return Some(Input::Promised(is_promised));
             }
             Action::Transfer { to, .. } => {
                 let (Target::Number(to) | Target::Agent(to)) = to;

@@ -22,6 +22,8 @@ pub struct Board {
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Line {
     pub waiting: BTreeMap<EntryId, Waiting>,
+    /// Those who are to be called back, and since when they wait.
+    pub promised: BTreeMap<EntryId, Time>,
     /// Every entry that ever joined; `entries = exits + waiting` holds after every event.
     pub entries: u64,
     pub exits: u64,
@@ -106,6 +108,12 @@ impl Board {
                 let line = self.queues.entry(queue.clone()).or_default();
                 line.exits += u64::from(line.waiting.remove(entry).is_some());
             }
+            What::Promised { entry, queue, since, .. } => {
+                self.queues.entry(queue.clone()).or_default().promised.insert(*entry, *since);
+            }
+            What::PromiseOver { entry, queue, .. } => {
+                self.queues.entry(queue.clone()).or_default().promised.remove(entry);
+            }
             What::Offered { entry, queue, agent, .. } => {
                 self.on_entry(queue, *entry, |waiting| waiting.ringing.push(agent.clone()));
             }
@@ -124,6 +132,8 @@ impl Board {
             | What::CallerKnown { .. }
             | What::CallerHeaderIgnored { .. }
             | What::AnswerOverdue { .. }
+            | What::CallsBack { .. }
+            | What::PromisedAgain { .. }
             | What::Step { .. }
             | What::FlowFault { .. }
             | What::Held { .. }

@@ -42,6 +42,12 @@ pub struct Contact {
     /// Who was called and wanted to have the call elsewhere. Older records have none.
     #[serde(default)]
     pub redirects: Vec<Redirect>,
+    /// The caller asked to be called back, and it was promised. Older records say nothing of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promised: Option<Promised>,
+    /// This is the call that was promised. Its `from` is the number that was shown, and its talk is one with the number that was called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calls_back: Option<CallsBack>,
     pub holds: Vec<Hold>,
     pub silences: Vec<Silence>,
     pub media: Vec<LegQuality>,
@@ -133,6 +139,28 @@ pub struct Redirect {
     pub by: Arc<str>,
     /// Where the call went by that; `None`: nowhere.
     pub to: Option<String>,
+}
+
+/// A promise to call back.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Promised {
+    pub at: Time,
+    pub entry: EntryId,
+    pub queue: Arc<str>,
+    pub number: String,
+}
+
+/// One try of keeping a promise.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CallsBack {
+    /// As in [`Promised`].
+    pub entry: EntryId,
+    pub queue: Arc<str>,
+    pub number: String,
+    /// When who was promised it began to wait.
+    pub since: Time,
+    /// Tries in vain before this one.
+    pub tries: u32,
 }
 
 /// A party put the call on hold; `resumed` is `None` when the call ended before.
@@ -254,6 +282,8 @@ impl Contact {
             talks: Vec::new(),
             segments: vec![first],
             redirects: Vec::new(),
+            promised: None,
+            calls_back: None,
             holds: Vec::new(),
             silences: Vec::new(),
             media: Vec::new(),
@@ -300,6 +330,16 @@ impl Contact {
                     wait.exit = Some(*exit);
                     wait.in_service_level = *in_service_level;
                 }
+                false
+            }
+            What::Promised { entry, queue, number, .. } => {
+                let (queue, number) = (queue.clone(), number.clone());
+                self.promised = Some(Promised { at, entry: *entry, queue, number });
+                false
+            }
+            What::CallsBack { entry, queue, number, since, tries, .. } => {
+                let (queue, number) = (queue.clone(), number.clone());
+                self.calls_back = Some(CallsBack { entry: *entry, queue, number, since: *since, tries: *tries });
                 false
             }
             What::Offered { entry, offer, queue, agent, .. } => {
@@ -355,6 +395,8 @@ impl Contact {
             }
             What::LegClosed { leg, quality, .. } => push(&mut self.media, LegQuality::new(*leg, quality)),
             What::CallStarted { .. }
+            | What::PromisedAgain { .. }
+            | What::PromiseOver { .. }
             | What::EstimateAsked { .. }
             | What::CallerHeaderIgnored { .. }
             | What::AnswerOverdue { .. }

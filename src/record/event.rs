@@ -91,6 +91,37 @@ pub enum What {
         waited: Duration,
         in_service_level: bool,
     },
+    /// It is promised to call this number back when it is its turn in that queue. `call`: who asked for it, which is now; `None`: it was
+    /// promised before this run began. `since`: when its waiting began. Nobody holds the line, and no `Queued` is said of it.
+    Promised {
+        call: Option<CallId>,
+        entry: EntryId,
+        queue: Arc<str>,
+        number: String,
+        since: Time,
+    },
+    /// This call is one that was promised: agents are rung, and who takes it calls the number. Right after `CallStarted`. `tries`: times
+    /// that it was called before.
+    CallsBack {
+        call: CallId,
+        entry: EntryId,
+        queue: Arc<str>,
+        number: String,
+        since: Time,
+        tries: u32,
+    },
+    /// The number was called in vain, and no agent is rung for it before then.
+    PromisedAgain {
+        entry: EntryId,
+        queue: Arc<str>,
+        again: Time,
+    },
+    /// Said once for each `Promised` that is not kept on by the next run.
+    PromiseOver {
+        entry: EntryId,
+        queue: Arc<str>,
+        fate: Fate,
+    },
     /// An agent's phone is being rung.
     Offered {
         call: CallId,
@@ -276,6 +307,34 @@ pub enum TransferKind {
     Attended,
 }
 
+/// What became of a promise to call back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fate {
+    /// Who was promised it answered.
+    Kept,
+    /// It was too late (`callback_within`).
+    TimedOut,
+    /// Nobody answered, so many times (`callback_tries`).
+    NotReached,
+    /// Who was promised it called before.
+    Withdrawn,
+}
+
+impl Fate {
+    pub const ALL: [Fate; 4] = [Fate::Kept, Fate::TimedOut, Fate::NotReached, Fate::Withdrawn];
+
+    /// As it stands in labels.
+    pub fn name(self) -> &'static str {
+        match self {
+            Fate::Kept => "kept",
+            Fate::TimedOut => "timed_out",
+            Fate::NotReached => "not_reached",
+            Fate::Withdrawn => "withdrawn",
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EndedBy {
@@ -305,6 +364,7 @@ impl What {
             | What::Queued { call, .. }
             | What::EstimateAsked { call, .. }
             | What::Dequeued { call, .. }
+            | What::CallsBack { call, .. }
             | What::Offered { call, .. }
             | What::OfferEnded { call, .. }
             | What::Connected { call, .. }
@@ -321,7 +381,10 @@ impl What {
             | What::LegSilent { call, .. }
             | What::NoWayOut { call, .. }
             | What::CallEnded { call, .. } => Some(*call),
+            What::Promised { call, .. } => *call,
             What::CallRefused { .. }
+            | What::PromisedAgain { .. }
+            | What::PromiseOver { .. }
             | What::AgentFull { .. }
             | What::AuthenticationFailed { .. }
             | What::Strayed { .. }

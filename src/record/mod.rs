@@ -10,4 +10,6 @@ pub mod event;
 pub use board::Board;
 pub use caller::Caller;
 pub use contact::{Contact, Recorder};
-pub use event::{AgentPhase, CallEvent, EndedBy, Estimate, EstimateAnswer, TalkDetail, TransferKind, TrunkNews, What};
+pub use event::{
+    AgentPhase, CallEvent, EndedBy, Estimate, EstimateAnswer, Fate, TalkDetail, TransferKind, TrunkNews, What,
+};

@@ -93,6 +93,8 @@ pub struct Checker {
     at_once: BTreeMap<Arc<str>, usize>,
     waiting: BTreeMap<EntryId, Waiting>,
     left: BTreeSet<EntryId>,
+    /// Those who are to be called back.
+    promised: BTreeSet<EntryId>,
     fairness: Fairness,
     board: Board,
     recorder: Recorder,
@@ -169,6 +171,7 @@ impl Checker {
             agents: names.iter().enumerate().map(|(index, name)| (name.clone(), offline(index))).collect(),
             waiting: BTreeMap::new(),
             left: BTreeSet::new(),
+            promised: BTreeSet::new(),
             fairness: Fairness::new(queues, agents),
             board: Board::new(start, queue_names.iter().map(|name| &**name), names.iter().map(|name| &**name)),
             names,
@@ -195,6 +198,10 @@ impl Checker {
     /// It is told of an entry of which nobody else heard.
     pub fn distributor_told(&mut self, event: &AcdEvent) -> Result<(), Broken> {
         if let Change::Arrive { entry, arrival } = &event.change {
+            // Nobody holds the line: the switchboard tells of it when it is taken.
+            if arrival.callback.is_some() {
+                return Ok(());
+            }
             let queue = self.queues.get(arrival.queue.0 as usize);
             let joined = self.waiting.get(entry).is_some_and(|waiting| Some(&waiting.queue) == queue);
             let story = || format!("{entry} arrives at {queue:?}, and that was not told");
@@ -249,6 +256,28 @@ impl Checker {
                 let sums = self.sums.entry(queue.clone()).or_default();
                 sums.waiting -= 1;
                 sums.left(*exit, *waited, *in_service_level);
+            }
+            What::Promised { entry, .. } => {
+                let new = self.promised.insert(*entry);
+                Promise::EntriesJoinAndLeaveOnce.holds(new, || format!("{entry} was promised twice"))?;
+            }
+            What::PromiseOver { entry, .. } => {
+                let stood = self.promised.remove(entry);
+                Promise::EntriesJoinAndLeaveOnce.holds(stood, || format!("{entry} is over, but was not promised"))?;
+            }
+            // How promises are ordered among those on the line is the distributor's to show.
+            What::Offered { entry, offer, agent, .. } if self.promised.contains(entry) => {
+                let a = known(&mut self.agents, agent)?;
+                self.touched_agents.insert(a.id);
+                let free = a.offer.replace(*offer).is_none() && a.talk.is_none();
+                Promise::OneOfferPerAgent.holds(free, || format!("{agent} got {offer} while they have another"))?;
+            }
+            What::OfferEnded { entry, offer, agent, outcome, .. } if self.promised.contains(entry) => {
+                let a = known(&mut self.agents, agent)?;
+                self.touched_agents.insert(a.id);
+                let rang = a.offer.take() == Some(*offer);
+                Promise::OffersEndOnce.holds(rang, || format!("{offer} for {entry} to {agent} did not ring"))?;
+                *self.offers.entry(*outcome).or_default() += 1;
             }
             What::Offered { entry, offer, agent, .. } => {
                 let a = known(&mut self.agents, agent)?;

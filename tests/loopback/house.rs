@@ -148,6 +148,15 @@ impl House {
     }
 }
 
+/// Waits until it is so, doing something `meanwhile`.
+pub fn soon(what: &str, is_so: impl Fn() -> bool, mut meanwhile: impl FnMut()) {
+    let began = Instant::now();
+    while !is_so() {
+        assert!(began.elapsed() < PATIENCE, "{what} does not come");
+        meanwhile();
+    }
+}
+
 /// Status and body.
 pub fn get(server: SocketAddr, path: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(server).expect("HTTP is served");

@@ -5,6 +5,7 @@
 
 mod asker;
 mod bodies;
+mod callbacks;
 mod caps;
 mod carriers;
 mod contact;

@@ -126,5 +126,6 @@ fn what_waits_with_nobody_on_the_line_is_known_again() {
         while before.poll_decision().is_some() {}
     }
     let engine = Engine::resume(settings(1, QueueSettings::default()), 1, MORNING, before);
-    assert_eq!(engine.leftovers(), [("entries", 2), ("acd entries", 2), ("acd lines", 2)]);
+    // Who waited in that one has left.
+    assert_eq!(engine.leftovers(), [("entries", 1), ("acd entries", 1), ("acd lines", 1)]);
 }

@@ -153,7 +153,7 @@ impl Watch {
                         Some(callback) => {
                             arrival.kind = Kind::Call;
                             callback.until = event.at + settings.callback_within;
-                            callback.not_before = event.at;
+                            callback.not_before = callback.not_before.max(event.at);
                         }
                         None => {
                             *self.offered.entry(arrival.queue).or_default() += 1;

@@ -26,7 +26,7 @@ impl Model {
         let settings = self.settings(caller.queue).clone();
         let callback = caller.arrival.callback.as_deref_mut().expect("a promise");
         let number = callback.number.clone();
-        (callback.tries, callback.promised, callback.not_before) = (0, now, now);
+        (callback.tries, callback.promised, callback.not_before) = (0, now, callback.not_before.max(now));
         callback.until = now + settings.callback_within;
         let stands = |c: &Caller| c.callback().is_some_and(|callback| callback.number == number);
         let twice = self.callers.iter().chain(self.dialled.iter().map(|d| &d.caller)).any(stands);

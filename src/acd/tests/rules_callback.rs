@@ -98,6 +98,16 @@ fn who_is_not_reached_is_called_again_after_a_while_and_not_for_ever() {
 }
 
 #[test]
+fn who_has_to_hang_up_first_is_called_no_sooner_than_that() {
+    let mut desk = Desk::ready(&[1]);
+    let callback = Callback { number: "anna".into(), not_before: Time::from_secs(45), ..Callback::default() };
+    let promised = Arrival { queue: QueueId(1), callback: Some(Box::new(callback)), ..Arrival::default() };
+    assert_eq!(desk.at(30, arrival(2, promised)), "");
+    assert_eq!(desk.acd.explain(EntryId(2))[0].1, WhyNot::NotYet { until: Some(Time::from_secs(45)) });
+    assert_eq!(desk.until(45), "o1: e2 rings a1, a1 offered");
+}
+
+#[test]
 fn a_call_that_broke_is_no_try_and_who_waits_has_the_place_still() {
     let mut desk = anna_is_dialled();
     desk.agent(2, "");

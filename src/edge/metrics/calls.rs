@@ -3,7 +3,7 @@
 use super::{Names, counter, gauge, register};
 use crate::acd::{Exit, Outcome};
 use crate::record::board;
-use crate::record::{AgentPhase, Board, CallEvent, EndedBy, TalkDetail, TransferKind, What};
+use crate::record::{AgentPhase, Board, CallEvent, EndedBy, Fate, TalkDetail, TransferKind, What};
 use crate::time::{Duration, Time};
 use prometheus::{
     Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
@@ -44,6 +44,9 @@ struct Queue {
     in_service_level: IntCounter,
     waiting: IntGauge,
     longest: Gauge,
+    promised: IntCounter,
+    promises_over: HashMap<Fate, IntCounter>,
+    promises: IntGauge,
 }
 
 const ENDERS: [EndedBy; 4] = [EndedBy::Caller, EndedBy::Agent, EndedBy::Flow, EndedBy::System];
@@ -94,7 +97,15 @@ impl Calls {
         let waiting = Opts::new("vaxel_queue_waiting", "Entries in line now.");
         let longest =
             Opts::new("vaxel_queue_longest_wait_seconds", "How long the first in line has waited; 0: nobody.");
+        let promises = Opts::new("vaxel_callbacks_waiting", "Promises to call back that stand.");
         let families = QueueFamilies {
+            promised: vec("vaxel_callbacks_promised_total", "Promises to call back that were made.", &["queue"]),
+            promises_over: vec(
+                "vaxel_callbacks_total",
+                "Promises to call back that are over, by what became of them.",
+                &["queue", "outcome"],
+            ),
+            promises: register(registry, IntGaugeVec::new(promises, &["queue"]).expect("a valid name")),
             entries: vec("vaxel_queue_entries_total", "Entries that joined the line.", &["queue"]),
             exits: vec("vaxel_queue_exits_total", "Entries that left the line, by how.", &["queue", "exit"]),
             offers: vec("vaxel_offers_total", "Rings of one agent for one entry, by outcome.", &["queue", "outcome"]),
@@ -161,8 +172,8 @@ impl Calls {
         for by in ENDERS {
             ended.with_label_values(&[ender(by)]);
         }
-        // Calls of agents come by no trunk.
-        let trunks = names.trunks.iter().map(String::as_str).chain(["agent"]);
+        // Calls of agents come by no trunk, and those that were promised are ours.
+        let trunks = names.trunks.iter().map(String::as_str).chain(["agent", crate::engine::callbacks::BY]);
         let queues = names.queues.iter().map(|(name, _)| name.as_str());
         Calls {
             board: Board::new(now, queues.clone(), names.agents.iter().map(String::as_str)),
@@ -233,6 +244,13 @@ impl Calls {
                     queue.in_service_level.inc();
                 }
             }),
+            // Those of before this run were counted then.
+            What::Promised { call: Some(_), queue, .. } => self.on_queue(queue, |queue| queue.promised.inc()),
+            What::PromiseOver { queue, fate, .. } => self.on_queue(queue, |queue| {
+                if let Some(counter) = queue.promises_over.get(fate) {
+                    counter.inc();
+                }
+            }),
             What::OfferEnded { queue, outcome, .. } => self.on_queue(queue, |queue| {
                 if let Some(counter) = queue.offers.get(outcome) {
                     counter.inc();
@@ -256,6 +274,9 @@ impl Calls {
             What::OutOfMinutes { .. } => self.out_cut.inc(),
             What::FlowFault { .. } => self.faults.inc(),
             What::CallAnswered { .. }
+            | What::Promised { call: None, .. }
+            | What::CallsBack { .. }
+            | What::PromisedAgain { .. }
             | What::EstimateAsked { .. }
             | What::RedirectAbroad { .. }
             | What::AgentFull { .. }
@@ -286,6 +307,7 @@ impl Calls {
         for (name, line) in self.board.queues() {
             if let Some(queue) = self.queues.get(name) {
                 queue.waiting.set(i64::try_from(line.waiting.len()).unwrap_or(i64::MAX));
+                queue.promises.set(i64::try_from(line.promised.len()).unwrap_or(i64::MAX));
                 queue.longest.set(line.longest_wait(now).unwrap_or_default().as_secs_f64());
             }
         }
@@ -335,6 +357,9 @@ struct QueueFamilies {
     waits: HistogramVec,
     waiting: IntGaugeVec,
     longest: GaugeVec,
+    promised: IntCounterVec,
+    promises_over: IntCounterVec,
+    promises: IntGaugeVec,
 }
 
 impl QueueFamilies {
@@ -344,6 +369,7 @@ impl QueueFamilies {
             (exit, (self.exits.with_label_values(&labels), self.waits.with_label_values(&labels)))
         };
         let offer = |outcome| (outcome, self.offers.with_label_values(&[name, outcome_name(outcome)]));
+        let fate = |fate: Fate| (fate, self.promises_over.with_label_values(&[name, fate.name()]));
         Queue {
             entries: self.entries.with_label_values(&[name]),
             exits: Exit::ALL.map(exit).into(),
@@ -351,6 +377,9 @@ impl QueueFamilies {
             in_service_level: self.in_service_level.with_label_values(&[name]),
             waiting: self.waiting.with_label_values(&[name]),
             longest: self.longest.with_label_values(&[name]),
+            promised: self.promised.with_label_values(&[name]),
+            promises_over: Fate::ALL.map(fate).into(),
+            promises: self.promises.with_label_values(&[name]),
         }
     }
 }

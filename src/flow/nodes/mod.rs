@@ -3,6 +3,7 @@
 //! A new kind is a new file with its settings (`File`), what they compile to, and a [`Kind`] that says which ways lead
 //! on and what happens when a caller is there; then one line in the list below.
 
+pub mod callback;
 pub mod collect;
 pub mod goto;
 pub mod hangup;
@@ -207,6 +208,8 @@ kinds! {
     Queue in queue, "queue";
     /// Connects the caller with someone outside the queues.
     Transfer in transfer, "transfer";
+    /// Promises to call the caller back, who keeps the place in line.
+    Callback in callback, "callback";
     /// Ends the call.
     Hangup in hangup, "hangup";
     /// Goes on somewhere else, also in another flow.

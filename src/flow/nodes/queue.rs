@@ -369,6 +369,11 @@ impl Kind for Queue {
 }
 
 impl Queue {
+    /// Where a caller goes who has pressed a key and not left the line yet.
+    pub fn leads(state: &State) -> Option<StepId> {
+        state.leaving
+    }
+
     /// Which queue.
     pub fn detail(&self) -> String {
         self.name.clone()
