@@ -5,8 +5,10 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
+use vaxel::acd::estimate::Estimate;
 use vaxel::edge::clock::Clock;
 use vaxel::edge::metrics::{Metrics, Names};
+use vaxel::engine::QueueFigures;
 use vaxel::sip::locate::{Located, Lookup};
 
 fn deploy(file: &str) -> PathBuf {
@@ -107,7 +109,14 @@ fn scraped() -> String {
     // … and an answer.
     let since = Some(vaxel::time::Time::from_secs(1));
     metrics.lookups.ended("carrier", &Lookup { result: Located::Found, moved: None, since });
-    metrics.text()
+    let figures = QueueFigures {
+        name: "sales".into(),
+        estimate: Some(Estimate { from_minutes: 2, to_minutes: Some(4) }),
+        spoken: None,
+        errors: [Some((1, 0.2)), None, None],
+        counts: Default::default(),
+    };
+    metrics.text_with(Some(&[figures]))
 }
 
 /// The same, by name.
@@ -148,6 +157,8 @@ fn the_dashboard_shows_what_a_supervisor_looks_for() {
         ("Waits by outcome", "vaxel_queue_wait_seconds"),
         ("Service level, $window", "vaxel_queue_answered_in_service_level_total"),
         ("Agents by state", "vaxel_agents"),
+        ("What callers are told", "vaxel_queue_estimate_upper_seconds"),
+        ("How true it was", "vaxel_queue_told_error_ratio"),
     ] {
         let shown = expressions.iter().any(|(at, expression)| at == title && expression.contains(metric));
         assert!(shown, "no panel `{title}` with {metric} in {expressions:?}");

@@ -1,7 +1,7 @@
 //! The way to the engine thread: one bounded queue that everybody else puts things into.
 
 use super::Clock;
-use crate::engine::Input;
+use crate::engine::{Input, QueueFigures};
 use crate::media;
 use crate::time::{Duration, Time};
 use std::sync::Arc;
@@ -130,6 +130,8 @@ pub enum What {
     Input(Input),
     /// Is the engine alive? Answered in its turn.
     Ping(oneshot::Sender<()>),
+    /// How do the queues stand? Also answered in its turn.
+    Figures(oneshot::Sender<Vec<QueueFigures>>),
     /// Nothing that comes later matters.
     Stop,
 }
@@ -210,6 +212,13 @@ impl Door {
         let (answer, answered) = oneshot::channel();
         self.knock(What::Ping(answer), Place::None).is_ok()
             && matches!(tokio::time::timeout(limit, answered).await, Ok(Ok(())))
+    }
+
+    /// How the queues stand; `None` if the engine does not say so within `limit`.
+    pub async fn figures(&self, limit: Duration) -> Option<Vec<QueueFigures>> {
+        let (answer, answered) = oneshot::channel();
+        self.knock(What::Figures(answer), Place::None).ok()?;
+        tokio::time::timeout(limit, answered).await.ok()?.ok()
     }
 
     pub fn stop(&self) -> Result<(), Refused> {

@@ -150,6 +150,11 @@ impl Driver {
                     tracing::debug!("who asked whether the engine is alive did not wait for the answer");
                 }
             }
+            What::Figures(answer) => {
+                if answer.send(self.engine.queue_figures(self.clock.now())).is_err() {
+                    tracing::debug!("who asked how the queues stand did not wait for the answer");
+                }
+            }
             What::Stop => return false,
         }
         true

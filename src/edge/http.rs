@@ -42,6 +42,9 @@ const WHOLE_TIME: Duration = Duration::from_secs(20);
 /// An engine that does not answer within this is not alive.
 const ALIVE_TIME: Duration = Duration::from_secs(2);
 
+/// Metrics are told without what the engine does not say within this.
+const FIGURES_TIME: Duration = Duration::from_secs(1);
+
 /// What the answers are made of.
 #[derive(Clone)]
 pub(super) struct Sources {
@@ -140,7 +143,9 @@ async fn serve(stream: TcpStream, service: TowerToHyperService<Router>, heard: H
 }
 
 async fn metrics(State(sources): State<Sources>) -> Response {
-    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], sources.metrics.text()).into_response()
+    let figures = sources.door.figures(FIGURES_TIME).await;
+    let text = sources.metrics.text_with(figures.as_deref());
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }
 
 async fn healthz(State(sources): State<Sources>) -> (StatusCode, &'static str) {
@@ -195,6 +200,7 @@ mod tests {
                 while let Ok(knock) = entrance.wait(Duration::from_secs(20)) {
                     match knock.map(|knock| knock.what) {
                         Some(What::Ping(answer)) => assert_eq!(answer.send(()), Ok(())),
+                        Some(What::Figures(answer)) => assert_eq!(answer.send(Vec::new()), Ok(())),
                         Some(What::Stop) | None => return,
                         Some(What::Input(_)) => panic!("no input was sent"),
                     }

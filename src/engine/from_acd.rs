@@ -106,7 +106,7 @@ impl Engine {
         }
         let Some(&call) = self.entries.get(&entry) else { return };
         let q = &self.queues[&queue];
-        let in_service_level = exit == Exit::Answered && waited <= q.service_level;
+        let in_service_level = waited <= q.service_level;
         self.say(now, What::Dequeued { call, entry, queue: q.name.clone(), exit, waited, in_service_level });
         if let Some(to) = to {
             self.goes_on(now, call, entry, to);

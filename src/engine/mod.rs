@@ -13,6 +13,7 @@ mod calls;
 mod dialling;
 pub mod directory;
 mod estimating;
+pub mod figures;
 mod from_acd;
 mod from_call;
 mod from_flow;
@@ -40,6 +41,7 @@ mod tried;
 pub mod trunks;
 mod unanswered;
 
+pub use figures::QueueFigures;
 pub use reload::Reload;
 pub use settings::{Agent, Caps, Codes, Limits, Login, Network, Number, Said, Settings, Target, Trunk};
 

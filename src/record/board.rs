@@ -168,6 +168,11 @@ impl Board {
         &self.calls
     }
 
+    /// How long it would take, as who waits there was told first, and when.
+    pub fn told(&self, queue: &str, entry: EntryId) -> Option<(Time, Estimate)> {
+        self.queues.get(queue)?.waiting.get(&entry)?.told
+    }
+
     /// How many agents are in this phase.
     pub fn agents_in(&self, phase: AgentPhase) -> usize {
         self.agents.values().filter(|desk| desk.phase == phase).count()

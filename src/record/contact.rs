@@ -80,6 +80,7 @@ pub struct Wait {
     pub waited_ms: u64,
     /// `None` while the entry waits.
     pub exit: Option<Exit>,
+    /// It was answered within the queue's service level.
     pub in_service_level: bool,
     /// How long it would take, as the caller was told. Records of before callers were told have none.
     #[serde(default)]
@@ -328,7 +329,7 @@ impl Contact {
                 if let Some(wait) = self.waits.iter_mut().rfind(|wait| wait.entry == *entry) {
                     wait.waited_ms = milliseconds(*waited);
                     wait.exit = Some(*exit);
-                    wait.in_service_level = *in_service_level;
+                    wait.in_service_level = *exit == Exit::Answered && *in_service_level;
                 }
                 false
             }

@@ -89,6 +89,7 @@ pub enum What {
         queue: Arc<str>,
         exit: Exit,
         waited: Duration,
+        /// After a wait of no more than the queue's service level, whatever became of it.
         in_service_level: bool,
     },
     /// It is promised to call this number back when it is its turn in that queue. `call`: who asked for it, which is now; `None`: it was

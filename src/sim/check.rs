@@ -255,7 +255,7 @@ impl Checker {
                     .holds(gone.ringing.is_empty(), || format!("{entry} left while {:?} rings", gone.ringing))?;
                 let sums = self.sums.entry(queue.clone()).or_default();
                 sums.waiting -= 1;
-                sums.left(*exit, *waited, *in_service_level);
+                sums.left(*exit, *waited, *exit == Exit::Answered && *in_service_level);
             }
             What::Promised { entry, .. } => {
                 let new = self.promised.insert(*entry);

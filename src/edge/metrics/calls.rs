@@ -1,5 +1,6 @@
 //! Callers, queues and agents in numbers.
 
+use super::queues::{Told, ToldFamilies};
 use super::{Names, counter, gauge, register};
 use crate::acd::{Exit, Outcome};
 use crate::record::board;
@@ -42,6 +43,8 @@ struct Queue {
     exits: HashMap<Exit, (IntCounter, Histogram)>,
     offers: HashMap<Outcome, IntCounter>,
     in_service_level: IntCounter,
+    exits_in_level: HashMap<Exit, IntCounter>,
+    told: Told,
     waiting: IntGauge,
     longest: Gauge,
     promised: IntCounter,
@@ -114,6 +117,12 @@ impl Calls {
                 "Entries answered within the queue's service level.",
                 &["queue"],
             ),
+            exits_in_level: vec(
+                "vaxel_queue_exits_in_service_level_total",
+                "Entries that left the line within the queue's service level, by how.",
+                &["queue", "exit"],
+            ),
+            told: ToldFamilies::new(registry),
             waits: register(registry, waits),
             waiting: register(registry, IntGaugeVec::new(waiting, &["queue"]).expect("a valid name")),
             longest: register(registry, GaugeVec::new(longest, &["queue"]).expect("a valid name")),
@@ -224,6 +233,11 @@ impl Calls {
     }
 
     pub fn apply(&mut self, event: &CallEvent) {
+        // What was told of the wait goes from the board with who waited.
+        let told = match &event.what {
+            What::Dequeued { queue, entry, .. } => self.board.told(queue, *entry),
+            _ => None,
+        };
         self.board.apply(event);
         match &event.what {
             What::CallStarted { trunk, .. } => match self.trunks.get(trunk) {
@@ -243,6 +257,12 @@ impl Calls {
                 if *exit == Exit::Answered && *in_service_level {
                     queue.in_service_level.inc();
                 }
+                if let (Some(counter), true) = (queue.exits_in_level.get(exit), in_service_level) {
+                    counter.inc();
+                }
+                if let Some(told) = told {
+                    queue.told.left(told, event.at, *exit);
+                }
             }),
             // Those of before this run were counted then.
             What::Promised { call: Some(_), queue, .. } => self.on_queue(queue, |queue| queue.promised.inc()),
@@ -251,6 +271,7 @@ impl Calls {
                     counter.inc();
                 }
             }),
+            What::EstimateAsked { queue, answer, .. } => self.on_queue(queue, |queue| queue.told.asked(answer)),
             What::OfferEnded { queue, outcome, .. } => self.on_queue(queue, |queue| {
                 if let Some(counter) = queue.offers.get(outcome) {
                     counter.inc();
@@ -277,7 +298,6 @@ impl Calls {
             | What::Promised { call: None, .. }
             | What::CallsBack { .. }
             | What::PromisedAgain { .. }
-            | What::EstimateAsked { .. }
             | What::RedirectAbroad { .. }
             | What::AgentFull { .. }
             | What::CallerKnown { .. }
@@ -354,6 +374,8 @@ struct QueueFamilies {
     exits: IntCounterVec,
     offers: IntCounterVec,
     in_service_level: IntCounterVec,
+    exits_in_level: IntCounterVec,
+    told: ToldFamilies,
     waits: HistogramVec,
     waiting: IntGaugeVec,
     longest: GaugeVec,
@@ -375,6 +397,10 @@ impl QueueFamilies {
             exits: Exit::ALL.map(exit).into(),
             offers: Outcome::ALL.map(offer).into(),
             in_service_level: self.in_service_level.with_label_values(&[name]),
+            exits_in_level: Exit::ALL
+                .map(|exit| (exit, self.exits_in_level.with_label_values(&[name, exit_name(exit)])))
+                .into(),
+            told: self.told.queue(name),
             waiting: self.waiting.with_label_values(&[name]),
             longest: self.longest.with_label_values(&[name]),
             promised: self.promised.with_label_values(&[name]),

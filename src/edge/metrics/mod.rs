@@ -11,6 +11,7 @@ mod keep_alives;
 mod limits;
 mod lookups;
 mod media;
+mod queues;
 mod traffic;
 mod transactions;
 mod trunks;
@@ -28,10 +29,12 @@ pub use transactions::Transactions;
 pub use trunks::Trunks;
 
 use super::{Clock, log};
+use crate::engine::QueueFigures;
 use crate::record::{Board, CallEvent};
 use crate::time::Duration;
 use prometheus::core::Collector;
 use prometheus::{Gauge, Histogram, HistogramOpts, IntCounter, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
+use queues::Queues;
 use std::sync::{Mutex, PoisonError};
 
 /// The names whose children exist from the start.
@@ -54,6 +57,7 @@ pub struct Metrics {
     /// Held while an event is counted and while all is read, so that what is read belongs together:
     /// entries = exits + waiting in every scrape.
     calls: Mutex<Calls>,
+    queues: Queues,
     pub traffic: Traffic,
     pub transactions: Transactions,
     pub limits: Limits,
@@ -107,6 +111,7 @@ impl Metrics {
         register(&registry, log::lost());
         Metrics {
             calls: Mutex::new(Calls::new(&registry, clock.now(), names)),
+            queues: Queues::new(&registry, names),
             traffic: Traffic::new(&registry),
             transactions: Transactions::new(&registry),
             limits: Limits::new(&registry),
@@ -145,9 +150,19 @@ impl Metrics {
 
     /// Everything in the text format of Prometheus, version 0.0.4.
     pub fn text(&self) -> String {
+        self.written(|| {})
+    }
+
+    /// The same with how the queues stand, as the engine has just said; `None`: it does not, and what it said before holds no more.
+    pub fn text_with(&self, figures: Option<&[QueueFigures]>) -> String {
+        self.written(|| self.queues.update(figures))
+    }
+
+    fn written(&self, update: impl FnOnce()) -> String {
         let families = {
             let calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
             calls.measure(self.clock.now());
+            update();
             self.registry.gather()
         };
         TextEncoder::new().encode_to_string(&families).expect("writing to memory cannot fail")
