@@ -1,6 +1,7 @@
 //! The words between the ACD and the world: what happened ([`AcdEvent`]) and what follows ([`Decision`]).
 
 use super::callback::Callback;
+use super::estimate;
 use super::settings::{AgentSettings, QueueSettings, Relax, RestReason};
 use crate::ids::{AgentId, EntryId, OfferId, QueueId};
 use crate::need::{Attributes, Need};
@@ -156,6 +157,8 @@ pub enum Change {
     /// The service was not there since `since`, the time of the event before: for that long nobody could come again, and what is kept
     /// for callers is kept that much longer.
     WasDown { since: Time },
+    /// From now on estimates are trusted by these settings.
+    Estimate { settings: estimate::Settings },
     /// Nothing but time: deadlines up to `at` are acted on. (Every event acts on them first.)
     Tick,
 }

@@ -259,6 +259,7 @@ impl Acd {
             Change::TalkEnded { entry, broke } => return self.talk_ended(*entry, *broke),
             Change::Reached { entry } => return self.reached(*entry),
             Change::WasDown { since } => self.was_down(*since),
+            Change::Estimate { settings } => self.estimates.set(settings),
             Change::Tick => {}
         }
         Ok(())

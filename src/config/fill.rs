@@ -113,6 +113,7 @@ impl Config {
             numbers: numbers.collect(),
             queues: self.queues.clone(),
             hours: self.hours.clone(),
+            estimate: self.estimate.clone(),
             agents: agents.collect(),
             trunks: trunks.collect(),
             emergency: self.emergency.numbers.clone(),

@@ -9,6 +9,7 @@ mod announcement;
 mod cross;
 mod day;
 mod environment;
+mod estimate;
 mod fill;
 mod hours;
 mod numbers;
@@ -88,6 +89,8 @@ pub struct Config {
     pub queues: Vec<QueueSettings>,
     /// What their agents hear before they are connected with a caller, by queue.
     pub announcements: BTreeMap<String, Announcement>,
+    /// When callers are told how long it takes, and queues heed it.
+    pub estimate: crate::acd::estimate::Settings,
     /// When those of these names are open; the others always are.
     pub hours: BTreeMap<String, Calendar>,
     /// Their order gives the `AgentId`s. No name twice.
@@ -543,6 +546,7 @@ impl Config {
             numbers: each(top, "numbers", numbers::number),
             queues,
             announcements,
+            estimate: section(top, "estimate", estimate::settings),
             hours,
             agents: each(top, "agents", |table| agent::agent(table, &agent_defaults, read)),
             trunks: each(top, "trunks", |table| trunk::trunk(table, &numbering, read)),

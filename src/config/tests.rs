@@ -62,6 +62,26 @@ fn built_in_values_of_queues_and_agents_are_those_of_the_acd() {
     assert_eq!(config.queues[0], QueueSettings { name: "q".into(), ..QueueSettings::default() });
     let skills = [("sales".to_owned(), 8)].into();
     assert_eq!(config.agents[0].settings, AgentSettings { name: "anna".into(), skills, ..AgentSettings::default() });
+    assert_eq!(config.estimate, Default::default());
+}
+
+#[test]
+fn when_an_estimate_is_trusted_can_be_set_within_reason() {
+    let toml = "[estimate]\nfloor = '1m'\nerror_percent_max = 40\nsamples_min = 5\nanswers_min = 2\n";
+    let config = load_with(Some(&format!("{CLEAN}\n{toml}")), &[], &[]).unwrap().config;
+    let floor = Duration::from_secs(60);
+    let expected = crate::acd::estimate::Settings { floor, error_percent_max: 40, samples_min: 5, answers_min: 2 };
+    assert_eq!(config.engine(Given::default()).estimate, expected);
+    for (wrong, said) in [
+        ("floor = '0s'", "`floor`"),
+        ("error_percent_max = 4", "`error_percent_max`"),
+        ("samples_min = 4", "`samples_min`"),
+        ("answers_min = 1001", "`answers_min`"),
+        ("error = 3", "`error`"),
+    ] {
+        let found = problems(&format!("[estimate]\n{wrong}\n"));
+        assert!(found.contains(said), "{wrong}: {found}");
+    }
 }
 
 #[test]

@@ -109,6 +109,7 @@ impl Found {
             (started.codes != written.codes, "[codes]"),
             (started.limits != written.limits, "[limits]"),
             (started.emergency != written.emergency, "[emergency]"),
+            (started.estimate != written.estimate, "[estimate]"),
         ];
         found.later.extend(others.into_iter().filter(|(is, _)| *is).map(|(_, what)| what.to_owned()));
         found

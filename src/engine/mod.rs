@@ -270,6 +270,9 @@ impl Engine {
             settings,
         };
         engine.end_what_was_up(now);
+        if *engine.acd.estimates().settings() != engine.settings.estimate {
+            engine.acd_apply(now, Change::Estimate { settings: engine.settings.estimate.clone() });
+        }
         // Some still wait in queues that the settings do not name any more, and leave them below.
         let of_before = engine
             .acd

@@ -226,6 +226,8 @@ pub struct Settings {
     pub queues: Vec<QueueSettings>,
     /// When those of these names are open; the others always are.
     pub hours: BTreeMap<String, Calendar>,
+    /// When it is known well enough how long callers will wait.
+    pub estimate: crate::acd::estimate::Settings,
     pub agents: Vec<Agent>,
     pub trunks: Vec<Trunk>,
     /// Numbers for emergencies: agents reach them at once, and nobody else is connected to them.

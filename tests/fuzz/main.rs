@@ -268,6 +268,7 @@ fn engine_settings() -> engine::Settings {
         numbers: Vec::new(),
         queues: Vec::new(),
         hours: BTreeMap::new(),
+        estimate: Default::default(),
         agents: Vec::new(),
         trunks: Vec::new(),
         emergency: Vec::new(),

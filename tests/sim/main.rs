@@ -141,6 +141,7 @@ fn settings(agents: u32, queue: QueueSettings) -> Settings {
         numbers: vec![Number { number: "100".parse().expect("a number"), flow: "main".into(), trunk: None }],
         queues: vec![queue_for("sales"), queue_for("support")],
         hours: BTreeMap::new(),
+        estimate: Default::default(),
         agents: (0..agents)
             .map(|i| Agent {
                 settings: AgentSettings { name: format!("agent{i}"), skills: skills(i), ..AgentSettings::default() },

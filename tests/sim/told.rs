@@ -124,6 +124,16 @@ fn in_the_queue_to_which_overflow_moved_the_caller_nothing_is_said_while_nothing
     over(story);
 }
 
+/// That the journal knows of it is seen at the end: what is folded from it is as it is here.
+#[test]
+fn when_an_estimate_is_trusted_is_as_the_settings_say() {
+    for percent in [30, 50] {
+        let story = line(|settings| settings.estimate.error_percent_max = percent);
+        assert_eq!(story.world.engine.acd().estimates().settings().error_percent_max, percent);
+        over(story);
+    }
+}
+
 /// Thirty agents for sales, of whom each call takes four minutes; callers with patience for ten; half-way through the day their number
 /// grows by two fifths at once.
 fn day() -> Day {

@@ -113,6 +113,21 @@ fn nothing_is_said_when_it_was_wrong_or_long_ago() {
 }
 
 #[test]
+fn other_settings_trust_what_was_measured_before_from_now_on() {
+    use crate::acd::{Acd, AcdEvent, Change};
+    let mut plan = Plan::new();
+    let now = plan.steady(0, 20);
+    assert_eq!(plan.would_be_told(now, 5, now - 50), None);
+    let mut acd = Acd::new(0);
+    acd.estimates = plan.estimates;
+    let settings = Settings { samples_min: 5, answers_min: 2, ..Settings::default() };
+    acd.apply(&AcdEvent { at: at(now), change: Change::Estimate { settings: settings.clone() } });
+    assert_eq!((acd.estimates().settings(), acd.ignored()), (&settings, 0));
+    plan.estimates = acd.estimates;
+    assert!(plan.would_be_told(now, 5, now - 50).is_some());
+}
+
+#[test]
 fn the_best_of_the_hour_is_spoken() {
     // Everybody waits 100 s, however many are ahead: only who looks at the last answer knows.
     let mut plan = Plan::new();

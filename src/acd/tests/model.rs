@@ -711,7 +711,7 @@ impl Model {
                     self.absent.was_down(self.now, *since);
                 }
             }
-            Change::Tick => {}
+            Change::Estimate { .. } | Change::Tick => {}
         }
         self.tell_states(&[]);
     }
