@@ -29,6 +29,8 @@ pub struct Stood {
 pub struct Queue {
     pub name: String,
     pub waiting: u32,
+    /// Those who are to be called back.
+    pub callbacks: u32,
     pub longest_wait_seconds: Option<f64>,
     /// Next to be served first.
     pub entries: Vec<Entry>,
@@ -45,6 +47,8 @@ pub struct Entry {
     pub needs: String,
     /// Agents whose phones ring for it.
     pub rung: Vec<String>,
+    /// Nobody is on the line.
+    pub is_called_back: bool,
 }
 
 #[derive(Debug, PartialEq, Serialize)]
@@ -138,11 +142,13 @@ impl Stood {
                 waits_seconds: at.since(entry.since).as_secs_f64(),
                 needs: acd.needs(id).map(why::show).unwrap_or_default(),
                 rung: entry.rung.iter().map(|agent| names[agent].to_owned()).collect(),
+                is_called_back: acd.callback(id).is_some(),
             })
         };
         let queue = |(id, settings): (QueueId, &QueueSettings)| Queue {
             name: settings.name.clone(),
             waiting: acd.waiting(id),
+            callbacks: acd.callbacks(id),
             longest_wait_seconds: acd.longest_wait(id, at).map(|wait| wait.as_secs_f64()),
             entries: acd.entries(id).into_iter().filter_map(entry).collect(),
         };
@@ -176,6 +182,11 @@ impl Stood {
     }
 }
 
+/// How many are to be called back.
+fn promised(callbacks: u32) -> String {
+    if callbacks == 0 { String::new() } else { format!(", {callbacks} to be called back") }
+}
+
 /// For people. `at` is when it stood so.
 fn text(stood: &Stood) -> String {
     let mut text = format!("{}\n", stood.at);
@@ -187,9 +198,10 @@ fn text(stood: &Stood) -> String {
     for queue in &stood.queues {
         line(format_args!(""));
         match queue.longest_wait_seconds {
-            None => line(format_args!("{}: nobody waits", queue.name)),
+            None => line(format_args!("{}: nobody waits{}", queue.name, promised(queue.callbacks))),
             Some(longest) => {
-                line(format_args!("{}: {} waiting, the longest {}", queue.name, queue.waiting, length(longest)));
+                let (waiting, promised) = (queue.waiting, promised(queue.callbacks));
+                line(format_args!("{}: {waiting} waiting, the longest {}{promised}", queue.name, length(longest)));
             }
         }
         for entry in &queue.entries {
@@ -197,7 +209,8 @@ fn text(stood: &Stood) -> String {
             let needs = if entry.needs.is_empty() { String::new() } else { format!("  needs {}", entry.needs) };
             let rung = if entry.rung.is_empty() { String::new() } else { format!("  rings {}", entry.rung.join(", ")) };
             let waits = length(entry.waits_seconds);
-            line(format_args!("  {place:>3}  {waits:>8}  {}  {}{needs}{rung}", entry.entry, entry.reference));
+            let back = if entry.is_called_back { "  to be called back" } else { "" };
+            line(format_args!("  {place:>3}  {waits:>8}  {}  {}{back}{needs}{rung}", entry.entry, entry.reference));
         }
     }
     line(format_args!("\nagents"));

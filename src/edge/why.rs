@@ -70,7 +70,10 @@ pub fn why(folder: &Path, who: &str, last: Option<usize>, now: Time) -> anyhow::
 /// One call.
 fn told(folder: &Path, call: &Call, now: Time, zone: &TimeZone) -> anyhow::Result<String> {
     let contact = &call.contact;
-    let entries: Vec<EntryId> = contact.waits.iter().map(|wait| wait.entry).collect();
+    let waits = contact.waits.iter().map(|wait| wait.entry);
+    let promised = contact.promised.iter().map(|promised| promised.entry);
+    let calls_back = contact.calls_back.iter().map(|calls_back| calls_back.entry);
+    let entries: Vec<EntryId> = waits.chain(promised).chain(calls_back).collect();
     if entries.is_empty() {
         bail!("{} from {} to {} was in no queue", contact.id, contact.from, contact.to);
     }
@@ -123,7 +126,14 @@ fn story(folder: &Path, of: &str, entries: &[EntryId], now: Time, zone: &TimeZon
             folder.display()
         )
     })?;
-    let mut story = Story { entries: BTreeMap::new(), to_come: arrivals.len(), now, zone, text: format!("{of}\n") };
+    let mut story = Story {
+        entries: BTreeMap::new(),
+        promises: BTreeSet::new(),
+        to_come: arrivals.len(),
+        now,
+        zone,
+        text: format!("{of}\n"),
+    };
     let mut last = first;
     loop {
         while let Some(event) = replay.next().with_context(named)? {
@@ -174,6 +184,8 @@ fn step(acd: &mut Acd, until: Time, story: &mut Story) {
 struct Story<'a> {
     /// Those that have arrived; false: left.
     entries: BTreeMap<EntryId, bool>,
+    /// Those of them that are promises to call back.
+    promises: BTreeSet<EntryId>,
     /// Arrivals that are not yet told.
     to_come: usize,
     now: Time,
@@ -204,7 +216,9 @@ impl Story<'_> {
         self.to_come = self.to_come.saturating_sub(1);
         self.entries.insert(*entry, true);
         let queue = acd.queue_settings(arrival.queue).map_or("an unknown queue", |settings| settings.name.as_str());
-        let mut what = format!("joins {queue} as {entry}");
+        self.promises.extend(arrival.callback.as_ref().map(|_| *entry));
+        let joins = if arrival.callback.is_some() { "is to be called back by" } else { "joins" };
+        let mut what = format!("{joins} {queue} as {entry}");
         let needs = show(acd.needs(*entry).unwrap_or(&arrival.need));
         if !needs.is_empty() {
             what += &format!(", needs {needs}");
@@ -260,12 +274,26 @@ impl Story<'_> {
                     to_explain.insert(entry);
                     lines.push(line);
                 }
+                Decision::NotReached { entry, again, .. } if self.entries.contains_key(&entry) => {
+                    lines.push(match again {
+                        Some(again) => {
+                            let at = moment::show_near(again, self.now, self.zone);
+                            format!("was called back in vain, and not again before {at}")
+                        }
+                        None => "was called back in vain, and is called no more".to_owned(),
+                    });
+                }
                 Decision::Exit { entry, exit, waited, .. } if self.entries.contains_key(&entry) => {
                     self.entries.insert(entry, false);
                     lines.push(format!("{} after {}", left(exit), moment::show_length(waited)));
                 }
                 _ => {}
             }
+        }
+        // A promise is over when its number has answered, and not when an agent has.
+        for (entry, waits) in self.entries.iter_mut().filter(|(entry, _)| self.promises.contains(entry)) {
+            *waits |= acd.callback(*entry).is_some();
+            *waits &= acd.entry(*entry).is_some() || acd.callback(*entry).is_some();
         }
         lines.into_iter().for_each(|line| self.line(at, &line));
         to_explain.into_iter().for_each(|entry| self.reasons(acd, entry));

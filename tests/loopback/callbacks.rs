@@ -21,6 +21,13 @@ steps:
   sorry: { hangup: { prompt: nobody-free } }
 ";
 
+/// Asks until all of these are in the answer.
+fn said(program: &Program, arguments: &[&str], wanted: &[&str]) {
+    let answer = || program.command(arguments).unwrap_or_default();
+    let has_all = || wanted.iter().all(|part| answer().contains(part));
+    house::soon(&format!("{wanted:?}"), has_all, || ());
+}
+
 #[test]
 fn a_promise_to_call_back_is_kept_by_the_next_run_after_a_kill() {
     let flows = Folder::new();
@@ -40,7 +47,11 @@ fn a_promise_to_call_back_is_kept_by_the_next_run_after_a_kill() {
     let promised = || house::metrics(program.http).get(waiting) == Some(&1.0);
     house::soon("the promise", promised, || caller.turn());
     caller.does(|phone, now| phone.hang_up(now));
+    let now = || vaxel::edge::Clock::start().now().to_string();
     caller.turn();
+    said(&program, &["why", "+46701234567"], &["is to be called back by sales"]);
+    let stood = ["sales: nobody waits, 1 to be called back", "to be called back  needs sales"];
+    said(&program, &["rewind", "--at", &now()], &stood);
     let program = program.killed_and_started_again(Stdio::inherit());
     house::soon("what was promised", || house::metrics(program.http).get(waiting) == Some(&1.0), || ());
 
@@ -58,6 +69,7 @@ fn a_promise_to_call_back_is_kept_by_the_next_run_after_a_kill() {
     next_request(&far, "ACK", &mut anna);
     let kept = "vaxel_callbacks_total{outcome=\"kept\",queue=\"sales\"}";
     house::soon("the talk", || house::metrics(program.http).get(kept) == Some(&1.0), || anna.turn());
+    said(&program, &["why", "+46701234567"], &["is to be called back by sales", "rings anna", "anna answers"]);
     anna.does(|phone, now| phone.hang_up(now));
     let (bye, from) = next_request(&far, "BYE", &mut anna);
     accept(&far, &bye, from, far_at);
