@@ -4,7 +4,7 @@
 //! there expect it. A window past midnight (`22:00-06:00`) belongs to the day it opens, also when the next day is a
 //! holiday.
 
-use crate::time::Time;
+use crate::time::{Duration, Time};
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
@@ -96,6 +96,29 @@ impl Calendar {
         }
         let open = |w: &Window| minute >= w.from && (minute < w.to || w.to <= w.from);
         if self.windows(today).iter().any(open) { Opening::Open } else { Opening::Closed }
+    }
+
+    /// When it is open in these days from `first` on, as clocks there show it, counted from midnight of `first`; one after the other,
+    /// with time between.
+    pub fn open_from(&self, first: Date, days: u16) -> Vec<(Duration, Duration)> {
+        const DAY: i64 = 1440;
+        // What begins the day before may end on the first.
+        let spans = (-1..i64::from(days)).filter_map(|n| Some((n, first.checked_add(n.days()).ok()?)));
+        let spans = spans.filter(|(_, day)| !self.is_holiday(*day)).flat_map(|(n, day)| {
+            let to = |w: &Window| i64::from(w.to) + if w.to <= w.from { DAY } else { 0 };
+            self.windows(day).iter().map(move |w| (n * DAY + i64::from(w.from), n * DAY + to(w)))
+        });
+        let clip = |minute: i64| minute.clamp(0, i64::from(days) * DAY);
+        let spans = spans.map(|(from, to)| (clip(from), clip(to))).filter(|(from, to)| from < to);
+        let mut spans: Vec<(i64, i64)> = spans.collect();
+        spans.sort_unstable();
+        spans.dedup_by(|next, last| {
+            let joins = next.0 <= last.1;
+            last.1 = if joins { last.1.max(next.1) } else { last.1 };
+            joins
+        });
+        let length = |minutes: i64| Duration::from_secs(60 * minutes.unsigned_abs());
+        spans.into_iter().map(|(from, to)| (length(from), length(to))).collect()
     }
 
     fn windows(&self, day: Date) -> &[Window] {
@@ -359,6 +382,26 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn the_hours_of_some_days_are_told_as_clocks_show_them() {
+        let mut calendar = Calendar::new("Europe/Stockholm").unwrap();
+        let window = |text| Window::parse(text).unwrap();
+        calendar.add_week(&[0, 1, 2, 3, 4], &[window("08:00-12:00"), window("12:00-17:00")]);
+        calendar.add_week(&[5], &[window("22:00-02:00")]);
+        calendar.add_holiday(Days::parse("2026-11-24").unwrap());
+        calendar.add_special(Days::parse("2026-11-25").unwrap(), vec![window("10:00-11:00")]);
+        let told = |date: &str, days| {
+            let hours = calendar.open_from(date.parse().unwrap(), days);
+            hours.into_iter().map(|(from, to)| (from.as_secs() / 3600, to.as_secs() / 3600)).collect::<Vec<_>>()
+        };
+        assert_eq!(told("2026-11-23", 4), [(8, 17), (58, 59), (80, 89)]);
+        assert_eq!(told("2026-11-22", 1), [(0, 2)], "what began the day before");
+        assert_eq!(told("2026-11-21", 1), [(22, 24)]);
+        assert_eq!(told("2026-11-21", 2), [(22, 26)]);
+        // The clock is put forward in that night, and shows the same.
+        assert_eq!(told("2026-03-28", 3), [(22, 26), (56, 65)]);
     }
 
     #[test]

@@ -387,11 +387,14 @@ fn simulate(
     };
     let options = Options { recorded: callers, ..options };
     let queues: Option<Vec<_>> = recorded.as_ref().map(|(recorded, _)| recorded.recording.queues());
-    let (plan, warnings) = edge::simulate::plan(day, queues.as_deref()).map_err(|problems| {
+    let (mut plan, warnings) = edge::simulate::plan(day, queues.as_deref()).map_err(|problems| {
         problems.iter().for_each(complain);
         Failure::Said
     })?;
     warnings.iter().for_each(complain);
+    if let Some((recording, midnight)) = callers {
+        plan.hours = recording.open_hours(midnight);
+    }
     match more {
         [] => said(&edge::simulate::run(&plan, &options), json),
         more => said(&edge::simulate::compare(&plan, more, &options)?, json),

@@ -2,15 +2,18 @@
 
 use super::agent;
 use super::problem::{Place, Problem, nearest};
+use super::queue::Queue;
 use super::read::{Reader, Table};
 use super::source::{At, Sources};
 use super::values::Name;
 use super::{DEFAULTS, LISTS, each, queue};
-use crate::acd::{AgentSettings, QueueSettings};
+use crate::acd::{AgentSettings, HeldLicence, QueueSettings, Validity};
 use crate::ids::QueueId;
 use crate::need::Attributes;
 use crate::sim::forecast::{AGENTS_MAX, AtClosing, Break, CALLS_MAX, Calls, Group, Lengths, Plan, Rate, TimeOfDay};
 use crate::time::{Duration, show_duration};
+use jiff::civil::Date;
+use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 
@@ -22,6 +25,8 @@ const DAY_LISTS: [&str; 3] = ["queues", "groups", "calls"];
 
 const HOUR: Duration = Duration::from_secs(3600);
 const WHOLE_DAY: Duration = Duration::from_secs(86_400);
+/// From midnight, a day and the night after it, and the longest shift from there.
+const DAYS: u16 = 4;
 
 /// Reads a day.
 ///
@@ -56,7 +61,7 @@ pub fn load_day(
 struct Exchange {
     every_queue: QueueSettings,
     every_agent: AgentSettings,
-    queues: Vec<QueueSettings>,
+    queues: Vec<Queue>,
 }
 
 fn exchange(top: &Table) -> Exchange {
@@ -64,7 +69,7 @@ fn exchange(top: &Table) -> Exchange {
     Exchange {
         every_agent: agent::settings(&top.table("every_agent"), &AgentSettings::default()),
         // Nobody speaks in such a day.
-        queues: queue::queues(top, &every_queue, None).into_iter().map(|queue| queue.settings).collect(),
+        queues: queue::queues(top, &every_queue, None),
         every_queue,
     }
 }
@@ -112,11 +117,28 @@ fn plan(
     let closes = after(opens, day.get::<TimeOfDay>("closes").0);
     let interval = day.within("interval", Duration::from_secs(60)..=WHOLE_DAY).unwrap_or(HOUR / 2);
     let at_closing: AtClosing = day.optional("at_closing").unwrap_or_default();
+    let date = day.optional::<Date>("date");
+    let own = queue::queues(top, &queue_defaults, None);
+    let queues: Vec<&Queue> = exchange.queues.iter().chain(&own).collect();
+    if date.is_none()
+        && recorded.is_none()
+        && let Some(queue) = queues.iter().find(|queue| queue.hours.is_some())
+    {
+        let message = format!("the queue `{}` has hours, and nothing says which day it is", queue.settings.name);
+        day.wrong("opens", message, r#"add `date = "2026-11-23"`"#.into());
+    }
     day.finish();
-    let mut plan =
-        Plan { opens, closes, interval, at_closing, queues: exchange.queues, groups: Vec::new(), calls: Vec::new() };
-    let own: Vec<QueueSettings> =
-        queue::queues(top, &queue_defaults, None).into_iter().map(|queue| queue.settings).collect();
+    let hours = |queue: &&Queue| Some(queue.hours.as_ref()?.open_from(date?, DAYS));
+    let mut plan = Plan {
+        opens,
+        closes,
+        interval,
+        at_closing,
+        hours: queues.iter().map(hours).collect(),
+        queues: queues.iter().map(|queue| queue.settings.clone()).collect(),
+        groups: Vec::new(),
+        calls: Vec::new(),
+    };
     if !own.is_empty() && config.is_some() {
         let message = "queues are written here and taken from `config`".to_owned();
         top.wrong("queues", message, "keep one of the two".into());
@@ -125,9 +147,8 @@ fn plan(
         let message = "queues are written here, and there are those of the journal".to_owned();
         top.wrong("queues", message, "take [[queues]] out of the day".into());
     }
-    plan.queues.extend(own);
     if let Some(recorded) = recorded {
-        plan.queues = recorded.to_vec();
+        (plan.queues, plan.hours) = (recorded.to_vec(), Vec::new());
     }
     names(top, "queues", plan.queues.iter().map(|queue| queue.name.as_str()));
     plan.groups = each(top, "groups", |table| group(table, &plan, &agent_defaults));
@@ -196,6 +217,9 @@ fn group(table: &Table, plan: &Plan, defaults: &AgentSettings) -> Group {
         settings: AgentSettings {
             name: name.clone(),
             skills: table.levels("skills", 1..=10).into_iter().collect(),
+            teams: table.list::<Name>("teams").into_iter().map(|team| team.0).collect(),
+            queues: members(table, plan),
+            licences: licences(table),
             ..agent::settings(table, defaults)
         },
         name,
@@ -206,6 +230,38 @@ fn group(table: &Table, plan: &Plan, defaults: &AgentSettings) -> Group {
         declines,
         misses,
     }
+}
+
+/// The queues that the group is a member of.
+fn members(table: &Table, plan: &Plan) -> BTreeSet<QueueId> {
+    let names = table.list::<Name>("queues");
+    let known = |name: &Name| {
+        let found = plan.queues.iter().position(|queue| queue.name == name.0);
+        if found.is_none() {
+            no_queue(table, "queues", &name.0, plan);
+        }
+        found.and_then(|index| u32::try_from(index).ok()).map(QueueId)
+    };
+    names.iter().filter_map(known).collect()
+}
+
+/// Those of the group. The day has no calendar for them.
+fn licences(table: &Table) -> Vec<HeldLicence> {
+    let licences = queue::licences(table);
+    if licences.iter().any(|held| held.valid != Validity::default()) {
+        let help = "take `from` and `to` out, or the licence, if it does not count on that day".into();
+        table.wrong("licences", "a licence counts all day here".into(), help);
+    }
+    licences
+}
+
+fn no_queue(table: &Table, key: &'static str, name: &str, plan: &Plan) {
+    let known = plan.queues.iter().map(|queue| queue.name.as_str());
+    let help = match nearest(name, known.clone()) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None => format!("known queues: {}", known.collect::<Vec<_>>().join(", ")),
+    };
+    table.wrong(key, format!("there is no queue `{name}`"), help);
 }
 
 fn a_break(table: &Table, from: Duration, to: Duration) -> Break {
@@ -229,18 +285,14 @@ fn calls(table: &Table, plan: &Plan) -> Calls {
     let name = table.get::<Name>("queue").0;
     let index = plan.queues.iter().position(|queue| queue.name == name);
     if index.is_none() && !name.is_empty() {
-        let known = plan.queues.iter().map(|queue| queue.name.as_str());
-        let help = match nearest(&name, known.clone()) {
-            Some(meant) => format!("did you mean `{meant}`?"),
-            None => format!("known queues: {}", known.collect::<Vec<_>>().join(", ")),
-        };
-        table.wrong("queue", format!("there is no queue `{name}`"), help);
+        no_queue(table, "queue", &name, plan);
     }
     let needs = table.need("needs").unwrap_or_default();
-    if let Some(queue) = index.map(|index| &plan.queues[index]) {
-        let unknown = Attributes::new();
-        let able =
-            |group: &&Group| group.settings.could_serve(QueueId(0), false, &needs.and(&queue.needs).resolved(&unknown));
+    let attributes: Attributes = table.texts("attributes").unwrap_or_default().into_iter().collect();
+    if let Some((index, queue)) = index.map(|index| (index, &plan.queues[index])) {
+        let id = QueueId(u32::try_from(index).unwrap_or(0));
+        let asked = needs.and(&queue.needs).resolved(&attributes);
+        let able = |group: &&Group| group.settings.could_serve(id, queue.members_only, &asked);
         let able: Vec<&Group> = plan.groups.iter().filter(able).collect();
         if able.is_empty() && !plan.groups.is_empty() {
             let problem = Problem::warning(table.place("queue"), "nobody has the skills for these calls");
@@ -255,6 +307,7 @@ fn calls(table: &Table, plan: &Plan) -> Calls {
     Calls {
         queue: QueueId(u32::try_from(index.unwrap_or(0)).unwrap_or(0)),
         needs,
+        attributes,
         priority: table.within("priority", -1_000_000..=1_000_000).unwrap_or(0),
         arrivals: table.optional("arrivals").unwrap_or_default(),
         rates: rates(table, plan),
@@ -482,6 +535,10 @@ mod tests {
             ("talk =", "notes = \"1m\"\ntalk =", "`wrap_up` of `desk` ends most of these notes after 10s"),
             ("talk =", "arrivals = \"odd\"\ntalk =", "\"poisson\" or \"even\""),
             ("[[groups]]", "[[queues]]\nname = \"sales\"\n[[groups]]", "given twice"),
+            ("agents = 3", "agents = 3\nqueues = [\"sale\"]", "did you mean `sales`?"),
+            ("name = \"sales\"", "name = \"sales\"\nmembers_only = true", "nobody has the skills"),
+            ("name = \"sales\"", "name = \"sales\"\nhours = { zone = \"UTC\" }", "add `date = "),
+            ("opens = \"08:00\"", "opens = \"08:00\"\ndate = \"today\"", "a date such as"),
         ] {
             assert!(CLEAN.contains(clean), "{clean}");
             let shown = problems(&CLEAN.replacen(clean, wrong, 1));
@@ -503,6 +560,35 @@ mod tests {
         assert!(problems[0].to_string().contains("take [[queues]] out"), "{}", problems[0]);
         let more = format!("{people}\n[[calls]]\nqueue = \"sales\"\nper_hour = 1\ntalk = \"1m\"");
         assert_eq!(load(&more).unwrap().0.calls.len(), 1);
+    }
+
+    #[test]
+    fn queues_are_open_as_their_calendars_say_of_that_date() {
+        let hours = r#"name = "sales"
+        hours = { zone = "Europe/Stockholm", week = { "mon-fri" = "09:00-12:00, 13:00-17:00" }, holidays = ["12-25"] }"#;
+        let on = |date: &str| {
+            let day = CLEAN.replace("name = \"sales\"", hours).replace("[day]", &format!("[day]\ndate = \"{date}\""));
+            load(&day, &[]).unwrap_or_else(|problems| panic!("{problems:?}")).0.hours.remove(0).unwrap()
+        };
+        let monday = [(540, 720), (780, 1020)].map(|(from, to)| (minutes(from), minutes(to)));
+        assert_eq!(on("2026-11-23")[..2], monday);
+        // A Saturday, and Christmas.
+        assert_eq!(on("2026-11-28")[0].0, minutes(2 * 1440 + 540));
+        assert_eq!(on("2026-12-25")[0].0, minutes(3 * 1440 + 540));
+        assert_eq!(load(CLEAN, &[]).unwrap().0.hours, [None]);
+    }
+
+    #[test]
+    fn groups_are_members_and_callers_are_known_by_what_queues_ask_for() {
+        let day = CLEAN
+            .replace("name = \"sales\"", "name = \"sales\"\nmembers_only = true\nneeds = 'lang(language) and licence(a, \"SE\")'")
+            .replace("agents = 3", "agents = 3\nqueues = [\"sales\"]\nteams = [\"red\"]\nskills = { lang_sv = 3 }\nlicences = [{ kind = \"a\", jurisdiction = \"SE\" }]")
+            .replace("queue = \"sales\"", "queue = \"sales\"\nattributes = { language = \"sv\" }");
+        let (plan, warnings) = load(&day, &[]).unwrap_or_else(|problems| panic!("{problems:?}"));
+        assert_eq!(warnings, []);
+        let settings = &plan.groups[0].settings;
+        assert_eq!((settings.queues.contains(&QueueId(0)), settings.teams.contains("red")), (true, true));
+        assert_eq!(plan.calls[0].attributes.get("language").map(String::as_str), Some("sv"));
     }
 
     #[test]

@@ -130,6 +130,13 @@ impl Setting for Duration {
     }
 }
 
+impl Setting for jiff::civil::Date {
+    const EXPECTED: &'static str = r#"a date such as "2026-11-23""#;
+    fn from_text(text: &str) -> Result<Self, String> {
+        text.parse().map_err(|_| String::new())
+    }
+}
+
 impl Setting for bool {
     const EXPECTED: &'static str = "true or false";
     const QUOTED: bool = false;

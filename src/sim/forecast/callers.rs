@@ -99,6 +99,7 @@ mod tests {
         Calls {
             queue: QueueId(0),
             needs: Default::default(),
+            attributes: Default::default(),
             priority: 0,
             arrivals,
             rates: (8..).zip(per_hour).map(rate).collect(),
@@ -146,6 +147,7 @@ mod tests {
             interval: HOUR,
             at_closing: Default::default(),
             queues: vec![Default::default()],
+            hours: Vec::new(),
             groups: Vec::new(),
             calls: vec![calls(Arrivals::Poisson, &[100.0]), calls(Arrivals::Poisson, &[100.0])],
         };

@@ -3,7 +3,7 @@
 use super::lengths::Lengths;
 use crate::acd::{AgentSettings, QueueSettings};
 use crate::ids::QueueId;
-use crate::need::Need;
+use crate::need::{Attributes, Need};
 use crate::time::{Duration, Time};
 use std::fmt;
 use std::str::FromStr;
@@ -26,6 +26,8 @@ pub struct Plan {
     pub at_closing: AtClosing,
     /// Their order gives the `QueueId`s.
     pub queues: Vec<QueueSettings>,
+    /// Of each queue, when it is open, one after the other with time between; `None`, and where there is none: always.
+    pub hours: Vec<Option<Vec<(Duration, Duration)>>>,
     pub groups: Vec<Group>,
     pub calls: Vec<Calls>,
 }
@@ -70,6 +72,8 @@ pub struct Calls {
     pub queue: QueueId,
     /// Beside what the queue needs.
     pub needs: Need,
+    /// What is known of them by name; rules, needs and overflow of queues may ask for it.
+    pub attributes: Attributes,
     /// Added to the queue's.
     pub priority: i32,
     pub arrivals: Arrivals,

@@ -2,7 +2,7 @@
 
 use super::callers::{Caller, stream};
 use super::plan::Plan;
-use crate::acd::{Acd, AcdEvent, AgentState, Change, Decision, Exit, QueueSettings};
+use crate::acd::{Acd, AcdEvent, AgentState, Change, Decision, Exit, Hours, QueueSettings};
 use crate::ids::{AgentId, EntryId, QueueId};
 use crate::sim::chance::Chance;
 use crate::time::{Duration, Time};
@@ -19,6 +19,8 @@ pub struct Recording {
     talks: BTreeMap<AgentId, EntryId>,
     wrap_ups: BTreeMap<AgentId, WrapUp>,
     replayed: Replayed,
+    /// When queues opened, and until when, and when they closed.
+    doors: BTreeMap<QueueId, Vec<(Time, Hours)>>,
 }
 
 /// What a recording came to. The same events from the same state give the same, on every machine.
@@ -56,7 +58,10 @@ struct WrapUp {
 impl Recording {
     /// From the state that the first event changed.
     pub fn new(acd: Acd) -> Recording {
+        let hours = |(id, _)| Some((id, vec![(acd.now(), acd.hours(id)?)]));
+        let doors = acd.queues().filter_map(hours).collect();
         Recording {
+            doors,
             acd,
             decisions: Sha256::new(),
             callers: BTreeMap::new(),
@@ -78,12 +83,37 @@ impl Recording {
         {
             seen.talk = seen.answered.map(|answered| event.at.since(answered));
         }
+        match event.change {
+            Change::Open { queue, until } => self.door(queue, event.at, Hours::Open { until }),
+            Change::Close { queue } => self.door(queue, event.at, Hours::Closed { since: event.at }),
+            _ => {}
+        }
         self.acd.apply(event);
         while let Some(decision) = self.acd.poll_decision() {
             self.replayed.decisions += 1;
             self.decisions.update(serde_json::to_vec(&decision).expect("decisions have a form in JSON"));
             self.decided(event.at, &decision);
         }
+    }
+
+    fn door(&mut self, queue: QueueId, at: Time, hours: Hours) {
+        self.doors.entry(queue).or_default().push((at, hours));
+    }
+
+    /// When each queue was open on the day that began at `midnight`, as a plan has it; by id.
+    pub fn open_hours(&self, midnight: Time) -> Vec<Option<Vec<(Duration, Duration)>>> {
+        let never_closes = |(_, hours): &(Time, Hours)| *hours == Hours::Open { until: None };
+        let of_queue = |id: u32| {
+            let doors = self.doors.get(&QueueId(id)).filter(|doors| !doors.iter().all(never_closes))?;
+            let ends = doors.iter().skip(1).map(|(at, _)| *at).chain([Time::NEVER]);
+            let open = doors.iter().zip(ends).filter_map(|((from, hours), end)| match hours {
+                Hours::Open { until } => Some((*from, until.map_or(end, |until| until.min(end)))),
+                Hours::Closed { .. } => None,
+            });
+            let open = open.map(|(from, to)| (from.since(midnight), to.since(midnight)));
+            Some(open.filter(|(from, to)| from < to).collect())
+        };
+        (0..self.queues().len()).map(|id| of_queue(u32::try_from(id).ok()?)).collect()
     }
 
     fn decided(&mut self, now: Time, decision: &Decision) {
@@ -263,7 +293,7 @@ mod tests {
     use super::super::tests::plain;
     use super::super::{Break, Group, QueueNumbers, Run};
     use super::*;
-    use crate::acd::{AgentSettings, QueueSettings};
+    use crate::acd::AgentSettings;
 
     const HOUR: Duration = Duration::from_secs(3600);
 
@@ -280,6 +310,27 @@ mod tests {
         group.breaks = vec![Break { at: 2 * HOUR, length: HOUR / 2, spread: HOUR }];
         group.answers_after = "3s".parse().unwrap();
         plan
+    }
+
+    #[test]
+    fn queues_were_open_as_the_recording_says() {
+        let midnight = Time::from_secs(1_000_000);
+        let hours = |hours: u32| midnight + HOUR * hours;
+        let queue = |id| Change::Queue { id: QueueId(id), settings: QueueSettings::default() };
+        let mut recording = Recording::new(Acd::new(0));
+        for (at, change) in [
+            (0, queue(0)),
+            (0, queue(1)),
+            (0, Change::Close { queue: QueueId(0) }),
+            (8, Change::Open { queue: QueueId(0), until: Some(hours(12)) }),
+            (13, Change::Open { queue: QueueId(0), until: Some(hours(17)) }),
+            (15, Change::Close { queue: QueueId(0) }),
+            (20, Change::QueueGone { queue: QueueId(1) }),
+        ] {
+            recording.apply(&AcdEvent { at: hours(at), change });
+        }
+        let expected = vec![(8 * HOUR, 12 * HOUR), (13 * HOUR, 15 * HOUR)];
+        assert_eq!(recording.open_hours(midnight), [Some(expected), None]);
     }
 
     fn record(plan: &Plan) -> (Vec<AcdEvent>, Vec<Decision>) {

@@ -73,6 +73,10 @@ struct Agent<'p> {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Happening {
+    Opens {
+        queue: u32,
+        until: Time,
+    },
     ShiftBegins(u32),
     ShiftEnds(u32),
     Break {
@@ -133,6 +137,13 @@ impl<'p> Run<'p> {
         };
         for (id, settings) in (0..).map(QueueId).zip(&plan.queues) {
             run.apply(midnight, Change::Queue { id, settings: settings.clone() });
+        }
+        for (queue, hours) in (0..).map(QueueId).zip(&plan.hours) {
+            let Some(hours) = hours else { continue };
+            run.apply(midnight, Change::Close { queue });
+            for (from, to) in hours.iter().filter(|(from, _)| *from < plan.ends()) {
+                run.foresee(midnight + *from, Happening::Opens { queue: queue.0, until: midnight + *to });
+            }
         }
         for group in &plan.groups {
             for place in 0..group.agents {
@@ -217,6 +228,9 @@ impl<'p> Run<'p> {
 
     fn happens(&mut self, at: Time, happening: Happening) {
         match happening {
+            Happening::Opens { queue, until } => {
+                self.apply(at, Change::Open { queue: QueueId(queue), until: Some(until) });
+            }
             Happening::ShiftBegins(agent) => self.apply(at, Change::LoggedIn { agent: AgentId(agent) }),
             Happening::ShiftEnds(agent) => {
                 self.agents[agent as usize].break_due = None;
@@ -376,6 +390,7 @@ fn arrival(plan: &Plan, caller: &Caller, index: usize) -> Change {
     let arrival = Arrival {
         queue: caller.queue,
         need: calls.needs.clone(),
+        attributes: calls.attributes.clone(),
         priority: calls.priority,
         since: caller.at,
         ..Arrival::default()

@@ -261,6 +261,7 @@ mod tests {
             interval: 10 * MINUTE,
             at_closing: AtClosing::Serve,
             queues: vec![QueueSettings::default()],
+            hours: Vec::new(),
             groups: vec![Group::default()],
             calls: Vec::new(),
         }

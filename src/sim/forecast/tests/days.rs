@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::acd::truth::Counts;
-use crate::acd::{Exit, InVain, Skills};
+use crate::acd::{Exit, InVain, Overflow, Rule, Skills, When};
+use crate::need::Attributes;
 use proptest::prelude::*;
 
 fn counts(plan: &Plan) -> Counts {
@@ -105,6 +106,52 @@ fn at_closing_who_waits_is_served_or_sent_away() {
     assert_eq!((closed.answered(), closed.exits.of(Exit::QueueClosed)), (30, 30));
 }
 
+/// Calls come at 0:15, 0:45, 1:15, … until 8:00; the queue is open from 1:00 to 3:00 and from 4:00 to 6:00. One agent talks for an
+/// hour, so that callers are still served when the queue is closed.
+#[test]
+fn a_queue_takes_callers_while_it_is_open_and_lets_go_who_waits_after_closing() {
+    let at = |hours: u32| HOUR * hours;
+    let mut plan = plain(1, 2.0, "1h", "never", 8 * HOUR);
+    plan.calls[0].arrivals = Arrivals::Even;
+    plan.hours = vec![Some(vec![(at(1), at(3)), (at(4), at(6))])];
+    let closed = |plan: &Plan| {
+        let counts = counts(plan);
+        (counts.offered, counts.answered(), counts.exits.of(Exit::QueueClosed))
+    };
+    // They are served at 1:15, 2:15, 3:15, 4:15 (who came at 2:45) and then from 5:15 (who came at 4:15) to 9:15.
+    assert_eq!(closed(&plan), (16, 8, 8));
+    // By intervals: nobody is let in in the first hour, in the fourth, and from the seventh on.
+    let outcomes = Run::new(&plan, 1).finish();
+    let refused = outcomes.queues[0].iter().map(|interval| interval.counts.exits.of(Exit::QueueClosed));
+    assert_eq!(refused.collect::<Vec<_>>(), [2, 0, 0, 2, 0, 0, 2, 2, 8]);
+    assert!(report(&plan, 1).to_string().contains("others: queue_closed 8.0"), "{}", report(&plan, 1));
+    // Half an hour after closing who waits goes: at 3:30 only 2:45 does, for 2:15 was taken at 3:15; at 6:30 only 5:45.
+    plan.queues[0].after_closing = Some(HOUR / 2);
+    assert_eq!(closed(&plan), (16, 6, 10));
+    // Nobody joins in the last half hour: not 2:45 and not 5:45.
+    plan.queues[0].after_closing = None;
+    plan.queues[0].last_call = HOUR / 2;
+    assert_eq!(closed(&plan), (16, 6, 10));
+}
+
+/// Of even calls from two kinds of callers the rule puts the second before all others.
+#[test]
+fn rules_know_callers_by_their_attributes() {
+    let mut plan = plain(1, 60.0, "90s", "never", HOUR);
+    plan.calls[0].arrivals = Arrivals::Even;
+    let gold = Attributes::from([("tier".to_owned(), "gold".to_owned())]);
+    let few = Rate { calls: 6.0, ..plan.calls[0].rates[0] };
+    plan.calls.push(Calls { attributes: gold.clone(), rates: vec![few], ..plan.calls[0].clone() });
+    plan.queues.push(QueueSettings { name: "gold".into(), ..plan.queues[0].clone() });
+    plan.queues[0].rules = vec![Rule { when: gold.clone(), max_wait: Some(Duration::ZERO), ..Rule::default() }];
+    let timed_out = |plan: &Plan| counts(plan).exits.of(Exit::TimedOut);
+    assert_eq!(timed_out(&plan), 6, "none of the six finds the agent free");
+    plan.queues[0].overflow = vec![Overflow { to: QueueId(1), when: When::After(Duration::ZERO), only: gold }];
+    let outcomes = Run::new(&plan, 1).finish();
+    let went = outcomes.queues.iter().map(|queue| queue.last().unwrap().counts.offered).collect::<Vec<_>>();
+    assert_eq!(went, [66, 6]);
+}
+
 fn lengths() -> impl Strategy<Value = Lengths> {
     prop_oneof![
         (0u64..400).prop_map(|s| Lengths::Constant(Duration::from_secs(s))),
@@ -156,6 +203,7 @@ prop_compose! {
         Calls {
             queue: QueueId(queue),
             needs: Need::of_levels(&Skills::from([("a".into(), level)])),
+            attributes: Default::default(),
             priority,
             arrivals: if even { Arrivals::Even } else { Arrivals::Poisson },
             rates: (0..).zip(rates).map(rate).collect(),
@@ -191,6 +239,7 @@ proptest! {
             groups,
             calls,
             queues: vec![queue, QueueSettings { ageing: 0.5, ..QueueSettings::default() }],
+            hours: Vec::new(),
             at_closing: if send_away { AtClosing::SendAway } else { AtClosing::Serve },
             interval: 25 * MINUTE,
             ..plain(1, 0.0, "0s", "never", 4 * HOUR)

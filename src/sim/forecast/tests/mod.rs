@@ -27,6 +27,7 @@ pub fn plain(agents: u32, per_hour: f64, talk: &str, patience: &str, closes: Dur
             service_level: Duration::from_secs(20),
             ..QueueSettings::default()
         }],
+        hours: Vec::new(),
         groups: vec![Group {
             name: "desk".into(),
             agents,
@@ -37,6 +38,7 @@ pub fn plain(agents: u32, per_hour: f64, talk: &str, patience: &str, closes: Dur
         calls: vec![Calls {
             queue: QueueId(0),
             needs: Need::default(),
+            attributes: Default::default(),
             priority: 0,
             arrivals: Arrivals::Poisson,
             rates: vec![Rate { from: Duration::ZERO, to: closes, calls: per_hour * closes.as_secs_f64() / 3600.0 }],
