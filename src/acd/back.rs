@@ -113,6 +113,12 @@ impl Callers {
 }
 
 impl Acd {
+    /// Of how many callers something was forgotten before its time, because there were too many: by what it was.
+    pub fn callers_forgotten(&self) -> [(&'static str, u64); 3] {
+        let Callers { places, broken, talked, .. } = &self.callers;
+        [("place", places.crowded_out()), ("broken_talk", broken.crowded_out()), ("last_talk", talked.crowded_out())]
+    }
+
     /// Who talked with this caller last, if that ended at most so long ago.
     pub fn last_agent(&self, caller: &str, within: Duration, now: Time) -> Option<AgentId> {
         let mut talked = self.callers.talked.of(now, caller).filter(|(_, talked)| now.since(talked.at) <= within);

@@ -109,6 +109,7 @@ impl Driver {
                 {
                     tracing::warn!(limits = limits.join(", "), held_back, "limits of SIP were reached");
                 }
+                self.metrics.memory.update(self.engine.acd().callers_forgotten());
                 self.metrics.trunks.update(self.engine.trunk_figures(now));
                 self.teller.make_good();
                 self.journal.make_good(|| self.engine.acd().clone());

@@ -11,6 +11,7 @@ mod keep_alives;
 mod limits;
 mod lookups;
 mod media;
+mod memory;
 mod queues;
 mod traffic;
 mod transactions;
@@ -24,6 +25,7 @@ pub use journal::Journal;
 pub use limits::Limits;
 pub use lookups::Lookups;
 pub use media::Media;
+pub use memory::Memory;
 pub use traffic::{SipFault, Traffic};
 pub use transactions::Transactions;
 pub use trunks::Trunks;
@@ -61,6 +63,7 @@ pub struct Metrics {
     pub traffic: Traffic,
     pub transactions: Transactions,
     pub limits: Limits,
+    pub memory: Memory,
     pub trunks: Trunks,
     pub lookups: Lookups,
     pub certificates: Certificates,
@@ -115,6 +118,7 @@ impl Metrics {
             traffic: Traffic::new(&registry),
             transactions: Transactions::new(&registry),
             limits: Limits::new(&registry),
+            memory: Memory::new(&registry),
             trunks: Trunks::new(&registry, &names.trunks),
             lookups: Lookups::new(&registry, &names.named),
             certificates: Certificates::new(&registry),
