@@ -229,6 +229,7 @@ impl Checker {
                 Promise::CallsBeginAndEndOnce.holds(known, || format!("{call} ended, but was not there"))?;
             }
             What::Queued { entry, queue, .. } => {
+                self.fairness.joins(at, *entry, queue);
                 let ringing = BTreeSet::new();
                 let waiting = Waiting { queue: queue.clone(), ringing, rung: at, accepted: false };
                 self.touched_entries.insert(*entry);
@@ -247,7 +248,7 @@ impl Checker {
                 if *exit != Exit::Overflowed {
                     self.left.insert(*entry);
                 }
-                self.fairness.leaves(*entry);
+                self.fairness.leaves(*entry, *exit == Exit::Overflowed);
                 let answered = *exit == Exit::Answered;
                 Promise::AnsweredIsAccepted
                     .holds(gone.accepted == answered, || format!("{entry} left by {exit:?}, {}", gone.accepted))?;

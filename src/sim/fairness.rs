@@ -5,7 +5,7 @@
 
 use super::check::{Broken, Promise};
 use super::choice::{Candidate, preferred_by};
-use crate::acd::{AgentSettings, Arrival, Change, Outcome, QueueSettings, Relax, Skills, Strategy, Who};
+use crate::acd::{AgentSettings, Arrival, Change, Outcome, QueueSettings, Relax, Rule, Skills, Strategy, Who};
 use crate::ids::{AgentId, EntryId, QueueId};
 use crate::need::{Licence, Need, Word};
 use crate::record::AgentPhase;
@@ -25,6 +25,8 @@ pub struct Fairness {
     /// Each set of abilities that somebody has, and who of them is ready.
     classes: Vec<(AgentSettings, BTreeSet<Arc<str>>)>,
     entries: BTreeMap<EntryId, Standing>,
+    /// Those that have left a queue for another.
+    on_the_way: BTreeMap<EntryId, Standing>,
     /// Entries for which nobody is rung.
     lines: BTreeMap<Line, BTreeSet<Place>>,
     /// When entries need less.
@@ -164,7 +166,8 @@ impl Fairness {
         let Some(standing) = self.entries.get_mut(&entry) else { return };
         let Some(queue) = self.queues.get(&standing.line.queue) else { return };
         let arrival = &standing.arrival;
-        let points = i128::from(queue.settings.priority) + i128::from(arrival.priority);
+        let of_rules: i128 = rules(&queue.settings, arrival).map(|rule| i128::from(rule.priority)).sum();
+        let points = i128::from(queue.settings.priority) + i128::from(arrival.priority) + of_rules;
         let head_start = points * 1_000_000_000_000 - rate(&queue.settings) * i128::from(arrival.since.as_micros());
         standing.place = (Reverse(head_start), arrival.since, entry);
         let steps = queue.settings.relax.iter().chain(&arrival.relax);
@@ -187,11 +190,26 @@ impl Fairness {
         }
     }
 
-    pub fn leaves(&mut self, entry: EntryId) {
+    /// `goes_on`: to another queue, which [`Fairness::joins`] tells.
+    pub fn leaves(&mut self, entry: EntryId, goes_on: bool) {
         self.steps_out(entry);
-        if let Some(Standing { relaxes: Some((at, _)), .. }) = self.entries.remove(&entry) {
+        let Some(mut standing) = self.entries.remove(&entry) else { return };
+        if let Some((at, _)) = standing.relaxes.take() {
             self.relaxes.remove(&(at, entry));
         }
+        if goes_on {
+            self.on_the_way.insert(entry, standing);
+        }
+    }
+
+    /// An entry is in a queue. Who comes from another keeps the time waited, what it asks for itself, and who refused it.
+    pub fn joins(&mut self, now: Time, entry: EntryId, queue: &Arc<str>) {
+        let Some(mut standing) = self.on_the_way.remove(&entry) else { return };
+        standing.line.queue = queue.clone();
+        standing.joined = now;
+        self.entries.insert(entry, standing);
+        self.finds_place(now, entry);
+        self.steps_in(entry);
     }
 
     pub fn is_in(&mut self, now: Time, agent: &Arc<str>, phase: AgentPhase) {
@@ -446,7 +464,8 @@ impl Fairness {
     }
 }
 
-/// Everything that an entry needs then: of its queue and by itself, relaxed by the last step that is due. Licences stay.
+/// Everything that an entry needs then: of its queue and by itself, relaxed by the last step that is due, and by the queue's rules.
+/// Licences stay.
 fn needs(queue: &QueueSettings, arrival: &Arrival, at: Time) -> Need {
     let relaxed = |need: &Need, steps: &[Relax]| {
         let due = steps.iter().filter(|step| arrival.since + step.after <= at);
@@ -457,7 +476,15 @@ fn needs(queue: &QueueSettings, arrival: &Arrival, at: Time) -> Need {
         }
         relaxed.resolved(&arrival.attributes)
     };
-    relaxed(&queue.needs, &queue.relax).and(&relaxed(&arrival.need, &arrival.relax))
+    let of_both = relaxed(&queue.needs, &queue.relax).and(&relaxed(&arrival.need, &arrival.relax));
+    rules(queue, arrival).fold(of_both, |needs, rule| needs.and(&rule.needs.resolved(&arrival.attributes)))
+}
+
+/// The queue's rules that apply to it.
+fn rules<'a>(queue: &'a QueueSettings, arrival: &'a Arrival) -> impl Iterator<Item = &'a Rule> {
+    let known = &arrival.attributes;
+    let applies = |rule: &&Rule| rule.when.iter().all(|(name, value)| known.get(name) == Some(value));
+    queue.rules.iter().filter(applies)
 }
 
 /// It may still be kept for somebody.
