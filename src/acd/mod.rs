@@ -272,14 +272,7 @@ impl Acd {
     /// well as it), one who is rung for included; 1 is next. `None` if it does not wait.
     pub fn position(&self, entry: EntryId) -> Option<u32> {
         let entry = self.entries.get(&entry)?;
-        let able = &self.lines.need(entry.need).able;
-        let before: usize = self.queues[&entry.queue()]
-            .order
-            .iter()
-            .filter(|(need, _)| **need == entry.need || self.lines.need(**need).able.meets(able))
-            .map(|(_, order)| order.rank(entry.place))
-            .sum();
-        Some(u32::try_from(before).unwrap_or(u32::MAX).saturating_add(1))
+        Some(self.seen_from(entry.queue(), entry.need, entry.place).ahead.saturating_add(1))
     }
 
     /// Entries of the queue that wait, those an agent is rung for included, and [`callbacks`](Acd::callbacks) not.

@@ -16,8 +16,7 @@ pub const OVERFLOWS_MAX: usize = 10;
 impl Acd {
     /// The entry, for which nobody is rung, cannot stay in its queue.
     pub(super) fn turn_away(&mut self, id: EntryId, obstacle: Obstacle) {
-        let entry = self.entries[&id].clone();
-        match self.way_out(&entry, |when| when == obstacle.when()) {
+        match self.way_on(id, |when| when == obstacle.when()) {
             Some(to) => self.go_on(id, to),
             None => self.exit(id, obstacle.exit()),
         }
@@ -29,14 +28,13 @@ impl Acd {
         let entry = self.entry_mut(id);
         entry.tried = Some(now);
         entry.overflows = None;
-        let entry = entry.clone();
         let waited = now.since(entry.arrived);
         let due = |when| matches!(when, When::After(after) if after <= waited);
-        if let Some(to) = self.way_out(&entry, due) {
+        if let Some(to) = self.way_on(id, due) {
             self.go_on(id, to);
             return;
         }
-        let next = self.next_overflow(&entry);
+        let next = self.next_overflow(&self.entries[&id]);
         self.entry_mut(id).overflows = next;
         self.deadlines.set(Deadline::Overflow(id), None, next);
     }
@@ -53,6 +51,15 @@ impl Acd {
             When::Full | When::NoAgents | When::LongWait | When::Closed => None,
         });
         after.filter(|at| entry.tried.is_none_or(|tried| *at > tried)).min().map(|at| at.max(self.now))
+    }
+
+    /// As [`Acd::way_out`], for an entry that waits.
+    fn way_on(&mut self, id: EntryId, applies: impl Fn(When) -> bool) -> Option<QueueId> {
+        // Not among the others while queues are asked whether they take it.
+        let entry = self.entries.remove(&id)?;
+        let to = self.way_out(&entry, applies);
+        self.entries.insert(id, entry);
+        to
     }
 
     /// The first queue that takes the entry, of those where it may go.
