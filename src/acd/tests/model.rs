@@ -11,9 +11,22 @@ use super::*;
 use crate::acd::estimate::Estimates;
 use crate::need::{Attributes, Expr, Word};
 
-/// One rule left out or turned round.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mistake {
+/// The mistakes, and the list of all of them.
+macro_rules! mistakes {
+    ($($name:ident,)*) => {
+        /// One rule left out or turned round.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Mistake {
+            $($name,)*
+        }
+
+        impl Mistake {
+            pub const ALL: &[Mistake] = &[$(Mistake::$name,)*];
+        }
+    };
+}
+
+mistakes! {
     TwoAgentsForOneEntry,
     TwoEntriesForOneAgent,
     ShortestIdle,
@@ -148,148 +161,6 @@ pub enum Mistake {
     OverflowCutsRinging,
     NoRules,
     RulesForAll,
-}
-
-impl Mistake {
-    pub const ALL: &[Mistake] = &{
-        use Mistake::*;
-        [
-            TwoAgentsForOneEntry,
-            TwoEntriesForOneAgent,
-            ShortestIdle,
-            LastComeFirst,
-            NoPriority,
-            NoAgeing,
-            NoLevels,
-            NoQueueNeeds,
-            RefusalsForgotten,
-            RefusalsRememberedForEver,
-            NoLastResort,
-            ResumeForgetsNothing,
-            PlaceLostByRefusal,
-            PlaceLost,
-            PlaceKeptForAll,
-            PlaceKeptForEver,
-            PlaceKeptInEveryQueue,
-            PlaceGivenTwice,
-            PlaceWithoutPriority,
-            NewestPlaceFirst,
-            PlaceUsedUpByFull,
-            KeptNoLongerWhileDown,
-            PromisedTwice,
-            PromisesWithoutEnd,
-            PromisesTakeRoom,
-            PromiseNotWithdrawn,
-            PromiseLostInVain,
-            PromiseRetriedAtOnce,
-            PromiseRetriedForEver,
-            BrokenCallIsTry,
-            PromiseKeptWhileClosed,
-            PromiseWaitsForNobodyInVain,
-            PromiseAbandoned,
-            PromiseNeverTooLate,
-            BrokenTalkForgotten,
-            BrokenTalkKeptForEver,
-            BrokenTalkGivenTwice,
-            BrokenTalkLosesItsWait,
-            EveryTalkBroke,
-            IdlePlaceLostByCallerGone,
-            IdlePlaceKeptByPause,
-            LongestWaitCutsRinging,
-            LongestWaitForgottenAfterRinging,
-            NoWrapUpEnd,
-            NoRonaPause,
-            NoBackOff,
-            BackOffNeverGrows,
-            BackOffGrowsForEver,
-            BackOffGrowthKeptByRinging,
-            BackOffGrowthKeptByResume,
-            BackOffGrowthKeptByLogin,
-            WrapUpExtendedTwice,
-            WrapUpExtendedFromNow,
-            PauseBeforeWrapUp,
-            PauseLetsRing,
-            LogoutLetsRing,
-            LogoutCutsTalk,
-            GoneQueueSendsAllAway,
-            GoneAgentHangsUp,
-            GoneAgentKeepsPause,
-            NobodyLeavesAtLastLogout,
-            NeverFull,
-            OwnCallLetsRing,
-            SettingsOnlyForNewcomers,
-            DeadlinesActedOnLate,
-            ShortAbandonNotTold,
-            AbandonedTwice,
-            LateAcceptanceCounts,
-            NoRests,
-            NoRestOfLongTalks,
-            RestsOfAllQueues,
-            RestsOfAllTopics,
-            RestsAddUp,
-            ShiftNeverEnds,
-            NoShiftMargin,
-            OffShiftCountsAsThere,
-            RestBeginsBeforeWrapUp,
-            RestOutlivesResume,
-            NoOccupancyCap,
-            OccupancyNeverDrains,
-            OccupancyRestNeverBounded,
-            NeverProbed,
-            ProbedAfterResume,
-            ProbedAfterLogin,
-            SilenceIsReachable,
-            FailedProbeTrusts,
-            FailedProbeNeverGrows,
-            ProbeForgetsBackOffs,
-            BusyIsDoubted,
-            NoOr,
-            NoNot,
-            NoAttributes,
-            LicencesRelaxed,
-            LicencesForEver,
-            LicenceLostLetsRing,
-            SkillsForEver,
-            NeverRelaxed,
-            EverybodyIsMember,
-            KeptForNobody,
-            KeptForEver,
-            KeptForTheAbsent,
-            KeptAfterRefusal,
-            PreferredGoLast,
-            AlwaysLongestIdle,
-            RoundRobinFromTheStart,
-            CallsKeptByLogin,
-            RingAllRingsOne,
-            RingAllLetsRing,
-            IdlePlaceLostByAnsweredElsewhere,
-            NoWeights,
-            PriorityChangesOnlyForNewcomers,
-            QueueRingTimeForgotten,
-            TasksWithoutEnd,
-            TasksDuringCalls,
-            NoCallsDuringTasks,
-            WrapUpAfterTasks,
-            AnswerKeepsDeadline,
-            AnswerRingsOn,
-            HoldOutlivesTalk,
-            ClosedTakes,
-            NoLastCall,
-            ClosedKeeps,
-            JoinsInVain,
-            JoinsLongLines,
-            LongWaitsStay,
-            PausedAreThere,
-            NoOverflow,
-            OverflowsBack,
-            OverflowsAnyhow,
-            OverflowLosesWait,
-            OverflowLosesRefusals,
-            OverflowCutsRinging,
-            NoRules,
-            RulesForAll,
-        ]
-    };
 }
 
 /// What histories are played with.
