@@ -18,6 +18,9 @@ AGENTS = size.of(1000, 20)
 TALK_MS = 200
 
 OVERLOAD_SECONDS = size.of(20, 1)
+# Who decides, and who writes down for the journal what happens in the queues.
+THREADS = "engine", "journal"
+
 RECORDS = "vaxel_store_records_total"
 
 
@@ -76,6 +79,7 @@ def ladder(table, name, bed):
         count = rate * RATE_SECONDS
         with bed() as (vaxel, callee, port):
             before, messages, at = vaxel.cpu(), vaxel.metric(SIP_MESSAGES), processes.busy(processes.LOAD)
+            threads = [vaxel.thread_cpu(name) for name in THREADS]
             began = time.monotonic()
             with Sipp(vaxel, "caller", caller(port, hangs_up=True), "-m", count, "-r", rate, "-d", TALK_MS, "-l", 18_000,
                       "-timeout", RATE_SECONDS + 30, "-timeout_error", counts=True) as callers:
@@ -85,6 +89,7 @@ def ladder(table, name, bed):
             if code == 0:
                 vaxel.wait_for(RECORDS, count)
             cpu, messages = vaxel.cpu() - before, vaxel.metric(SIP_MESSAGES) - messages
+            threads = [1000 * (vaxel.thread_cpu(name) - ran) / count for name, ran in zip(THREADS, threads)]
         with Echo(answers) as echo:
             bare = echo.asked(to_vaxel, rate * len(to_vaxel), size.of(2, 1))
         bare = bare["cpu"] / bare["sent"] * len(to_vaxel)
@@ -94,14 +99,16 @@ def ladder(table, name, bed):
               + ("" if is_good else f"  SIPp's exit code is {code}"))
         if not is_good:
             break
-        best = rate, 1000 * cpu / count, 1000 * bare
+        best = rate, 1000 * cpu / count, 1000 * bare, *threads
         first = first or best
     if best is None:
         raise Failed(f"calls fail at {RATES[0]} calls/s already")
     table.capacity[name] = best[0]
     table.add(f"{name}: calls/s without a failure; bare: by its CPU", best[0], 1000 / best[2], "")
-    for rate, ours, bare in dict.fromkeys((first, best)):
+    for rate, ours, bare, *threads in dict.fromkeys((first, best)):
         table.add(f"{name}: CPU ms per call, at {rate} calls/s", ours, bare, "0.5 ms")
+        for thread, ran in zip(THREADS, threads):
+            table.add(f"{name}: of it on the thread {thread}", ran, None, "")
 
 
 def part(before, after):

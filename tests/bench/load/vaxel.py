@@ -108,6 +108,14 @@ class Vaxel:
     def cpu(self):
         return processes.cpu(self.process)
 
+    def thread_cpu(self, name):
+        """Seconds that the threads of this name have run."""
+        tasks, nanoseconds = f"/proc/{self.process.pid}/task", 0
+        for task in os.listdir(tasks):
+            with open(f"{tasks}/{task}/comm") as comm, open(f"{tasks}/{task}/schedstat") as ran:
+                nanoseconds += int(ran.read().split()[0]) if comm.read().strip() == name else 0
+        return nanoseconds / 1e9
+
     def memory(self):
         return processes.memory(self.process)
 
