@@ -378,9 +378,15 @@ fn simulate(
     let Some(day) = day else {
         return match recorded {
             None => Ok(print(vaxel::config::DAY)?),
-            Some((recorded, _)) => said(&recorded.check, json),
+            Some((recorded, _)) => {
+                said(&recorded.check, json)?;
+                if recorded.check.decided_otherwise > 0 { Err(Failure::Said) } else { Ok(()) }
+            }
         };
     };
+    if let Some((recorded, _)) = &recorded {
+        recorded.check.doubts.iter().for_each(complain);
+    }
     let callers = match &recorded {
         None => None,
         Some((recorded, date)) => Some((&recorded.recording, recorded.midnight(*date)?)),

@@ -63,7 +63,7 @@ impl Acd {
         if is_full || number.is_empty() || self.promises.contains_key(&number) {
             let (queue, waited, exit) = (arrival.queue, now.since(arrival.since), Exit::RefusedFull);
             self.truth.promise_broken(queue, now, Broken::Refused);
-            self.decisions.push_back(Decision::Exit { entry: id, queue, exit, waited, to: None });
+            self.decide(Decision::Exit { entry: id, queue, exit, waited, to: None });
             return;
         }
         self.promises.insert(number, id);
@@ -97,7 +97,7 @@ impl Acd {
             Some(settings) => (callback.tries >= settings.callback_tries.max(1)).then_some(Broken::NotReached),
         };
         let again = broken.is_none().then_some(callback.not_before);
-        self.decisions.push_back(Decision::NotReached { entry: id, queue, again });
+        self.decide(Decision::NotReached { entry: id, queue, again });
         match broken {
             Some(broken) => {
                 self.promises.remove(&callback.number);
@@ -138,7 +138,7 @@ impl Acd {
             let broken = if exit == Exit::TimedOut { Broken::TimedOut } else { Broken::Withdrawn };
             self.truth.promise_broken(queue, callback.promised, broken);
         }
-        self.decisions.push_back(Decision::Exit { entry: id, queue, exit, waited, to: None });
+        self.decide(Decision::Exit { entry: id, queue, exit, waited, to: None });
     }
 
     /// The estimators know of promises while these stand in line.

@@ -27,6 +27,7 @@
 //! | `line`, `pool`, `matching` | entries by need, agents by abilities, and who goes to whom |
 //! | `deadline`, `ranked`, `bits`, `chance` | time, places in line, small sets, the dice |
 //! | `snapshot` | all of it, to be kept and made anew |
+//! | `digest` | all decisions as one number |
 //! | `look`, `explain`, `counts`, `truth` | what there is, why, how many, and every figure a supervisor reads |
 //! | `estimate`, `expected` | how long it will take |
 
@@ -39,6 +40,7 @@ mod callback;
 mod chance;
 mod counts;
 mod deadline;
+mod digest;
 mod entry;
 pub mod estimate;
 pub mod event;
@@ -68,6 +70,7 @@ mod waiting;
 pub use admission::LOOK;
 pub use callback::Callback;
 pub use counts::QueueCounts;
+pub use digest::{Digest, Noted};
 pub use event::{AcdEvent, AgentState, Arrival, Change, Decision, Exit, Kind, Outcome, Prefer, TalkDetail, Who};
 pub use explain::WhyNot;
 pub use look::{AgentView, EntryView};
@@ -130,6 +133,8 @@ pub struct Acd {
     repooled: Vec<(AgentId, Bits)>,
     deadlines: Deadlines,
     decisions: VecDeque<Decision>,
+    /// See [`Acd::digest`].
+    digest: Digest,
     callers: Callers,
     truth: Truth,
     estimates: Estimates,
@@ -162,6 +167,7 @@ impl Acd {
             repooled: Vec::new(),
             deadlines: Deadlines::default(),
             decisions: VecDeque::new(),
+            digest: Digest::begin(seed),
             callers: Callers::default(),
             truth: Truth::default(),
             estimates: Estimates::default(),

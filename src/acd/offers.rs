@@ -48,7 +48,7 @@ impl Acd {
             self.deadlines.set(Deadline::Offer(*agent_id), None, Some(deadline));
             self.offers.insert(offer, *agent_id);
             let decision = Decision::Offer { offer, entry: entry_id, queue: queue_id, agent: *agent_id, deadline };
-            self.decisions.push_back(decision);
+            self.decide(decision);
             self.refresh_keeping_idle(*agent_id);
         }
     }
@@ -199,7 +199,7 @@ impl Acd {
             self.deadlines.set(Deadline::Overflow(entry), None, overflows);
             self.estimates.rung_no_more(entry);
         }
-        self.decisions.push_back(Decision::OfferEnded { offer, entry, agent: agent_id, outcome });
+        self.decide(Decision::OfferEnded { offer, entry, agent: agent_id, outcome });
         self.truth.offer_ended(self.now, agent_id, outcome);
         entry
     }

@@ -87,7 +87,7 @@ impl Acd {
         let waited = self.now.since(entry.since());
         let level = self.queues[&entry.queue()].settings.service_level;
         self.truth.exited(entry.queue(), entry.arrived, exit, waited, level);
-        self.decisions.push_back(Decision::Exit { entry: id, queue: entry.queue(), exit, waited, to });
+        self.decide(Decision::Exit { entry: id, queue: entry.queue(), exit, waited, to });
     }
 }
 

@@ -31,7 +31,7 @@ impl Acd {
         }
         let deadline = self.now + PROBE_TIME;
         self.set_probe(id, Some(deadline));
-        self.decisions.push_back(Decision::Probe { agent: id, deadline });
+        self.decide(Decision::Probe { agent: id, deadline });
     }
 
     pub(super) fn probe_ended(&mut self, id: AgentId, reachable: bool) -> Result<(), Ignored> {

@@ -6,6 +6,7 @@ use super::back::{Callers, KeptCallers};
 use super::callback::Dialled;
 use super::chance::Chance;
 use super::deadline::Deadline;
+use super::digest::Digest;
 use super::entry::{Entry, Kept, Refusal, Stands};
 use super::estimate::Estimates;
 use super::event::{Arrival, Kind, TalkDetail};
@@ -39,7 +40,10 @@ pub struct Snapshot {
     callers: KeptCallers,
     #[serde(default)]
     dialled: Vec<(EntryId, Dialled)>,
+    #[serde(default)]
     gone: Gone,
+    #[serde(default)]
+    digest: Digest,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -142,6 +146,7 @@ impl Acd {
             ignored: self.ignored,
             callers: self.callers.kept(),
             dialled: self.dialled.iter().map(|(entry, dialled)| (*entry, (**dialled).clone())).collect(),
+            digest: self.digest,
             gone: self.gone.clone(),
         }
     }
@@ -155,7 +160,7 @@ impl Acd {
         let Snapshot { now, last_offer, chance, queues, agents, entries, truth, estimates, ignored, .. } = snapshot;
         let (callers, dialled) = (Callers::restored(snapshot.callers), snapshot.dialled);
         let mut acd = Acd { now, chance, truth, estimates, ignored, callers, ..Acd::new(last_offer) };
-        acd.gone = snapshot.gone;
+        (acd.gone, acd.digest) = (snapshot.gone, snapshot.digest);
         let number =
             |(entry, dialled): &(EntryId, Dialled)| Some((dialled.arrival.callback.as_ref()?.number.clone(), *entry));
         acd.promises.extend(dialled.iter().filter_map(number));

@@ -307,7 +307,7 @@ impl Acd {
         let pool = agent.pool;
         if told {
             self.truth.agent_is(self.now, id, &state);
-            self.decisions.push_back(Decision::Agent { agent: id, state });
+            self.decide(Decision::Agent { agent: id, state });
         }
         if was != counted {
             let met = self.pools.pool(pool).meets.clone();

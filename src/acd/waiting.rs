@@ -51,7 +51,7 @@ impl Acd {
         let queue = arrival.queue;
         if !self.queues.contains_key(&queue) {
             let (exit, waited) = (Exit::SystemFault, Duration::ZERO);
-            self.decisions.push_back(Decision::Exit { entry: id, queue, exit, waited, to: None });
+            self.decide(Decision::Exit { entry: id, queue, exit, waited, to: None });
             return Err(Ignored);
         }
         let mut arrival = arrival.clone();

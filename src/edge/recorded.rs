@@ -1,7 +1,8 @@
-//! `vaxel simulate --journal`: what was recorded, folded again to the same decisions, and its callers for days with other people.
+//! `vaxel simulate --journal`: what was recorded, folded again and compared with what was decided then, and its callers for days with
+//! other people.
 //! Only reads; the service may be running.
 
-use super::journal::{self, Damage, End, Replay};
+use super::journal::{self, Comparison, Damage, End, Replay};
 use super::moment;
 use crate::acd::Acd;
 use crate::sim::forecast::{Recording, Replayed};
@@ -26,18 +27,21 @@ pub struct Check {
     pub replayed: Replayed,
     /// SHA-256 of all decisions, each as JSON, in hex.
     pub decisions_sha256: String,
+    /// Events with which it was noted what they came to, and those of them that came to something else now.
+    pub compared: u64,
+    pub decided_otherwise: u64,
     /// Where the newest snapshot stands, which the service itself wrote, the state was that of the snapshot.
     pub as_recorded: bool,
     /// Why it may not be all there was.
     pub doubts: Vec<String>,
 }
 
-/// Folds all that the journal has, twice, and compares with the newest snapshot on the way. `folder`: of the data, or the journal
-/// itself.
+/// Folds all that the journal has, and compares each event with what was decided then, and the state with the newest snapshot on the
+/// way. `folder`: of the data, or the journal itself.
 ///
 /// # Errors
 ///
-/// There is no journal; a file cannot be read; the same events did not give the same decisions.
+/// There is no journal; a file cannot be read.
 pub fn fold(folder: &Path) -> anyhow::Result<Recorded> {
     let folder = place(folder);
     let named = || format!("cannot read the journal in {}", folder.display());
@@ -48,11 +52,6 @@ pub fn fold(folder: &Path) -> anyhow::Result<Recorded> {
     let newest = Replay::<Acd>::open(&folder, Time::NEVER, |_, _| {}).with_context(named)?;
     let newest = newest.map(|newest| (newest.seq(), facts(&newest.state)));
     let (recording, check) = from(&folder, begin, newest.as_ref()).with_context(named)?;
-    let (_, again) = from(&folder, begin, newest.as_ref()).with_context(named)?;
-    // More may have been written since.
-    if again.replayed == check.replayed && again.decisions_sha256 != check.decisions_sha256 {
-        bail!("the same events gave other decisions: this is a fault of vaxel, please report it");
-    }
     Ok(Recorded { recording, check })
 }
 
@@ -78,10 +77,13 @@ fn from(folder: &Path, begin: Time, newest: Option<&(u64, Vec<u8>)>) -> std::io:
             as_recorded = Some(*recorded == facts(state));
         }
     };
+    let mut with_then = Comparison::default();
     if let Some(mut replay) = replay {
         compare(replay.seq(), recording.state());
-        while let Some(event) = replay.next()? {
-            recording.apply(&event);
+        with_then.go_on_from(recording.state());
+        while let Some(noted) = replay.next()? {
+            recording.apply(&noted.event);
+            with_then.folded(replay.seq(), &noted, recording.state_mut());
             compare(replay.seq(), recording.state());
         }
         match replay.end() {
@@ -95,9 +97,12 @@ fn from(folder: &Path, begin: Time, newest: Option<&(u64, Vec<u8>)>) -> std::io:
     if as_recorded == Some(false) {
         doubts.push("the service recorded another state than the events give".into());
     }
+    doubts.extend(with_then.otherwise().map(ToString::to_string));
     let check = Check {
         replayed: recording.replayed(),
         decisions_sha256: recording.digest(),
+        compared: with_then.compared(),
+        decided_otherwise: with_then.otherwise().map_or(0, |otherwise| otherwise.events),
         as_recorded: as_recorded.unwrap_or(false),
         doubts,
     };
@@ -128,8 +133,13 @@ impl std::fmt::Display for Check {
         }
         writeln!(f, "events     {events}, of which {ignored} changed nothing")?;
         writeln!(f, "decisions  {decisions}, sha256 {}", self.decisions_sha256)?;
+        writeln!(
+            f,
+            "compared   {} events with what was decided then, {} otherwise",
+            self.compared, self.decided_otherwise
+        )?;
         if self.as_recorded {
-            writeln!(f, "the same each time, by way of the state that the service recorded last")?;
+            writeln!(f, "by way of the state that the service recorded last")?;
         }
         self.doubts.iter().try_for_each(|doubt| writeln!(f, "(!) {doubt}"))
     }
@@ -147,11 +157,94 @@ mod tests {
         let recorded = fold(folder.path()).unwrap();
         let check = &recorded.check;
         assert_eq!((check.as_recorded, &check.doubts[..]), (true, &[][..]), "{check}");
+        assert_eq!((check.compared, check.decided_otherwise), (check.replayed.events, 0), "{check}");
         assert!(check.replayed.events > 0 && check.replayed.decisions > 0, "{check}");
         assert_eq!(fold(&journal::folder(folder.path())).unwrap().check, *check, "the folder itself may be named");
         let midnight = recorded.midnight(None).unwrap();
         assert!(check.replayed.to.unwrap().since(midnight) < crate::time::Duration::from_secs(86_400 + 3600));
         assert!(check.to_string().contains(&check.decisions_sha256));
+    }
+
+    /// The lines of the journal in this folder, each changed by this, and sealed again.
+    fn rewrite(folder: &Path, change: impl Fn(&mut serde_json::Value)) {
+        let segments = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+        for path in segments.filter(|path| path.extension().is_some_and(|ending| ending == "events")) {
+            let text = std::fs::read_to_string(&path).unwrap();
+            let (head, records) = text.split_once('\n').unwrap();
+            let mut lines = format!("{head}\n").into_bytes();
+            for record in records.lines() {
+                let (seq, json) = record[9..].split_once(' ').unwrap();
+                let mut event = serde_json::from_str(json).unwrap();
+                change(&mut event);
+                journal::testing::line(&mut lines, seq.parse().unwrap(), &event);
+            }
+            std::fs::write(path, lines).unwrap();
+        }
+    }
+
+    fn is_accepted(event: &serde_json::Value) -> bool {
+        event["change"]["OfferEnded"]["outcome"] == "accepted"
+    }
+
+    #[test]
+    fn an_event_that_was_decided_otherwise_is_found_and_told() {
+        let folder = testing::Folder::new();
+        journal::testing::write(folder.path(), journal::testing::day());
+        let events = journal::folder(folder.path());
+        // As if this program connected where the other heard a no.
+        rewrite(&events, |event| {
+            if is_accepted(event) {
+                event["change"]["OfferEnded"]["outcome"] = "declined".into();
+            }
+        });
+        let check = fold(&events).unwrap().check;
+        assert_eq!((check.as_recorded, check.decided_otherwise), (false, 1), "{check}");
+        let told = check.doubts.last().unwrap();
+        let (event, rest) = told.split_once(" (digest ").unwrap();
+        let expected = "1 event was decided otherwise then than this program does, the first event 16 at \
+            2026-11-23T09:01:15.000Z: ";
+        assert!(event.starts_with(expected) && event.contains(r#"{"OfferEnded":{"#) && rest.len() == 17, "{told}");
+        assert!(check.to_string().contains(&format!("(!) {told}\n")), "{check}");
+        // A start says so and goes on.
+        let recovered = journal::recover::<Acd>(&events).unwrap();
+        assert_eq!((recovered.seq, recovered.otherwise), (16, 0), "what is before the newest snapshot is not folded");
+        remove_snapshots_after_the_first(&events);
+        let recovered = journal::recover::<Acd>(&events).unwrap();
+        assert_eq!((recovered.state.is_some(), recovered.seq, recovered.otherwise), (true, 16, 1));
+    }
+
+    fn remove_snapshots_after_the_first(folder: &Path) {
+        let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+        let mut snapshots: Vec<_> =
+            files.filter(|path| path.extension().is_some_and(|ending| ending == "snapshot")).collect();
+        snapshots.sort();
+        snapshots.into_iter().skip(1).for_each(|path| std::fs::remove_file(path).unwrap());
+    }
+
+    /// Written by a version that noted none, wholly or up to a moment; and by one that noted some, then another that did not.
+    #[test]
+    fn a_journal_without_digests_is_read_and_not_compared() {
+        let folder = testing::Folder::new();
+        journal::testing::write(folder.path(), journal::testing::day());
+        let events = journal::folder(folder.path());
+        let whole = fold(&events).unwrap().check;
+        let without = |some: fn(u64) -> bool| {
+            rewrite(&events, |event| {
+                let seconds = event["at"].as_u64().unwrap() / 1_000_000 - journal::testing::NINE;
+                if some(seconds) {
+                    event.as_object_mut().unwrap().remove("digest");
+                }
+            });
+            let check = fold(&events).unwrap().check;
+            assert_eq!(check.decisions_sha256, whole.decisions_sha256);
+            assert_eq!((check.decided_otherwise, &check.doubts[..]), (0, &[][..]), "{check}");
+            check.compared
+        };
+        // Three events at 60 s and after are lost to comparison, and with each gap the one behind it.
+        let compared = without(|seconds| seconds == 10);
+        assert_eq!(compared, whole.compared - 2);
+        assert!(without(|seconds| seconds < 40) < compared);
+        assert_eq!(without(|_| true), 0);
     }
 
     /// The one caller of the journal comes again, and is answered at once by who is there now.

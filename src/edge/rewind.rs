@@ -1,6 +1,6 @@
 //! `vaxel rewind`: the queues as they stood at a moment, folded from the journal. Only reads; the service may be running.
 
-use super::journal::{self, Damage, End, Fold, Replay};
+use super::journal::{self, Damage, End, Replay};
 use super::{moment, why};
 use crate::acd::{Acd, AcdEvent, AgentState, AgentView, Change, Phase, QueueSettings, TalkDetail};
 use crate::ids::{AgentId, QueueId};
@@ -100,11 +100,11 @@ fn fold(folder: &Path, at: Time, zone: &TimeZone) -> anyhow::Result<Stood> {
     replay.not_after(at);
     let mut last = None;
     while let Some(event) = replay.next().with_context(named)? {
-        if event.at > at {
+        if event.event.at > at {
             break;
         }
-        last = Some(event.at);
-        Fold::apply(&mut replay.state, &event);
+        last = Some(event.event.at);
+        replay.apply(&event);
     }
     match replay.end() {
         // The running service is about to write the rest.
@@ -114,6 +114,7 @@ fn fold(folder: &Path, at: Time, zone: &TimeZone) -> anyhow::Result<Stood> {
     for vaxel in replay.others() {
         doubts.push(format!("vaxel {vaxel} wrote this, which may have decided otherwise than this one"));
     }
+    doubts.extend(replay.otherwise().map(ToString::to_string));
     let overdue = replay.state.poll_timeout().filter(|due| *due + why::ALIVE < at);
     let at = match overdue {
         None => at,
@@ -123,7 +124,8 @@ fn fold(folder: &Path, at: Time, zone: &TimeZone) -> anyhow::Result<Stood> {
         }
     };
     // Deadlines that had passed by then.
-    Fold::apply(&mut replay.state, &AcdEvent { at, change: Change::Tick });
+    replay.state.apply(&AcdEvent { at, change: Change::Tick });
+    while replay.state.poll_decision().is_some() {}
     Ok(Stood::of(&replay.state, at, last, doubts, zone))
 }
 

@@ -146,6 +146,7 @@ impl Service {
         };
         let queues = journal::recover(&journal::folder(folder.path()))
             .with_context(|| format!("cannot read the journal in {}", journal::folder(folder.path()).display()))?;
+        metrics.journal.otherwise.inc_by(queues.otherwise);
         let acd = queues.state.filter(|acd| is_of_the_past(acd, clock.now()));
         let acd = acd.unwrap_or_else(|| Acd::new(clock.now().as_micros()));
         let keep = Keep { time: config.data.journal_keep, bytes: u64::from(config.data.journal_megabytes) << 20 };

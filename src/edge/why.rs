@@ -3,7 +3,7 @@
 use super::journal::{self, End, Replay};
 use super::moment;
 use super::store::{self, Asked, Call};
-use crate::acd::{Acd, AcdEvent, Change, Decision, Exit, Outcome, Prefer, RestReason, Who, WhyNot};
+use crate::acd::{Acd, AcdEvent, Change, Decision, Exit, Noted, Outcome, Prefer, RestReason, Who, WhyNot};
 use crate::ids::{AgentId, CallId, EntryId};
 use crate::need::Need;
 use crate::time::{Duration, Time};
@@ -104,9 +104,9 @@ fn listed(call: &Call, now: Time, zone: &TimeZone) -> String {
 fn story(folder: &Path, of: &str, entries: &[EntryId], now: Time, zone: &TimeZone) -> anyhow::Result<String> {
     let folder = journal::folder(folder);
     let named = || format!("cannot read the journal in {}", folder.display());
-    let is_it = |event: &AcdEvent| matches!(&event.change, Change::Arrive { entry, .. } if entries.contains(entry));
-    let arrivals: Vec<AcdEvent> = journal::search::<Acd>(&folder, b"\"Arrive\"", is_it).with_context(named)?;
-    let Some(first) = arrivals.iter().map(|event| event.at).min() else {
+    let is_it = |noted: &Noted| matches!(&noted.event.change, Change::Arrive { entry, .. } if entries.contains(entry));
+    let arrivals: Vec<Noted> = journal::search::<Acd>(&folder, b"\"Arrive\"", is_it).with_context(named)?;
+    let Some(first) = arrivals.iter().map(|noted| noted.event.at).min() else {
         match journal::begin(&folder).with_context(named)? {
             Some(begin) => bail!(
                 "{of} joined no queue since {}, when the journal in {} begins",
@@ -136,16 +136,18 @@ fn story(folder: &Path, of: &str, entries: &[EntryId], now: Time, zone: &TimeZon
     };
     let mut last = first;
     loop {
-        while let Some(event) = replay.next().with_context(named)? {
+        while let Some(noted) = replay.next().with_context(named)? {
+            let event = &noted.event;
             step(&mut replay.state, event.at, &mut story);
-            replay.state.apply(&event);
+            replay.state.apply(event);
+            replay.compare(&noted);
             last = event.at;
-            if is_it(&event) {
-                story.arrives(&replay.state, &event);
+            if is_it(&noted) {
+                story.arrives(&replay.state, event);
             }
             story.observe(&mut replay.state, event.at);
             if story.is_over() {
-                story.doubt(replay.others());
+                story.doubt(&replay);
                 return Ok(story.text);
             }
         }
@@ -164,7 +166,7 @@ fn story(folder: &Path, of: &str, entries: &[EntryId], now: Time, zone: &TimeZon
     let is_alive = replay.state.poll_timeout().is_none_or(|due| due + ALIVE > now);
     let until = if is_alive { now } else { last };
     step(&mut replay.state, until, &mut story);
-    story.doubt(replay.others());
+    story.doubt(&replay);
     if !is_alive {
         story.line(last, "(!) nothing was written after this: vaxel does not run, or cannot write");
     }
@@ -199,11 +201,13 @@ impl Story<'_> {
         writeln!(self.text, "{at}  {what}").expect("writing to memory cannot fail");
     }
 
-    /// Other versions of the program that wrote this.
-    fn doubt<'v>(&mut self, others: impl Iterator<Item = &'v str>) {
-        for vaxel in others {
-            let what = format!("(!) vaxel {vaxel} wrote this, which may have decided otherwise than this one");
-            writeln!(self.text, "{what}").expect("writing to memory cannot fail");
+    /// Other versions of the program that wrote this, and what was decided otherwise.
+    fn doubt(&mut self, replay: &Replay<Acd>) {
+        let others = replay
+            .others()
+            .map(|vaxel| format!("vaxel {vaxel} wrote this, which may have decided otherwise than this one"));
+        for doubt in others.chain(replay.otherwise().map(ToString::to_string)) {
+            writeln!(self.text, "(!) {doubt}").expect("writing to memory cannot fail");
         }
     }
 

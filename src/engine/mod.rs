@@ -45,7 +45,7 @@ pub use figures::QueueFigures;
 pub use reload::Reload;
 pub use settings::{Agent, Caps, Codes, Limits, Login, Network, Number, Said, Settings, Target, Trunk};
 
-use crate::acd::{Acd, AcdEvent, Change};
+use crate::acd::{Acd, AcdEvent, Change, Noted};
 use crate::call::Legs;
 use crate::ids::{AgentId, CallId, EntryId, IdSource, LegId, OfferId, QueueId};
 use crate::media;
@@ -137,8 +137,9 @@ pub enum Output {
     Registration(Box<registrar::Change>),
     /// Something of a cap was used up: to be kept for [`Engine::restore_tolls`] in the next run.
     Toll(Box<tolls::Toll>),
-    /// What the distributor was told. All of these, in order, make the state that [`Engine::acd`] has when they were polled.
-    Acd(Box<AcdEvent>),
+    /// What the distributor was told. All of these, in order, make the state that [`Engine::acd`] has when they were polled, and the
+    /// same decisions, of which the digest is with each.
+    Acd(Box<Noted>),
     /// Credentials of this account that came from there were judged: whoever guards the sockets wants to know.
     Judged {
         from: SocketAddr,
@@ -498,8 +499,8 @@ impl Engine {
     }
 
     fn acd_apply(&mut self, at: Time, change: Change) {
-        let event = Box::new(AcdEvent { at, change });
+        let event = AcdEvent { at, change };
         self.acd.apply(&event);
-        self.out.push_back(Output::Acd(event));
+        self.out.push_back(Output::Acd(Box::new(Noted { event, digest: self.acd.digest() })));
     }
 }

@@ -5,7 +5,7 @@ use super::check::Sums;
 use super::phone::PhoneEvent;
 use super::witness::Witness;
 use super::world::{Act, Happening, Network, PhoneId, World};
-use crate::acd::Outcome;
+use crate::acd::{Noted, Outcome};
 use crate::engine::{Input, Settings};
 use crate::ids::CallId;
 use crate::record::{AgentPhase, Contact, What};
@@ -136,6 +136,8 @@ pub struct Played {
     pub report: Report,
     /// One for each call.
     pub contacts: Vec<Contact>,
+    /// What a journal of the queues would have kept.
+    pub noted: Vec<Noted>,
     witness: Witness,
 }
 
@@ -247,7 +249,8 @@ impl Day {
             transfers: day.transfers,
             calls_out: day.calls_out,
         };
-        Played { report, contacts: std::mem::take(&mut world.checker.contacts), witness: day.witness }
+        let contacts = std::mem::take(&mut world.checker.contacts);
+        Played { report, contacts, noted: world.noted, witness: day.witness }
     }
 }
 

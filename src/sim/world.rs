@@ -5,7 +5,7 @@ use super::check::{Broken, Checker};
 use super::faults::Faults;
 use super::media::{FakeMedia, SILENCE, switchboard};
 use super::phone::{Phone, PhoneEvent, PhoneSettings};
-use crate::acd::{Acd, AcdEvent};
+use crate::acd::{Acd, Noted};
 use crate::engine::{Engine, Input, Output, Settings};
 use crate::ids::LegId;
 use crate::media;
@@ -119,7 +119,8 @@ pub struct World {
     /// The soonest `EngineWake` on the agenda.
     engine_wake: Option<Time>,
     happenings: VecDeque<Happening>,
-    /// Folded from what a journal of the queues would have kept.
+    /// What a journal of the queues would have kept, and what is folded from it.
+    pub noted: Vec<Noted>,
     folded: Acd,
     /// Inputs given to the engine.
     pub steps: u64,
@@ -146,6 +147,7 @@ impl World {
             sequence: 0,
             engine_wake: None,
             happenings: VecDeque::new(),
+            noted: Vec::new(),
             folded: Acd::new(start.as_micros()),
             steps: 0,
             faults: None,
@@ -373,10 +375,11 @@ impl World {
                 }
                 // For the next run, of which there is none.
                 Output::Registration(_) | Output::Toll(_) => {}
-                Output::Acd(event) => {
-                    self.fold(&event);
-                    let kept = self.checker.distributor_told(&event);
+                Output::Acd(noted) => {
+                    self.fold(&noted);
+                    let kept = self.checker.distributor_told(&noted.event);
                     self.must(kept);
+                    self.noted.push(*noted);
                 }
                 // Nobody guards this network.
                 Output::Judged { .. } | Output::KeepOpen(_) => {}
@@ -408,10 +411,16 @@ impl World {
     }
 
     /// As a journal does, by way of the disk.
-    fn fold(&mut self, event: &AcdEvent) {
-        let kept = serde_json::to_string(event).expect("it can be kept");
-        self.folded.apply(&serde_json::from_str(&kept).expect("what was kept can be read"));
+    fn fold(&mut self, noted: &Noted) {
+        let kept = serde_json::to_string(noted).expect("it can be kept");
+        let kept: Noted = serde_json::from_str(&kept).expect("what was kept can be read");
+        self.folded.apply(&kept.event);
         while self.folded.poll_decision().is_some() {}
+        let seed = self.seed;
+        assert!(
+            kept.digest.is_some() && kept.digest == self.folded.digest(),
+            "seed {seed}: decided otherwise: {kept:?}"
+        );
     }
 
     /// Nobody may be in a call any more, and nothing of one remembered; and the queues are what a restart would make of them.

@@ -17,6 +17,7 @@ mod records;
 mod refusals;
 mod registrations;
 mod reloaded;
+mod replayed;
 mod resumed;
 mod routing;
 mod secure;

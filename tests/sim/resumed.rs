@@ -36,8 +36,8 @@ fn agents_and_queues_are_known_by_name_whatever_their_order_in_the_settings() {
     let expected: Vec<_> = [(4, "away".to_owned())].into_iter().chain((5..).zip(names)).collect();
     assert_eq!(queues, expected);
     while let Some(output) = engine.poll_output() {
-        if let Output::Acd(event) = output {
-            folded.apply(&event);
+        if let Output::Acd(noted) = output {
+            folded.apply(&noted.event);
             while folded.poll_decision().is_some() {}
         }
     }
@@ -79,8 +79,8 @@ fn who_was_on_the_line_is_not_any_more_and_who_was_paused_still_is() {
     let mut engine = Engine::resume(settings(4, QueueSettings::default()), 1, later, before.clone());
     let mut exits = BTreeMap::new();
     while let Some(output) = engine.poll_output() {
-        if let Output::Acd(event) = output {
-            before.apply(&event);
+        if let Output::Acd(noted) = output {
+            before.apply(&noted.event);
             while let Some(decision) = before.poll_decision() {
                 match decision {
                     vaxel::acd::Decision::Exit { entry, exit, .. } => drop(exits.insert(entry.0, exit)),

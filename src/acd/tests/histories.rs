@@ -606,6 +606,19 @@ proptest! {
 }
 
 #[test]
+fn a_snapshot_of_an_older_version_is_taken() {
+    let mut desk = Desk::ready(&[1]);
+    desk.at(1, arrive(1));
+    let mut old = serde_json::to_value(desk.acd.snapshot()).expect("it can be kept");
+    for field in ["callers", "dialled", "gone", "digest"] {
+        old.as_object_mut().expect("a struct").remove(field).expect("it is there");
+    }
+    let old = Acd::restore(serde_json::from_value(old).expect("a snapshot")).expect("it was so");
+    assert_eq!((old.digest(), old.agent_state(AgentId(1))), (None, desk.acd.agent_state(AgentId(1))));
+    assert!(desk.acd.digest().is_some());
+}
+
+#[test]
 fn a_snapshot_of_what_never_was_is_refused() {
     let mut desk = Desk::ready(&[1]);
     desk.at(1, arrive(1));

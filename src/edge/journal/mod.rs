@@ -20,9 +20,11 @@
 //! | `format` | one line ⇄ bytes |
 //! | `folder` | the files: names, writing, putting aside, removing |
 //! | `reader` | folding what is there |
+//! | `compare` | whether a fold decides as it was decided then |
 //! | `writer` | what is written when, and what is done when that fails |
 //! | `teller` | between the engine's thread and the journal's |
 
+mod compare;
 mod folder;
 mod format;
 mod reader;
@@ -33,13 +35,14 @@ pub mod testing;
 mod tests;
 mod writer;
 
+pub use compare::{Comparison, Otherwise};
 pub use folder::{Folder, Keep};
 pub use format::Damage;
 pub use reader::{End, Replay, begin, recover, search};
 pub use teller::{EVENTS_MAX, Teller, run, start};
 pub use writer::Writer;
 
-use crate::acd::{self, Acd, AcdEvent};
+use crate::acd::{self, Acd, Digest, Noted};
 use crate::time::Time;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -60,6 +63,19 @@ pub trait Fold: Clone + Send + 'static {
     /// When it happened.
     fn at(event: &Self::Event) -> Time;
 
+    /// Of all that was decided so far; `None`: nothing is decided here, or nobody knows.
+    fn digest(&self) -> Option<Digest> {
+        None
+    }
+
+    /// What [`Fold::digest`] was after this event when it happened; `None`: that was not noted.
+    fn noted(_: &Self::Event) -> Option<Digest> {
+        None
+    }
+
+    /// As if this had been decided so far.
+    fn go_on_from(&mut self, _: Digest) {}
+
     fn snapshot(&self) -> Self::Snapshot;
 
     /// # Errors
@@ -70,17 +86,29 @@ pub trait Fold: Clone + Send + 'static {
 
 /// The queues.
 impl Fold for Acd {
-    type Event = AcdEvent;
+    type Event = Noted;
     type Snapshot = acd::Snapshot;
 
-    fn apply(&mut self, event: &AcdEvent) {
-        Acd::apply(self, event);
+    fn apply(&mut self, noted: &Noted) {
+        Acd::apply(self, &noted.event);
         // Carried out by the engine, or then.
         while self.poll_decision().is_some() {}
     }
 
-    fn at(event: &AcdEvent) -> Time {
-        event.at
+    fn at(noted: &Noted) -> Time {
+        noted.event.at
+    }
+
+    fn digest(&self) -> Option<Digest> {
+        Acd::digest(self)
+    }
+
+    fn noted(noted: &Noted) -> Option<Digest> {
+        noted.digest
+    }
+
+    fn go_on_from(&mut self, digest: Digest) {
+        Acd::go_on_from(self, digest);
     }
 
     fn snapshot(&self) -> acd::Snapshot {

@@ -3,9 +3,9 @@
 //! Nothing in a file makes it panic or gives a state that never was: it goes on only with the very next event, and stops, or
 //! goes on from a later snapshot, where that is missing or damaged.
 
-use super::Fold;
 use super::folder::{self, Kind, Listing, Named};
 use super::format::{self, Damage, Head, Holds, Line};
+use super::{Comparison, Fold, Otherwise};
 use crate::time::Time;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::File;
@@ -34,6 +34,7 @@ pub struct Replay<F> {
     end: Option<End>,
     /// The versions of the program, other than this one, that wrote events which were given.
     others: BTreeSet<String>,
+    comparison: Comparison,
 }
 
 #[derive(Debug)]
@@ -83,6 +84,8 @@ impl<F: Fold> Replay<F> {
             if named.made <= at {
                 match read_snapshot::<F>(folder, &named)? {
                     Ok(state) => {
+                        let mut comparison = Comparison::default();
+                        comparison.go_on_from(&state);
                         let (folder, segments) = (folder.to_owned(), segments.into());
                         let (seq, snapshots) = (named.seq, later);
                         return Ok(Some(Replay {
@@ -94,6 +97,7 @@ impl<F: Fold> Replay<F> {
                             open: None,
                             end: None,
                             others: BTreeSet::new(),
+                            comparison,
                         }));
                     }
                     Err(damage) => damaged(&named, damage),
@@ -127,6 +131,22 @@ impl<F: Fold> Replay<F> {
         self.end.as_ref()
     }
 
+    /// Folds the event that was given last.
+    pub fn apply(&mut self, event: &F::Event) {
+        self.state.apply(event);
+        self.compare(event);
+    }
+
+    /// For those who have folded the event that was given last, and nothing after it, into the state themselves.
+    pub fn compare(&mut self, event: &F::Event) {
+        self.comparison.folded(self.seq, event, &mut self.state);
+    }
+
+    /// What was decided otherwise when it happened, of all that was folded so far. `None`: nothing, as far as it was noted.
+    pub fn otherwise(&self) -> Option<&Otherwise> {
+        self.comparison.otherwise()
+    }
+
     /// The next event, to be applied to the state. `None`: see [`Replay::end`].
     ///
     /// # Errors
@@ -156,6 +176,7 @@ impl<F: Fold> Replay<F> {
                 && let Ok(state) = read_snapshot::<F>(&self.folder, &named)?
             {
                 (self.state, self.seq, self.open, self.end) = (state, named.seq, None, None);
+                self.comparison.go_on_from(&self.state);
                 return Ok(true);
             }
         }
@@ -288,6 +309,8 @@ pub struct Recovered<F> {
     pub state: Option<F>,
     /// Of the last event that has a number: the next one has the next.
     pub seq: u64,
+    /// Events of the last run that were decided otherwise then.
+    pub otherwise: u64,
 }
 
 /// The state as it was when the last run ended. What is damaged behind it is put aside, and all of it is said in the log.
@@ -312,11 +335,15 @@ pub fn recover<F: Fold>(folder: &Path) -> io::Result<Recovered<F>> {
             tracing::error!(file = named.name(), "there is no snapshot before these events; they cannot be used");
             all_gone &= told(&named.name(), folder::put_aside(folder, named));
         }
-        return Ok(Recovered { state: None, seq: if all_gone { 0 } else { known } });
+        return Ok(Recovered { state: None, seq: if all_gone { 0 } else { known }, otherwise: 0 });
     };
     while let Some(event) = replay.next()? {
-        replay.state.apply(&event);
+        replay.apply(&event);
     }
+    if let Some(otherwise) = replay.otherwise() {
+        tracing::warn!("the queues may stand otherwise than they did: {otherwise}");
+    }
+    let otherwise = replay.otherwise().map_or(0, |otherwise| otherwise.events);
     for vaxel in replay.others() {
         tracing::warn!(
             vaxel,
@@ -334,7 +361,7 @@ pub fn recover<F: Fold>(folder: &Path) -> io::Result<Recovered<F>> {
         // What has to stay is not taken for what follows on what is written from now on.
         seq = if all_gone { seq } else { seq.max(known) };
     }
-    Ok(Recovered { state: Some(replay.state), seq })
+    Ok(Recovered { state: Some(replay.state), seq, otherwise })
 }
 
 /// False: it stays where it is.

@@ -3,7 +3,7 @@
 use super::Folder;
 use super::folder::Keep;
 use super::writer::{Told, Writer};
-use crate::acd::{Acd, AcdEvent, AgentSettings, Arrival, Change, Outcome, QueueSettings, Skills};
+use crate::acd::{Acd, AcdEvent, AgentSettings, Arrival, Change, Noted, Outcome, QueueSettings, Skills};
 use crate::edge::Clock;
 use crate::edge::metrics::{Metrics, Names};
 use crate::ids::{AgentId, EntryId, OfferId, QueueId};
@@ -27,21 +27,26 @@ pub fn write(data: &Path, events: impl IntoIterator<Item = (u64, Change)>) {
     let mut writer = Writer::new(acd.clone(), 0, Folder::new(super::folder(data)), keep, counts);
     writer.turn(at(0));
     let mut seq = 0;
-    let mut write = |event: AcdEvent| {
+    let mut write = |acd: &mut Acd, event: AcdEvent| {
         seq += 1;
-        writer.take(event.at, Told::Event { seq, event: Box::new(event) });
+        acd.apply(&event);
+        let noted = Noted { event, digest: acd.digest() };
+        writer.take(noted.event.at, Told::Event { seq, event: Box::new(noted) });
     };
     for (seconds, change) in events {
         while let Some(due) = acd.poll_timeout().filter(|due| *due <= at(seconds)) {
             let tick = AcdEvent { at: due, change: Change::Tick };
-            acd.apply(&tick);
-            write(tick);
+            write(&mut acd, tick);
         }
         let event = AcdEvent { at: at(seconds), change };
-        acd.apply(&event);
-        write(event);
+        write(&mut acd, event);
     }
     writer.close(at(3600));
+}
+
+/// Appends the line of one record.
+pub fn line(lines: &mut Vec<u8>, seq: u64, event: &serde_json::Value) {
+    super::format::record(lines, seq, event).expect("JSON has a form in JSON");
 }
 
 pub const SALES: QueueId = QueueId(0);

@@ -4,10 +4,10 @@
 //! and with it the journal is right again, whatever was lost. Only when events did not even get here ([`Told::Event`] with a
 //! number that leaves some out) must it be given the state.
 
-use super::Fold;
 use super::folder::{Disk, Keep};
 use super::format::{self, Head, Holds};
 use super::reader::LINE_MAX;
+use super::{Comparison, Fold};
 use crate::edge::metrics::Journal as Metrics;
 use crate::edge::throttle::Throttle;
 use crate::time::{Duration, Time};
@@ -48,6 +48,8 @@ pub struct Writer<F: Fold, D> {
     seq: u64,
     /// Events were lost on the way: `state` is not what it should be.
     is_behind: bool,
+    /// With what the engine decided.
+    comparison: Comparison,
     disk: D,
     keep: Keep,
     stands: Stands,
@@ -79,10 +81,13 @@ impl<F: Fold, D: Disk> Writer<F, D> {
     /// `state` after the event `seq`. The first turn writes it.
     pub fn new(state: F, seq: u64, disk: D, keep: Keep, metrics: Metrics) -> Writer<F, D> {
         metrics.writing.set(0);
+        let mut comparison = Comparison::default();
+        comparison.go_on_from(&state);
         Writer {
             state,
             seq,
             is_behind: false,
+            comparison,
             disk,
             keep,
             stands: Stands::Waiting { until: Time::EPOCH },
@@ -106,6 +111,9 @@ impl<F: Fold, D: Disk> Writer<F, D> {
             Told::Event { seq, event } => {
                 self.state.apply(&event);
                 self.seq = seq;
+                if !self.comparison.folded(seq, &*event, &mut self.state) {
+                    self.otherwise(now);
+                }
                 match self.stands {
                     Stands::Writing { .. } => self.note(now, seq, &event),
                     Stands::Waiting { .. } => self.metrics.lost.inc(),
@@ -114,9 +122,20 @@ impl<F: Fold, D: Disk> Writer<F, D> {
             Told::State { seq, state } => {
                 self.append(now);
                 (self.state, self.seq, self.is_behind) = (*state, seq, false);
+                self.comparison.go_on_from(&self.state);
                 self.wait(now, Duration::ZERO);
                 self.begin_anew(now);
             }
+        }
+    }
+
+    /// Two folds of the same events in one process: there is something in it that is not folded.
+    fn otherwise(&mut self, now: Time) {
+        self.metrics.otherwise.inc();
+        if let Some(otherwise) = self.comparison.otherwise()
+            && let Some(held_back) = self.faults.pass(now)
+        {
+            tracing::error!(held_back, "the same events gave other decisions, which is a fault of vaxel: {otherwise}");
         }
     }
 

@@ -10,6 +10,7 @@ pub struct Journal {
     /// The disk was too slow, or refused them. The next snapshot has what came of them.
     pub lost: IntCounter,
     pub errors: IntCounter,
+    pub otherwise: IntCounter,
     /// 1 while events are written; 0 while they are not, because the disk refuses.
     pub writing: IntGauge,
     pub lag: Histogram,
@@ -29,6 +30,11 @@ impl Journal {
                 "Events that are missing in the journal, because the disk was too slow or refused them; the next snapshot has what came of them.",
             ),
             errors: counter(registry, "vaxel_journal_errors_total", "Times the disk refused something of the journal."),
+            otherwise: counter(
+                registry,
+                "vaxel_journal_decided_otherwise_total",
+                "Events whose decisions came out otherwise when they were folded again: after another version at the start, or a fault.",
+            ),
             writing: gauge(
                 registry,
                 "vaxel_journal_writing",

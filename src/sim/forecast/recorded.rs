@@ -149,6 +149,11 @@ impl Recording {
         }
     }
 
+    /// To be compared with what was noted of it, and not to be changed in another way.
+    pub fn state_mut(&mut self) -> &mut Acd {
+        &mut self.acd
+    }
+
     /// The state after the last event.
     pub fn state(&self) -> &Acd {
         &self.acd
