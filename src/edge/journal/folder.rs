@@ -3,6 +3,7 @@
 //! `00000000000000000001-20261123T090000.000000Z.events` begins with event 1 and was begun at that time; a `.snapshot` stands
 //! for all events up to its number. What was damaged is never thrown away at once: it is `.aside`.
 
+use super::room::{self, RESERVE, Segment};
 use crate::time::{Duration, Time};
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
@@ -159,6 +160,18 @@ pub trait Disk: Send + 'static {
     /// Waits until what was appended is there for good.
     fn flush(&mut self) -> io::Result<()>;
 
+    /// Nothing more is appended to this segment.
+    fn leave(&mut self);
+
+    /// Bytes that can be appended to the segment however full the disk is.
+    fn room(&self) -> u64;
+
+    /// Whether that is less than it should be.
+    fn lacks_room(&self) -> bool;
+
+    /// Makes it as much as it should be, as far as the disk has it. An error: it cannot keep any.
+    fn make_room(&mut self) -> io::Result<()>;
+
     /// Removes what has been kept for long enough.
     fn tidy(&mut self, now: Time, keep: Keep) -> io::Result<()>;
 }
@@ -168,19 +181,30 @@ pub trait Disk: Send + 'static {
 pub struct Folder {
     path: PathBuf,
     segment: Option<Segment>,
-}
-
-#[derive(Debug)]
-struct Segment {
-    file: File,
-    /// Up to here it is good.
-    length: u64,
+    /// Bytes of room that are kept ahead.
+    reserve: u64,
 }
 
 impl Folder {
     /// Is made when it is first written to.
     pub fn new(path: impl Into<PathBuf>) -> Folder {
-        Folder { path: path.into(), segment: None }
+        Folder::with_reserve(path, RESERVE)
+    }
+
+    /// With so many bytes of room kept ahead.
+    pub fn with_reserve(path: impl Into<PathBuf>, reserve: u64) -> Folder {
+        Folder { path: path.into(), segment: None, reserve }
+    }
+
+    /// Gives back the room that is kept behind what was written before.
+    fn release(&self) {
+        let Ok(Listing { segments, .. }) = Listing::read(&self.path) else { return };
+        let of_now = self.segment.as_ref().map(|segment| segment.name.as_str());
+        for name in segments.iter().map(Named::name).filter(|name| Some(name.as_str()) != of_now) {
+            if let Err(error) = room::release(&self.path.join(&name)) {
+                tracing::debug!(name, %error, "room that was kept on the disk is not given back");
+            }
+        }
     }
 
     fn create(&self, name: &str) -> io::Result<File> {
@@ -201,10 +225,20 @@ impl Disk for Folder {
             fs::rename(self.path.join(&unfinished), self.path.join(&name))?;
             sync_folder(&self.path)
         };
-        write().inspect_err(|_| {
-            // A full disk needs the room. If it stays, it goes with the old ones.
-            drop(fs::remove_file(self.path.join(&unfinished)));
-        })
+        let write = || {
+            write().inspect_err(|_| {
+                // A full disk needs the room. If it stays, it goes with the old ones.
+                drop(fs::remove_file(self.path.join(&unfinished)));
+            })
+        };
+        match write() {
+            // What was kept for events is for the snapshot with which they go on.
+            Err(error) if error.kind() == ErrorKind::StorageFull && self.segment.is_none() => {
+                self.release();
+                write()
+            }
+            written => written,
+        }
     }
 
     fn begin(&mut self, first: u64, now: Time, head: &[u8]) -> io::Result<()> {
@@ -212,7 +246,12 @@ impl Disk for Folder {
         let mut file = self.create(&name)?;
         let written = file.write_all(head).and_then(|()| file.sync_all()).and_then(|()| sync_folder(&self.path));
         if written.is_ok() {
-            self.segment = Some(Segment { file, length: head.len() as u64 });
+            let mut segment = Segment::new(file, head.len() as u64, name);
+            // Both have room if there is enough for both. That a disk cannot keep any is for others to say.
+            drop(segment.make_room(self.reserve));
+            self.segment = Some(segment);
+            self.release();
+            drop(self.make_room());
         } else {
             // If it stays, it holds no event.
             drop(fs::remove_file(self.path.join(&name)));
@@ -229,8 +268,7 @@ impl Disk for Folder {
             }
             Err(error) => {
                 // If that fails too, the reader finds a line without its end.
-                drop(segment.file.set_len(segment.length));
-                drop(segment.file.seek(SeekFrom::Start(segment.length)));
+                drop(segment.cut());
                 Err(error)
             }
         }
@@ -238,6 +276,22 @@ impl Disk for Folder {
 
     fn flush(&mut self) -> io::Result<()> {
         self.segment.as_ref().map_or(Ok(()), |segment| segment.file.sync_data())
+    }
+
+    fn leave(&mut self) {
+        self.segment = None;
+    }
+
+    fn room(&self) -> u64 {
+        self.segment.as_ref().map_or(0, Segment::room)
+    }
+
+    fn lacks_room(&self) -> bool {
+        self.segment.as_ref().is_some_and(|segment| segment.lacks_room(self.reserve))
+    }
+
+    fn make_room(&mut self) -> io::Result<()> {
+        self.segment.as_mut().map_or(Ok(()), |segment| segment.make_room(self.reserve))
     }
 
     fn tidy(&mut self, now: Time, keep: Keep) -> io::Result<()> {
@@ -284,6 +338,7 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
 mod tests {
     use super::*;
     use crate::edge::testing;
+    use std::os::unix::fs::MetadataExt;
 
     fn named(kind: Kind, seq: u64, hour: u64) -> Named {
         Named { kind, seq, made: Time::from_secs(1_795_424_400 + hour * 3600), bytes: 100 }
@@ -387,11 +442,47 @@ mod tests {
         assert_eq!(Listing::read(folder.path()).unwrap().segments[0].bytes, 9);
     }
 
+    /// Bytes that the disk has for these files.
+    fn kept(folder: &Path) -> Vec<u64> {
+        let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect();
+        files.sort();
+        files.iter().map(|path| fs::metadata(path).unwrap().blocks() * 512).collect()
+    }
+
+    #[test]
+    fn room_is_kept_ahead_of_what_is_written_and_goes_with_it() {
+        const RESERVE: u64 = 1 << 20;
+        let folder = testing::Folder::new();
+        let mut disk = Folder::with_reserve(folder.path(), RESERVE);
+        assert!((disk.room(), disk.lacks_room()) == (0, false), "there is nothing to keep it for");
+        disk.begin(1, Time::from_secs(1), b"head\n").unwrap();
+        assert!(disk.room() == RESERVE && kept(folder.path())[0] >= RESERVE, "{:?}", kept(folder.path()));
+        let line = vec![b'x'; 60_000];
+        disk.append(&line).unwrap();
+        assert!((disk.room(), disk.lacks_room()) == (RESERVE - 60_000, false));
+        disk.append(&line).unwrap();
+        assert!(disk.lacks_room());
+        disk.make_room().unwrap();
+        assert!((disk.room(), disk.lacks_room()) == (RESERVE, false) && kept(folder.path())[0] > RESERVE + 100_000);
+        // What is read ends where it was written.
+        assert_eq!(Listing::read(folder.path()).unwrap().segments[0].bytes, 120_005);
+        // Killed now, it stays for the next run; the segment that is begun then has its own.
+        let mut disk = Folder::with_reserve(folder.path(), RESERVE);
+        assert!(kept(folder.path())[0] > RESERVE);
+        disk.begin(9, Time::from_secs(2), b"head\n").unwrap();
+        let after = kept(folder.path());
+        assert!(after[0] < 200_000 && after[1] >= RESERVE, "{after:?}");
+        disk.begin(10, Time::from_secs(3), b"head\n").unwrap();
+        let after = kept(folder.path());
+        assert!(after[1] < 100_000 && after[2] >= RESERVE, "{after:?}");
+    }
+
     #[test]
     fn a_disk_that_is_full_says_so_and_takes_nothing_of_it() {
         // /dev/full refuses every write as a full disk does.
         let file = OpenOptions::new().write(true).open("/dev/full").unwrap();
-        let mut disk = Folder { path: "/dev".into(), segment: Some(Segment { file, length: 0 }) };
+        let segment = Some(Segment::new(file, 0, "full".into()));
+        let mut disk = Folder { path: "/dev".into(), segment, reserve: 0 };
         assert_eq!(disk.append(b"one\n").unwrap_err().kind(), ErrorKind::StorageFull);
     }
 }

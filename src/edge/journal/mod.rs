@@ -12,13 +12,15 @@
 //! | the process is killed | what the journal's thread had not taken yet: some milliseconds |
 //! | the machine loses its power | what was not flushed yet: 100 ms ([`writer::FLUSH_EVERY`]), more on a disk that is slower |
 //! | the disk is too slow for all that comes | events, counted and said; the next snapshot is right again |
-//! | the disk is full or broken | the same, until it takes a snapshot again |
+//! | the disk is full | nothing, until the room that is kept ahead ([`room::RESERVE`]) is used up; then the same |
+//! | the disk is broken, or full for that long | the same, until it takes a snapshot again |
 //! | bytes on the disk change | what follows them up to the next snapshot; found by checksums, said, and put aside |
 //!
 //! | file | holds |
 //! |---|---|
 //! | `format` | one line ⇄ bytes |
 //! | `folder` | the files: names, writing, putting aside, removing |
+//! | `room` | room on the disk that is kept ahead |
 //! | `reader` | folding what is there |
 //! | `compare` | whether a fold decides as it was decided then |
 //! | `writer` | what is written when, and what is done when that fails |
@@ -28,6 +30,7 @@ mod compare;
 mod folder;
 mod format;
 mod reader;
+mod room;
 mod teller;
 #[cfg(test)]
 pub mod testing;

@@ -23,25 +23,29 @@ pub fn at(seconds: u64) -> Time {
 pub fn write(data: &Path, events: impl IntoIterator<Item = (u64, Change)>) {
     let keep = Keep { time: Duration::from_secs(1 << 40), bytes: u64::MAX };
     let counts = Metrics::new(Clock::start(), &Names::default()).journal;
-    let mut acd = Acd::new(0);
-    let mut writer = Writer::new(acd.clone(), 0, Folder::new(super::folder(data)), keep, counts);
+    let mut writer = Writer::new(Acd::new(0), 0, Folder::new(super::folder(data)), keep, counts);
     writer.turn(at(0));
-    let mut seq = 0;
-    let mut write = |acd: &mut Acd, event: AcdEvent| {
-        seq += 1;
-        acd.apply(&event);
-        let noted = Noted { event, digest: acd.digest() };
+    for (seq, noted) in (1..).zip(noted(events)) {
         writer.take(noted.event.at, Told::Event { seq, event: Box::new(noted) });
+    }
+    writer.close(at(3600));
+}
+
+/// What the engine tells of these events, and of the deadlines between them.
+pub fn noted(events: impl IntoIterator<Item = (u64, Change)>) -> Vec<Noted> {
+    let mut acd = Acd::new(0);
+    let mut all = Vec::new();
+    let mut tell = |acd: &mut Acd, event: AcdEvent| {
+        acd.apply(&event);
+        all.push(Noted { event, digest: acd.digest() });
     };
     for (seconds, change) in events {
         while let Some(due) = acd.poll_timeout().filter(|due| *due <= at(seconds)) {
-            let tick = AcdEvent { at: due, change: Change::Tick };
-            write(&mut acd, tick);
+            tell(&mut acd, AcdEvent { at: due, change: Change::Tick });
         }
-        let event = AcdEvent { at: at(seconds), change };
-        write(&mut acd, event);
+        tell(&mut acd, AcdEvent { at: at(seconds), change });
     }
-    writer.close(at(3600));
+    all
 }
 
 /// Appends the line of one record.

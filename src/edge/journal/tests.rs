@@ -5,11 +5,12 @@ use super::reader::{End, Replay, recover};
 use super::teller::{run, start};
 use super::writer::{FLUSH_EVERY, SEGMENT_MAX, SNAPSHOT_EVERY, Told, Writer};
 use super::{Fold, Folder, Keep};
+use crate::acd::Acd;
 use crate::edge::metrics::{Journal as Counts, Metrics, Names};
 use crate::edge::{Clock, testing};
 use crate::time::{Duration, Time};
 use serde::{Deserialize, Serialize};
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Write as _};
 use std::path::Path;
 use std::process::Command;
 use std::sync::{Arc, Condvar, Mutex};
@@ -85,7 +86,8 @@ fn write<D: Disk>(writer: &mut Writer<Seen, D>, events: std::ops::RangeInclusive
 /// Two runs of five events each, and each was killed.
 fn two_runs(folder: &Path) {
     for after in [0, 5] {
-        let mut writer = writer(after, Folder::new(folder));
+        // None kept: thousands of these are made.
+        let mut writer = writer(after, Folder::with_reserve(folder, 0));
         write(&mut writer, after + 1..=after + 5);
     }
 }
@@ -131,7 +133,7 @@ fn goes_on(folder: &Path) {
     let cut = files(folder);
     assert_eq!(recovered(folder), (state.clone(), seq));
     assert_eq!(files(folder), cut);
-    let mut writer = Writer::new(state, seq, Folder::new(folder), ALL, counts());
+    let mut writer = Writer::new(state, seq, Folder::with_reserve(folder, 0), ALL, counts());
     writer.turn(at(100));
     writer.take(
         at(101),
@@ -215,6 +217,35 @@ fn cut_at_any_byte_the_state_is_that_after_the_last_whole_event() {
             assert_eq!(found(folder.path(), &cut), expected, "{} cut at {length}", whole[file].0);
             goes_on(folder.path());
         }
+    }
+}
+
+/// The same with what the queues are: at every byte of a small centre's morning.
+#[test]
+fn queues_of_which_the_journal_is_cut_at_any_byte_stand_as_after_the_last_whole_event() {
+    let folder = testing::Folder::in_memory();
+    let events = super::testing::noted(super::testing::day());
+    let mut writer = Writer::new(Acd::new(0), 0, Folder::with_reserve(folder.path(), 0), ALL, counts());
+    writer.turn(super::testing::at(0));
+    let mut acd = Acd::new(0);
+    let mut states = vec![acd.snapshot()];
+    for (seq, noted) in (1..).zip(events) {
+        Fold::apply(&mut acd, &noted);
+        states.push(acd.snapshot());
+        writer.take(noted.event.at, Told::Event { seq, event: Box::new(noted) });
+    }
+    writer.turn(super::testing::at(100));
+    drop(writer);
+    let whole = files(folder.path());
+    let bytes = whole[1].1.clone();
+    for length in 0..=bytes.len() {
+        let mut cut = whole.clone();
+        cut[1].1.truncate(length);
+        put(folder.path(), &cut);
+        let lines = bytes[..length].iter().filter(|byte| **byte == b'\n').count().saturating_sub(1);
+        let found = recover::<Acd>(folder.path()).unwrap();
+        assert_eq!((found.seq, found.otherwise), (lines as u64, 0), "cut at {length}");
+        assert!(found.state.unwrap().snapshot() == states[lines], "cut at {length}");
     }
 }
 
@@ -351,6 +382,8 @@ struct Mood {
     no_flush: bool,
     no_snapshots: bool,
     waits: bool,
+    /// `StorageFull`: it keeps what it has and gives no more; another: it cannot keep any.
+    no_room: Option<ErrorKind>,
     flushes: u32,
 }
 
@@ -387,12 +420,35 @@ impl Disk for Moody {
     }
 
     fn append(&mut self, lines: &[u8]) -> io::Result<()> {
-        self.does(|mood| mood.no_events, |folder| folder.append(lines))
+        let has_room = lines.len() as u64 <= self.room();
+        let is_full = |mood: &Mood| mood.no_room == Some(ErrorKind::StorageFull) && !has_room;
+        self.does(|mood| mood.no_events || is_full(mood), |folder| folder.append(lines))
     }
 
     fn flush(&mut self) -> io::Result<()> {
         self.set(|mood| mood.flushes += 1);
         self.does(|mood| mood.no_flush, Folder::flush)
+    }
+
+    fn leave(&mut self) {
+        self.folder.lock().unwrap().leave();
+    }
+
+    fn room(&self) -> u64 {
+        self.folder.lock().unwrap().room()
+    }
+
+    fn lacks_room(&self) -> bool {
+        self.folder.lock().unwrap().lacks_room()
+    }
+
+    fn make_room(&mut self) -> io::Result<()> {
+        let no_room = self.mood.0.lock().unwrap().no_room;
+        match no_room {
+            None => self.folder.lock().unwrap().make_room(),
+            Some(ErrorKind::StorageFull) => Ok(()),
+            Some(kind) => Err(kind.into()),
+        }
     }
 
     fn tidy(&mut self, now: Time, keep: Keep) -> io::Result<()> {
@@ -434,6 +490,149 @@ fn a_full_disk_costs_the_events_of_that_time_and_not_the_state() {
         let in_vain = if by_flush { 26 } else { 27 };
         assert_eq!(lost(&counts), (31 - in_vain, in_vain, 1));
     }
+}
+
+/// Kept ahead in these tests.
+const ROOM: u64 = 64 << 10;
+
+#[test]
+fn a_full_disk_costs_nothing_before_the_room_that_was_kept_is_used_up() {
+    let folder = testing::Folder::new();
+    let counts = counts();
+    let mut disk = Moody::new(folder.path());
+    disk.folder = Arc::new(Mutex::new(Folder::with_reserve(folder.path(), ROOM)));
+    let mut writer = Writer::new(seen(0), 0, disk.clone(), ALL, counts.clone());
+    writer.turn(at(0));
+    write(&mut writer, 1..=3);
+    let full = Mood { no_snapshots: true, no_room: Some(ErrorKind::StorageFull), ..Mood::default() };
+    disk.set(|mood| *mood = full);
+    let (bytes, room) = (counts.bytes.get(), disk.room());
+    assert_eq!(counts.reserve.get(), room as i64);
+    let mut n = 3;
+    while counts.lost.get() == 0 {
+        n += 1;
+        write(&mut writer, n..=n);
+        assert!(n < 10_000, "it is never used up");
+        if n % 100 == 0 {
+            assert_eq!(recovered(folder.path()), (seen(n), n), "killed now, all is there");
+            assert!(counts.reserve.get() < room as i64 && counts.writing.get() == 1);
+            assert!(writer.poll_timeout().is_some_and(|due| due <= at(n) + Duration::from_secs(5)), "it asks again");
+        }
+    }
+    let written = counts.bytes.get() - bytes;
+    assert!(written <= room && written > room - 100, "{written} of {room}");
+    assert_eq!((counts.lost.get(), counts.writing.get(), counts.reserve.get()), (1, 0, 0));
+    assert_eq!(recovered(folder.path()), (seen(n - 1), n - 1));
+    disk.set(|mood| *mood = Mood::default());
+    let again = writer.poll_timeout().unwrap();
+    writer.turn(again);
+    assert_eq!((counts.writing.get(), counts.reserve.get()), (1, ROOM as i64));
+    assert_eq!(recovered(folder.path()), (seen(n), n));
+}
+
+#[test]
+fn room_that_was_used_up_is_made_again_as_soon_as_the_disk_has_it() {
+    let folder = testing::Folder::new();
+    let counts = counts();
+    let mut disk = Moody::new(folder.path());
+    disk.folder = Arc::new(Mutex::new(Folder::with_reserve(folder.path(), ROOM)));
+    let mut writer = Writer::new(seen(0), 0, disk.clone(), ALL, counts.clone());
+    writer.turn(at(0));
+    disk.set(|mood| mood.no_room = Some(ErrorKind::StorageFull));
+    write(&mut writer, 1..=200);
+    assert!(counts.reserve.get() < ROOM as i64 * 15 / 16, "{}", counts.reserve.get());
+    disk.set(|mood| mood.no_room = None);
+    let again = writer.poll_timeout().expect("nothing else has to happen");
+    assert!(again <= at(200) + Duration::from_secs(5));
+    writer.turn(again);
+    assert!(counts.reserve.get() >= ROOM as i64, "{}", counts.reserve.get());
+    writer.turn(again + FLUSH_EVERY);
+    assert_eq!(writer.poll_timeout(), Some(at(0) + SNAPSHOT_EVERY));
+}
+
+#[test]
+fn a_disk_that_keeps_no_room_is_written_to_without() {
+    let folder = testing::Folder::new();
+    let counts = counts();
+    let mut disk = Moody::new(folder.path());
+    disk.folder = Arc::new(Mutex::new(Folder::with_reserve(folder.path(), ROOM)));
+    disk.set(|mood| mood.no_room = Some(ErrorKind::Unsupported));
+    let mut writer = Writer::new(seen(0), 0, disk, ALL, counts.clone());
+    writer.turn(at(0));
+    // More than it had at first.
+    write(&mut writer, 1..=1500);
+    writer.turn(at(1500) + FLUSH_EVERY);
+    assert!(counts.bytes.get() > ROOM);
+    assert_eq!((lost(&counts), writer.poll_timeout()), ((1500, 0, 1), Some(at(0) + SNAPSHOT_EVERY)));
+    assert_eq!(recovered(folder.path()), (seen(1500), 1500));
+}
+
+/// Set for the process that has a small disk of its own: where that is.
+const SMALL_DISK: &str = "VAXEL_TEST_SMALL_DISK";
+
+/// What `unshare` needs to mount something: nothing for root; others do it in a user namespace. `None`, which is said: this machine
+/// does not let them.
+fn namespace() -> Option<&'static [&'static str]> {
+    const OWN: &[&str] = &["--user", "--map-root-user"];
+    if rustix::process::geteuid().is_root() {
+        return Some(&[]);
+    }
+    let works =
+        Command::new("unshare").args(OWN).args(["--mount", "true"]).status().is_ok_and(|status| status.success());
+    if !works {
+        io::stderr().write_all(b"NOT TESTED: a disk that is full (only root can mount one on this machine)\n").unwrap();
+    }
+    works.then_some(OWN)
+}
+
+/// A real disk that others have filled, and a service that is killed and started again meanwhile.
+#[test]
+fn nothing_is_lost_on_a_disk_that_is_full_also_when_killed_and_started_again() {
+    let this = "edge::journal::tests::nothing_is_lost_on_a_disk_that_is_full_also_when_killed_and_started_again";
+    let Some(place) = std::env::var_os(SMALL_DISK) else {
+        let Some(namespace) = namespace() else { return };
+        let folder = testing::Folder::new();
+        let mount =
+            "mount -t tmpfs -o size=2m none \"$VAXEL_TEST_SMALL_DISK\" && exec \"$0\" --exact \"$1\" --nocapture";
+        let mut again = Command::new("unshare");
+        again.args(namespace).args(["--mount", "sh", "-c", mount]).arg(std::env::current_exe().unwrap()).arg(this);
+        let output = again.env(SMALL_DISK, folder.path()).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&[output.stdout, output.stderr].concat()));
+        return;
+    };
+    const RESERVE: u64 = 512 << 10;
+    let disk = Path::new(&place);
+    let folder = disk.join("journal");
+    let counts = counts();
+    let begin = |after| {
+        let (state, seq) = recovered(&folder);
+        assert_eq!((&state, seq), (&seen(after), after));
+        let mut writer = Writer::new(state, seq, Folder::with_reserve(folder.clone(), RESERVE), ALL, counts.clone());
+        writer.turn(at(after));
+        assert_eq!((counts.writing.get(), counts.lost.get()), (1, 0), "after {after}");
+        writer
+    };
+    let mut writer = begin(0);
+    write(&mut writer, 1..=3);
+    let mut fill = std::fs::File::create(disk.join("fill")).unwrap();
+    let full = std::iter::repeat_with(|| fill.write_all(&[0; 512])).find_map(Result::err).unwrap();
+    assert_eq!(full.kind(), ErrorKind::StorageFull);
+    write(&mut writer, 4..=1000);
+    drop(writer);
+    let mut writer = begin(1000);
+    let room = counts.reserve.get();
+    assert!(room > RESERVE as i64 / 2, "what was kept serves the next run: {room}");
+    write(&mut writer, 1001..=2000);
+    writer.close(at(2000));
+    let mut writer = begin(2000);
+    let mut n = 2000;
+    while counts.lost.get() == 0 {
+        n += 1;
+        write(&mut writer, n..=n);
+    }
+    drop(writer);
+    assert_eq!(recovered(&folder), (seen(n - 1), n - 1), "what was written before it was used up");
+    assert!(n > 3000, "{n}");
 }
 
 #[test]

@@ -30,6 +30,10 @@ const RETRY_MAX: Duration = Duration::from_secs(30);
 /// What is wrong is said in the log no more often than this.
 const FAULTS: Duration = Duration::from_secs(10);
 
+/// A full disk is asked so often whether it has room again, and said to be full so often.
+const ROOM_AGAIN: Duration = Duration::from_secs(5);
+const FULL: Duration = Duration::from_secs(60);
+
 /// What the journal hears.
 #[derive(Debug)]
 pub enum Told<F: Fold> {
@@ -63,6 +67,20 @@ pub struct Writer<F: Fold, D> {
     retry: Duration,
     metrics: Metrics,
     faults: Throttle,
+    ahead: Ahead,
+    full: Throttle,
+}
+
+/// The room that the disk keeps for what comes.
+#[derive(Debug)]
+enum Ahead {
+    Enough,
+    /// The disk is full; it is asked again then.
+    Less {
+        again: Time,
+    },
+    /// This disk keeps none.
+    None,
 }
 
 #[derive(Debug)]
@@ -98,6 +116,8 @@ impl<F: Fold, D: Disk> Writer<F, D> {
             retry: RETRY,
             metrics,
             faults: Throttle::new(FAULTS),
+            ahead: Ahead::Enough,
+            full: Throttle::new(FULL),
         }
     }
 
@@ -175,6 +195,39 @@ impl<F: Fold, D: Disk> Writer<F, D> {
         if is_due && !self.is_behind {
             self.begin_anew(now);
         }
+        if let Stands::Writing { .. } = self.stands {
+            self.look_ahead(now);
+        }
+    }
+
+    /// Has room made ahead where it was used up, and says how it stands.
+    fn look_ahead(&mut self, now: Time) {
+        let due = match self.ahead {
+            Ahead::Enough => now,
+            Ahead::Less { again } => again,
+            Ahead::None => return,
+        };
+        if due <= now
+            && self.disk.lacks_room()
+            && let Err(error) = self.disk.make_room()
+        {
+            tracing::warn!(%error, "this disk keeps no room for the journal: should it be full, events are lost at once");
+            self.ahead = Ahead::None;
+            return;
+        }
+        let room = self.disk.room();
+        self.metrics.reserve.set(i64::try_from(room).unwrap_or(i64::MAX));
+        let lacks_room = self.disk.lacks_room();
+        if lacks_room && self.full.pass(now).is_some() {
+            tracing::error!(bytes = room, "the disk is full: the journal goes on in the room that was kept for it");
+        } else if !lacks_room && matches!(self.ahead, Ahead::Less { .. }) {
+            tracing::info!("the disk has room for the journal again");
+        }
+        self.ahead = match lacks_room {
+            false => Ahead::Enough,
+            true if due <= now => Ahead::Less { again: now + ROOM_AGAIN },
+            true => Ahead::Less { again: due },
+        };
     }
 
     /// When [`Writer::turn`] has something to do at the latest.
@@ -185,7 +238,11 @@ impl<F: Fold, D: Disk> Writer<F, D> {
             Stands::Writing { due, .. } => Some(due),
             Stands::Waiting { until } => Some(until),
         };
-        [snapshot, self.unflushed.map(|(_, due)| due)].into_iter().flatten().min()
+        let room = match (&self.ahead, &self.stands) {
+            (Ahead::Less { again }, Stands::Writing { .. }) => Some(*again),
+            _ => None,
+        };
+        [snapshot, room, self.unflushed.map(|(_, due)| due)].into_iter().flatten().min()
     }
 
     /// The last events are on the disk, if it takes them, and a snapshot: another version of the program, which may decide
@@ -255,7 +312,9 @@ impl<F: Fold, D: Disk> Writer<F, D> {
         // What was appended before may be flushed or not: the snapshot has it.
         self.unflushed = None;
         self.stands = Stands::Waiting { until: now + pause };
+        self.disk.leave();
         self.metrics.writing.set(0);
+        self.metrics.reserve.set(0);
     }
 
     fn failed(&self, now: Time, what: &str, error: &dyn std::fmt::Display) {

@@ -13,6 +13,8 @@ pub struct Journal {
     pub otherwise: IntCounter,
     /// 1 while events are written; 0 while they are not, because the disk refuses.
     pub writing: IntGauge,
+    /// Bytes that can be written even when the disk is full.
+    pub reserve: IntGauge,
     pub lag: Histogram,
     pub snapshot_seconds: Histogram,
 }
@@ -39,6 +41,11 @@ impl Journal {
                 registry,
                 "vaxel_journal_writing",
                 "1 while events are written to the journal; 0 while the disk refuses them.",
+            ),
+            reserve: gauge(
+                registry,
+                "vaxel_journal_reserve_bytes",
+                "Bytes of events that the journal has room for however full the disk is; 0 where the file system cannot keep room.",
             ),
             lag: histogram(
                 registry,
