@@ -8,7 +8,9 @@ use super::event::{Decision, Exit};
 use super::queue::has_all;
 use super::settings::When;
 use crate::ids::{EntryId, QueueId};
+use crate::need::Licence;
 use crate::time::Time;
+use std::collections::BTreeSet;
 
 /// So many times an entry goes on to another queue.
 pub const OVERFLOWS_MAX: usize = 10;
@@ -17,7 +19,7 @@ impl Acd {
     /// The entry, for which nobody is rung, cannot stay in its queue.
     pub(super) fn turn_away(&mut self, id: EntryId, obstacle: Obstacle) {
         match self.way_on(id, |when| when == obstacle.when()) {
-            Some(to) => self.go_on(id, to),
+            Some(way) => self.go_on(id, way),
             None => self.exit(id, obstacle.exit()),
         }
     }
@@ -30,8 +32,8 @@ impl Acd {
         entry.overflows = None;
         let waited = now.since(entry.arrived);
         let due = |when| matches!(when, When::After(after) if after <= waited);
-        if let Some(to) = self.way_on(id, due) {
-            self.go_on(id, to);
+        if let Some(way) = self.way_on(id, due) {
+            self.go_on(id, way);
             return;
         }
         let next = self.next_overflow(&self.entries[&id]);
@@ -54,16 +56,16 @@ impl Acd {
     }
 
     /// As [`Acd::way_out`], for an entry that waits.
-    fn way_on(&mut self, id: EntryId, applies: impl Fn(When) -> bool) -> Option<QueueId> {
+    fn way_on(&mut self, id: EntryId, applies: impl Fn(When) -> bool) -> Option<WayOut> {
         // Not among the others while queues are asked whether they take it.
         let entry = self.entries.remove(&id)?;
-        let to = self.way_out(&entry, applies);
+        let way = self.way_out(&entry, applies);
         self.entries.insert(id, entry);
-        to
+        way
     }
 
-    /// The first queue that takes the entry, of those where it may go.
-    pub(super) fn way_out(&mut self, entry: &Entry, applies: impl Fn(When) -> bool) -> Option<QueueId> {
+    /// To the first queue that takes the entry, of those where it may go.
+    pub(super) fn way_out(&mut self, entry: &Entry, applies: impl Fn(When) -> bool) -> Option<WayOut> {
         if entry.been.len() >= OVERFLOWS_MAX {
             return None;
         }
@@ -73,13 +75,31 @@ impl Acd {
             new && applies(overflow.when) && has_all(&entry.arrival.attributes, &overflow.only)
         });
         let ways: Vec<QueueId> = ways.map(|overflow| overflow.to).filter(|to| self.queues.contains_key(to)).collect();
-        ways.into_iter().find(|to| self.obstacle(entry, *to).is_none())
+        if ways.is_empty() {
+            return None;
+        }
+        let licences = self.licences_of(entry);
+        let with_licences = (!licences.is_empty()).then(|| {
+            let mut entry = entry.clone();
+            entry.arrival.need.licences.extend(licences.iter().cloned());
+            entry
+        });
+        let entry = with_licences.as_ref().unwrap_or(entry);
+        let to = ways.into_iter().find(|to| self.obstacle(entry, *to).is_none())?;
+        Some(WayOut { to, licences })
     }
 
-    fn go_on(&mut self, id: EntryId, to: QueueId) {
-        let mut entry = self.take_out(id, Exit::Overflowed, Some(to));
-        entry.goes_to(to, self.now);
+    fn go_on(&mut self, id: EntryId, way: WayOut) {
+        let mut entry = self.take_out(id, Exit::Overflowed, Some(way.to));
+        entry.goes_on(way, self.now);
         self.join(id, entry);
+    }
+
+    /// All that whoever serves the entry where it is must hold, whatever its skills are relaxed to.
+    fn licences_of(&self, entry: &Entry) -> BTreeSet<Licence> {
+        let (id, settings) = (entry.queue(), &self.queues[&entry.queue()].settings);
+        let requirement = self.requirement(entry, id, None, self.now);
+        requirement.unwrap_or_else(|| Acd::plain_requirement(settings, id)).need.licences
     }
 
     /// Says that an entry left its queue, and counts it.
@@ -91,10 +111,18 @@ impl Acd {
     }
 }
 
+/// From a queue to another.
+pub struct WayOut {
+    pub to: QueueId,
+    /// Needed in the one, and therefore in the other: a licence is not relaxed by going elsewhere.
+    licences: BTreeSet<Licence>,
+}
+
 impl Entry {
     /// From its queue to another.
-    pub fn goes_to(&mut self, to: QueueId, now: Time) {
-        self.been.push(std::mem::replace(&mut self.arrival.queue, to));
+    pub fn goes_on(&mut self, way: WayOut, now: Time) {
+        self.been.push(std::mem::replace(&mut self.arrival.queue, way.to));
+        self.arrival.need.licences.extend(way.licences);
         self.arrived = now;
         self.tried = None;
     }

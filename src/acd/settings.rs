@@ -258,8 +258,8 @@ impl InVain {
     }
 }
 
-/// A way into another queue. The entry keeps its id, the time it has waited, what it asks for itself and who refused it; it exits
-/// here as `Overflowed` and is counted there as one that came.
+/// A way into another queue. The entry keeps its id, the time it has waited, what it asks for itself, the licences that are needed
+/// here, and who refused it; it exits here as `Overflowed` and is counted there as one that came.
 ///
 /// It never goes back to a queue where it was, goes on at most [`OVERFLOWS_MAX`](super::OVERFLOWS_MAX) times, and goes only where it is
 /// taken: the other queue is open, not full, and it is not in vain to join it. Where nobody takes it, it is as if there were no

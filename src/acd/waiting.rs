@@ -73,9 +73,9 @@ impl Acd {
         self.has_come_again(&entry.arrival.caller, came_again);
         match way_out {
             None => self.stand(id, entry),
-            Some(to) => {
-                self.tell_exit(id, &entry, Exit::Overflowed, way_out);
-                entry.goes_to(to, self.now);
+            Some(way) => {
+                self.tell_exit(id, &entry, Exit::Overflowed, Some(way.to));
+                entry.goes_on(way, self.now);
                 self.join(id, entry);
             }
         }

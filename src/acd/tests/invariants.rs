@@ -2,7 +2,7 @@
 
 use super::model_back::Absent;
 use super::*;
-use crate::need::{Attributes, Word};
+use crate::need::{Attributes, Licence, Word};
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
@@ -383,7 +383,9 @@ impl Watch {
                     *self.offered.entry(*to).or_default() += 1;
                     must!(!caller.been.contains(to) && to != queue, "{entry} goes back to {to}");
                     let been = caller.been.iter().copied().chain([*queue]).collect();
-                    let arrival = Arrival { queue: *to, ..caller.arrival };
+                    let licences = self.licences(&caller);
+                    let mut arrival = Arrival { queue: *to, ..caller.arrival };
+                    arrival.need.licences.extend(licences);
                     self.waiting.insert(*entry, Caller { queue: *to, joined: self.at, been, arrival, ..caller });
                 }
             }
@@ -640,12 +642,16 @@ impl Watch {
     }
 
     /// What is never relaxed: every licence that was asked for at first, and those that are asked for now.
-    fn is_licensed(&self, agent: AgentId, caller: &Caller) -> bool {
-        let held = &self.agents[&agent].settings.licences;
+    fn licences(&self, caller: &Caller) -> BTreeSet<Licence> {
         let queue = &self.queues[&caller.queue];
         let attributes: &Attributes = &caller.arrival.attributes;
         let first = [queue.needs.resolved(attributes), caller.arrival.need.resolved(attributes)];
-        first.iter().chain(&self.asked(caller)).flat_map(|need| &need.licences).all(|licence| {
+        first.into_iter().chain(self.asked(caller)).flat_map(|need| need.licences).collect()
+    }
+
+    fn is_licensed(&self, agent: AgentId, caller: &Caller) -> bool {
+        let held = &self.agents[&agent].settings.licences;
+        self.licences(caller).iter().all(|licence| {
             held.iter().any(|held| {
                 let jurisdiction = licence.jurisdiction == Word::Is(held.jurisdiction.clone());
                 held.kind == licence.kind && jurisdiction && held.valid.has(self.at)

@@ -9,7 +9,8 @@ use super::model_callbacks::Dialled;
 use super::model_queues::{Door, Why, hasty_estimates};
 use super::*;
 use crate::acd::estimate::Estimates;
-use crate::need::{Attributes, Expr, Word};
+use crate::need::{Attributes, Expr, Licence, Word};
+use std::collections::BTreeSet;
 
 /// The mistakes, and the list of all of them.
 macro_rules! mistakes {
@@ -158,6 +159,7 @@ mistakes! {
     OverflowsAnyhow,
     OverflowLosesWait,
     OverflowLosesRefusals,
+    OverflowLosesLicences,
     OverflowCutsRinging,
     NoRules,
     RulesForAll,
@@ -1136,14 +1138,17 @@ impl Model {
         asked.resolved(if self.wrong(Mistake::NoAttributes) { &nothing } else { &caller.arrival.attributes })
     }
 
-    fn is_licensed(&self, agent: &Person, caller: &Caller) -> bool {
+    /// All that are needed where the caller is.
+    pub fn licences(&self, caller: &Caller) -> BTreeSet<Licence> {
         let queue = self.queue(caller);
         let queue_needs = self.asked(&queue.needs, &queue.relax, caller);
         let own = self.asked(&caller.arrival.need, &caller.arrival.relax, caller);
         let ruled = self.ruled(caller);
-        let mut needed =
-            queue_needs.licences.iter().chain(&own.licences).chain(ruled.iter().flat_map(|need| &need.licences));
-        needed.all(|licence| {
+        [queue_needs, own].into_iter().chain(ruled).flat_map(|need| need.licences).collect()
+    }
+
+    fn is_licensed(&self, agent: &Person, caller: &Caller) -> bool {
+        self.licences(caller).iter().all(|licence| {
             agent.settings.licences.iter().any(|held| {
                 let is_it = held.kind == licence.kind && licence.jurisdiction == Word::Is(held.jurisdiction.clone());
                 is_it && (held.valid.has(self.now) || self.wrong(Mistake::LicencesForEver))

@@ -69,7 +69,10 @@ impl Model {
 
     /// Why it cannot join that queue, where it may be or not.
     pub fn why_not_join(&self, caller: &Caller, queue: QueueId) -> Option<Why> {
-        let there = Caller { queue, ..caller.clone() };
+        let mut there = Caller { queue, ..caller.clone() };
+        if caller.queue != queue {
+            self.take_licences_along(&mut there, caller);
+        }
         let settings = self.settings(queue).clone();
         if !self.is_open(queue) {
             return Some(Why::Closed);
@@ -143,6 +146,8 @@ impl Model {
     /// From its queue, which it has left, to another.
     pub fn join(&mut self, mut caller: Caller, to: QueueId) {
         let now = self.now;
+        let there = caller.clone();
+        self.take_licences_along(&mut caller, &there);
         caller.been.push(std::mem::replace(&mut caller.queue, to));
         caller.queue_then = self.settings(to).clone();
         caller.arrival.queue = to;
@@ -154,6 +159,12 @@ impl Model {
             caller.refusals.clear();
         }
         self.stand(caller);
+    }
+
+    fn take_licences_along(&self, caller: &mut Caller, from: &Caller) {
+        if !self.wrong(Mistake::OverflowLosesLicences) {
+            caller.arrival.need.licences.extend(self.licences(from));
+        }
     }
 
     pub fn stand(&mut self, caller: Caller) {

@@ -1,7 +1,7 @@
 //! Who may take an entry, who of them is rung, and how that changes with time.
 
 use super::*;
-use crate::acd::WhyNot;
+use crate::acd::{Overflow, When, WhyNot};
 use crate::need::Attributes;
 
 fn secs(secs: u64) -> Duration {
@@ -247,6 +247,45 @@ fn without_a_valid_licence_nobody_is_rung_whatever_is_relaxed() {
     desk.at(112, busy(3));
     desk.at(199, arrive(2));
     assert_eq!(desk.at(200, free(3)), "a3 ready", "not any more");
+}
+
+#[test]
+fn a_licence_that_was_needed_is_needed_wherever_the_caller_goes_on() {
+    let mut desk = Desk::new();
+    desk.queue(1, |queue| {
+        queue.needs = need("licence(bank, \"SE\") and sales");
+        queue.relax = vec![Relax { after: secs(1), need: Need::default() }];
+        queue.overflow = vec![Overflow { to: QueueId(2), when: When::After(secs(10)), only: Attributes::new() }];
+    });
+    desk.queue(2, |queue| {
+        queue.join_unless.no_agents = true;
+        queue.overflow = vec![Overflow { to: QueueId(3), when: When::After(secs(10)), only: Attributes::new() }];
+    });
+    desk.queue(3, |_| {});
+    desk.agent(1, "");
+    desk.agent_with(2, "", |agent| agent.licences = vec![licence("SE", None, Some(20))]);
+    desk.agent_with(3, "", |agent| agent.licences = vec![licence("SE", Some(100), None)]);
+    desk.at(0, login(1));
+    desk.at(1, arrive(1));
+    assert_eq!(desk.until(11), "", "nobody is there who could take it there");
+    desk.at(12, leave(1, Exit::Abandoned));
+    desk.at(13, login(2));
+    desk.at(13, busy(2));
+    desk.at(13, arrive(2));
+    assert_eq!(desk.until(23), "", "not one whose licence has run out");
+    desk.at(24, leave(2, Exit::Abandoned));
+    desk.at(90, login(3));
+    desk.at(90, busy(3));
+    // Who is closed out at the door takes it along too.
+    desk.at(95, Change::Close { queue: QueueId(1) });
+    desk.queue(1, |queue| {
+        queue.needs = need("licence(bank, \"SE\")");
+        queue.overflow = vec![Overflow { to: QueueId(2), when: When::Closed, only: Attributes::new() }];
+    });
+    desk.at(100, free(2));
+    assert_eq!(desk.at(100, arrive(3)), "e3 overflowed after 0 to q2");
+    assert_eq!(desk.until(110), "e3 overflowed after 10 to q3");
+    assert_eq!(desk.at(111, free(3)), "a3 ready, o1: e3 rings a3, a3 offered");
 }
 
 #[test]
