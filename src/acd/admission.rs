@@ -97,11 +97,16 @@ impl Acd {
         let unless = queue.settings.join_unless;
         let requirement = self.requirement(entry, id, None, self.now);
         let need = self.take_or_plain(requirement, id);
+        let at_last = self.need_at_last(entry, id).map(|requirement| self.take_or_plain(requirement, id));
+        let in_vain =
+            |rules| self.is_in_vain(rules, need) && at_last.is_none_or(|at_last| self.is_in_vain(rules, at_last));
         // Nobody joins a line only to leave it.
-        let in_vain = self.is_in_vain(unless, need) || self.is_in_vain(self.queues[&id].settings.leave_when, need);
+        let in_vain = in_vain(unless) || in_vain(self.queues[&id].settings.leave_when);
         let seen = unless.estimate.map(|_| self.seen_by_newcomer(entry, id, need));
         let idle = self.lines.need(need).able.meets(&self.pools.with_idle[entry.kind().index()]);
-        self.lines.give_need(need, &mut self.pools);
+        for need in at_last.into_iter().chain([need]) {
+            self.lines.give_need(need, &mut self.pools);
+        }
         let queue = &self.queues[&id];
         if in_vain {
             return Some(Obstacle::NoAgents);

@@ -34,8 +34,16 @@ pub struct Callers {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct LeftPlace {
     queue: QueueId,
+    /// Queues where it was before: the caller comes by the first of them again.
+    #[serde(default)]
+    been: Vec<QueueId>,
     since: Time,
+    #[serde(default)]
+    away: Duration,
     priority: i32,
+    /// When it was left. Those of a journal that did not say so count from when they are looked at.
+    #[serde(default)]
+    left: Option<Time>,
 }
 
 /// An agent who is kept for the caller.
@@ -45,6 +53,8 @@ struct BrokenTalk {
     queue: QueueId,
     /// As if the wait had ended when the talk broke.
     since: Time,
+    #[serde(default)]
+    broke: Option<Time>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -135,7 +145,14 @@ impl Acd {
             _ => false,
         };
         if is_kept && is_known(&entry.arrival) && entry.arrival.callback.is_none() {
-            let place = LeftPlace { queue: entry.queue(), since: entry.since(), priority: entry.arrival.priority };
+            let place = LeftPlace {
+                queue: entry.queue(),
+                been: entry.been.clone(),
+                since: entry.since(),
+                away: entry.arrival.away,
+                priority: entry.arrival.priority,
+                left: Some(self.now),
+            };
             let until = self.now + settings.keep_place;
             self.callers.places.remember(self.now, &entry.arrival.caller, id, until, place);
         }
@@ -168,7 +185,13 @@ impl Acd {
         if broke && let Some(queue_of_talk) = self.queues.get(&queue) {
             let until = self.now + queue_of_talk.settings.reconnect_within;
             let since = self.now - waited;
-            self.callers.broken.remember(self.now, &caller, id, until, BrokenTalk { agent, queue, since });
+            self.callers.broken.remember(
+                self.now,
+                &caller,
+                id,
+                until,
+                BrokenTalk { agent, queue, since, broke: Some(self.now) },
+            );
         }
     }
 
@@ -194,12 +217,13 @@ impl Acd {
         }
     }
 
-    /// Of several places that are kept for the caller in this queue, the one of who had waited longest.
+    /// Of several places that are kept for the caller in this queue, or in one to which they went on from it, the one of who had waited longest.
     fn give_place_back(&self, arrival: &mut Arrival) -> Option<EntryId> {
         let places = self.callers.places.of(self.now, &arrival.caller);
-        let places = places.filter(|(_, place)| place.queue == arrival.queue);
+        let is_there = |place: &LeftPlace| place.queue == arrival.queue || place.been.contains(&arrival.queue);
+        let places = places.filter(|(_, place)| is_there(place));
         let (id, place) = places.min_by_key(|(id, place)| (place.since, *id))?;
-        arrival.since = arrival.since.min(place.since);
+        arrival.takes_place(place.since, place.away, place.left.unwrap_or(self.now), self.now);
         arrival.priority = arrival.priority.max(place.priority);
         Some(id)
     }
@@ -207,7 +231,8 @@ impl Acd {
     /// That of a promise to call them back, which is thereby withdrawn.
     fn give_promised_place(&self, arrival: &mut Arrival) -> Option<EntryId> {
         let (id, promised) = self.promise_to(&arrival.caller, arrival.queue)?;
-        arrival.since = arrival.since.min(promised.since);
+        let left = promised.callback.as_deref().map_or(self.now, |callback| callback.promised);
+        arrival.takes_place(promised.since, promised.away, left, self.now);
         arrival.priority = arrival.priority.max(promised.priority);
         Some(id)
     }
@@ -217,7 +242,7 @@ impl Acd {
         let (id, broken) = self.callers.broken.of(self.now, &arrival.caller).last()?;
         let wait = self.queues[&arrival.queue].settings.reconnect_wait;
         if broken.queue == arrival.queue {
-            arrival.since = arrival.since.min(broken.since);
+            arrival.takes_place(broken.since, Duration::ZERO, broken.broke.unwrap_or(self.now), self.now);
         }
         arrival.prefer.insert(0, Prefer { who: Who::Agent(broken.agent), wait });
         Some(id)

@@ -49,6 +49,8 @@ pub struct Arrival {
     pub max_wait: Option<Duration>,
     /// When the waiting began: earlier than the event when the place is kept from before; later is taken as the event's time.
     pub since: Time,
+    /// So long of the time since then nobody was on the line: it counts for place and figures, and not for the longest wait.
+    pub away: Duration,
     /// What is known of it by name: language, topic, tier. Rules and needs of the queue may ask for it.
     pub attributes: Attributes,
     /// What it is called elsewhere: a call's id.
@@ -336,6 +338,16 @@ pub enum Decision {
     Agent { agent: AgentId, state: AgentState },
 }
 
+impl Arrival {
+    /// The place of who waited since then and left the line at `left`, as of now.
+    pub(super) fn takes_place(&mut self, since: Time, away: Duration, left: Time, now: Time) {
+        if since < self.since {
+            self.since = since;
+            self.away = away + now.since(left);
+        }
+    }
+}
+
 impl Default for Arrival {
     fn default() -> Self {
         Arrival {
@@ -347,6 +359,7 @@ impl Default for Arrival {
             priority: 0,
             max_wait: None,
             since: Time::NEVER,
+            away: Duration::ZERO,
             attributes: Attributes::new(),
             reference: String::new(),
             caller: String::new(),

@@ -47,6 +47,7 @@ pub mod event;
 mod expected;
 mod explain;
 mod gone;
+mod hope;
 mod line;
 mod look;
 mod matching;
@@ -95,6 +96,7 @@ use deadline::{Deadline, Deadlines};
 use entry::{Entry, Stands};
 use estimate::Estimates;
 use gone::Gone;
+use hope::Hopes;
 use line::Lines;
 use matching::Touched;
 use pool::Pools;
@@ -135,6 +137,7 @@ pub struct Acd {
     decisions: VecDeque<Decision>,
     /// See [`Acd::digest`].
     digest: Digest,
+    hopes: Hopes,
     callers: Callers,
     truth: Truth,
     estimates: Estimates,
@@ -168,6 +171,7 @@ impl Acd {
             deadlines: Deadlines::default(),
             decisions: VecDeque::new(),
             digest: Digest::begin(seed),
+            hopes: Hopes::default(),
             callers: Callers::default(),
             truth: Truth::default(),
             estimates: Estimates::default(),

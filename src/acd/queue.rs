@@ -76,7 +76,7 @@ impl Queue {
         }
         let by_rule = || self.rules(&arrival.attributes).find_map(|rule| rule.max_wait);
         let most = arrival.max_wait.or_else(by_rule).or(self.settings.max_wait);
-        let timed_out = most.map(|wait| (arrival.since + wait, Exit::TimedOut));
+        let timed_out = most.map(|wait| (arrival.since + wait + arrival.away, Exit::TimedOut));
         let closed = self.lets_go().map(|at| (at, Exit::QueueClosed));
         closed.into_iter().chain(timed_out).min_by_key(|(at, _)| *at)
     }

@@ -239,7 +239,8 @@ pub struct Relax {
     pub need: Need,
 }
 
-/// When it is in vain to wait in a line. Each is looked at by itself.
+/// When it is in vain to wait in a line. Each is looked at by itself. Who will need less later (`relax`) does not wait in vain while
+/// somebody is there for that.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct InVain {

@@ -148,9 +148,16 @@ impl Acd {
 
     /// The last agent who met these needs may have gone: entries that wait in vain leave, where their queue says so.
     pub(super) fn let_go_the_unservable<'a>(&mut self, met: impl IntoIterator<Item = &'a Bits>) {
-        let lines = met.into_iter().flat_map(|met| met.iter()).flat_map(|need| self.lines.of_need(None, need));
+        let needs: Vec<NeedId> = met.into_iter().flat_map(|met| met.iter()).collect();
+        let lines = needs.iter().flat_map(|need| self.lines.of_need(None, *need));
         let lines = lines.map(|(key, _)| key).filter(|key| self.is_in_vain(key.leave_when, key.need));
         let mut entries: Vec<EntryId> = lines.flat_map(|key| self.lines.entries(key)).collect();
+        entries.extend(self.hopes.for_any(needs.iter().copied()));
+        let is_left = |id: &EntryId| match &self.entries[id].stands {
+            Stands::InLine(key) => self.waits_in_vain(*id, key.leave_when, key.need),
+            Stands::Offered(_) | Stands::Asleep | Stands::Nowhere => false,
+        };
+        entries.retain(is_left);
         entries.sort_unstable();
         entries.dedup();
         for entry in entries {
@@ -178,6 +185,7 @@ impl Acd {
 
     /// The same with this need, of which it is a holder already.
     fn take_place(&mut self, id: EntryId, need: NeedId) {
+        self.begin_to_hope(id);
         let entry = &self.entries[&id];
         let first_look = self.first_look(entry.queue(), entry.arrived, entry.arrival.callback.is_some());
         let overflows = self.next_overflow(entry);
@@ -298,6 +306,7 @@ impl Acd {
     /// Takes back what `find_place` gave, deadlines excepted.
     fn lose_place(&mut self, id: EntryId) {
         self.leave_line(id);
+        self.hope_no_more(id);
         let entry = self.entry_mut(id);
         let (queue, need, place) = (entry.queue(), entry.need, entry.place);
         if entry.stands == Stands::Asleep {
@@ -311,7 +320,7 @@ impl Acd {
     /// Puts an entry that stands nowhere into its line, or lets it go if it would wait there for nobody.
     pub(super) fn enter_line(&mut self, id: EntryId) {
         let key = self.line_of(&self.entries[&id]);
-        if self.is_in_vain(key.leave_when, key.need) {
+        if self.waits_in_vain(id, key.leave_when, key.need) {
             self.turn_away(id, Obstacle::NoAgents);
             return;
         }

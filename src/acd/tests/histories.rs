@@ -322,7 +322,7 @@ fn agent_settings(id: u32, how: u8, at: Time) -> Change {
         ring_time: secs(how, 7),
         shift_margin: secs(how / 4, 3),
         wrap_up: secs(how / 3, 4),
-        wrap_up_extension: secs(how / 2, 3),
+        wrap_up_extension: secs(how / 2, 5),
         rests: staff::some_rests(how),
         occupancy_cap: staff::some_cap(how),
         rona_pause: secs(how / 5, 5),

@@ -1,6 +1,6 @@
 //! What must hold in every history, seen from outside: from the events and the decisions alone.
 
-use super::model_back::Absent;
+use super::model_back::{Absent, takes_place};
 use super::*;
 use crate::need::{Attributes, Licence, Word};
 use std::cmp::Reverse;
@@ -154,6 +154,7 @@ impl Watch {
                             arrival.kind = Kind::Call;
                             callback.until = event.at + settings.callback_within;
                             callback.not_before = callback.not_before.max(event.at);
+                            callback.promised = event.at;
                         }
                         None => {
                             *self.offered.entry(arrival.queue).or_default() += 1;
@@ -323,7 +324,7 @@ impl Watch {
                 must!(*waited == self.at.since(caller.since), "{entry} did not wait {waited:?}");
                 let settings = &self.queues[queue];
                 let left = Arrival { since: caller.since, ..caller.arrival.clone() };
-                self.absent.leaves(self.at, *entry, &left, *exit, settings, None);
+                self.absent.leaves(self.at, *entry, (&left, &caller.been), *exit, settings, None);
                 if let Some((_, agent)) = self.accepted.filter(|(accepted, _)| accepted == entry)
                     && caller.arrival.callback.is_none()
                 {
@@ -600,7 +601,8 @@ impl Watch {
             return Some(callback.until.since(caller.since));
         }
         let of_rules = self.rules(caller).find_map(|rule| rule.max_wait);
-        caller.arrival.max_wait.or(of_rules).or(self.queues[&caller.queue].max_wait)
+        let most = caller.arrival.max_wait.or(of_rules).or(self.queues[&caller.queue].max_wait);
+        most.map(|most| most + caller.arrival.away)
     }
 
     /// A promise that may not be offered now.
@@ -616,7 +618,8 @@ impl Watch {
             caller.queue == arrival.queue && to == Some(&arrival.caller) && arrival.kind == Kind::Call
         };
         if let Some(promise) = self.waiting.values().chain(self.dialled.values()).find(mine) {
-            arrival.since = arrival.since.min(promise.since);
+            let callback = promise.arrival.callback.as_ref().expect("it is one");
+            takes_place(arrival, promise.since, promise.arrival.away + self.at.since(callback.promised), None);
             arrival.priority = arrival.priority.max(promise.arrival.priority);
         }
     }

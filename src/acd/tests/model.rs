@@ -44,6 +44,8 @@ mistakes! {
     PlaceLost,
     PlaceKeptForAll,
     PlaceKeptForEver,
+    PlaceKeptOnlyWhereItWas,
+    AwayIsWaiting,
     PlaceKeptInEveryQueue,
     PlaceGivenTwice,
     PlaceWithoutPriority,
@@ -151,6 +153,7 @@ mistakes! {
     NoLastCall,
     ClosedKeeps,
     JoinsInVain,
+    HopesForNothing,
     JoinsLongLines,
     LongWaitsStay,
     PausedAreThere,
@@ -197,7 +200,7 @@ pub struct Model {
     pub decisions: VecDeque<Decision>,
     pub absent: Absent,
     pub dialled: Vec<Dialled>,
-    mistake: Option<Mistake>,
+    pub mistake: Option<Mistake>,
 }
 
 pub struct Person {
@@ -253,6 +256,8 @@ pub struct Caller {
     pub refusals: Vec<Refusal>,
     /// A promise that is offered to nobody for now.
     pub asleep: bool,
+    /// Looked at as if all its steps were taken.
+    pub at_last: bool,
 }
 
 #[derive(Clone)]
@@ -681,6 +686,7 @@ impl Model {
             stepped: self.now,
             refusals: Vec::new(),
             asleep: false,
+            at_last: false,
         };
         if caller.is_promise() {
             caller.turn_over = caller.arrival.prefer.first().map_or(Time::NEVER, |first| self.now + first.wait);
@@ -735,7 +741,7 @@ impl Model {
         let caller = self.callers.iter().find(|c| c.id == id).expect("it waits");
         let left = Arrival { since: caller.since, ..caller.arrival.clone() };
         let settings = self.queue(caller).clone();
-        self.absent.leaves(self.now, id, &left, exit, &settings, self.mistake);
+        self.absent.leaves(self.now, id, (&left, &caller.been), exit, &settings, self.mistake);
         let ringing = self.rung_for(id);
         for agent in &ringing {
             self.take_apart(*agent, Outcome::CallerGone);
@@ -1126,7 +1132,8 @@ impl Model {
     /// What is asked now of what was asked at first.
     fn asked(&self, need: &Need, relax: &[Relax], caller: &Caller) -> Need {
         let waited = self.now.since(caller.since);
-        let steps = relax.iter().filter(|step| step.after <= waited && !self.wrong(Mistake::NeverRelaxed));
+        let taken = |step: &&Relax| (step.after <= waited || caller.at_last) && !self.wrong(Mistake::NeverRelaxed);
+        let steps = relax.iter().filter(taken);
         let mut asked = need.clone();
         if let Some(step) = steps.max_by_key(|step| step.after) {
             asked = step.need.clone();

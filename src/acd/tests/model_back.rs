@@ -17,7 +17,10 @@ pub struct Absent {
 #[derive(Clone)]
 struct Left {
     caller: String,
-    queue: QueueId,
+    /// Where it was, at last and before.
+    queues: Vec<QueueId>,
+    away: Duration,
+    left: Time,
     entry: EntryId,
     since: Time,
     priority: i32,
@@ -33,6 +36,7 @@ struct Talk {
     waited: Duration,
     /// As if the wait had ended with the talk.
     since: Time,
+    broke: Time,
 }
 
 /// With the one mistake that is made.
@@ -41,7 +45,7 @@ impl Absent {
         &mut self,
         now: Time,
         entry: EntryId,
-        arrival: &Arrival,
+        (arrival, been): (&Arrival, &[QueueId]),
         exit: Exit,
         queue: &QueueSettings,
         mistake: Option<Mistake>,
@@ -55,7 +59,14 @@ impl Absent {
         }
         self.places.push(Left {
             caller: arrival.caller.clone(),
-            queue: arrival.queue,
+            queues: been
+                .iter()
+                .filter(|_| !wrong(Mistake::PlaceKeptOnlyWhereItWas))
+                .chain([&arrival.queue])
+                .copied()
+                .collect(),
+            away: arrival.away,
+            left: now,
             entry,
             since: arrival.since,
             priority: arrival.priority,
@@ -66,7 +77,7 @@ impl Absent {
     pub fn is_answered(&mut self, now: Time, entry: EntryId, agent: AgentId, arrival: &Arrival) {
         if is_known(arrival) {
             let (caller, queue, waited) = (arrival.caller.clone(), arrival.queue, now.since(arrival.since));
-            self.talks.push(Talk { caller, queue, entry, agent, waited, since: arrival.since });
+            self.talks.push(Talk { caller, queue, entry, agent, waited, since: arrival.since, broke: Time::NEVER });
         }
     }
 
@@ -82,6 +93,7 @@ impl Absent {
         let Some(which) = self.talks.iter().position(|talk| talk.entry == entry) else { return };
         let mut talk = self.talks.remove(which);
         talk.since = now - talk.waited;
+        talk.broke = now;
         self.over.push((talk.clone(), now));
         if (broke || wrong(Mistake::EveryTalkBroke))
             && !wrong(Mistake::BrokenTalkForgotten)
@@ -103,7 +115,7 @@ impl Absent {
         let wrong = |other| mistake == Some(other);
         let is_mine = |left: &&Left| {
             left.caller == arrival.caller
-                && (left.queue == arrival.queue || wrong(Mistake::PlaceKeptInEveryQueue))
+                && (left.queues.contains(&arrival.queue) || wrong(Mistake::PlaceKeptInEveryQueue))
                 && now < left.until
         };
         let order = |left: &&Left| (left.since, left.entry);
@@ -111,7 +123,7 @@ impl Absent {
         let found = if wrong(Mistake::NewestPlaceFirst) { mine.max_by_key(order) } else { mine.min_by_key(order) };
         let Some(left) = found else { return };
         let entry = left.entry;
-        arrival.since = arrival.since.min(left.since);
+        takes_place(arrival, left.since, left.away + now.since(left.left), mistake);
         if !wrong(Mistake::PlaceWithoutPriority) {
             arrival.priority = arrival.priority.max(left.priority);
         }
@@ -126,7 +138,7 @@ impl Absent {
         let Some((talk, _)) = mine.max_by_key(|(talk, _)| talk.entry) else { return };
         let talk = talk.clone();
         if talk.queue == arrival.queue && !wrong(Mistake::BrokenTalkLosesItsWait) {
-            arrival.since = arrival.since.min(talk.since);
+            takes_place(arrival, talk.since, now.since(talk.broke), mistake);
         }
         arrival.prefer.insert(0, Prefer { who: Who::Agent(talk.agent), wait: queue.reconnect_wait });
         if !wrong(Mistake::BrokenTalkGivenTwice) {
@@ -145,6 +157,14 @@ impl Absent {
     pub fn last_agent(&self, now: Time, caller: &str, within: Duration) -> Option<AgentId> {
         let (talk, at) = self.over.iter().rev().find(|(talk, _)| talk.caller == caller)?;
         (now.since(*at) <= within).then_some(talk.agent)
+    }
+}
+
+/// Of who was away for so long.
+pub fn takes_place(arrival: &mut Arrival, since: Time, away: Duration, mistake: Option<Mistake>) {
+    if since < arrival.since {
+        arrival.since = since;
+        arrival.away = if mistake == Some(Mistake::AwayIsWaiting) { Duration::ZERO } else { away };
     }
 }
 

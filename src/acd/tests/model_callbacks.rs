@@ -1,6 +1,7 @@
 //! The model's part about those who are to be called back.
 
 use super::model::{Caller, Mistake, Model};
+use super::model_back::takes_place;
 use super::*;
 
 /// A promise that an agent has.
@@ -51,7 +52,8 @@ impl Model {
             c.queue == arrival.queue && c.callback().is_some_and(|callback| callback.number == arrival.caller)
         };
         let promise = all.into_iter().find(mine)?;
-        arrival.since = arrival.since.min(promise.since);
+        let promised = promise.callback().expect("it is one").promised;
+        takes_place(arrival, promise.since, promise.arrival.away + self.now.since(promised), self.mistake);
         arrival.priority = arrival.priority.max(promise.arrival.priority);
         Some(promise.id)
     }
@@ -109,6 +111,7 @@ impl Model {
             looks,
             tried: None,
             asleep: false,
+            at_last: false,
             ..caller
         });
     }

@@ -94,9 +94,13 @@ impl Model {
     }
 
     pub fn in_vain(&self, rules: InVain, caller: &Caller) -> bool {
+        let steps = self.queue(caller).relax.iter().chain(&caller.arrival.relax);
+        let relaxes = steps.map(|step| caller.since + step.after).any(|at| at > self.now);
+        let at_last = Caller { at_last: relaxes && !self.wrong(Mistake::HopesForNothing), ..caller.clone() };
         let could = |paused: bool| {
             let there = |a: &&super::model::Person| self.is_there(a) && (paused || a.pause.is_none());
-            self.agents.iter().filter(there).any(|a| self.can_serve(a, caller))
+            let can = |a: &super::model::Person| self.can_serve(a, caller) || self.can_serve(a, &at_last);
+            self.agents.iter().filter(there).any(can)
         };
         let all_paused = rules.all_paused && !self.wrong(Mistake::PausedAreThere);
         rules.no_agents && !could(true) || all_paused && !could(false)
@@ -237,7 +241,7 @@ impl Model {
         let closed = self.doors.get(&caller.queue).and_then(|door| door.closed);
         let stays = self.wrong(Mistake::ClosedKeeps);
         let lets_go = closed.zip(queue.after_closing).map(|(closed, after)| closed + after).filter(|_| !stays);
-        match (lets_go, most.map(|wait| caller.since + wait)) {
+        match (lets_go, most.map(|wait| caller.since + wait + caller.arrival.away)) {
             (Some(closed), timed_out) if timed_out.is_none_or(|at| closed <= at) => Some((closed, Exit::QueueClosed)),
             (_, timed_out) => timed_out.map(|at| (at, Exit::TimedOut)),
         }

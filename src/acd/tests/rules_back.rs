@@ -1,6 +1,7 @@
 //! Callers who come again.
 
 use super::*;
+use crate::need::Attributes;
 
 /// Somebody who is known by this name, to queue 1.
 fn caller(entry: u64, name: &str) -> Change {
@@ -63,6 +64,40 @@ fn who_hangs_up_keeps_the_place_where_the_queue_says_so() {
     desk.at(60, leave(1, Exit::SystemFault));
     desk.at(60, caller(3, "anna"));
     assert_eq!(line(&desk), [2, 3]);
+}
+
+#[test]
+fn the_place_is_given_back_where_the_caller_first_came() {
+    let on = |desk: &mut Desk, queue, to, when| {
+        let overflow = vec![Overflow { to: QueueId(to), when, only: Attributes::new() }];
+        desk.queue(queue, |settings| settings.overflow = overflow);
+    };
+    let mut desk = Desk::new();
+    desk.queue(3, |_| {});
+    on(&mut desk, 2, 3, When::After(Duration::from_secs(10)));
+    on(&mut desk, 1, 2, When::Closed);
+    desk.at(5, Change::Close { queue: QueueId(1) });
+    desk.at(10, caller(1, "anna"));
+    desk.at(11, caller(2, "bo"));
+    desk.until(30);
+    assert_eq!(desk.acd.entries(QueueId(3)), [EntryId(1), EntryId(2)]);
+    desk.at(40, leave(1, Exit::SystemFault));
+    assert_eq!(desk.at(50, caller(3, "anna")), "e3 overflowed after 40 to q2");
+    desk.until(60);
+    assert_eq!(desk.acd.entries(QueueId(3)), [EntryId(3), EntryId(2)], "before who was behind");
+}
+
+#[test]
+fn while_nobody_was_on_the_line_the_longest_wait_did_not_run() {
+    let mut desk = Desk::new();
+    desk.queue(1, |settings| settings.max_wait = Some(Duration::from_secs(12)));
+    desk.at(10, caller(1, "anna"));
+    desk.at(14, leave(1, Exit::SystemFault));
+    assert_eq!(desk.at(24, caller(2, "anna")), "", "four of twelve seconds are over");
+    desk.at(28, leave(2, Exit::SystemFault));
+    desk.at(128, caller(3, "anna"));
+    assert_eq!(desk.until(131), "");
+    assert_eq!(desk.until(132), "e3 timed_out after 122", "and the figures know it all");
 }
 
 #[test]

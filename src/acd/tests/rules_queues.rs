@@ -97,6 +97,37 @@ fn nobody_joins_where_nobody_is_logged_in_or_all_are_paused_if_the_queue_says_so
 }
 
 #[test]
+fn who_will_need_less_does_not_wait_in_vain_while_somebody_is_there_for_that() {
+    let rules = InVain { no_agents: true, ..InVain::default() };
+    let relax = |after, skill| Relax { after: secs(after), need: need(skill) };
+    for (join_unless, leave_when) in [(rules, InVain::default()), (InVain::default(), rules), (rules, rules)] {
+        let mut desk = Desk::new();
+        desk.queue(1, |queue| {
+            (queue.needs, queue.relax) = (need("sales >= 8"), vec![relax(3, "sales >= 7"), relax(6, "sales")]);
+            (queue.join_unless, queue.leave_when) = (join_unless, leave_when);
+        });
+        desk.agent(1, "sales 5");
+        desk.agent(2, "sales 1");
+        desk.agent(3, "sales 9");
+        assert_eq!(desk.at(1, arrive(1)), "e1 no_agents after 0");
+        desk.at(3, login(2));
+        desk.at(3, busy(2));
+        assert_eq!(desk.at(4, arrive(3)), "");
+        desk.at(5, login(3));
+        desk.at(5, busy(3));
+        let leaves = leave_when.no_agents;
+        assert_eq!(desk.at(6, logout(2)), "a2 offline", "there is one for now");
+        assert_eq!(desk.at(6, logout(3)), if leaves { "a3 offline, e3 no_agents after 2" } else { "a3 offline" });
+        if leaves {
+            desk.at(7, login(2));
+            desk.at(7, busy(2));
+            desk.at(7, arrive(4));
+            assert_eq!(desk.at(8, logout(2)), "a2 offline, e4 no_agents after 1", "nobody was there for now");
+        }
+    }
+}
+
+#[test]
 fn who_waits_leaves_when_the_last_agent_pauses_if_the_queue_says_so() {
     let mut desk = Desk::ready(&[1]);
     desk.queue(1, |queue| queue.leave_when.all_paused = true);

@@ -11,12 +11,14 @@ impl<D: Distributor> Play<D> {
             let ends = how.is_multiple_of(3).then(|| self.at + Duration::from_secs(u64::from(how % 50)));
             return Change::Shift { agent: AgentId(agent), ends };
         }
+        let in_wrap_up = self.watch.in_wrap_up();
         match how % 8 {
-            0 => extend_wrap_up(agent),
+            // Often, so that it is asked for twice.
+            _ if in_wrap_up.is_some() && how % 4 < 3 => extend_wrap_up(in_wrap_up.unwrap_or(agent)),
             1 => probe_ended(agent, true),
             2..=4 => probe_ended(probed, true),
             5 => probe_ended(probed, false),
-            _ => extend_wrap_up(self.watch.in_wrap_up().unwrap_or(agent)),
+            _ => extend_wrap_up(agent),
         }
     }
 }
