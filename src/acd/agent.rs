@@ -161,6 +161,14 @@ impl Agent {
         }
     }
 
+    /// Until when an offer stands, if there is one.
+    pub fn offered_until(&self) -> Option<Time> {
+        match self.task {
+            Task::Offered { deadline, .. } => Some(deadline),
+            Task::Talking { .. } | Task::None => None,
+        }
+    }
+
     /// Whether the agent could be offered a contact of this kind.
     pub fn is_free_for(&self, kind: Kind) -> bool {
         self.idle[kind.index()].is_some()

@@ -19,6 +19,7 @@
 //! | `rest` | what spares agents: rests after calls, a cap on occupancy |
 //! | `probe` | whether a phone that was not answered is there at all |
 //! | `entry`, `queue`, `waiting` | an entry, its queue; arriving and leaving |
+//! | `tasks` | tasks that somebody works on, and what there is of all of them |
 //! | `back`, `memory` | callers who come again, and what is remembered of them |
 //! | `callback` | those who are to be called back |
 //! | `admission`, `overflow` | whom a queue takes, when waiting is in vain, hours; from one queue to another |
@@ -63,6 +64,7 @@ mod rest;
 mod settings;
 mod snapshot;
 mod staffing;
+mod tasks;
 #[cfg(test)]
 mod tests;
 pub mod truth;
@@ -83,6 +85,7 @@ pub use settings::{
     RestRule, Rule, Skills, Strategy, Validity, When,
 };
 pub use snapshot::Snapshot;
+pub use tasks::{TaskStands, TaskView};
 
 use crate::ids::{AgentId, EntryId, OfferId, QueueId};
 use crate::need::Need;
@@ -102,6 +105,7 @@ use matching::Touched;
 use pool::Pools;
 use queue::Queue;
 use std::collections::{BTreeMap, VecDeque};
+use tasks::InHand;
 use truth::Truth;
 
 /// The distributor: lines of entries, pools of agents, and the offers between them.
@@ -127,6 +131,8 @@ pub struct Acd {
     /// Numbers that are to be called back: one promise each, which waits or is dialled.
     promises: BTreeMap<String, EntryId>,
     dialled: BTreeMap<EntryId, Box<Dialled>>,
+    /// Those of `talks` that are tasks.
+    in_hand: BTreeMap<EntryId, Box<InHand>>,
     lines: Lines,
     pools: Pools,
     /// Empty between events.
@@ -139,7 +145,9 @@ pub struct Acd {
     digest: Digest,
     hopes: Hopes,
     callers: Callers,
+    /// Of calls, and of everything that agents do.
     truth: Truth,
+    truth_of_tasks: Truth,
     estimates: Estimates,
     ignored: u64,
 }
@@ -164,6 +172,7 @@ impl Acd {
             talks: BTreeMap::new(),
             promises: BTreeMap::new(),
             dialled: BTreeMap::new(),
+            in_hand: BTreeMap::new(),
             lines: Lines::default(),
             pools: Pools::default(),
             touched: Touched::default(),
@@ -174,6 +183,7 @@ impl Acd {
             hopes: Hopes::default(),
             callers: Callers::default(),
             truth: Truth::default(),
+            truth_of_tasks: Truth::default(),
             estimates: Estimates::default(),
             ignored: 0,
         }
@@ -181,12 +191,12 @@ impl Acd {
 
     /// As [`Acd::new`], with figures in these intervals.
     pub fn with_truth(seed: u64, settings: truth::Settings) -> Acd {
-        Acd { truth: Truth::new(settings), ..Acd::new(seed) }
+        Acd { truth: Truth::new(settings.clone()), truth_of_tasks: Truth::new(settings), ..Acd::new(seed) }
     }
 
     /// As [`Acd::new`], with other settings for what is counted and what is foretold than the usual.
     pub fn with_settings(seed: u64, truth: truth::Settings, estimate: estimate::Settings) -> Acd {
-        Acd { truth: Truth::new(truth), estimates: Estimates::new(estimate), ..Acd::new(seed) }
+        Acd { estimates: Estimates::new(estimate), ..Acd::with_truth(seed, truth) }
     }
 
     /// Acts on all deadlines up to `event.at`, each at its own time, then on the change. After each instant and after
@@ -323,14 +333,20 @@ impl Acd {
         ]
     }
 
-    /// Counts of a queue; `None` if there is no such queue.
+    /// Counts of the callers of a queue; `None` if there is no such queue.
     pub fn queue_counts(&self, queue: QueueId) -> Option<QueueCounts> {
         self.queues.contains_key(&queue).then(|| QueueCounts::from(&self.truth.total(queue)))
     }
 
-    /// Every figure about queues and agents.
+    /// Every figure about the callers of queues, and about agents.
     pub fn truth(&self) -> &Truth {
         &self.truth
+    }
+
+    /// The same figures about the tasks of queues: they may wait for hours where callers wait for seconds, and a mean of both would
+    /// be of neither. Of agents it knows nothing but how many tasks they accepted.
+    pub fn truth_of_tasks(&self) -> &Truth {
+        &self.truth_of_tasks
     }
 
     /// `None` if there is no such agent.

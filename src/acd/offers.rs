@@ -165,7 +165,10 @@ impl Acd {
         agent.calls = agent.calls.saturating_add(1);
         match kind {
             Kind::Call => agent.task = Task::Talking { entry: entry_id, detail: TalkDetail::default() },
-            Kind::Task => _ = agent.tasks.insert(entry_id),
+            Kind::Task => {
+                agent.tasks.insert(entry_id);
+                self.take_in_hand(entry_id);
+            }
         }
         self.talks.insert(entry_id, agent_id);
         self.talk_begins(entry_id);

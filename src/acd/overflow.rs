@@ -106,7 +106,7 @@ impl Acd {
     pub(super) fn tell_exit(&mut self, id: EntryId, entry: &Entry, exit: Exit, to: Option<QueueId>) {
         let waited = self.now.since(entry.since());
         let level = self.queues[&entry.queue()].settings.service_level;
-        self.truth.exited(entry.queue(), entry.arrived, exit, waited, level);
+        self.truth_of(entry.kind()).exited(entry.queue(), entry.arrived, exit, waited, level);
         self.decide(Decision::Exit { entry: id, queue: entry.queue(), exit, waited, to });
     }
 }

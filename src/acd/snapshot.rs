@@ -17,6 +17,7 @@ use super::pool::IdleAgent;
 use super::queue::Hours;
 use super::rest::Strain;
 use super::settings::{AgentSettings, QueueSettings};
+use super::tasks::InHand;
 use super::truth::Truth;
 use super::{Acd, line};
 use crate::ids::{AgentId, EntryId, OfferId, QueueId};
@@ -34,6 +35,8 @@ pub struct Snapshot {
     agents: Vec<KeptAgent>,
     entries: Vec<KeptEntry>,
     truth: Truth,
+    #[serde(default)]
+    truth_of_tasks: Option<Truth>,
     estimates: Estimates,
     ignored: u64,
     #[serde(default)]
@@ -41,6 +44,7 @@ pub struct Snapshot {
     #[serde(default)]
     dialled: Vec<(EntryId, Dialled)>,
     #[serde(default)]
+    in_hand: Vec<(EntryId, InHand)>,
     gone: Gone,
     #[serde(default)]
     digest: Digest,
@@ -142,12 +146,14 @@ impl Acd {
             agents: self.agents.iter().map(|(id, agent)| KeptAgent::of(*id, agent)).collect(),
             entries: self.entries.iter().map(|(id, entry)| KeptEntry::of(*id, entry)).collect(),
             truth: self.truth.clone(),
+            truth_of_tasks: Some(self.truth_of_tasks.clone()),
             estimates: self.estimates.clone(),
             ignored: self.ignored,
             callers: self.callers.kept(),
             dialled: self.dialled.iter().map(|(entry, dialled)| (*entry, (**dialled).clone())).collect(),
             digest: self.digest,
             gone: self.gone.clone(),
+            in_hand: self.in_hand.iter().map(|(id, task)| (*id, (**task).clone())).collect(),
         }
     }
 
@@ -159,7 +165,9 @@ impl Acd {
     pub fn restore(snapshot: Snapshot) -> Result<Acd, String> {
         let Snapshot { now, last_offer, chance, queues, agents, entries, truth, estimates, ignored, .. } = snapshot;
         let (callers, dialled) = (Callers::restored(snapshot.callers), snapshot.dialled);
-        let mut acd = Acd { now, chance, truth, estimates, ignored, callers, ..Acd::new(last_offer) };
+        let truth_of_tasks = snapshot.truth_of_tasks.unwrap_or_else(|| Truth::new(truth.settings().clone()));
+        let mut acd = Acd { now, chance, truth, estimates, ignored, callers, truth_of_tasks, ..Acd::new(last_offer) };
+        acd.in_hand.extend(snapshot.in_hand.into_iter().map(|(id, task)| (id, Box::new(task))));
         (acd.gone, acd.digest) = (snapshot.gone, snapshot.digest);
         let number =
             |(entry, dialled): &(EntryId, Dialled)| Some((dialled.arrival.callback.as_ref()?.number.clone(), *entry));

@@ -198,7 +198,9 @@ impl Acd {
         self.remember_talk(entry, id, broke);
         let now = self.now;
         let agent = self.agent_mut(id);
-        if !agent.tasks.remove(&entry) {
+        if agent.tasks.remove(&entry) {
+            self.task_done(entry, id);
+        } else {
             agent.task = Task::None;
             agent.note_talk(now);
             let time = agent.settings.wrap_up;

@@ -62,7 +62,8 @@ impl Acd {
         }
         let came_again = self.comes_again(&mut arrival);
         let mut entry = Entry::new(id, arrival, self.now);
-        self.truth.arrived(self.now, queue);
+        let now = self.now;
+        self.truth_of(entry.kind()).arrived(now, queue);
         let obstacle = self.obstacle(&entry, queue);
         let way_out = obstacle.and_then(|obstacle| self.way_out(&entry, |when| when == obstacle.when()));
         if let Some(obstacle) = obstacle.filter(|_| way_out.is_none()) {
@@ -84,7 +85,8 @@ impl Acd {
 
     /// An entry comes from another queue.
     pub(super) fn join(&mut self, id: EntryId, entry: Entry) {
-        self.truth.arrived(self.now, entry.queue());
+        let now = self.now;
+        self.truth_of(entry.kind()).arrived(now, entry.queue());
         self.stand(id, entry);
     }
 
@@ -382,10 +384,11 @@ impl Acd {
             self.deadlines.set(Deadline::Refusal(id, *agent), Some(refusal.deadline()), None);
             self.agent_mut(*agent).refused.remove(&id);
         }
-        if let Some(agent) = self.talks.get(&id) {
+        let now = self.now;
+        if let Some(agent) = self.talks.get(&id).copied() {
             let callback = entry.arrival.callback.as_deref();
             let arrived = callback.map_or(entry.arrived, |callback| callback.promised);
-            self.truth.talk_began(self.now, id, *agent, entry.queue(), arrived, callback.is_some());
+            self.truth_of(entry.kind()).talk_began(now, id, agent, entry.queue(), arrived, callback.is_some());
         }
     }
 

@@ -446,6 +446,7 @@ fn asks_the_same(play: &Play<Acd>, model: &Model) -> Result<(), String> {
             return Err(format!("whether {queue} is there"));
         }
         let Some(counts) = acd.queue_counts(queue) else { continue };
+        let counts = both(counts, &QueueCounts::from(&acd.truth_of_tasks().total(queue)));
         let expected = (
             watch.offered.get(&queue).copied().unwrap_or(0),
             watch.exits.get(&queue).cloned().unwrap_or_default(),
@@ -466,7 +467,8 @@ fn asks_the_same(play: &Play<Acd>, model: &Model) -> Result<(), String> {
             return Err(format!("{queue} does not add up: {counts:?}"));
         }
     }
-    if let Some(imbalance) = acd.truth().imbalance() {
+    tasks_are_known(acd)?;
+    if let Some(imbalance) = acd.truth().imbalance().or(acd.truth_of_tasks().imbalance()) {
         return Err(imbalance.to_string());
     }
     let rung = acd.entries.values().filter(|entry| matches!(entry.stands, entry::Stands::Offered(_))).count();
@@ -486,8 +488,44 @@ fn asks_the_same(play: &Play<Acd>, model: &Model) -> Result<(), String> {
     if open != acd.promises.len() as u64 {
         return Err(format!("{open} promises are open, and {:?} stand", acd.promises));
     }
-    if acd.truth().talks() != acd.talks.len() {
-        return Err(format!("{} talks, counted {}", acd.talks.len(), acd.truth().talks()));
+    let talks = acd.talks.len() - acd.in_hand.len();
+    if acd.truth().talks() != talks {
+        return Err(format!("{talks} talks, counted {}", acd.truth().talks()));
+    }
+    Ok(())
+}
+
+fn both(mut calls: QueueCounts, tasks: &QueueCounts) -> QueueCounts {
+    calls.offered += tasks.offered;
+    calls.waiting += tasks.waiting;
+    calls.answered_in_level += tasks.answered_in_level;
+    tasks.exits.iter().for_each(|(exit, count)| *calls.exits.entry(*exit).or_default() += count);
+    calls
+}
+
+/// Each task is in one place, and counted where tasks are.
+fn tasks_are_known(acd: &Acd) -> Result<(), String> {
+    for (id, agent) in &acd.agents {
+        for task in &agent.tasks {
+            let known = acd.task(*task).ok_or_else(|| format!("{id} works on {task}, which nobody knows"))?;
+            if !matches!(known.stands, TaskStands::InHand { agent, .. } if agent == *id) {
+                return Err(format!("{id} works on {known:?}"));
+            }
+        }
+    }
+    for queue in (0..QUEUES).map(QueueId) {
+        let counts = acd.truth_of_tasks().total(queue);
+        let waiting = acd.entries.values().filter(|entry| entry.kind() == Kind::Task && entry.queue() == queue).count();
+        let in_hand =
+            acd.tasks().filter(|task| matches!(task.stands, TaskStands::InHand { .. }) && task.queue == queue);
+        let (asked, expected) = ((counts.waiting, counts.in_hand), (waiting as u64, in_hand.count() as u64));
+        if asked != expected {
+            return Err(format!("{queue}: {expected:?} tasks wait and are in hand, counted {asked:?}"));
+        }
+    }
+    let worked_on = acd.agents.values().map(|agent| agent.tasks.len()).sum::<usize>();
+    if worked_on != acd.in_hand.len() || worked_on != acd.truth_of_tasks().talks() {
+        return Err(format!("{worked_on} tasks are worked on, {} known", acd.in_hand.len()));
     }
     Ok(())
 }

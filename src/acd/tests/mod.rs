@@ -20,6 +20,7 @@ mod rules_rest;
 mod rules_routing;
 mod rules_staffing;
 mod rules_talks;
+mod rules_tasks;
 mod rules_waiting;
 
 use super::*;
