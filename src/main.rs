@@ -14,7 +14,11 @@ use vaxel::edge::control::AgentAct;
 use vaxel::edge::output::{complain, print};
 use vaxel::edge::simulate::Options;
 use vaxel::edge::{self, log, project};
+use vaxel::engine::tasks::{Filing, TaskAct};
+use vaxel::ids::EntryId;
+use vaxel::need::Need;
 use vaxel::sim::forecast::More;
+use vaxel::time::Duration;
 
 /// A call-centre telephony and queue engine: SIP in, menus, queues, agents, and the truth about waiting.
 ///
@@ -41,6 +45,82 @@ enum Act {
     Resume,
     /// End the time for notes.
     Done,
+    /// Make the time for notes longer, once after each talk, by `wrap_up_extension`.
+    More,
+}
+
+#[derive(Subcommand)]
+enum TaskCommand {
+    /// File a task into a queue; prints its id.
+    ///
+    /// It waits there as callers do, until an agent whose `tasks` of the settings leave room for it accepts it. No phone rings for
+    /// it. What was filed is known after a restart. While a task of this reference waits in the queue or is worked on, it is not
+    /// filed again.
+    #[command(after_help = "Examples:\n  vaxel task add sales 'mail 4711'\n  \
+                      vaxel task add billing ticket-17 --attribute language=sv --need 'billing >= 5' --prefer anna@30m\n  \
+                      vaxel task add sales promise-8 --priority 10 --since 09:30 --max-wait 2h")]
+    Add {
+        #[arg(value_name = "QUEUE")]
+        queue: String,
+        /// What it is called where it comes from.
+        #[arg(value_name = "REFERENCE")]
+        reference: String,
+        /// What is known of it, for rules and needs of the queue, and for who works on it. Again for another.
+        #[arg(long, value_name = "NAME=VALUE", value_parser = edge::tasks::attribute)]
+        attribute: Vec<(String, String)>,
+        /// Added to the queue's; what is more goes first.
+        #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
+        priority: i32,
+        /// What an agent must be able to do, beside what the queue needs.
+        #[arg(long, value_name = "NEED", value_parser = edge::tasks::need)]
+        need: Option<Need>,
+        /// Keep it for this agent at first, for an hour or as long as is said. Again for who is next.
+        #[arg(long, value_name = "AGENT[@TIME]", value_parser = edge::tasks::prefer)]
+        prefer: Vec<(String, Duration)>,
+        /// When its waiting began, if that was before now.
+        #[arg(long, value_name = "TIME")]
+        since: Option<String>,
+        /// Let it go after so long, instead of after the queue's `max_wait`.
+        #[arg(long, value_name = "TIME", value_parser = edge::tasks::length)]
+        max_wait: Option<Duration>,
+    },
+    /// Show every task that waits, is offered or is worked on.
+    #[command(after_help = "Examples:\n  vaxel task list\n  vaxel task list --json")]
+    List {
+        /// For programs.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Say for an agent that they take the task that is offered to them.
+    #[command(after_help = "Example:\n  vaxel task accept anna task-1795424400123456")]
+    Accept {
+        #[arg(value_name = "AGENT")]
+        agent: String,
+        #[arg(value_name = "TASK", value_parser = edge::tasks::id)]
+        task: EntryId,
+    },
+    /// Say for an agent that they do not take the task that is offered to them: it goes to the next.
+    #[command(after_help = "Example:\n  vaxel task decline anna task-1795424400123456")]
+    Decline {
+        #[arg(value_name = "AGENT")]
+        agent: String,
+        #[arg(value_name = "TASK", value_parser = edge::tasks::id)]
+        task: EntryId,
+    },
+    /// Say that who works on a task has done it.
+    #[command(after_help = "Example:\n  vaxel task done task-1795424400123456")]
+    Done {
+        #[arg(value_name = "TASK", value_parser = edge::tasks::id)]
+        task: EntryId,
+    },
+    /// Take a task that waits out of its queue again: it was filed by mistake, or is not wanted any more.
+    ///
+    /// In figures and records it leaves as `left_by_key`: on purpose.
+    #[command(after_help = "Example:\n  vaxel task withdraw task-1795424400123456")]
+    Withdraw {
+        #[arg(value_name = "TASK", value_parser = edge::tasks::id)]
+        task: EntryId,
+    },
 }
 
 #[derive(Subcommand)]
@@ -105,7 +185,7 @@ enum Command {
     },
     /// Pause an agent of the running service, or bring them back.
     #[command(
-        after_help = "Examples:\n  vaxel agent anna pause lunch\n  vaxel agent anna resume\n  vaxel agent anna done"
+        after_help = "Examples:\n  vaxel agent anna pause lunch\n  vaxel agent anna resume\n  vaxel agent anna done\n  vaxel agent anna more"
     )]
     Agent {
         #[arg(value_name = "NAME")]
@@ -118,8 +198,16 @@ enum Command {
     /// Queues and agents that are there already are taken as they are written now, while calls are up and callers wait: skills, needs,
     /// strategy, priorities, hours, shifts, wrap-up … Says what is otherwise, and what waits for the next start: new queues and agents,
     /// passwords, numbers, trunks and the rest. Settings that are wrong change nothing. SIGHUP does the same.
-    #[command(after_help = "Example:\n  vaxel check && vaxel reload")]
+    #[command(after_help = "Examples:\n  vaxel reload\n  vaxel check && vaxel reload")]
     Reload,
+    /// File tasks into queues, show them, and say what becomes of them.
+    ///
+    /// A task is anything that somebody must do and nobody is on the line for: an e-mail, a chat, a promise to keep. It waits in the
+    /// same order as callers.
+    Task {
+        #[command(subcommand)]
+        act: TaskCommand,
+    },
     /// Say how long callers would wait on a day that is planned.
     ///
     /// Plays the day many times, each from another seed, with the distributor that serves, on a clock that is a number. Reports
@@ -210,6 +298,7 @@ fn main() -> ExitCode {
         Some(Command::Capture { switch }) => capture(config, switch.as_deref()),
         Some(Command::Agent { name, act }) => agent(config, name, act),
         Some(Command::Reload) => reload(config),
+        Some(Command::Task { act }) => task(config, act),
         Some(Command::Simulate { day, journal, date, seeds, first_seed, threads, more, json, .. }) => {
             let options = Options { recorded: None, seeds, first_seed, threads };
             simulate(day.as_deref(), journal.as_deref().map(|journal| (journal, date)), options, &more, json)
@@ -312,12 +401,33 @@ fn agent(config: Option<PathBuf>, name: String, act: Act) -> Result<(), Failure>
         Act::Pause { reason } => AgentAct::Pause(reason),
         Act::Resume => AgentAct::Resume,
         Act::Done => AgentAct::EndWrapUp,
+        Act::More => AgentAct::ExtendWrapUp,
     };
     Ok(print(&edge::control::agent(&data_folder(config)?, name, act)?)?)
 }
 
 fn reload(config: Option<PathBuf>) -> Result<(), Failure> {
     Ok(print(&edge::control::reload(&data_folder(config)?)?)?)
+}
+
+fn task(config: Option<PathBuf>, act: TaskCommand) -> Result<(), Failure> {
+    let folder = data_folder(config)?;
+    let now = edge::Clock::start().now();
+    let act = match act {
+        TaskCommand::List { json } => return Ok(print(&edge::tasks::list(&folder, json, now)?)?),
+        TaskCommand::Add { queue, reference, attribute, priority, need, prefer, since, max_wait } => {
+            let attributes = attribute.into_iter().collect();
+            let since = since.map(|since| edge::tasks::at(&since, now)).transpose()?;
+            let need = need.unwrap_or_default();
+            let filing = Filing { queue, reference, attributes, need, priority, prefer, since, max_wait };
+            TaskAct::File(Box::new(filing))
+        }
+        TaskCommand::Accept { agent, task } => TaskAct::Accept { agent, task },
+        TaskCommand::Decline { agent, task } => TaskAct::Decline { agent, task },
+        TaskCommand::Done { task } => TaskAct::Done(task),
+        TaskCommand::Withdraw { task } => TaskAct::Withdraw(task),
+    };
+    Ok(print(&edge::control::task(&folder, act)?)?)
 }
 
 fn rewind(config: Option<PathBuf>, at: &str, json: bool) -> Result<(), Failure> {

@@ -45,6 +45,7 @@ pub struct Snapshot {
     dialled: Vec<(EntryId, Dialled)>,
     #[serde(default)]
     in_hand: Vec<(EntryId, InHand)>,
+    #[serde(default)]
     gone: Gone,
     #[serde(default)]
     digest: Digest,

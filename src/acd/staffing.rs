@@ -221,16 +221,23 @@ impl Acd {
     }
 
     pub(super) fn extend_wrap_up(&mut self, id: AgentId) -> Result<(), Ignored> {
-        let agent = self.agents.get_mut(&id).filter(|agent| !agent.wrap_up_extended).ok_or(Ignored)?;
-        let until = agent.wrap_up.ok_or(Ignored)?;
-        let more = agent.settings.wrap_up_extension;
-        if more == Duration::ZERO {
-            return Err(Ignored);
-        }
-        agent.wrap_up_extended = true;
-        self.set_wrap_up(id, Some(until + more));
+        let until = self.extended_wrap_up(id).ok_or(Ignored)?;
+        self.agent_mut(id).wrap_up_extended = true;
+        self.set_wrap_up(id, Some(until));
         self.refresh(id);
         Ok(())
+    }
+
+    /// Until when the agent's wrap-up would last if it were made longer, if it may be.
+    fn extended_wrap_up(&self, id: AgentId) -> Option<Time> {
+        let agent = self.agents.get(&id).filter(|agent| !agent.wrap_up_extended)?;
+        let more = Some(agent.settings.wrap_up_extension).filter(|more| *more > Duration::ZERO)?;
+        Some(agent.wrap_up? + more)
+    }
+
+    /// Whether [`Change::ExtendWrapUp`](super::Change::ExtendWrapUp) would do something.
+    pub fn may_extend_wrap_up(&self, id: AgentId) -> bool {
+        self.extended_wrap_up(id).is_some()
     }
 
     pub(super) fn wrap_up_over(&mut self, id: AgentId) {

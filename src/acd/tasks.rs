@@ -18,6 +18,7 @@ pub struct InHand {
     /// Where it was accepted from.
     queue: QueueId,
     filed_in: QueueId,
+    priority: i32,
     since: Time,
     accepted: Time,
     reference: String,
@@ -32,6 +33,8 @@ pub struct TaskView<'a> {
     pub queue: QueueId,
     /// Where it waited first.
     pub filed_in: QueueId,
+    /// Its own.
+    pub priority: i32,
     /// When its waiting began.
     pub since: Time,
     pub reference: &'a str,
@@ -78,12 +81,15 @@ impl Acd {
                 let until = |agent: &AgentId| Some((*agent, self.agents[agent].offered_until()?));
                 TaskStands::Offered(agents.iter().filter_map(until).collect())
             }
-            Stands::InLine(_) | Stands::Nowhere => TaskStands::InLine { position: self.position(id).unwrap_or(1) },
+            Stands::InLine(_) | Stands::Nowhere | Stands::Asleep => {
+                TaskStands::InLine { position: self.position(id).unwrap_or(1) }
+            }
         };
         TaskView {
             id,
             queue: entry.queue(),
             filed_in: entry.been.first().copied().unwrap_or(entry.queue()),
+            priority: entry.arrival.priority,
             since: entry.since(),
             reference: &entry.arrival.reference,
             attributes: &entry.arrival.attributes,
@@ -113,6 +119,7 @@ impl Acd {
         let task = InHand {
             queue: entry.queue(),
             filed_in: entry.been.first().copied().unwrap_or(entry.queue()),
+            priority: entry.arrival.priority,
             since: entry.since(),
             accepted: self.now,
             reference: entry.arrival.reference.clone(),
@@ -128,6 +135,7 @@ impl InHand {
             id,
             queue: self.queue,
             filed_in: self.filed_in,
+            priority: self.priority,
             since: self.since,
             reference: &self.reference,
             attributes: &self.attributes,

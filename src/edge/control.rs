@@ -1,14 +1,17 @@
-//! What an operator asks of the running service, by a socket in the data folder: the ladder of one call, capture on or off, an
-//! agent's pause, other settings.
+//! What an operator, or a program of theirs, asks of the running service, by a socket in the data folder: the ladder of one call,
+//! capture on or off, an agent's pause, other settings, tasks.
 //!
 //! A line of JSON asks, lines of JSON answer. Only the user that runs the service, and root, are answered: what passes
 //! here are people's numbers.
 
-use super::floor::{Floor, Wish};
+use super::floor::{Done, Floor, TaskName, done_for};
 use super::homer::Homer;
 use super::output::print;
 use super::tap::{Tap, Tapped};
 pub use crate::engine::AgentAct;
+use crate::engine::tasks::{Listed, TaskAct};
+use crate::engine::{self, Wish};
+use crate::ids::EntryId;
 use crate::sip::capture::{Captured, Follow};
 use crate::sip::ladder::Ladder;
 use crate::sip::{Hop, Message, Transport};
@@ -28,11 +31,14 @@ use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 
-/// Operators at a time; one more is told so.
+/// Operators who trace at a time; one more is told so.
 pub const OPERATORS_MAX: usize = 8;
 
-/// Bytes of a question.
-const QUESTION_MAX: u64 = 4096;
+/// Who asks anything at a time; one more is told so. Programs file tasks, many at once.
+pub const ASKERS_MAX: usize = 256;
+
+/// Bytes of a question: a task with all that may be known of it has some 12,000.
+const QUESTION_MAX: u64 = 32_768;
 
 /// For an operator to ask, and to take what was asked for.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -44,11 +50,19 @@ const LINGER: Duration = Duration::from_secs(1);
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 enum Question {
     /// The messages of the next call, or of the next from or to `who` (a number, a name, or a Call-ID).
-    Trace { who: Option<String> },
+    Trace {
+        who: Option<String>,
+    },
     /// Switches, or only asks.
-    Capture { on: Option<bool> },
+    Capture {
+        on: Option<bool>,
+    },
     /// Pauses an agent, or ends that.
-    Agent(Wish),
+    Agent {
+        agent: String,
+        act: AgentAct,
+    },
+    Task(TaskAct),
     /// Reads the settings again.
     Reload,
 }
@@ -69,8 +83,17 @@ enum Answer {
         sent: u64,
         lost: u64,
     },
-    /// What an operator wished for an agent was done.
-    Done(String),
+    /// What was wished was done; in words, if it was for an agent. `is_kept`: it will be known after `kill -9`.
+    Done {
+        what: String,
+        is_kept: bool,
+    },
+    /// The task has this id.
+    Filed {
+        task: EntryId,
+        is_kept: bool,
+    },
+    Tasks(Vec<Listed>),
     Refused(String),
 }
 
@@ -123,27 +146,29 @@ pub(super) fn listen(folder: &Path, tap: Arc<Tap>, homer: Arc<Homer>, floor: Flo
     match listener {
         Ok(listener) => drop(runtime.spawn(accept(listener, tap, homer, Arc::new(floor)))),
         Err(error) => {
-            tracing::warn!(path = %path.display(), %error, "`vaxel trace`, `vaxel capture` and `vaxel agent` will not work")
+            tracing::warn!(path = %path.display(), %error, "`vaxel trace`, `vaxel capture`, `vaxel agent` and `vaxel task` will not work")
         }
     }
 }
 
 async fn accept(listener: UnixListener, tap: Arc<Tap>, homer: Arc<Homer>, floor: Arc<Floor>) {
-    let places = Arc::new(Semaphore::new(OPERATORS_MAX));
+    let (places, traces) = (Arc::new(Semaphore::new(ASKERS_MAX)), Arc::new(Semaphore::new(OPERATORS_MAX)));
     let us = rustix::process::geteuid().as_raw();
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
                 let who = stream.peer_cred().map(|credentials| credentials.uid());
                 let place = places.clone().try_acquire_owned();
-                let (tap, homer, floor) = (tap.clone(), homer.clone(), floor.clone());
+                let (tap, homer, floor, traces) = (tap.clone(), homer.clone(), floor.clone(), traces.clone());
                 tokio::spawn(async move {
                     let mut operator = Operator { stream: BufReader::new(stream) };
                     match (who, place) {
-                        (Ok(uid), Ok(_place)) if uid == us || uid == 0 => operator.serve(&tap, &homer, &floor).await,
+                        (Ok(uid), Ok(_place)) if uid == us || uid == 0 => {
+                            operator.serve(&tap, &homer, &floor, &traces).await
+                        }
                         (Ok(uid), Ok(_)) => operator.refuse(format!("user {uid} may not ask user {us}'s vaxel")).await,
                         (Err(error), _) => operator.refuse(format!("nobody knows who you are: {error}")).await,
-                        (_, Err(_)) => operator.refuse(format!("{OPERATORS_MAX} others watch already")).await,
+                        (_, Err(_)) => operator.refuse(format!("{ASKERS_MAX} others ask already")).await,
                     }
                 });
             }
@@ -179,31 +204,45 @@ impl Operator {
         }
     }
 
-    async fn serve(&mut self, tap: &Arc<Tap>, homer: &Homer, floor: &Arc<Floor>) {
+    async fn serve(&mut self, tap: &Arc<Tap>, homer: &Homer, floor: &Arc<Floor>, traces: &Semaphore) {
         let mut line = String::new();
         let read = async { (&mut self.stream).take(QUESTION_MAX).read_line(&mut line).await };
         let Ok(Ok(_)) = timeout(PATIENCE, read).await else { return };
         let done = match serde_json::from_str(&line) {
-            Ok(Question::Trace { who }) => {
-                tracing::info!("an operator traces a call");
-                self.trace(tap, who).await
-            }
+            Ok(Question::Trace { who }) => match traces.try_acquire() {
+                Ok(_place) => {
+                    tracing::info!("an operator traces a call");
+                    self.trace(tap, who).await
+                }
+                Err(_) => self.say(&Answer::Refused(format!("{OPERATORS_MAX} others watch already"))).await,
+            },
             Ok(Question::Capture { on }) => self.capture(homer, tap, on).await,
-            Ok(Question::Agent(wish)) => {
-                let answer = floor.grant(wish).map_or_else(Answer::Refused, Answer::Done);
-                self.say(&answer).await
+            Ok(Question::Agent { agent, act }) => {
+                let done = done_for(&agent, &act);
+                self.grant(floor, Wish::Agent { agent, act }, done).await
             }
             Ok(Question::Reload) => {
                 let floor = floor.clone();
                 let reloaded = spawn_blocking(move || floor.reload()).await;
                 let answer = reloaded.unwrap_or_else(|_| Err("the settings could not be read".to_owned()));
-                self.say(&answer.map_or_else(Answer::Refused, Answer::Done)).await
+                self.say(&answer.map_or_else(Answer::Refused, |what| Answer::Done { what, is_kept: true })).await
             }
+            Ok(Question::Task(act)) => self.grant(floor, Wish::Task(act), String::new()).await,
             Err(error) => self.say(&Answer::Refused(format!("this is no question that vaxel knows: {error}"))).await,
         };
         if let Err(Gone) = done {
             tracing::debug!("an operator left");
         }
+    }
+
+    async fn grant(&mut self, floor: &Floor, wish: Wish, what: String) -> Result<(), Gone> {
+        let answer = match floor.grant(wish).await {
+            Ok(Done { answer: engine::Answer::Done, is_kept }) => Answer::Done { what, is_kept },
+            Ok(Done { answer: engine::Answer::Filed(task), is_kept }) => Answer::Filed { task, is_kept },
+            Ok(Done { answer: engine::Answer::Tasks(tasks), .. }) => Answer::Tasks(tasks),
+            Err(why) => Answer::Refused(why),
+        };
+        self.say(&answer).await
     }
 
     async fn capture(&mut self, homer: &Homer, tap: &Tap, on: Option<bool>) -> Result<(), Gone> {
@@ -303,7 +342,9 @@ pub fn trace(folder: &Path, who: Option<String>, whole: bool, waiting: impl FnOn
             Answer::Lost(lost) => print(&format!("({lost} messages of all calls were not seen)\n"))?,
             Answer::Over => return Ok(()),
             Answer::Refused(why) => bail!(why),
-            Answer::Capture { .. } | Answer::Done(_) => bail!("the service answered another question"),
+            Answer::Capture { .. } | Answer::Done { .. } | Answer::Filed { .. } | Answer::Tasks(_) => {
+                bail!("the service answered another question")
+            }
         }
     }
     bail!("the service ended")
@@ -339,7 +380,7 @@ pub fn capture(folder: &Path, on: Option<bool>) -> anyhow::Result<String> {
 /// No service runs, or the settings are wrong and it goes on with those it has.
 pub fn reload(folder: &Path) -> anyhow::Result<String> {
     match ask(folder, &Question::Reload)?.next().context("the service ended")?? {
-        Answer::Done(what) => Ok(what),
+        Answer::Done { what, .. } => Ok(what),
         Answer::Refused(why) => bail!(why),
         other => bail!("the service answered another question: {other:?}"),
     }
@@ -351,11 +392,49 @@ pub fn reload(folder: &Path) -> anyhow::Result<String> {
 ///
 /// No service runs, or it has no such agent or pause reason.
 pub fn agent(folder: &Path, agent: String, act: AgentAct) -> anyhow::Result<String> {
-    match ask(folder, &Question::Agent(Wish { agent, act }))?.next().context("the service ended")?? {
-        Answer::Done(done) => Ok(done + "\n"),
+    match ask(folder, &Question::Agent { agent, act })?.next().context("the service ended")?? {
+        Answer::Done { what, is_kept } => Ok(format!("{what}{}\n", doubt(is_kept))),
         Answer::Refused(why) => bail!(why),
         other => bail!("the service answered another question: {other:?}"),
     }
+}
+
+/// Files a task, or does something with one; says what was done.
+///
+/// # Errors
+///
+/// No service runs, or it cannot be done; says what can.
+pub fn task(folder: &Path, act: TaskAct) -> anyhow::Result<String> {
+    let done = match &act {
+        TaskAct::Withdraw(task) => format!("{} waits no more", TaskName(*task)),
+        TaskAct::Accept { agent, task } => format!("{agent} works on {}", TaskName(*task)),
+        TaskAct::Decline { agent, task } => format!("{agent} has declined {}", TaskName(*task)),
+        TaskAct::Done(task) => format!("{} is done", TaskName(*task)),
+        TaskAct::File(_) | TaskAct::List => String::new(),
+    };
+    match ask(folder, &Question::Task(act))?.next().context("the service ended")?? {
+        Answer::Done { is_kept, .. } => Ok(format!("{done}{}\n", doubt(is_kept))),
+        Answer::Filed { task, is_kept } => Ok(format!("{}{}\n", TaskName(task), doubt(is_kept))),
+        Answer::Refused(why) => bail!(why),
+        other => bail!("the service answered another question: {other:?}"),
+    }
+}
+
+/// Every task that is not done.
+///
+/// # Errors
+///
+/// No service runs.
+pub fn tasks(folder: &Path) -> anyhow::Result<Vec<Listed>> {
+    match ask(folder, &Question::Task(TaskAct::List))?.next().context("the service ended")?? {
+        Answer::Tasks(tasks) => Ok(tasks),
+        Answer::Refused(why) => bail!(why),
+        other => bail!("the service answered another question: {other:?}"),
+    }
+}
+
+fn doubt(is_kept: bool) -> &'static str {
+    if is_kept { "" } else { "\n(!) the journal could not be written: a restart would forget this; see the log" }
 }
 
 #[cfg(test)]
@@ -385,8 +464,7 @@ mod tests {
         let homer = Arc::new(Homer::new(tap.clone(), to, 2001, runtime.handle().clone()));
         let folder = Folder::new();
         let (door, _) = crate::edge::door::door(clock, 4);
-        let (agents, reasons) = (["anna".to_owned()].into(), ["lunch".to_owned()].into());
-        let floor = Floor { agents, reasons, door, reloader: None };
+        let floor = Floor { reasons: ["lunch".to_owned()].into(), door, reloader: None };
         listen(folder.path(), tap.clone(), homer, floor, runtime.handle());
         Bench { folder, tap, runtime, server, _metrics: metrics }
     }
@@ -408,12 +486,14 @@ mod tests {
     }
 
     #[test]
-    fn who_asks_for_an_agent_that_is_not_there_is_told_who_is() {
+    fn who_wishes_for_what_is_not_there_is_told_what_is() {
         let bench = bench(false);
-        let error = agent(bench.folder.path(), "ann".into(), AgentAct::Resume).unwrap_err().to_string();
-        assert_eq!(error, "there is no agent `ann`; there are anna");
+        let error = agent(bench.folder.path(), "anna".into(), AgentAct::Pause("golf".into())).unwrap_err().to_string();
+        assert_eq!(error, "there is no pause reason `golf`; there are lunch");
         let error = agent(bench.folder.path(), "anna".into(), AgentAct::Resume).unwrap_err().to_string();
         assert_eq!(error, "vaxel is about to end", "there is no engine here");
+        let error = tasks(bench.folder.path()).unwrap_err().to_string();
+        assert_eq!(error, "vaxel is about to end");
     }
 
     #[test]

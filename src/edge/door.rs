@@ -1,7 +1,7 @@
 //! The way to the engine thread: one bounded queue that everybody else puts things into.
 
 use super::Clock;
-use crate::engine::{Input, QueueFigures};
+use crate::engine::{Answer, Input, QueueFigures, Refusal, Wish};
 use crate::media;
 use crate::time::{Duration, Time};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use tokio::sync::{Semaphore, oneshot};
 /// SIP messages need a place, of which there are as many as [`door`] was told, and media events need one of as many
 /// others, so that neither keeps the other out. Strangers have few places of their own ([`STRANGERS_MAX`]), so that however
 /// many they are, nobody waits long behind them. What is an answer to the engine's own doing (lost connections, draining)
-/// gets in without: there cannot be more of it than the engine asked for.
+/// gets in without: there cannot be more of it than the engine asked for. So do wishes, of which operators have few at a time.
 #[derive(Clone)]
 pub struct Door {
     knocks: mpsc::Sender<Knock>,
@@ -128,12 +128,22 @@ enum Place {
 
 pub enum What {
     Input(Input),
+    /// Answered in its turn.
+    Wish(Wish, oneshot::Sender<Granted>),
     /// Is the engine alive? Answered in its turn.
     Ping(oneshot::Sender<()>),
     /// How do the queues stand? Also answered in its turn.
     Figures(oneshot::Sender<Vec<QueueFigures>>),
     /// Nothing that comes later matters.
     Stop,
+}
+
+/// What became of a wish.
+#[derive(Debug)]
+pub struct Granted {
+    pub answer: Result<Answer, Refusal>,
+    /// Says, soon, whether what follows from it will be known after a restart.
+    pub kept: oneshot::Receiver<bool>,
 }
 
 /// The input did not get in.
@@ -205,6 +215,12 @@ impl Door {
     /// The engine has more to do than it can: for some time all who were let in had to wait, or half the places are taken.
     pub fn is_late(&self) -> bool {
         self.lateness.is_late(self.clock.now()) || self.places.available_permits() < self.max / 2
+    }
+
+    /// What becomes of this wish; nothing, if the engine is gone before it comes to it.
+    pub fn wish(&self, wish: Wish) -> Result<oneshot::Receiver<Granted>, Refused> {
+        let (answer, answered) = oneshot::channel();
+        self.knock(What::Wish(wish, answer), Place::None).map(|()| answered)
     }
 
     /// True when the engine answers within `limit`.

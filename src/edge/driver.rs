@@ -4,7 +4,7 @@
 //! says, in order. It never waits for anything else: sockets, media workers and the recorder all take without blocking.
 
 use super::Clock;
-use super::door::{Entrance, Knock, What};
+use super::door::{Entrance, Granted, Knock, What};
 use super::journal;
 use super::media::Workers;
 use super::metrics::Metrics;
@@ -13,7 +13,7 @@ use super::sip::Sip;
 use super::tap::Tap;
 use super::throttle::Throttle;
 use crate::acd::Acd;
-use crate::engine::{Engine, Input, Output};
+use crate::engine::{Answer, Engine, Input, Output, Refusal};
 use crate::ids::LegId;
 use crate::media::{Command, Event};
 use crate::record::What as Happened;
@@ -21,7 +21,7 @@ use crate::time::{Duration, Time};
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 /// The engine with everything that carries out what it says.
 pub(super) struct Driver {
@@ -36,6 +36,8 @@ pub(super) struct Driver {
     pub metrics: Arc<Metrics>,
     pub clock: Clock,
     pub drained: watch::Sender<bool>,
+    /// To who wished what is being carried out.
+    pub reply: Option<oneshot::Sender<Granted>>,
 }
 
 /// A wait that took so much longer than it should: the process, or the whole machine, stood still.
@@ -146,6 +148,12 @@ impl Driver {
                 self.handle(now, input);
                 self.carry_out();
             }
+            What::Wish(wish, reply) => {
+                self.reply = Some(reply);
+                let now = self.clock.now();
+                self.handle(now, Input::Wish(wish));
+                self.carry_out();
+            }
             What::Ping(answer) => {
                 if answer.send(()).is_err() {
                     tracing::debug!("who asked whether the engine is alive did not wait for the answer");
@@ -166,6 +174,15 @@ impl Driver {
             self.homes.inward(event);
         }
         self.engine.handle(now, input);
+    }
+
+    /// All that follows from the wish has been told to the journal.
+    fn reply(&mut self, answer: Result<Answer, Refusal>) {
+        let (receipt, kept) = oneshot::channel();
+        self.journal.ask_for_receipt(receipt);
+        if self.reply.take().is_some_and(|reply| reply.send(Granted { answer, kept }).is_err()) {
+            tracing::debug!("who wished something did not wait for the answer");
+        }
     }
 
     fn carry_out(&mut self) {
@@ -191,6 +208,7 @@ impl Driver {
                     Output::Acd(event) => self.journal.tell(self.clock.now(), event),
                     Output::Toll(toll) => self.teller.tell_toll(self.clock.now(), toll),
                     Output::Judged { from, account, is_right } => self.sip.judged(from, &account, is_right),
+                    Output::Answer(answer) => self.reply(answer),
                     Output::KeepOpen(hop) => self.sip.keep_open(&hop),
                     Output::Drained => {
                         self.drained.send_replace(true);

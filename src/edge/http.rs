@@ -202,7 +202,7 @@ mod tests {
                         Some(What::Ping(answer)) => assert_eq!(answer.send(()), Ok(())),
                         Some(What::Figures(answer)) => assert_eq!(answer.send(Vec::new()), Ok(())),
                         Some(What::Stop) | None => return,
-                        Some(What::Input(_)) => panic!("no input was sent"),
+                        Some(What::Input(_) | What::Wish(..)) => panic!("no input was sent"),
                     }
                 }
             })

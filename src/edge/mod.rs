@@ -31,6 +31,7 @@ pub mod softphone;
 pub mod sounds;
 pub mod store;
 mod tap;
+pub mod tasks;
 #[cfg(test)]
 mod testing;
 mod throttle;

@@ -3,12 +3,13 @@
 //! A thread of its own, so that a scrape or a log that nobody reads never holds up a call. If it cannot keep up, events
 //! are lost and counted, and it is told afterwards what the state is.
 
+use super::floor::TaskName;
 use super::metrics::Metrics;
 use super::store::Store;
 use super::throttle::{Throttle, Throttles};
 use crate::engine::tolls::Toll;
-use crate::ids::CallId;
-use crate::record::{Board, CallEvent, EstimateAnswer, Fate, Recorder, TrunkNews, What};
+use crate::ids::{CallId, EntryId};
+use crate::record::{Board, CallEvent, EstimateAnswer, Fate, Recorder, TaskNews, TrunkNews, What};
 use crate::sip::registrar;
 use crate::time::{Duration, Time};
 use prometheus::IntCounter;
@@ -112,8 +113,8 @@ impl Teller {
 }
 
 /// Until the engine is gone; gives back the store, to be closed.
-pub(super) fn run(told: &Receiver<Told>, metrics: &Arc<Metrics>, store: Store) -> Store {
-    let mut recorder = Recorder::default();
+/// `recorder`: what it knows from before.
+pub(super) fn run(told: &Receiver<Told>, metrics: &Arc<Metrics>, store: Store, mut recorder: Recorder) -> Store {
     let (failures, foreign) = (Throttle::new(FAILURES), Throttle::new(FAILURES));
     let mut begun: Vec<CallId> = Vec::new();
     let mut changed: BTreeSet<CallId> = BTreeSet::new();
@@ -137,7 +138,7 @@ pub(super) fn run(told: &Receiver<Told>, metrics: &Arc<Metrics>, store: Store) -
                 }
                 Told::Board(board) => {
                     recorder.make_good(&board).into_iter().for_each(|contact| store.keep(contact));
-                    changed.extend(board.calls().keys());
+                    changed.extend(board.calls().keys().chain(board.tasks().keys()));
                     metrics.make_good(*board);
                     continue;
                 }
@@ -147,7 +148,8 @@ pub(super) fn run(told: &Receiver<Told>, metrics: &Arc<Metrics>, store: Store) -
             if let Some(contact) = recorder.apply(&event) {
                 store.keep(contact);
             } else if let Some(call) = event.what.call() {
-                if let What::CallStarted { .. } = event.what {
+                // Of a task everything is: there is little of it, and it may be done long after this run.
+                if let What::CallStarted { .. } | What::Task { .. } = event.what {
                     begun.push(call);
                 } else {
                     changed.insert(call);
@@ -157,7 +159,7 @@ pub(super) fn run(told: &Receiver<Told>, metrics: &Arc<Metrics>, store: Store) -
         // What finds no room is tried again with the rest.
         let note = |call: &CallId| recorder.get(*call).is_some_and(|contact| !store.note(contact));
         changed.extend(begun.drain(..).filter(note));
-        if recorder.open() > 0 && noted.elapsed() >= BEHIND {
+        if (recorder.open() > 0 || !changed.is_empty()) && noted.elapsed() >= BEHIND {
             noted = Stopwatch::now();
             changed.retain(note);
             store.alive();
@@ -220,6 +222,7 @@ fn log(event: &CallEvent, failures: &Throttle, foreign: &Throttle) {
         What::OfferEnded { call, queue, agent, outcome, .. } => {
             tracing::info!(%call, queue = &**queue, agent = &**agent, ?outcome, "offer ended");
         }
+        What::Task { task, queue, news, .. } => log_task(*task, queue, news),
         What::CallEnded { call, by, cause } => tracing::info!(%call, ?by, cause, "call ended"),
         What::Transferred { call, by, kind, to } => tracing::info!(%call, by = &**by, ?kind, to, "call transferred"),
         What::TransferEnded { call, kind, code } => tracing::info!(%call, ?kind, code, "transfer over"),
@@ -265,6 +268,28 @@ fn log(event: &CallEvent, failures: &Throttle, foreign: &Throttle) {
         What::NoWayOut { call, reason } => tracing::warn!(%call, reason = &**reason, "no trunk could take the call"),
         What::Trunk { trunk, news } => log_trunk(trunk, news, event.at, foreign),
         other => tracing::debug!(event = ?other),
+    }
+}
+
+/// What it is about is in the records.
+fn log_task(task: CallId, queue: &str, news: &TaskNews) {
+    let task = TaskName(EntryId(task.0));
+    match news {
+        TaskNews::Filed(_) => tracing::info!(%task, queue, "task filed"),
+        TaskNews::Known { .. } => tracing::debug!(%task, queue, "task of before"),
+        TaskNews::Offered { agent, .. } => tracing::debug!(%task, queue, agent = &**agent, "task offered"),
+        TaskNews::OfferEnded { agent, outcome, .. } => {
+            tracing::info!(%task, queue, agent = &**agent, ?outcome, "offer of a task ended");
+        }
+        TaskNews::Left { exit, waited, .. } => {
+            tracing::info!(%task, queue, ?exit, waited_ms = waited.as_millis(), "task left the line");
+        }
+        TaskNews::Dropped { agent } => {
+            tracing::warn!(%task, queue, agent = &**agent, "who worked on the task is no agent any more; file it again");
+        }
+        TaskNews::Done { agent, worked } => {
+            tracing::info!(%task, queue, agent = &**agent, worked_ms = worked.as_millis(), "task done");
+        }
     }
 }
 
@@ -355,7 +380,7 @@ mod tests {
 
         let recorder = {
             let metrics = metrics.clone();
-            std::thread::spawn(move || run(&hears, &metrics, store))
+            std::thread::spawn(move || run(&hears, &metrics, store, Recorder::default()))
         };
         let catch_up = |teller: &mut Teller| {
             let began = Stopwatch::now();

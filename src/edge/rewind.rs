@@ -1,8 +1,11 @@
 //! `vaxel rewind`: the queues as they stood at a moment, folded from the journal. Only reads; the service may be running.
 
+use super::floor::TaskName;
 use super::journal::{self, Damage, End, Replay};
 use super::{moment, why};
-use crate::acd::{Acd, AcdEvent, AgentState, AgentView, Change, Phase, QueueSettings, TalkDetail};
+use crate::acd::{
+    Acd, AcdEvent, AgentState, AgentView, Change, Kind, Phase, QueueSettings, TalkDetail, TaskStands, TaskView,
+};
 use crate::ids::{AgentId, QueueId};
 use crate::time::{Duration, Time};
 use anyhow::{Context, bail};
@@ -22,7 +25,19 @@ pub struct Stood {
     /// Why it may not be as it was.
     pub doubts: Vec<String>,
     pub queues: Vec<Queue>,
+    pub tasks_in_hand: Vec<InHand>,
     pub agents: Vec<Agent>,
+}
+
+/// A task that an agent worked on.
+#[derive(Debug, PartialEq, Serialize)]
+pub struct InHand {
+    pub task: String,
+    pub queue: String,
+    pub reference: String,
+    pub agent: String,
+    pub since: String,
+    pub worked_seconds: f64,
 }
 
 #[derive(Debug, PartialEq, Serialize)]
@@ -39,7 +54,9 @@ pub struct Queue {
 #[derive(Debug, PartialEq, Serialize)]
 pub struct Entry {
     pub entry: String,
-    /// The call's id.
+    /// `call` or `task`.
+    pub kind: Kind,
+    /// The call's id; what a task is called where it came from.
     pub reference: String,
     /// As callers are told; several may have the same where agents can do different things.
     pub position: Option<u32>,
@@ -138,7 +155,8 @@ impl Stood {
         let entry = |id| {
             let entry = acd.entry(id)?;
             Some(Entry {
-                entry: id.to_string(),
+                entry: if entry.kind == Kind::Task { TaskName(id).to_string() } else { id.to_string() },
+                kind: entry.kind,
                 reference: entry.reference.to_owned(),
                 position: acd.position(id),
                 waits_seconds: at.since(entry.since).as_secs_f64(),
@@ -174,7 +192,19 @@ impl Stood {
                 until: until.map(show),
             }
         };
+        let in_hand = |task: TaskView<'_>| {
+            let TaskStands::InHand { agent, since } = task.stands else { return None };
+            Some(InHand {
+                task: TaskName(task.id).to_string(),
+                queue: acd.queue_settings(task.queue).map_or_else(String::new, |queue| queue.name.clone()),
+                reference: task.reference.to_owned(),
+                agent: names[&agent].to_owned(),
+                since: show(since),
+                worked_seconds: at.since(since).as_secs_f64(),
+            })
+        };
         Stood {
+            tasks_in_hand: acd.tasks().filter_map(in_hand).collect(),
             at: show(at),
             last_event: last.map(show),
             doubts,
@@ -214,6 +244,13 @@ fn text(stood: &Stood) -> String {
             let back = if entry.is_called_back { "  to be called back" } else { "" };
             line(format_args!("  {place:>3}  {waits:>8}  {}  {}{back}{needs}{rung}", entry.entry, entry.reference));
         }
+    }
+    if !stood.tasks_in_hand.is_empty() {
+        line(format_args!("\ntasks in hand"));
+    }
+    for task in &stood.tasks_in_hand {
+        let InHand { task: id, queue, reference, agent, .. } = task;
+        line(format_args!("  {:>8}  {id}  {reference}  of {queue}, by {agent}", length(task.worked_seconds)));
     }
     line(format_args!("\nagents"));
     let width = stood.agents.iter().map(|agent| agent.name.chars().count()).max().unwrap_or(0);

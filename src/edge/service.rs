@@ -19,8 +19,9 @@ use crate::acd::Acd;
 use crate::config::{self, Config, Given, To};
 use crate::engine::{Engine, Input, NONCE_LIFETIME, Network, Target};
 use crate::flow::RINGBACK;
+use crate::ids::EntryId;
 use crate::media::Sound;
-use crate::record::Board;
+use crate::record::{Board, Recorder};
 use crate::sip::gate::Gate;
 use crate::sip::overload::Overload;
 use crate::sip::{Authenticator, Transport};
@@ -153,6 +154,12 @@ impl Service {
         let disk = journal::Folder::new(journal::folder(folder.path()));
         let writer = Writer::new(acd.clone(), queues.seq, disk, keep, metrics.journal.clone());
         let (tells, hears) = journal::start(queues.seq, journal::EVENTS_MAX, metrics.journal.clone());
+        let (tasks, lost): (Vec<_>, Vec<_>) =
+            store.tasks().into_iter().partition(|task| acd.task(EntryId(task.id.0)).is_some());
+        lost.into_iter().for_each(|mut task| {
+            task.lose_task();
+            store.keep(task);
+        });
         let mut engine = Engine::resume(config.engine(given), u128::from_be_bytes(random()?), clock.now(), acd);
         let registrations = store.registrations();
         registrations.iter().for_each(|binding| sip.vouch(binding.hop.remote));
@@ -185,6 +192,7 @@ impl Service {
             metrics: metrics.clone(),
             clock,
             drained: drained_tx,
+            reply: None,
         };
         let engine = vital("engine", move || driver.run())?;
         let (sockets, door_) = (sip.clone(), door.clone());
@@ -193,7 +201,7 @@ impl Service {
         lookups::start(config, runtime.handle(), &world, &store.places());
         let recorder = {
             let metrics = metrics.clone();
-            vital("recorder", move || recorder::run(&happened, &metrics, store))?
+            vital("recorder", move || recorder::run(&happened, &metrics, store, Recorder::knowing(tasks)))?
         };
         let journal = vital("journal", move || journal::run(&hears, writer, clock))?;
         let config::Capture { server, agent, on } = config.capture;
@@ -206,12 +214,8 @@ impl Service {
             );
         }
         let reloader = source.map(|source| Arc::new(Reloader::new(source, config, door.clone())));
-        let floor = Floor {
-            agents: config.agents.iter().map(|agent| agent.settings.name.clone()).collect(),
-            reasons: config.reasons().into_keys().collect(),
-            door: door.clone(),
-            reloader: reloader.clone(),
-        };
+        let floor =
+            Floor { reasons: config.reasons().into_keys().collect(), door: door.clone(), reloader: reloader.clone() };
         control::listen(folder.path(), tap, homer, floor, runtime.handle());
         Ok(Service {
             runtime: Some(runtime),

@@ -115,6 +115,7 @@ pub struct Store {
     registrations: Vec<Binding>,
     places: Vec<Kept>,
     tolls: Vec<Spent>,
+    tasks: Vec<Contact>,
     clock: Clock,
     /// Of registrations and calls, which phones can cause.
     losses: Throttle,
@@ -161,7 +162,7 @@ impl Store {
         let named = || format!("cannot use the contact records in {}", file.display());
         let mut database = connect(&file).await.with_context(named)?;
         migrate(&mut database, clock).await.with_context(named)?;
-        let interrupted = interrupted(&mut database).await.with_context(named)?;
+        let (tasks, calls) = open_contacts(&mut database).await.with_context(named)?;
         let registrations = registrations::read(&mut database, clock.now()).await.with_context(named)?;
         let places = places::read(&mut database, clock.now()).await.with_context(named)?;
         let tolls = tolls::read(&mut database, clock.now()).await.with_context(named)?;
@@ -169,11 +170,11 @@ impl Store {
         let (closing, deadline) = watch::channel(None);
         let writer = Writer { file, database: Some(database), waiting, deadline, clock, metrics: metrics.clone() };
         let (writer, losses) = (tokio::spawn(writer.run()), Throttle::new(LOSSES));
-        let store = Store { rows, closing, writer, metrics, registrations, places, tolls, clock, losses };
-        if !interrupted.is_empty() {
-            tracing::warn!(calls = interrupted.len(), "calls were up when the service stopped; their records say so");
+        let store = Store { rows, closing, writer, metrics, registrations, places, tolls, tasks, clock, losses };
+        if !calls.is_empty() {
+            tracing::warn!(calls = calls.len(), "calls were up when the service stopped; their records say so");
         }
-        interrupted.into_iter().for_each(|contact| store.keep(contact));
+        calls.into_iter().for_each(|contact| store.keep(contact));
         Ok(store)
     }
 
@@ -197,6 +198,11 @@ impl Store {
     /// What agents and trunks had used up of their caps when the service last stopped. Empty the second time.
     pub fn tolls(&mut self) -> Vec<Spent> {
         std::mem::take(&mut self.tolls)
+    }
+
+    /// Records of tasks that were not done when the service last stopped. Empty the second time.
+    pub fn tasks(&mut self) -> Vec<Contact> {
+        std::mem::take(&mut self.tasks)
     }
 
     /// Keeps what was used up. Never waits.
@@ -429,7 +435,7 @@ async fn insert(database: &mut SqliteConnection, contact: &Contact) -> sqlx::Res
         .bind(&contact.to)
         .bind(&*contact.trunk)
         .bind(wait.map(|wait| &*wait.queue))
-        .bind(contact.talks.last().map(|talk| &*talk.with))
+        .bind(contact.served_by())
         .bind(whole(contact.waited_ms()))
         .bind(wait.and_then(|wait| wait.exit).map(exit_name))
         .bind(whole(contact.talked_ms()))
@@ -470,8 +476,9 @@ async fn last_alive(database: &mut SqliteConnection) -> sqlx::Result<Time> {
     Ok(Time::from_micros(alive.and_then(|at| u64::try_from(at).ok()).unwrap_or(0)))
 }
 
-/// The records of calls that were up when the service last wrote anything. Their rows go when the records are written.
-async fn interrupted(database: &mut SqliteConnection) -> sqlx::Result<Vec<Contact>> {
+/// The records of tasks that were not done, and of calls that were up, when the service last wrote anything. Their rows go when the
+/// records are written.
+async fn open_contacts(database: &mut SqliteConnection) -> sqlx::Result<(Vec<Contact>, Vec<Contact>)> {
     let alive = last_alive(&mut *database).await?;
     let rows = sqlx::query("SELECT record FROM open_calls ORDER BY id").fetch_all(database).await?;
     let mut contacts = Vec::with_capacity(rows.len());
@@ -479,13 +486,15 @@ async fn interrupted(database: &mut SqliteConnection) -> sqlx::Result<Vec<Contac
         let record: String = row.try_get(0)?;
         match serde_json::from_str::<Contact>(&record) {
             Ok(mut contact) => {
-                contact.interrupt(alive);
+                if contact.task.is_none() {
+                    contact.interrupt(alive);
+                }
                 contacts.push(contact);
             }
             Err(error) => tracing::error!(%error, record, "the record of a call that was up cannot be read; it stays"),
         }
     }
-    Ok(contacts)
+    Ok(contacts.into_iter().partition(|contact| contact.task.is_some()))
 }
 
 #[cfg(test)]

@@ -3,7 +3,9 @@
 use super::journal::{self, End, Replay};
 use super::moment;
 use super::store::{self, Asked, Call};
-use crate::acd::{Acd, AcdEvent, Change, Decision, Exit, Noted, Outcome, Prefer, RestReason, Who, WhyNot};
+use crate::acd::{
+    Acd, AcdEvent, Change, Decision, Exit, Kind, Noted, Outcome, Prefer, RestReason, TaskStands, Who, WhyNot,
+};
 use crate::ids::{AgentId, CallId, EntryId};
 use crate::need::Need;
 use crate::time::{Duration, Time};
@@ -31,7 +33,7 @@ const CALLS_MAX: usize = 20;
 pub fn why(folder: &Path, who: &str, last: Option<usize>, now: Time) -> anyhow::Result<String> {
     let zone = TimeZone::system();
     let number = |prefix: &str| who.strip_prefix(prefix).and_then(|number| number.parse().ok());
-    let (entry, call) = (number("entry-"), number("call-"));
+    let (entry, call) = (number("entry-").or_else(|| number("task-")), number("call-"));
     if last.is_some() && (entry.is_some() || call.is_some()) {
         bail!("`--last` is for the calls of a number; {who} is one");
     }
@@ -129,6 +131,8 @@ fn story(folder: &Path, of: &str, entries: &[EntryId], now: Time, zone: &TimeZon
     let mut story = Story {
         entries: BTreeMap::new(),
         promises: BTreeSet::new(),
+        tasks: BTreeSet::new(),
+        in_hand: BTreeMap::new(),
         to_come: arrivals.len(),
         now,
         zone,
@@ -139,12 +143,14 @@ fn story(folder: &Path, of: &str, entries: &[EntryId], now: Time, zone: &TimeZon
         while let Some(noted) = replay.next().with_context(named)? {
             let event = &noted.event;
             step(&mut replay.state, event.at, &mut story);
+            story.remembers(&replay.state);
             replay.state.apply(event);
             replay.compare(&noted);
             last = event.at;
             if is_it(&noted) {
                 story.arrives(&replay.state, event);
             }
+            story.forgets(&replay.state, event.at);
             story.observe(&mut replay.state, event.at);
             if story.is_over() {
                 story.doubt(&replay);
@@ -184,10 +190,14 @@ fn step(acd: &mut Acd, until: Time, story: &mut Story) {
 }
 
 struct Story<'a> {
-    /// Those that have arrived; false: left.
+    /// Those that have arrived; false: left, or, of a task, done.
     entries: BTreeMap<EntryId, bool>,
     /// Those of them that are promises to call back.
     promises: BTreeSet<EntryId>,
+    /// Which of them are tasks.
+    tasks: BTreeSet<EntryId>,
+    /// Tasks that were worked on before the event, by whom and since when.
+    in_hand: BTreeMap<EntryId, (AgentId, Time)>,
     /// Arrivals that are not yet told.
     to_come: usize,
     now: Time,
@@ -219,6 +229,9 @@ impl Story<'_> {
         let Change::Arrive { entry, arrival } = &event.change else { return };
         self.to_come = self.to_come.saturating_sub(1);
         self.entries.insert(*entry, true);
+        if arrival.kind == Kind::Task {
+            self.tasks.insert(*entry);
+        }
         let queue = acd.queue_settings(arrival.queue).map_or("an unknown queue", |settings| settings.name.as_str());
         self.promises.extend(arrival.callback.as_ref().map(|_| *entry));
         let joins = if arrival.callback.is_some() { "is to be called back by" } else { "joins" };
@@ -252,6 +265,25 @@ impl Story<'_> {
         }
     }
 
+    fn remembers(&mut self, acd: &Acd) {
+        let in_hand = |entry: &EntryId| match acd.task(*entry)?.stands {
+            TaskStands::InHand { agent, since } => Some((*entry, (agent, since))),
+            TaskStands::InLine { .. } | TaskStands::Offered(_) => None,
+        };
+        self.in_hand = self.tasks.iter().filter_map(in_hand).collect();
+    }
+
+    /// Tells of tasks that are done by now.
+    fn forgets(&mut self, acd: &Acd, at: Time) {
+        for (entry, (agent, since)) in std::mem::take(&mut self.in_hand) {
+            if acd.task(entry).is_none() {
+                self.entries.insert(entry, false);
+                let worked = moment::show_length(at.since(since));
+                self.line(at, &format!("{} has done it, after {worked}", name(acd, agent)));
+            }
+        }
+    }
+
     /// Tells what follows for these entries.
     fn observe(&mut self, acd: &mut Acd, at: Time) {
         let mut to_explain = BTreeSet::new();
@@ -260,10 +292,14 @@ impl Story<'_> {
             match decision {
                 Decision::Offer { entry, agent, .. } if self.entries.contains_key(&entry) => {
                     to_explain.insert(entry);
-                    lines.push(format!("rings {}", name(acd, agent)));
+                    let agent = name(acd, agent);
+                    let is_task = self.tasks.contains(&entry);
+                    lines.push(if is_task { format!("is offered to {agent}") } else { format!("rings {agent}") });
                 }
                 Decision::OfferEnded { entry, agent, outcome, .. } if self.entries.contains_key(&entry) => {
-                    lines.push(ended(&name(acd, agent), outcome));
+                    let agent = name(acd, agent);
+                    let is_task = self.tasks.contains(&entry);
+                    lines.push(if is_task { offer_ended(&agent, outcome) } else { ended(&agent, outcome) });
                 }
                 Decision::Exit { entry, waited, to: Some(to), .. } if self.entries.contains_key(&entry) => {
                     let to = acd.queue_settings(to).map_or("an unknown queue", |settings| settings.name.as_str());
@@ -288,8 +324,14 @@ impl Story<'_> {
                     });
                 }
                 Decision::Exit { entry, exit, waited, .. } if self.entries.contains_key(&entry) => {
-                    self.entries.insert(entry, false);
-                    lines.push(format!("{} after {}", left(exit), moment::show_length(waited)));
+                    let is_task = self.tasks.contains(&entry);
+                    self.entries.insert(entry, is_task && exit == Exit::Answered);
+                    let what = match exit {
+                        Exit::Answered if is_task => "accepted",
+                        Exit::LeftByKey if is_task => "withdrawn",
+                        exit => left(exit),
+                    };
+                    lines.push(format!("{what} after {}", moment::show_length(waited)));
                 }
                 _ => {}
             }
@@ -325,8 +367,7 @@ impl Story<'_> {
 
     /// After a jump: what became of them is not known.
     fn look_again(&mut self, acd: &Acd, at: Time) {
-        let gone: Vec<_> =
-            self.entries.iter().filter(|(entry, waits)| **waits && acd.entry(**entry).is_none()).collect();
+        let gone: Vec<_> = self.entries.iter().filter(|(entry, waits)| **waits && !is_known(acd, **entry)).collect();
         let gone: Vec<EntryId> = gone.into_iter().map(|(entry, _)| *entry).collect();
         for entry in gone {
             self.entries.insert(entry, false);
@@ -338,6 +379,10 @@ impl Story<'_> {
     fn waits(&mut self, acd: &Acd, at: Time) {
         let waiting: Vec<EntryId> = self.entries.iter().filter(|(_, waits)| **waits).map(|(entry, _)| *entry).collect();
         for entry in waiting {
+            if let Some(TaskStands::InHand { agent, since }) = acd.task(entry).map(|task| task.stands) {
+                let worked = moment::show_length(at.since(since));
+                self.line(at, &format!("{} still works on it, for {worked}", name(acd, agent)));
+            }
             let Some(waiting) = acd.entry(entry) else { continue };
             let place = acd.position(entry).map_or(String::new(), |position| format!(", number {position} in line"));
             let waited = moment::show_length(at.since(waiting.since));
@@ -367,6 +412,23 @@ fn ended(agent: &str, outcome: Outcome) -> String {
         Outcome::AnsweredElsewhere => format!("{agent} is not rung any more: another was first"),
         Outcome::Withdrawn => format!("{agent} is not rung any more: a licence for it has run out"),
     }
+}
+
+/// Of an offer of a task.
+fn offer_ended(agent: &str, outcome: Outcome) -> String {
+    match outcome {
+        Outcome::Accepted => format!("{agent} accepts"),
+        Outcome::NoAnswer => format!("{agent} does not accept in time"),
+        Outcome::Unreachable => format!("{agent} is not there any more"),
+        Outcome::CallerGone => format!("{agent} is not offered it any more: it was withdrawn"),
+        Outcome::AnsweredElsewhere => format!("{agent} is not offered it any more: another was first"),
+        Outcome::Withdrawn => format!("{agent} is not offered it any more: a licence for it has run out"),
+        outcome @ (Outcome::Declined | Outcome::Busy) => ended(agent, outcome),
+    }
+}
+
+fn is_known(acd: &Acd, entry: EntryId) -> bool {
+    acd.entry(entry).is_some() || acd.task(entry).is_some()
 }
 
 fn left(exit: Exit) -> &'static str {
@@ -431,7 +493,7 @@ mod tests {
     use crate::acd::{Arrival, Overflow, QueueSettings, When};
     use crate::edge::journal::testing::{NINE, arrive, at, day, write};
     use crate::edge::testing::Folder;
-    use crate::ids::QueueId;
+    use crate::ids::{OfferId, QueueId};
     use crate::need::Attributes;
 
     fn told(of: &str, now: Time, events: impl IntoIterator<Item = (u64, Change)>) -> anyhow::Result<String> {
@@ -535,6 +597,31 @@ entry-70
         let expected =
             "joins sales as entry-2, number 1 in line, back in the place that was kept, having waited 50s before";
         assert!(told.as_ref().is_ok_and(|told| told.contains(expected)), "{told:?}");
+    }
+
+    #[test]
+    fn a_task_is_told_until_it_is_done() {
+        let arrival = Arrival { kind: Kind::Task, since: at(30), ..Arrival::default() };
+        let task = (30, Change::Arrive { entry: EntryId(71), arrival: Box::new(arrival) });
+        let until = |second: u64| day().into_iter().filter(move |(at, change)| *at < second && *change != arrive());
+        let accept = |at, offer| (at, Change::OfferEnded { offer: OfferId(offer), outcome: Outcome::Accepted });
+        let begun = || {
+            until(60).take_while(|(at, _)| *at < 30).chain([task.clone()]).chain(until(60).filter(|(at, _)| *at >= 30))
+        };
+        let events = |more: Vec<(u64, Change)>| begun().chain([accept(50, 1)]).chain(more);
+        let story = told("entry-71", at(100), events(vec![])).unwrap();
+        for part in [
+            "joins sales as entry-71",
+            "is offered to anna",
+            "anna accepts",
+            "accepted after 20s",
+            "anna still works on it, for ",
+        ] {
+            assert!(story.contains(part), "{part} is not in {story}");
+        }
+        let done = Change::TalkEnded { entry: EntryId(71), broke: false };
+        let story = told("entry-71", at(100), events(vec![(80, done)])).unwrap();
+        assert!(story.ends_with("09:01:20  anna has done it, after 30s\n"), "{story}");
     }
 
     #[test]

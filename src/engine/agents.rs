@@ -1,13 +1,25 @@
 //! Who the agents are: names, numbers, accounts, the calls that no queue gave them, and how many they have begun.
 
 use super::settings::{Agent, Caps};
-use super::{AgentAct, Engine};
+use super::{Engine, Refusal};
 use crate::acd::Change;
 use crate::ids::{AgentId, CallId};
 use crate::sip::Host;
 use crate::time::Time;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+/// What can be said for an agent from elsewhere than their phone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AgentAct {
+    /// For this reason.
+    Pause(String),
+    Resume,
+    EndWrapUp,
+    ExtendWrapUp,
+}
 
 pub(super) struct Agents {
     /// Of those whom the settings name. The distributor may know more: who was an agent in an earlier run.
@@ -84,14 +96,25 @@ impl Seat {
 }
 
 impl Engine {
-    pub(super) fn on_agent_act(&mut self, now: Time, agent: &str, act: AgentAct) {
-        let Some(agent) = self.agents.named(agent) else { return };
+    /// Who is not in such a state is left as they are.
+    pub(super) fn on_agent_act(&mut self, now: Time, name: &str, act: AgentAct) -> Result<(), Refusal> {
+        let agent = self.agent_named(name)?;
         let change = match act {
             AgentAct::Pause(reason) => Change::Pause { agent, reason },
             AgentAct::Resume => Change::Resume { agent },
             AgentAct::EndWrapUp => Change::EndWrapUp { agent },
+            AgentAct::ExtendWrapUp if self.acd.may_extend_wrap_up(agent) => Change::ExtendWrapUp { agent },
+            AgentAct::ExtendWrapUp => return Err(Refusal::NoMoreWrapUp { agent: name.to_owned() }),
         };
         self.acd_apply(now, change);
+        Ok(())
+    }
+
+    pub(super) fn agent_named(&self, agent: &str) -> Result<AgentId, Refusal> {
+        self.agents.named(agent).ok_or_else(|| {
+            let known = self.agents.ids().map(|id| self.agents.seat(id).name.to_string()).collect();
+            Refusal::UnknownAgent { agent: agent.to_owned(), known }
+        })
     }
 }
 

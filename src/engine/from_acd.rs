@@ -2,7 +2,7 @@
 
 use super::Engine;
 use super::calls::{ELSEWHERE, Offer, Stage, Talk};
-use crate::acd::{AgentState, Change, Decision, Exit, Kind, Outcome};
+use crate::acd::{AgentState, Change, Decision, Exit, Outcome};
 use crate::flow::{Input as FlowInput, QueueResult};
 use crate::ids::{AgentId, CallId, EntryId, OfferId, QueueId};
 use crate::record::What;
@@ -31,6 +31,9 @@ impl Engine {
     }
 
     fn on_offer(&mut self, now: Time, offer: OfferId, entry: EntryId, queue: QueueId, agent: AgentId) {
+        if self.tasks.has(entry) {
+            return self.on_task_offer(now, offer, entry, queue, agent);
+        }
         let mut shown = None;
         if self.is_promise(entry) {
             let Some((_, display)) = self.call_for_promise(now, entry) else {
@@ -41,10 +44,6 @@ impl Engine {
         let Some(&call) = self.entries.get(&entry) else {
             return self.acd_apply(now, Change::OfferEnded { offer, outcome: Outcome::CallerGone });
         };
-        // No phone rings for a task.
-        if self.acd.entry(entry).is_some_and(|entry| entry.kind == Kind::Task) {
-            return;
-        }
         let queue = self.queues[&queue].name.clone();
         let name = self.agents.seat(agent).name.clone();
         self.say(now, What::Offered { call, entry, offer, queue: queue.clone(), agent: name });
@@ -69,6 +68,9 @@ impl Engine {
     }
 
     fn on_offer_ended(&mut self, now: Time, id: OfferId, outcome: Outcome) {
+        if self.on_task_offer_ended(now, id, outcome) {
+            return;
+        }
         let Some(offer) = self.offers.remove(&id) else { return };
         let Offer { call, agent, queue, entry, legs, answered, .. } = offer;
         let name = self.agents.seat(agent).name.clone();
@@ -101,6 +103,9 @@ impl Engine {
         waited: Duration,
         to: Option<QueueId>,
     ) {
+        if self.tasks.has(entry) {
+            return self.on_task_exit(now, entry, queue, exit, waited, to);
+        }
         if self.is_promise(entry) {
             return self.promise_left(now, entry, exit);
         }

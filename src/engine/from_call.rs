@@ -125,12 +125,12 @@ impl Engine {
         let Some(change) = change else {
             return self.end_call(now, id, EndedBy::System, "only agents may dial codes");
         };
-        let extends = matches!(change, Change::ExtendWrapUp { .. });
-        let ignored = self.acd.ignored();
-        self.acd_apply(now, change);
-        if extends && self.acd.ignored() > ignored {
+        if let Change::ExtendWrapUp { agent } = change
+            && !self.acd.may_extend_wrap_up(agent)
+        {
             return self.end_call(now, id, EndedBy::System, "no wrap-up that may be extended");
         }
+        self.acd_apply(now, change);
         self.answer_caller(now, id);
         let Some(call) = self.calls.get_mut(&id) else { return };
         call.stage = Stage::Notice;

@@ -1,7 +1,8 @@
 //! The switchboard: one thread, three verbs. Turns the events of one room into commands to another.
 //!
 //! It owns every call, queue and agent. `call`, `flow` and `acd` do not know each other; only here do the events of
-//! one become commands to another. No clock, no socket, no lock.
+//! one become commands to another. No clock, no socket, no lock. What is wished from elsewhere than phones (`wishes`) is an input with one
+//! answer: agents' states, and `tasks`, for which no phone rings.
 //!
 //! Contract: after each `handle` and `handle_timeout` drain [`Engine::poll_output`] until `None`, then call
 //! `handle_timeout` no later than [`Engine::poll_timeout`].
@@ -35,15 +36,19 @@ mod search;
 pub mod settings;
 mod strays;
 mod talk;
+pub mod tasks;
 pub mod tolls;
 mod transfers;
 mod tried;
 pub mod trunks;
 mod unanswered;
+mod wishes;
 
+pub use agents::AgentAct;
 pub use figures::QueueFigures;
 pub use reload::Reload;
 pub use settings::{Agent, Caps, Codes, Limits, Login, Network, Number, Said, Settings, Target, Trunk};
+pub use wishes::{Answer, Refusal, Wish};
 
 use crate::acd::{Acd, AcdEvent, Change, Noted};
 use crate::call::Legs;
@@ -61,10 +66,10 @@ use dialling::Numbers;
 use hours::Timetable;
 use hunt::Hunt;
 use outbound::Attempt;
-use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use tasks::Tasks;
 use tolls::Tolls;
 use tried::Tried;
 use trunks::Trunks;
@@ -105,26 +110,13 @@ pub enum Input {
     },
     /// Queues and agents are otherwise from now on.
     Reload(Box<Reload>),
-    /// An operator speaks for an agent. Who is not known, or not in such a state, is left as they are.
-    Agent {
-        agent: String,
-        act: AgentAct,
-    },
+    /// Somebody wishes something by another way than a phone. One [`Output::Answer`] follows before the next input.
+    Wish(Wish),
     /// Take no new calls from now on, and take registrations at carriers back; end what still runs at `until` (a later one replaces it). `Output::Drained` follows
     /// when no call and no registration is left.
     Drain {
         until: Time,
     },
-}
-
-/// What can be said for an agent from elsewhere than their phone.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AgentAct {
-    /// For this reason.
-    Pause(String),
-    Resume,
-    EndWrapUp,
 }
 
 /// What it wants done. In order.
@@ -140,6 +132,8 @@ pub enum Output {
     /// What the distributor was told. All of these, in order, make the state that [`Engine::acd`] has when they were polled, and the
     /// same decisions, of which the digest is with each.
     Acd(Box<Noted>),
+    /// To the wish that was put in.
+    Answer(Result<Answer, Refusal>),
     /// Credentials of this account that came from there were judged: whoever guards the sockets wants to know.
     Judged {
         from: SocketAddr,
@@ -188,6 +182,7 @@ pub struct Engine {
     /// Which offer an agent's leg rings (or rang) for.
     leg_offers: BTreeMap<LegId, OfferId>,
     entries: BTreeMap<EntryId, CallId>,
+    tasks: Tasks,
     offers: BTreeMap<OfferId, Offer>,
     /// When each call wants to be looked at, soonest first; one place per call, kept in `Call::wake`.
     wakes: BTreeSet<(Time, CallId)>,
@@ -263,6 +258,7 @@ impl Engine {
             leg_calls: BTreeMap::new(),
             leg_offers: BTreeMap::new(),
             entries: BTreeMap::new(),
+            tasks: Tasks::default(),
             offers: BTreeMap::new(),
             wakes: BTreeSet::new(),
             ids: IdSource::new(now),
@@ -270,7 +266,6 @@ impl Engine {
             drain: None,
             settings,
         };
-        engine.end_what_was_up(now);
         if *engine.acd.estimates().settings() != engine.settings.estimate {
             engine.acd_apply(now, Change::Estimate { settings: engine.settings.estimate.clone() });
         }
@@ -280,6 +275,8 @@ impl Engine {
             .queues()
             .map(|(id, queue)| (id, Queue { name: queue.name.as_str().into(), service_level: queue.service_level }));
         engine.queues = of_before.collect();
+        engine.know_tasks(now);
+        engine.end_what_was_up(now);
         // In the settings a queue is named by its place.
         let place_of: Vec<_> = queue_ids.iter().copied().map(QueueId).map(Some).collect();
         for (id, queue) in queue_ids.iter().copied().map(QueueId).zip(engine.settings.queues.clone()) {
@@ -328,7 +325,7 @@ impl Engine {
                 }
             }
             Input::Reload(reload) => self.reload(now, *reload),
-            Input::Agent { agent, act } => self.on_agent_act(now, &agent, act),
+            Input::Wish(wish) => self.on_wish(now, wish),
             Input::Drain { until } => {
                 let drain = self.drain.get_or_insert(Drain { until: None, told: false });
                 drain.until = Some(until);
@@ -439,6 +436,8 @@ impl Engine {
             ("leg_offers", self.leg_offers.len()),
             ("entries", self.entries.len()),
             ("offers", self.offers.len()),
+            ("tasks", self.tasks.len()),
+            ("offers of tasks", self.tasks.offers()),
             ("agents in calls", self.agents.in_calls()),
             ("calls begun by agents", self.agents.begun()),
             ("wakes", self.wakes.len()),

@@ -55,6 +55,7 @@ impl Engine {
         }
         let agents = self.acd.agents().map(|agent| agent.id).filter(|id| !self.agents.is_one(*id));
         for agent in agents.collect::<Vec<_>>() {
+            self.drop_tasks_of(now, agent);
             self.acd_apply(now, Change::AgentGone { agent });
         }
     }

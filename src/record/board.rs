@@ -1,6 +1,7 @@
-//! What a wallboard shows now: who waits, what each agent does, which calls are up.
+//! What a wallboard shows now: who waits, what each agent does, which calls are up, which tasks are not done.
 
 use super::event::{AgentPhase, CallEvent, Estimate, EstimateAnswer, TalkDetail, What};
+use super::task::{Standing, TaskNews};
 use crate::ids::{CallId, EntryId};
 use crate::time::{Duration, Time};
 use serde::Serialize;
@@ -10,12 +11,14 @@ use std::sync::Arc;
 /// A fold of [`CallEvent`]s: the same events in the same order show the same board.
 ///
 /// Its size is bounded by what is up: an entry lives from `Queued` to `Dequeued`, a call from `CallStarted` to
-/// `CallEnded`; queues and agents are those of the configuration.
+/// `CallEnded`, a task from its filing until it is done; queues and agents are those of the configuration.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Board {
     queues: BTreeMap<Arc<str>, Line>,
     agents: BTreeMap<Arc<str>, Desk>,
     calls: BTreeMap<CallId, Call>,
+    /// Those that are not done.
+    tasks: BTreeMap<CallId, Standing>,
 }
 
 /// One queue's line, and its counts since the board began.
@@ -77,6 +80,7 @@ impl Board {
             queues: queues.into_iter().map(|name| (name.into(), Line::default())).collect(),
             agents: agents.into_iter().map(|name| (name.into(), offline.clone())).collect(),
             calls: BTreeMap::new(),
+            tasks: BTreeMap::new(),
         }
     }
 
@@ -120,6 +124,7 @@ impl Board {
             What::OfferEnded { entry, queue, agent, .. } => {
                 self.on_entry(queue, *entry, |waiting| waiting.ringing.retain(|ringing| ringing != agent));
             }
+            What::Task { task, queue, news, .. } => self.on_task(at, *task, queue, news),
             What::Agent { agent, phase, reason, until, detail } => {
                 let since = match self.agents.get(agent) {
                     Some(desk) if desk.phase == *phase => desk.since,
@@ -173,9 +178,30 @@ impl Board {
         self.queues.get(queue)?.waiting.get(&entry)?.told
     }
 
+    pub fn tasks(&self) -> &BTreeMap<CallId, Standing> {
+        &self.tasks
+    }
+
     /// How many agents are in this phase.
     pub fn agents_in(&self, phase: AgentPhase) -> usize {
         self.agents.values().filter(|desk| desk.phase == phase).count()
+    }
+
+    fn on_task(&mut self, at: Time, id: CallId, queue: &Arc<str>, news: &TaskNews) {
+        match news {
+            TaskNews::Filed(about) => {
+                self.tasks.insert(id, Standing::new(queue.clone(), about.clone(), None));
+            }
+            TaskNews::Known { about, by } => {
+                self.tasks.insert(id, Standing::new(queue.clone(), about.clone(), by.clone()));
+            }
+            news if news.is_end() => drop(self.tasks.remove(&id)),
+            news => {
+                if let Some(task) = self.tasks.get_mut(&id) {
+                    task.apply(at, news);
+                }
+            }
+        }
     }
 
     fn on_call(&mut self, call: CallId, change: impl FnOnce(&mut Call)) {

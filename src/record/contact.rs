@@ -1,8 +1,9 @@
-//! One contact record per call: who, through which steps, which waits and offers, who talked how long, how it ended.
+//! One contact record per call or task: who, through which steps, which waits and offers, who talked how long, how it ended.
 
 use super::board::Board;
 use super::caller::Caller;
 use super::event::{CallEvent, EndedBy, EstimateAnswer, TransferKind, What};
+use super::task::{Task, TaskNews};
 use crate::acd::{Exit, Outcome};
 use crate::ids::{CallId, EntryId, LegId, OfferId};
 use crate::media::Quality;
@@ -11,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Everything that is kept of one call. Read by other programs: fields are added, never renamed.
+/// Everything that is kept of one call, or of one task. Read by other programs: fields are added, never renamed.
 ///
 /// Times are microseconds since the Unix epoch; lengths are whole milliseconds, rounded down.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -53,6 +54,9 @@ pub struct Contact {
     pub media: Vec<LegQuality>,
     /// A list was full and the rest of its kind is missing.
     pub truncated: bool,
+    /// Of a task: nobody called, so `from` is empty, `to` is the queue it was filed into and `trunk` is `task`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<Box<Task>>,
 }
 
 /// Where the flow itself went wrong.
@@ -202,6 +206,11 @@ pub struct Recorder {
 }
 
 impl Recorder {
+    /// One that knows these tasks from before.
+    pub fn knowing(tasks: Vec<Contact>) -> Recorder {
+        Recorder { open: tasks.into_iter().map(|task| (task.id, task)).collect() }
+    }
+
     /// The finished record, if this event ended a call. Events of unknown calls are passed over.
     pub fn apply(&mut self, event: &CallEvent) -> Option<Contact> {
         let at = event.at;
@@ -216,6 +225,17 @@ impl Recorder {
                 contact.ended_by = *by;
                 contact.cause.clone_from(cause);
                 return Some(contact);
+            }
+            What::Task { task, entry, queue, news } => {
+                if let TaskNews::Filed(about) | TaskNews::Known { about, .. } = news {
+                    self.open.entry(*task).or_insert_with(|| Contact::of_task(*task, queue, about));
+                }
+                let contact = self.open.get_mut(task)?;
+                contact.apply_task(at, *entry, queue, news);
+                contact.ended = at;
+                if news.is_end() {
+                    return self.open.remove(task);
+                }
             }
             what => {
                 if let Some(contact) = what.call().and_then(|call| self.open.get_mut(&call)) {
@@ -232,12 +252,15 @@ impl Recorder {
     /// calls that were up meanwhile: something may be missing in any.
     pub fn make_good(&mut self, board: &Board) -> Vec<Contact> {
         let (up, over): (HashMap<_, _>, HashMap<_, _>) =
-            self.open.drain().partition(|(call, _)| board.calls().contains_key(call));
+            self.open.drain().partition(|(id, _)| board.calls().contains_key(id) || board.tasks().contains_key(id));
         self.open = up;
         for (id, call) in board.calls() {
             let (from, to, trunk) = (call.from.clone(), call.to.clone(), call.trunk.clone());
             let begin = || Contact { answered: call.answered, ..Contact::new(*id, call.started, from, to, trunk) };
             self.open.entry(*id).or_insert_with(begin).truncated = true;
+        }
+        for (id, task) in board.tasks() {
+            self.open.entry(*id).or_insert_with(|| task.contact(*id)).truncated = true;
         }
         let mut over: Vec<Contact> = over.into_values().collect();
         over.sort_by_key(|contact| contact.id);
@@ -257,12 +280,12 @@ impl Recorder {
 
     /// Calls that have begun and not ended.
     pub fn open(&self) -> usize {
-        self.open.len()
+        self.open.values().filter(|contact| contact.task.is_none()).count()
     }
 }
 
 impl Contact {
-    fn new(id: CallId, at: Time, from: String, to: String, trunk: Arc<str>) -> Contact {
+    pub(super) fn new(id: CallId, at: Time, from: String, to: String, trunk: Arc<str>) -> Contact {
         let first = Segment { at, ended: None, to: to.clone(), by: None, kind: None, code: None };
         Contact {
             id,
@@ -289,6 +312,7 @@ impl Contact {
             silences: Vec::new(),
             media: Vec::new(),
             truncated: false,
+            task: None,
         }
     }
 
@@ -395,6 +419,8 @@ impl Contact {
                 push(&mut self.silences, Silence { leg: *leg, since: *since, noticed: at })
             }
             What::LegClosed { leg, quality, .. } => push(&mut self.media, LegQuality::new(*leg, quality)),
+            // Not of a call.
+            What::Task { .. } => false,
             What::CallStarted { .. }
             | What::PromisedAgain { .. }
             | What::PromiseOver { .. }
@@ -423,13 +449,17 @@ impl Contact {
         self.ended_by = EndedBy::SystemFault;
         self.cause = "the service stopped while the call was up".to_owned();
         self.close_segment(self.ended);
-        let until_then = |since: Time| milliseconds(self.ended.since(since));
+        let ended = self.ended;
+        let until_then = |since: Time| milliseconds(ended.since(since));
         for wait in self.waits.iter_mut().filter(|wait| wait.exit.is_none()) {
             wait.waited_ms = until_then(wait.since);
             wait.exit = Some(Exit::SystemFault);
         }
         for offer in self.offers.iter_mut().filter(|offer| offer.outcome.is_none()) {
             offer.rang_ms = until_then(offer.at);
+        }
+        if let Some(work) = self.task.as_ref().and_then(|task| task.work.as_ref()) {
+            self.works_no_more(until_then(work.at));
         }
         // Only the last talk can be open, and no talk that ended was shorter than a millisecond.
         if let Some(talk) = self.talks.last_mut().filter(|talk| talk.talked_ms == 0) {
@@ -446,6 +476,12 @@ impl Contact {
     /// The last wait: the one that says how the caller fared.
     pub fn last_wait(&self) -> Option<&Wait> {
         self.waits.last()
+    }
+
+    /// Who talked with the caller last, or worked on the task.
+    pub fn served_by(&self) -> Option<&str> {
+        let worked = || Some(&*self.task.as_ref()?.work.as_ref()?.agent);
+        self.talks.last().map(|talk| &*talk.with).or_else(worked)
     }
 
     /// All time in all lines.
@@ -475,7 +511,7 @@ impl LegQuality {
 }
 
 /// True: the list is full and the item was left out.
-fn push<T>(list: &mut Vec<T>, item: T) -> bool {
+pub(super) fn push<T>(list: &mut Vec<T>, item: T) -> bool {
     let full = list.len() >= LIST_MAX;
     if !full {
         list.push(item);
@@ -483,7 +519,7 @@ fn push<T>(list: &mut Vec<T>, item: T) -> bool {
     full
 }
 
-fn milliseconds(length: Duration) -> u64 {
+pub(super) fn milliseconds(length: Duration) -> u64 {
     u64::try_from(length.as_millis()).unwrap_or(u64::MAX)
 }
 

@@ -1,6 +1,7 @@
 //! What happened, in the words that records, metrics, logs and wallboards share.
 
 use super::caller::Caller;
+use super::task::TaskNews;
 pub use crate::acd::Phase as AgentPhase;
 pub use crate::acd::TalkDetail;
 pub use crate::acd::estimate::Estimate;
@@ -122,6 +123,15 @@ pub enum What {
         entry: EntryId,
         queue: Arc<str>,
         fate: Fate,
+    },
+    /// What another system has filed waits, is worked on or is done. It has a contact's id and an entry's, of the same number, and
+    /// nothing else that calls have. `queue`: where it waits, or was accepted from.
+    Task {
+        task: CallId,
+        entry: EntryId,
+        queue: Arc<str>,
+        #[serde(flatten)]
+        news: TaskNews,
     },
     /// An agent's phone is being rung.
     Offered {
@@ -351,7 +361,7 @@ pub enum EndedBy {
 }
 
 impl What {
-    /// The call it is about; `None`: a refused one, or an agent.
+    /// The call or task it is about; `None`: a refused one, or an agent.
     pub fn call(&self) -> Option<CallId> {
         match self {
             What::CallStarted { call, .. }
@@ -383,6 +393,7 @@ impl What {
             | What::NoWayOut { call, .. }
             | What::CallEnded { call, .. } => Some(*call),
             What::Promised { call, .. } => *call,
+            What::Task { task, .. } => Some(*task),
             What::CallRefused { .. }
             | What::PromisedAgain { .. }
             | What::PromiseOver { .. }

@@ -6,6 +6,7 @@ pub mod board;
 pub mod caller;
 pub mod contact;
 pub mod event;
+pub mod task;
 
 pub use board::Board;
 pub use caller::Caller;
@@ -13,3 +14,4 @@ pub use contact::{Contact, Recorder};
 pub use event::{
     AgentPhase, CallEvent, EndedBy, Estimate, EstimateAnswer, Fate, TalkDetail, TransferKind, TrunkNews, What,
 };
+pub use task::TaskNews;

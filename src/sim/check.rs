@@ -11,7 +11,7 @@
 
 use super::fairness::Fairness;
 use crate::acd::{
-    Acd, AcdEvent, AgentSettings, AgentState, Change, Exit, Outcome, QueueCounts, QueueSettings, Strategy, WhyNot,
+    Acd, AcdEvent, AgentSettings, AgentState, Change, Exit, Kind, Outcome, QueueCounts, QueueSettings, Strategy, WhyNot,
 };
 use crate::ids::{AgentId, CallId, EntryId, OfferId, QueueId};
 use crate::record::{AgentPhase, Board, CallEvent, Contact, Recorder, What};
@@ -95,6 +95,8 @@ pub struct Checker {
     left: BTreeSet<EntryId>,
     /// Those who are to be called back.
     promised: BTreeSet<EntryId>,
+    /// Tasks that are worked on.
+    in_hand: BTreeSet<EntryId>,
     fairness: Fairness,
     board: Board,
     recorder: Recorder,
@@ -172,6 +174,7 @@ impl Checker {
             waiting: BTreeMap::new(),
             left: BTreeSet::new(),
             promised: BTreeSet::new(),
+            in_hand: BTreeSet::new(),
             fairness: Fairness::new(queues, agents),
             board: Board::new(start, queue_names.iter().map(|name| &**name), names.iter().map(|name| &**name)),
             names,
@@ -207,7 +210,11 @@ impl Checker {
             let story = || format!("{entry} arrives at {queue:?}, and that was not told");
             Promise::EntriesJoinAndLeaveOnce.holds(joined, story)?;
         }
-        self.fairness.told(event.at, &event.change);
+        // Its second opinion is of callers alone: of agents it does not know how many tasks they can have.
+        let is_task = matches!(&event.change, Change::Arrive { arrival, .. } if arrival.kind == Kind::Task);
+        if !is_task {
+            self.fairness.told(event.at, &event.change);
+        }
         Ok(())
     }
 
@@ -217,6 +224,9 @@ impl Checker {
     pub fn handle(&mut self, event: &CallEvent) -> Result<(), Broken> {
         let at = event.at;
         self.board.apply(event);
+        if let What::Task { .. } = event.what {
+            return self.task(event);
+        }
         match &event.what {
             What::CallStarted { call, .. } => {
                 self.calls_started += 1;
@@ -387,6 +397,7 @@ impl Checker {
             let counts = acd.queue_counts(id).expect("the queues are those of the settings");
             self.counted(queue, &counts)?;
         }
+        self.tasks_settled(acd)?;
         self.up(calls)?;
         self.fairness.nobody_idles(now)?;
         self.settled += 1;
@@ -496,5 +507,6 @@ fn known<'a>(agents: &'a mut BTreeMap<Arc<str>, Agent>, name: &Arc<str>) -> Resu
     agents.get_mut(name).ok_or_else(stranger)
 }
 
+mod tasks;
 #[cfg(test)]
 mod tests;

@@ -241,6 +241,11 @@ impl Fairness {
     /// The agent is not ready or may not serve it, somebody who came before is passed over, or another agent goes first.
     pub fn rings(&mut self, now: Time, agent: &Arc<str>, entry: EntryId) -> Result<(), Broken> {
         self.relax(now);
+        // Who works on tasks may have room for a call; how much, and since when, is not known here.
+        if self.agents.get(agent).is_some_and(|a| a.phase == AgentPhase::Working) {
+            self.steps_out(entry);
+            return Ok(());
+        }
         let Some(a) = self.agents.get(agent).filter(|a| self.classes[a.class].1.contains(agent)) else {
             return Promise::OffersGoToTheReady.broken(format!("{agent} is rung for {entry}, but is not ready"));
         };

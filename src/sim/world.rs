@@ -6,7 +6,7 @@ use super::faults::Faults;
 use super::media::{FakeMedia, SILENCE, switchboard};
 use super::phone::{Phone, PhoneEvent, PhoneSettings};
 use crate::acd::{Acd, Noted};
-use crate::engine::{Engine, Input, Output, Settings};
+use crate::engine::{Answer, Engine, Input, Output, Refusal, Settings};
 use crate::ids::LegId;
 use crate::media;
 use crate::record::CallEvent;
@@ -122,6 +122,8 @@ pub struct World {
     /// What a journal of the queues would have kept, and what is folded from it.
     pub noted: Vec<Noted>,
     folded: Acd,
+    /// To wishes, in order.
+    pub answers: Vec<Result<Answer, Refusal>>,
     /// Inputs given to the engine.
     pub steps: u64,
     /// What becomes of each message from now on, instead of what the network does to it by chance.
@@ -149,6 +151,7 @@ impl World {
             happenings: VecDeque::new(),
             noted: Vec::new(),
             folded: Acd::new(start.as_micros()),
+            answers: Vec::new(),
             steps: 0,
             faults: None,
         };
@@ -375,6 +378,7 @@ impl World {
                 }
                 // For the next run, of which there is none.
                 Output::Registration(_) | Output::Toll(_) => {}
+                Output::Answer(answer) => self.answers.push(answer),
                 Output::Acd(noted) => {
                     self.fold(&noted);
                     let kept = self.checker.distributor_told(&noted.event);

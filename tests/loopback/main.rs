@@ -27,6 +27,7 @@ mod person;
 mod program;
 mod ringing;
 mod stalled;
+mod tasks;
 mod told;
 mod torture;
 mod trust;

@@ -369,7 +369,7 @@ impl House {
                         self.at(at, Item::Media(event));
                     }
                 }
-                Output::Toll(_) | Output::Acd(_) => {}
+                Output::Toll(_) | Output::Acd(_) | Output::Answer(_) => {}
                 Output::Event(event) => self.told.push(event.what),
                 Output::KeepOpen(hop) => self.kept_open.push((now, hop)),
                 Output::Registration(_) | Output::Judged { .. } => {}

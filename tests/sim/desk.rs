@@ -5,7 +5,7 @@ use crate::switchboard::{ANNA, BJORN, CALLER, Story, office};
 use crate::{compiled, identity};
 use vaxel::acd::{Exit, Outcome};
 use vaxel::engine::announcing::ANNOUNCEMENT_MAX;
-use vaxel::engine::{AgentAct, Input, Network, Number, Said, Settings, Trunk};
+use vaxel::engine::{AgentAct, Answer, Input, Network, Number, Refusal, Said, Settings, Trunk, Wish};
 use vaxel::record::{AgentPhase, TalkDetail, What};
 use vaxel::sim::PhoneEvent;
 use vaxel::sim::world::{Act, PhoneId};
@@ -321,12 +321,19 @@ fn who_has_transferred_the_caller_holds_nobody_and_who_has_them_now_begins_anew(
 
 #[test]
 fn an_operator_pauses_an_agent_and_brings_them_back() {
-    let mut story = announced(|settings| settings.announcements.clear());
+    let mut story = announced(|settings| {
+        settings.announcements.clear();
+        settings.agents[1].settings.wrap_up_extension = 30 * SECOND;
+    });
     let speak = |story: &mut Story, agent: &str, act| {
-        story.world.input(Input::Agent { agent: agent.into(), act });
+        story.world.input(Input::Wish(Wish::Agent { agent: agent.into(), act }));
         story.pass(SECOND);
     };
     speak(&mut story, "nobody", AgentAct::Resume);
+    let known = vec!["agent0".to_owned(), "agent1".to_owned()];
+    assert_eq!(story.world.answers, [Err(Refusal::UnknownAgent { agent: "nobody".into(), known })]);
+    speak(&mut story, "agent0", AgentAct::ExtendWrapUp);
+    assert_eq!(story.world.answers[1], Err(Refusal::NoMoreWrapUp { agent: "agent0".into() }));
     speak(&mut story, "agent0", AgentAct::Pause("lunch".into()));
     let reason = story.told.iter().find_map(|what| match what {
         What::Agent { phase: AgentPhase::Paused, reason, .. } => reason.clone(),
@@ -340,6 +347,8 @@ fn an_operator_pauses_an_agent_and_brings_them_back() {
     story.act(BJORN, Act::Answer);
     story.act(BJORN, Act::HangUp);
     assert_eq!(story.phase("agent1"), Some(AgentPhase::WrapUp));
+    speak(&mut story, "agent1", AgentAct::ExtendWrapUp);
+    assert_eq!(story.world.answers.last(), Some(&Ok(Answer::Done)));
     speak(&mut story, "agent1", AgentAct::EndWrapUp);
     assert_eq!(story.phase("agent1"), Some(AgentPhase::Ready));
     over(story);

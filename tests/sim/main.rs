@@ -22,6 +22,7 @@ mod resumed;
 mod routing;
 mod secure;
 mod switchboard;
+mod tasks;
 mod told;
 mod transfers;
 mod trunks;

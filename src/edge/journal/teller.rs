@@ -10,6 +10,7 @@ use crate::time::{Duration, Time};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use tokio::sync::oneshot;
 
 /// Events that may wait for the journal: at the rate of a large centre, what comes in a minute.
 pub const EVENTS_MAX: usize = 1 << 16;
@@ -26,9 +27,16 @@ const BATCH: usize = 1024;
 /// Lost events are said in the log no more often than this.
 const LOSSES: Duration = Duration::from_secs(10);
 
+/// What comes from the engine's end.
+enum Heard<F: Fold> {
+    Told(Told<F>),
+    /// To be said when all before it is written: whether it is.
+    Receipt(oneshot::Sender<bool>),
+}
+
 /// The engine's end.
 pub struct Teller<F: Fold> {
-    told: SyncSender<Told<F>>,
+    told: SyncSender<Heard<F>>,
     waiting: Arc<AtomicUsize>,
     places: usize,
     /// Of the last event.
@@ -41,7 +49,7 @@ pub struct Teller<F: Fold> {
 
 /// The journal's end.
 pub struct Hears<F: Fold> {
-    told: Receiver<Told<F>>,
+    told: Receiver<Heard<F>>,
     waiting: Arc<AtomicUsize>,
 }
 
@@ -58,7 +66,7 @@ impl<F: Fold> Teller<F> {
     /// Never waits. What finds no room is counted, and what follows it too, until [`Teller::make_good`].
     pub fn tell(&mut self, now: Time, event: Box<F::Event>) {
         self.seq += 1;
-        if !self.is_behind && self.send(Told::Event { seq: self.seq, event }) {
+        if !self.is_behind && self.send(Heard::Told(Told::Event { seq: self.seq, event })) {
             return;
         }
         self.is_behind = true;
@@ -73,12 +81,20 @@ impl<F: Fold> Teller<F> {
     pub fn make_good(&mut self, state: impl FnOnce() -> F) {
         // Not into the first free place: the next event would be lost again.
         if self.is_behind && self.waiting.load(Ordering::Relaxed) <= self.places / 2 {
-            self.is_behind = !self.send(Told::State { seq: self.seq, state: Box::new(state()) });
+            self.is_behind = !self.send(Heard::Told(Told::State { seq: self.seq, state: Box::new(state()) }));
+        }
+    }
+
+    /// Says there, when all that was told is written, whether it is; nothing, if there is no room for the question. What is written is
+    /// known after `kill -9`, and after a loss of power once it is flushed.
+    pub fn ask_for_receipt(&self, receipt: oneshot::Sender<bool>) {
+        if !self.is_behind && !self.send(Heard::Receipt(receipt)) {
+            tracing::debug!("the journal has no room to be asked");
         }
     }
 
     /// False: there is no room.
-    fn send(&self, told: Told<F>) -> bool {
+    fn send(&self, told: Heard<F>) -> bool {
         self.waiting.fetch_add(1, Ordering::Relaxed);
         match self.told.try_send(told) {
             Ok(()) => true,
@@ -103,11 +119,20 @@ pub fn run<F: Fold, D: Disk>(hears: &Hears<F>, mut writer: Writer<F, D>, clock: 
             Err(RecvTimeoutError::Disconnected) => break,
         };
         let now = clock.now();
+        let mut receipts = Vec::new();
         for told in first.into_iter().chain(hears.told.try_iter().take(BATCH)) {
             hears.waiting.fetch_sub(1, Ordering::Relaxed);
-            writer.take(now, told);
+            match told {
+                Heard::Told(told) => writer.take(now, told),
+                Heard::Receipt(receipt) => receipts.push(receipt),
+            }
         }
         writer.turn(clock.now());
+        for receipt in receipts {
+            if receipt.send(writer.is_writing()).is_err() {
+                tracing::debug!("who wanted to know that it is written did not wait");
+            }
+        }
         std::thread::sleep(REST);
     }
     writer.close(clock.now());

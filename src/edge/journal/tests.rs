@@ -722,6 +722,9 @@ fn a_disk_that_waits_holds_up_nobody_and_the_state_is_made_good() {
     (1..=100).for_each(|n| tell(&mut teller, n));
     assert_eq!(counts.lost.get(), 92, "there is room for eight");
     teller.make_good(|| panic!("there is no room for it"));
+    let (receipt, written) = tokio::sync::oneshot::channel();
+    teller.ask_for_receipt(receipt);
+    assert!(written.blocking_recv().is_err(), "nobody knows, and so it is not promised");
     disk.set(|mood| mood.waits = false);
     let mut told = false;
     let began = std::time::Instant::now();
@@ -735,6 +738,10 @@ fn a_disk_that_waits_holds_up_nobody_and_the_state_is_made_good() {
     }
     teller.make_good(|| panic!("it was made good"));
     tell(&mut teller, 101);
+    let (receipt, written) = tokio::sync::oneshot::channel();
+    teller.ask_for_receipt(receipt);
+    assert_eq!(written.blocking_recv(), Ok(true));
+    assert_eq!(recovered(folder.path()), (seen(101), 101), "what is said to be written is there already");
     drop(teller);
     journal.join().unwrap();
     assert_eq!((recovered(folder.path()), counts.lost.get()), ((seen(101), 101), 92));

@@ -230,6 +230,11 @@ impl<F: Fold, D: Disk> Writer<F, D> {
         };
     }
 
+    /// Whether all that was taken is written, after a turn.
+    pub fn is_writing(&self) -> bool {
+        !self.is_behind && matches!(self.stands, Stands::Writing { .. })
+    }
+
     /// When [`Writer::turn`] has something to do at the latest.
     pub fn poll_timeout(&self) -> Option<Time> {
         let snapshot = match self.stands {

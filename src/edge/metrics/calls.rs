@@ -1,6 +1,7 @@
 //! Callers, queues and agents in numbers.
 
 use super::queues::{Told, ToldFamilies};
+use super::tasks::Tasks;
 use super::{Names, counter, gauge, register};
 use crate::acd::{Exit, Outcome};
 use crate::record::board;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 /// Folds [`CallEvent`]s into counters; what is a state (who waits) is read from its [`Board`] when it is asked for.
 pub struct Calls {
     board: Board,
+    tasks: Tasks,
     queues: HashMap<Arc<str>, Queue>,
     trunks: HashMap<Arc<str>, IntCounter>,
     phases: [(AgentPhase, IntGauge); AgentPhase::ALL.len()],
@@ -185,6 +187,7 @@ impl Calls {
         let trunks = names.trunks.iter().map(String::as_str).chain(["agent", crate::engine::callbacks::BY]);
         let queues = names.queues.iter().map(|(name, _)| name.as_str());
         Calls {
+            tasks: Tasks::new(registry, names),
             board: Board::new(now, queues.clone(), names.agents.iter().map(String::as_str)),
             queues: queues.map(|name| (name.into(), families.queue(name))).collect(),
             trunks: trunks.map(|name| (name.into(), started.with_label_values(&[name]))).collect(),
@@ -272,6 +275,7 @@ impl Calls {
                 }
             }),
             What::EstimateAsked { queue, answer, .. } => self.on_queue(queue, |queue| queue.told.asked(answer)),
+            What::Task { queue, news, .. } => self.tasks.apply(queue, news),
             What::OfferEnded { queue, outcome, .. } => self.on_queue(queue, |queue| {
                 if let Some(counter) = queue.offers.get(outcome) {
                     counter.inc();
@@ -331,6 +335,7 @@ impl Calls {
                 queue.longest.set(line.longest_wait(now).unwrap_or_default().as_secs_f64());
             }
         }
+        self.tasks.measure(now, &self.board);
         let mut agents: BTreeMap<AgentPhase, i64> = BTreeMap::new();
         for desk in self.board.agents().values() {
             *agents.entry(desk.phase).or_default() += 1;
@@ -438,7 +443,7 @@ pub(in crate::edge) fn exit_name(exit: Exit) -> &'static str {
     }
 }
 
-fn outcome_name(outcome: Outcome) -> &'static str {
+pub(super) fn outcome_name(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Accepted => "accepted",
         Outcome::Declined => "declined",

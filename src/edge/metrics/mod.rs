@@ -13,6 +13,7 @@ mod lookups;
 mod media;
 mod memory;
 mod queues;
+mod tasks;
 mod traffic;
 mod transactions;
 mod trunks;

@@ -474,7 +474,7 @@ mod tests {
             match self.wait(Duration::from_secs(10)) {
                 Ok(Some(knock)) => match knock.what {
                     What::Input(input) => input,
-                    What::Ping(_) | What::Figures(_) | What::Stop => panic!("no input"),
+                    What::Ping(_) | What::Figures(_) | What::Stop | What::Wish(..) => panic!("no input"),
                 },
                 Ok(None) => panic!("nothing came"),
                 Err(()) => panic!("nobody is there"),
