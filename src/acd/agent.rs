@@ -7,7 +7,7 @@
 //! |---|---|---|---|
 //! | an offer rings | a match | its outcome, its deadline | `Offered` |
 //! | a talk | an accepted offer of a call | `TalkEnded` | `Talking` |
-//! | no phone | `LoggedOut` | `LoggedIn` | `Offline` |
+//! | no phone | `LoggedOut` | `LoggedIn`; where the service was down, with all else as it was | `Offline` |
 //! | a call of their own | `Busy` | `Free` | `Busy` |
 //! | wrap-up | the end of a talk | `EndWrapUp`, its deadline (later after `ExtendWrapUp`) | `WrapUp` |
 //! | the end of a shift | its time, less the margin | `Shift` with another end | `OffShift` |
@@ -21,6 +21,7 @@
 //! So nothing can be stuck that its own end does not free, a pause asked for during a talk needs no memory of its own,
 //! and a phone that comes back finds its agent where they would be anyway.
 
+use super::down::Lost;
 use super::event::{AgentState, Kind, TalkDetail};
 use super::pool::{IdleAgent, PoolId};
 use super::rest::Strain;
@@ -34,11 +35,13 @@ pub struct Agent {
     pub settings: AgentSettings,
     pub pool: PoolId,
     pub logged_in: bool,
+    /// They have no phone because the service was down.
+    pub lost: Option<Box<Lost>>,
     pub own_call: bool,
     pub task: Task,
     /// Tasks that are being worked on.
     pub tasks: BTreeSet<EntryId>,
-    /// Contacts accepted since the agent logged in.
+    /// Contacts accepted since the agent logged in; runs of the service in between do not count as a log-in.
     pub calls: u32,
     /// When a skill or a licence begins or ends next.
     pub abilities_change: Option<Time>,
@@ -108,6 +111,7 @@ impl Agent {
             settings,
             pool,
             logged_in: false,
+            lost: None,
             own_call: false,
             task: Task::None,
             tasks: BTreeSet::new(),
@@ -133,12 +137,16 @@ impl Agent {
 
     /// The state that follows from the facts.
     pub fn derive(&self) -> AgentState {
+        self.derive_as(self.logged_in)
+    }
+
+    fn derive_as(&self, logged_in: bool) -> AgentState {
         match self.task {
             Task::Offered { offer, deadline, .. } => return AgentState::Offered { offer, deadline },
             Task::Talking { entry, detail } => return AgentState::Talking { entry, detail },
             Task::None => {}
         }
-        if !self.logged_in {
+        if !logged_in {
             AgentState::Offline
         } else if self.own_call {
             AgentState::Busy
@@ -176,7 +184,12 @@ impl Agent {
 
     /// Whether that follows from the facts.
     pub fn may_be_offered(&self, kind: Kind) -> bool {
-        matches!(self.derive(), AgentState::Ready | AgentState::Working { .. })
+        self.could_be_offered(kind, self.logged_in)
+    }
+
+    /// Were they logged in, or not.
+    pub fn could_be_offered(&self, kind: Kind, logged_in: bool) -> bool {
+        matches!(self.derive_as(logged_in), AgentState::Ready | AgentState::Working { .. })
             && match kind {
                 Kind::Call => self.tasks.is_empty() || self.settings.calls_during_tasks,
                 Kind::Task => self.tasks.len() < self.settings.tasks as usize,

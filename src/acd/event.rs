@@ -103,11 +103,17 @@ pub enum Change {
     /// The settings have this agent no more: an offer that rings ends as `Unreachable`, talks and tasks have broken. Their figures
     /// stay; a pause and whatever else was known of them does not.
     AgentGone { agent: AgentId },
-    /// The agent's phone is registered. A pause from before is still on: phones come and go without their people.
+    /// The agent's phone is registered. A pause from before is still on: phones come and go without their people. Who was logged out
+    /// because the service was `down`, an hour ago at most, goes on where they were.
     LoggedIn { agent: AgentId },
     /// The agent's last phone is gone. A talk goes on, and the agent is `Offline` after it; an offer ends as
-    /// `Unreachable`.
-    LoggedOut { agent: AgentId },
+    /// `Unreachable`. `down`: nobody knows of a phone, for the service itself was gone. Then back-offs, RONA pauses, doubt, refusals, counts
+    /// since the log-in and the place among the idle are kept for the next `LoggedIn`.
+    LoggedOut {
+        agent: AgentId,
+        #[serde(default)]
+        down: bool,
+    },
     /// Takes effect after a talk and its wrap-up. An offer that rings is withdrawn as `Declined`. Once more: with the
     /// new reason.
     Pause { agent: AgentId, reason: String },

@@ -62,7 +62,7 @@ impl Acd {
         let talk = if let Task::Talking { entry, .. } = agent.task { Some(entry) } else { None };
         let talks: Vec<EntryId> = talk.into_iter().chain(agent.tasks.iter().copied()).collect();
         if agent.logged_in {
-            self.logged_out(id)?;
+            self.logged_out(id, false)?;
         }
         for talk in talks {
             self.talk_ended(talk, true)?;

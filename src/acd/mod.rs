@@ -18,6 +18,7 @@
 //! | `gone` | queues and agents that the settings have no more |
 //! | `rest` | what spares agents: rests after calls, a cap on occupancy |
 //! | `probe` | whether a phone that was not answered is there at all |
+//! | `down` | agents whose phone is gone because the service was |
 //! | `entry`, `queue`, `waiting` | an entry, its queue; arriving and leaving |
 //! | `tasks` | tasks that somebody works on, and what there is of all of them |
 //! | `back`, `memory` | callers who come again, and what is remembered of them |
@@ -42,6 +43,7 @@ mod chance;
 mod counts;
 mod deadline;
 mod digest;
+mod down;
 mod entry;
 pub mod estimate;
 pub mod event;
@@ -261,7 +263,7 @@ impl Acd {
             Change::Agent { id, settings } => self.set_agent(*id, settings),
             Change::AgentGone { agent } => return self.agent_gone(*agent),
             Change::LoggedIn { agent } => return self.logged_in(*agent),
-            Change::LoggedOut { agent } => return self.logged_out(*agent),
+            Change::LoggedOut { agent, down } => return self.logged_out(*agent, *down),
             Change::Pause { agent, reason } => return self.pause(*agent, reason),
             Change::Resume { agent } => return self.resume(*agent),
             Change::ProbeEnded { agent, reachable } => return self.probe_ended(*agent, *reachable),

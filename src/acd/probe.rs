@@ -59,7 +59,7 @@ impl Acd {
         agent.backed_off = agent.backed_off.saturating_add(1);
     }
 
-    fn set_probe(&mut self, id: AgentId, until: Option<Time>) {
+    pub(super) fn set_probe(&mut self, id: AgentId, until: Option<Time>) {
         let old = std::mem::replace(&mut self.agent_mut(id).probe, until);
         self.deadlines.set(Deadline::Probe(id), old, until);
     }

@@ -7,6 +7,7 @@ use super::callback::Dialled;
 use super::chance::Chance;
 use super::deadline::Deadline;
 use super::digest::Digest;
+use super::down::Lost;
 use super::entry::{Entry, Kept, Refusal, Stands};
 use super::estimate::Estimates;
 use super::event::{Arrival, Kind, TalkDetail};
@@ -65,6 +66,8 @@ struct KeptAgent {
     id: AgentId,
     settings: AgentSettings,
     logged_in: bool,
+    #[serde(default)]
+    lost: Option<Box<Lost>>,
     own_call: bool,
     task: KeptTask,
     /// Those being worked on.
@@ -212,6 +215,7 @@ impl Acd {
         }
         let mut agent = Agent {
             logged_in: kept.logged_in,
+            lost: kept.lost.clone(),
             own_call: kept.own_call,
             wrap_up: kept.wrap_up,
             wrap_up_extended: kept.wrap_up_extended,
@@ -304,6 +308,7 @@ impl KeptAgent {
             id,
             settings: agent.settings.clone(),
             logged_in: agent.logged_in,
+            lost: agent.lost.clone(),
             own_call: agent.own_call,
             task: match agent.task {
                 Task::None => KeptTask::None,

@@ -4,7 +4,7 @@
 use super::ability::Abilities;
 use super::agent::{Agent, Counted, Pause, Task};
 use super::deadline::Deadline;
-use super::event::{Decision, Kind, Outcome, TalkDetail};
+use super::event::{AgentState, Decision, Kind, Outcome, TalkDetail};
 use super::pool::IdleAgent;
 use super::settings::AgentSettings;
 use super::{Acd, Ignored};
@@ -114,8 +114,13 @@ impl Acd {
     pub(super) fn logged_in(&mut self, id: AgentId) -> Result<(), Ignored> {
         let agent = self.agents.get_mut(&id).filter(|agent| !agent.logged_in).ok_or(Ignored)?;
         agent.logged_in = true;
+        if agent.is_found(self.now) {
+            self.found(id);
+            return Ok(());
+        }
         agent.backed_off = 0;
         agent.calls = 0;
+        self.truth.begins_anew(id);
         self.set_back_off(id, None);
         self.trust(id);
         self.forget_refusals_by(id);
@@ -123,10 +128,16 @@ impl Acd {
         Ok(())
     }
 
-    pub(super) fn logged_out(&mut self, id: AgentId) -> Result<(), Ignored> {
+    pub(super) fn logged_out(&mut self, id: AgentId, down: bool) -> Result<(), Ignored> {
         let agent = self.agents.get_mut(&id).filter(|agent| agent.logged_in).ok_or(Ignored)?;
         agent.logged_in = false;
-        self.trust(id);
+        if down {
+            agent.lose(self.now);
+            // What was asked is not heard of any more: it is asked again.
+            self.set_probe(id, None);
+        } else {
+            self.trust(id);
+        }
         let agent = &self.agents[&id];
         if let Task::Offered { .. } = agent.task {
             self.offer_ended(id, Outcome::Unreachable);
@@ -151,7 +162,9 @@ impl Acd {
 
     pub(super) fn resume(&mut self, id: AgentId) -> Result<(), Ignored> {
         let paused = |agent: &&mut Box<Agent>| {
-            agent.pause.is_some() || agent.back_off.is_some() || agent.probe.is_some() || agent.rest().is_some()
+            let waits = agent.back_off.is_some() || agent.probe.is_some() || agent.rest().is_some();
+            // Who is doubted may have no phone that could be asked.
+            agent.pause.is_some() || waits || agent.doubted
         };
         self.agents.get_mut(&id).filter(paused).ok_or(Ignored)?.backed_off = 0;
         self.set_pause(id, None);
@@ -298,6 +311,7 @@ impl Acd {
             self.count_as(id, counted);
         }
         let agent = self.agents.get_mut(&id).expect("looked at just now");
+        agent.note_idle_while_lost(since);
         for kind in Kind::ALL {
             let free = agent.may_be_offered(kind);
             if free == agent.is_free_for(kind) {
@@ -313,9 +327,12 @@ impl Acd {
                 self.pools.remove_idle(agent.pool, kind, idle);
             }
         }
-        let pool = agent.pool;
+        let (pool, lost) = (agent.pool, agent.lost.is_some());
         if told {
-            self.truth.agent_is(self.now, id, &state);
+            match state {
+                AgentState::Offline if lost => self.truth.agent_is_lost(self.now, id),
+                _ => self.truth.agent_is(self.now, id, &state),
+            }
             self.decide(Decision::Agent { agent: id, state });
         }
         if was != counted {

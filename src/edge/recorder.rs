@@ -367,8 +367,14 @@ mod tests {
         teller.tell_registration(clock.now(), registration());
         assert!(!teller.is_behind);
         assert_eq!((metrics.engine.events_lost.get(), metrics.store.registrations_lost.get()), (0, 1));
-        let ready =
-            What::Agent { agent: "anna".into(), phase: AgentPhase::Ready, reason: None, until: None, detail: None };
+        let ready = What::Agent {
+            agent: "anna".into(),
+            phase: AgentPhase::Ready,
+            reason: None,
+            until: None,
+            detail: None,
+            since: None,
+        };
         for lost in [queued(2), started(4), queued(4), ready] {
             tell(&mut teller, lost);
         }

@@ -167,8 +167,10 @@ impl Engine {
         if !self.agents.is_one(agent) {
             return;
         }
+        let since = self.acd.agent(agent).filter(|view| view.state == state).and_then(|view| view.since);
+        let since = since.filter(|since| *since < now);
         let agent = self.agents.seat(agent).name.clone();
         let detail = if let AgentState::Talking { detail, .. } = state { Some(*detail) } else { None };
-        self.say(now, What::Agent { agent, phase: state.phase(), reason, until, detail });
+        self.say(now, What::Agent { agent, phase: state.phase(), reason, until, detail, since });
     }
 }

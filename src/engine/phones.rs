@@ -78,7 +78,10 @@ impl Engine {
             if reachable && !is_registered {
                 self.awaited.insert(agent);
             }
-            self.acd_apply(now, if reachable { Change::LoggedIn { agent } } else { Change::LoggedOut { agent } });
+            self.acd_apply(
+                now,
+                if reachable { Change::LoggedIn { agent } } else { Change::LoggedOut { agent, down: false } },
+            );
         }
     }
 

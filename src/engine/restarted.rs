@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 impl Engine {
     /// Ends what was up when the earlier run ended, as of the last time that it knew: entries leave as `SystemFault`, offers and
-    /// talks end, and nobody has a phone before it is known again. Pauses, wrap-ups and figures stay.
+    /// talks end, and nobody has a phone before it is known again. All else stays.
     ///
     /// As of then and not of now: otherwise phones would ring, and callers would wait, for as long as nobody was there.
     ///
@@ -37,7 +37,7 @@ impl Engine {
         // Before their talks end: a promise whose number was being called waits again then, and must be offered to nobody.
         for (agent, _) in &agents {
             self.acd_apply(at, Change::Free { agent: *agent });
-            self.acd_apply(at, Change::LoggedOut { agent: *agent });
+            self.acd_apply(at, Change::LoggedOut { agent: *agent, down: true });
         }
         for entry in agents.into_iter().filter_map(|(_, talk)| talk) {
             self.acd_apply(at, Change::TalkEnded { entry, broke: true });

@@ -125,11 +125,9 @@ impl Board {
                 self.on_entry(queue, *entry, |waiting| waiting.ringing.retain(|ringing| ringing != agent));
             }
             What::Task { task, queue, news, .. } => self.on_task(at, *task, queue, news),
-            What::Agent { agent, phase, reason, until, detail } => {
-                let since = match self.agents.get(agent) {
-                    Some(desk) if desk.phase == *phase => desk.since,
-                    _ => at,
-                };
+            What::Agent { agent, phase, reason, until, detail, since } => {
+                let same = self.agents.get(agent).filter(|desk| desk.phase == *phase);
+                let since = since.unwrap_or(same.map_or(at, |desk| desk.since));
                 let desk = Desk { phase: *phase, since, reason: reason.clone(), until: *until, detail: *detail };
                 self.agents.insert(agent.clone(), desk);
             }
@@ -295,6 +293,7 @@ mod tests {
             reason: Some(reason.into()),
             until: None,
             detail: None,
+            since: None,
         };
         board.apply(&at(5, paused("lunch")));
         board.apply(&at(6, paused("meeting")));
@@ -302,6 +301,15 @@ mod tests {
         assert_eq!((desk.since, desk.reason.as_deref()), (Time::from_secs(5), Some("meeting")));
         assert_eq!(board.agents_in(AgentPhase::Offline), 1);
         assert_eq!(board.agents_in(AgentPhase::Paused), 1);
+    }
+
+    #[test]
+    fn a_pause_that_goes_on_from_before_is_as_long_as_it_is() {
+        let mut board = Board::new(Time::from_secs(9), [], ["anna"]);
+        let (agent, phase, reason) = ("anna".into(), AgentPhase::Paused, Some("lunch".into()));
+        let since = Some(Time::from_secs(5));
+        board.apply(&at(10, What::Agent { agent, phase, reason, until: None, detail: None, since }));
+        assert_eq!(board.agents()["anna"].since, Time::from_secs(5));
     }
 
     #[test]

@@ -267,6 +267,9 @@ pub enum What {
         /// Of a talk.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         detail: Option<TalkDetail>,
+        /// Since when, where that is longer than since now: a pause goes on while the service is not there.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        since: Option<Time>,
     },
 }
 

@@ -188,6 +188,68 @@ fn queues_and_agents_that_the_settings_have_no_more_are_nowhere_until_they_come_
     drop(anna);
 }
 
+/// She does not answer, or says that she is busy, and the service is killed in what follows; what was shown of her then.
+fn killed_after(does: impl FnOnce(&mut Person), then: &str) -> (Program, Person, String) {
+    let settings = "[every_agent]\nring_time = \"1s\"\nrona_pause = \"2s\"\nback_off = \"5m\"\nback_off_max = \"5m\"\n";
+    let program = Program::start_with(Stdio::inherit(), "warn", settings);
+    let mut anna = anna(&program);
+    does(&mut anna);
+    let mut caller = Person::new(Udp, carrier(true), program.sip, "+46701234567", None);
+    caller.does(|phone, now| phone.call(now, "300"));
+    let stood = stands(&program, &mut [&mut caller, &mut anna], &[then]);
+    (program.killed_and_started_again(Stdio::inherit()), anna, of_anna(&stood))
+}
+
+fn of_anna(stood: &str) -> String {
+    stood.lines().find(|line| line.trim().starts_with("anna ")).expect("she is an agent").to_owned()
+}
+
+#[test]
+fn a_phone_that_nobody_answered_is_asked_before_the_next_run_rings_it() {
+    let (program, mut anna, _) = killed_after(|_| {}, "anna   paused: no answer");
+    // As long as her phone says nothing.
+    stands(&program, &mut [], &["anna   probed"]);
+    let mut caller = Person::new(Udp, carrier(true), program.sip, "+46701234568", None);
+    caller.does(|phone, now| phone.call(now, "300"));
+    until(&mut [&mut caller], 0, |event| matches!(event, PhoneEvent::Connected { .. }));
+    stands(&program, &mut [&mut caller], &["sales: 1 waiting", "anna   probed"]);
+    until(&mut [&mut anna, &mut caller], 0, |event| matches!(event, PhoneEvent::StoppedRinging));
+    until(&mut [&mut anna, &mut caller], 0, |event| matches!(event, PhoneEvent::Rings { .. }));
+}
+
+#[test]
+fn a_back_off_goes_on_in_the_next_run() {
+    let (program, mut anna, before) = killed_after(|anna| anna.phone.do_not_disturb(true), "anna   back_off");
+    let stood = stands(&program, &mut [&mut anna], &["anna   back_off"]);
+    let ends = |line: &str| line.split_once(", until ").expect("it ends").1.to_owned();
+    assert_eq!(ends(&of_anna(&stood)), ends(&before));
+}
+
+#[test]
+fn a_pause_is_as_long_as_it_is_also_in_the_next_run() {
+    let settings = format!("{CODES}[[pause_reasons]]\nname = \"break\"\nlongest = \"3s\"\n");
+    let program = Program::start_with(Stdio::inherit(), "warn", &settings);
+    let mut anna = anna(&program);
+    anna.does(|phone, now| phone.call(now, "*2"));
+    until(&mut [&mut anna], 0, |event| *event == PhoneEvent::Ended);
+    let shown = |program: &Program, wanted: &str| {
+        let began = Instant::now();
+        loop {
+            let metrics = house::metrics(program.http);
+            if metrics[wanted] == 1.0 {
+                return metrics;
+            }
+            assert!(began.elapsed() < PATIENCE, "{wanted}");
+        }
+    };
+    let too_long = "vaxel_agents_paused_too_long{reason=\"break\"}";
+    shown(&program, too_long);
+    let before = of_anna(&stands(&program, &mut [], &["anna   paused: break, since "]));
+    let program = program.killed_and_started_again(Stdio::inherit());
+    assert_eq!(shown(&program, "vaxel_agents{state=\"paused\"}")[too_long], 1.0);
+    assert_eq!(of_anna(&stands(&program, &mut [], &["anna   paused: break, since "])), before);
+}
+
 /// How often the agents' reasons are told; each time they are as many as the agents.
 fn explained(told: &str) -> usize {
     let lines: Vec<&str> = told.lines().map(str::trim).collect();

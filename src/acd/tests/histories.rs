@@ -82,7 +82,13 @@ impl<D: Distributor> Play<D> {
             |from: Vec<EntryId>| from.get(usize::from(whom) % from.len().max(1)).copied().unwrap_or(EntryId(9_999));
         let offers = self.watch.offers();
         let offer = offers.get(usize::from(whom) % offers.len().max(1)).copied().unwrap_or(OfferId(1));
+        let extended = match self.events.last().map(|event| &event.change) {
+            Some(Change::ExtendWrapUp { agent }) => Some(agent.0),
+            _ => None,
+        };
         let change = match what % 66 {
+            // Once more what was just asked for.
+            _ if how % 4 == 3 && extended.is_some() => extend_wrap_up(extended.unwrap_or(agent)),
             _ if what >= 236 => self.staff_change(agent, how),
             58 if how % 3 > 0 => Change::Reached { entry: pick(self.watch.dialled()) },
             57..=59 => Change::Talk {
@@ -98,7 +104,7 @@ impl<D: Distributor> Play<D> {
             62 => logout(1),
             63 => login(1),
             0 if how % 16 == 5 => Change::QueueGone { queue: QueueId(u32::from(whom) % QUEUES) },
-            1 | 2 if how % 32 == 9 => Change::AgentGone { agent: AgentId(agent) },
+            1 | 2 if how % 32 == 9 => Change::AgentGone { agent: AgentId(self.watch.talking().unwrap_or(agent)) },
             // Who is gone comes back soon.
             0 => {
                 let gone = (0..QUEUES).find(|id| !self.watch.knows(QueueId(*id)));
@@ -109,7 +115,8 @@ impl<D: Distributor> Play<D> {
                 agent_settings(gone.unwrap_or(agent), how, self.at)
             }
             3..=5 => login(agent),
-            6 | 7 => logout(agent),
+            6 | 7 if how % 2 == 0 => logout(agent),
+            6 | 7 => lost(agent),
             8 => pause(agent, ["lunch", "coffee"][usize::from(how % 2)]),
             9..=14 => resume(agent),
             15 => busy(agent),

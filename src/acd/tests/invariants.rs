@@ -50,6 +50,8 @@ struct Seen {
     settings: AgentSettings,
     state: AgentState,
     logged_in: bool,
+    /// When the service was lost, and their phone with it.
+    lost: Option<Time>,
     /// An offer was not answered or found no phone, and nothing has shown since that somebody is there.
     doubted: bool,
     shift_ends: Option<Time>,
@@ -126,6 +128,7 @@ impl Watch {
                     settings: settings.clone(),
                     state: AgentState::Offline,
                     logged_in: false,
+                    lost: None,
                     doubted: false,
                     shift_ends: None,
                     probe: None,
@@ -134,11 +137,18 @@ impl Watch {
                 seen.settings = settings.clone();
                 seen.doubted &= settings.probe;
             }
-            Change::LoggedIn { agent } | Change::LoggedOut { agent } => {
-                if let Some(agent) = self.agents.get_mut(agent) {
-                    let logged_in = matches!(event.change, Change::LoggedIn { .. });
-                    agent.doubted &= agent.logged_in == logged_in;
-                    agent.logged_in = logged_in;
+            Change::LoggedIn { agent } => {
+                if let Some(agent) = self.agents.get_mut(agent).filter(|agent| !agent.logged_in) {
+                    let goes_on = |since| event.at.since(since) <= Duration::from_secs(3600);
+                    agent.doubted &= agent.lost.take().is_some_and(goes_on);
+                    agent.logged_in = true;
+                }
+            }
+            Change::LoggedOut { agent, down } => {
+                if let Some(agent) = self.agents.get_mut(agent).filter(|agent| agent.logged_in) {
+                    agent.lost = down.then_some(event.at);
+                    agent.doubted &= down;
+                    (agent.logged_in, agent.probe) = (false, None);
                 }
             }
             Change::Arrive { entry, arrival } => {
@@ -534,6 +544,10 @@ impl Watch {
             _ => None,
         });
         talks.chain(self.tasks.keys().copied()).collect()
+    }
+
+    pub fn talking(&self) -> Option<u32> {
+        self.agents.iter().find(|(_, seen)| matches!(seen.state, AgentState::Talking { .. })).map(|(id, _)| id.0)
     }
 
     pub fn in_wrap_up(&self) -> Option<u32> {

@@ -11,6 +11,7 @@ mod model_queues;
 mod rules_answered;
 mod rules_back;
 mod rules_callback;
+mod rules_down;
 mod rules_gone;
 mod rules_offers;
 mod rules_order;
@@ -127,7 +128,12 @@ pub fn login(agent: u32) -> Change {
 }
 
 pub fn logout(agent: u32) -> Change {
-    Change::LoggedOut { agent: AgentId(agent) }
+    Change::LoggedOut { agent: AgentId(agent), down: false }
+}
+
+/// The service was down.
+pub fn lost(agent: u32) -> Change {
+    Change::LoggedOut { agent: AgentId(agent), down: true }
 }
 
 pub fn pause(agent: u32, reason: &str) -> Change {

@@ -1,6 +1,7 @@
 //! The same rules, written for the reader and not for the machine: no index, no order kept, everything looked for by
 //! looking at everything. And the same rules with one mistake each, to know that the histories would find it.
 
+mod down;
 mod gone;
 mod staff;
 
@@ -87,6 +88,14 @@ mistakes! {
     PauseLetsRing,
     LogoutLetsRing,
     LogoutCutsTalk,
+    LostIsLogout,
+    LostForgetsDoubt,
+    LostForgetsBackOff,
+    LostForgetsCalls,
+    LostForgetsRefusals,
+    LostLosesIdlePlace,
+    LostKeepsIdlePlaceAnyhow,
+    LostIsNotAsked,
     GoneQueueSendsAllAway,
     GoneAgentHangsUp,
     GoneAgentKeepsPause,
@@ -207,6 +216,8 @@ pub struct Person {
     pub id: AgentId,
     settings: AgentSettings,
     pub phone: bool,
+    /// Since when there is no phone because the service was down.
+    pub lost: Option<Time>,
     pub shift_ends: Option<Time>,
     pub off_shift: bool,
     own_call: bool,
@@ -473,6 +484,7 @@ impl Model {
                         id: *id,
                         settings: settings.clone(),
                         phone: false,
+                        lost: None,
                         shift_ends: None,
                         off_shift: false,
                         own_call: false,
@@ -499,6 +511,7 @@ impl Model {
                     let a = self.person(*id);
                     (a.doubted, a.probe) = (false, None);
                 }
+                self.pass_over_the_absent();
                 self.send_away_the_hopeless();
                 self.end_unlicensed();
                 self.tell_states(&[*id]);
@@ -570,7 +583,7 @@ impl Model {
                 }
             }
             Change::LoggedIn { agent }
-            | Change::LoggedOut { agent }
+            | Change::LoggedOut { agent, .. }
             | Change::Pause { agent, .. }
             | Change::Resume { agent }
             | Change::Busy { agent }
@@ -595,6 +608,9 @@ impl Model {
     }
 
     fn change_person(&mut self, agent: AgentId, change: &Change) {
+        if matches!(change, Change::LoggedIn { .. }) && self.is_found(agent) {
+            return self.goes_on(agent);
+        }
         let cut = self.wrong(Mistake::LogoutCutsTalk);
         let kept_by_login = self.wrong(Mistake::BackOffGrowthKeptByLogin);
         let calls_kept = self.wrong(Mistake::CallsKeptByLogin);
@@ -602,9 +618,11 @@ impl Model {
         let rest_outlives = self.wrong(Mistake::RestOutlivesResume);
         let doubted_at_resume = self.wrong(Mistake::ProbedAfterResume);
         let kept_by_resume = self.wrong(Mistake::BackOffGrowthKeptByResume);
+        let now = self.now;
         let a = self.person(agent);
         match change {
             Change::LoggedIn { .. } if !a.phone => {
+                a.lost = None;
                 a.phone = true;
                 a.calls = if calls_kept { a.calls } else { 0 };
                 a.back_off = None;
@@ -612,9 +630,10 @@ impl Model {
                 (a.doubted, a.probe) = (a.doubted && doubted_at_login, None);
                 self.forget_refusals_by(agent);
             }
-            Change::LoggedOut { .. } if a.phone => {
+            Change::LoggedOut { down, .. } if a.phone => {
                 a.phone = false;
-                (a.doubted, a.probe) = (a.doubted && doubted_at_login, None);
+                a.lost = down.then_some(now);
+                (a.doubted, a.probe) = (a.doubted && (doubted_at_login || *down), None);
                 if cut {
                     a.talk = None;
                 }
@@ -629,7 +648,11 @@ impl Model {
                 }
             }
             Change::Resume { .. }
-                if a.pause.is_some() || a.back_off.is_some() || a.probe.is_some() || a.strain.rest.is_some() =>
+                if a.pause.is_some()
+                    || a.back_off.is_some()
+                    || a.probe.is_some()
+                    || a.strain.rest.is_some()
+                    || a.doubted =>
             {
                 a.strain.rest = a.strain.rest.filter(|_| rest_outlives);
                 if !doubted_at_resume {
@@ -986,13 +1009,17 @@ impl Model {
     fn tell_states_but(&mut self, keep_place: &[AgentId], but: Option<EntryId>) {
         let pause_first = self.wrong(Mistake::PauseBeforeWrapUp);
         let keep_after_pause = self.wrong(Mistake::IdlePlaceKeptByPause);
+        let keep_lost = self.wrong(Mistake::LostKeepsIdlePlaceAnyhow);
         let (no_end, during_calls) = (self.wrong(Mistake::TasksWithoutEnd), self.wrong(Mistake::TasksDuringCalls));
         let no_calls = self.wrong(Mistake::NoCallsDuringTasks);
         let now = self.now;
         for a in &mut self.agents {
             let state = a.state(pause_first);
             let after_pause = matches!(a.told, AgentState::Paused { .. }) && keep_after_pause;
-            let may = matches!(state, AgentState::Ready | AgentState::Working { .. });
+            let after_pause = after_pause || keep_lost && a.lost.is_some();
+            // Who is lost keeps the place among the idle.
+            let there = a.state_if(pause_first, a.phone || a.lost.is_some());
+            let may = matches!(there, AgentState::Ready | AgentState::Working { .. });
             let calls = may && (a.tasks.is_empty() || a.settings.calls_during_tasks && !no_calls);
             let may_task = may || during_calls && matches!(state, AgentState::Talking { .. });
             let tasks = may_task && (a.tasks.len() < a.settings.tasks as usize || no_end);
@@ -1058,7 +1085,7 @@ impl Model {
         for caller in callers {
             let kind = caller.arrival.kind as usize;
             let free = |a: &&Person| {
-                a.offer.is_none() && a.free[kind]
+                a.offer.is_none() && a.free[kind] && a.lost.is_none()
                     || twice(Mistake::TwoEntriesForOneAgent, matches!(a.told, AgentState::Talking { .. }))
             };
             let waits = caller.ringing == 0 && !caller.asleep || twice(Mistake::TwoAgentsForOneEntry, true);
@@ -1305,13 +1332,17 @@ impl Model {
 
 impl Person {
     fn state(&self, pause_first: bool) -> AgentState {
+        self.state_if(pause_first, self.phone)
+    }
+
+    fn state_if(&self, pause_first: bool, phone: bool) -> AgentState {
         if let Some((offer, _, deadline)) = self.offer {
             return AgentState::Offered { offer, deadline };
         }
         if let Some(entry) = self.talk {
             return AgentState::Talking { entry, detail: self.detail };
         }
-        if !self.phone {
+        if !phone {
             return AgentState::Offline;
         }
         if self.own_call {

@@ -88,7 +88,10 @@ impl Model {
         }
         let longest = settings.join_unless.estimate?;
         let kind = there.arrival.kind as usize;
-        let idle = self.agents.iter().any(|a| a.free[kind] && a.offer.is_none() && self.can_serve(a, &there));
+        let idle = self
+            .agents
+            .iter()
+            .any(|a| a.free[kind] && a.lost.is_none() && a.offer.is_none() && self.can_serve(a, &there));
         let least = self.estimates.least_on_arrival(self.now, queue, self.seen(&there))?;
         (least > longest && !idle && !self.wrong(Mistake::JoinsLongLines)).then_some(Why::LongLine)
     }

@@ -161,6 +161,9 @@ pub struct Finishing {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Desk {
     phase: Phase,
+    /// They are offline because the service was gone, and this is what they were in; `begun` is its begin, and `since` when that was.
+    #[serde(default)]
+    lost: Phase,
     /// Of the talk that is on.
     #[serde(default)]
     detail: TalkDetail,
@@ -181,8 +184,13 @@ pub struct Desk {
 impl Desk {
     /// The agent's state is now this. Gives the contact that is thereby over and done with.
     pub fn is(&mut self, now: Time, state: &AgentState, settings: &Settings) -> Option<Finishing> {
-        self.accrue(now, settings);
         let phase = state.phase();
+        let other_pause = matches!(state, AgentState::Paused { reason, .. } if *reason != self.reason);
+        if self.lost == phase && phase != Phase::Offline && !other_pause {
+            self.phase = std::mem::take(&mut self.lost);
+        }
+        self.begins_anew();
+        self.accrue(now, settings);
         if phase != self.phase {
             self.begun = now;
         }
@@ -196,6 +204,27 @@ impl Desk {
         }
         // A call of one's own may belong to the notes; the wrap-up goes on after it.
         if matches!(self.phase, Phase::WrapUp | Phase::Busy) { None } else { self.finishing.take() }
+    }
+
+    /// The agent is offline because the service was gone.
+    pub fn is_lost(&mut self, now: Time, settings: &Settings) -> Option<Finishing> {
+        let (phase, begun) = (self.phase, self.begun);
+        let finished = self.is(now, &AgentState::Offline, settings);
+        // All else is with somebody, or for somebody who would have to be there.
+        match phase {
+            Phase::Paused | Phase::WrapUp => (self.lost, self.begun) = (phase, begun),
+            // Their wrap-up begins now, if they have one.
+            Phase::Talking => self.lost = Phase::WrapUp,
+            _ => {}
+        }
+        finished
+    }
+
+    /// What they were in when they were lost does not go on.
+    pub fn begins_anew(&mut self) {
+        if std::mem::take(&mut self.lost) != Phase::Offline {
+            self.begun = self.since;
+        }
     }
 
     pub fn talk_began(&mut self, now: Time, settings: &Settings) {
@@ -225,7 +254,7 @@ impl Desk {
     }
 
     pub fn begun(&self) -> Time {
-        self.begun
+        if self.lost == Phase::Offline { self.begun } else { self.since }
     }
 
     /// The day's figures, as far as it has gone. `day`: 0 is the one of `now`, 1 the day before.
@@ -264,7 +293,9 @@ impl Desk {
                 finishing.wrap_up += more;
             }
         }
-        self.since = now;
+        if self.lost == Phase::Offline {
+            self.since = now;
+        }
     }
 
     fn day(&mut self, number: u64, settings: &Settings) -> &mut Figures {

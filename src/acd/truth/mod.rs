@@ -209,6 +209,20 @@ impl Truth {
         self.finish(finished);
     }
 
+    /// The service is gone, and the agent's phone with it. What they are in by themselves, a pause or a wrap-up, goes on if it is still
+    /// on when they are back: then the time between is part of it. Meanwhile nobody knows, and they are offline.
+    pub fn agent_is_lost(&mut self, now: Time, agent: AgentId) {
+        let finished = self.agents.entry(agent).or_default().is_lost(now, &self.settings);
+        self.finish(finished);
+    }
+
+    /// The agent was lost, and what they were in then is over.
+    pub fn begins_anew(&mut self, agent: AgentId) {
+        if let Some(desk) = self.agents.get_mut(&agent) {
+            desk.begins_anew();
+        }
+    }
+
     fn finish(&mut self, contact: Option<Finishing>) {
         let Some(Finishing { queue, arrived, talk, hold, wrap_up, promise }) = contact else { return };
         self.book(queue).count(arrived, |counts| match promise {

@@ -535,7 +535,11 @@ mod tests {
         let metrics = Metrics::new(Clock::start(), &names());
         let told = |at, phase, reason: Option<&str>| {
             let reason = reason.map(str::to_owned);
-            apply(&metrics, at, What::Agent { agent: "anna".into(), phase, reason, until: None, detail: None });
+            apply(
+                &metrics,
+                at,
+                What::Agent { agent: "anna".into(), phase, reason, until: None, detail: None, since: None },
+            );
             let scraped = scrape(&metrics);
             let of = |name: &str| scraped[&format!(r#"{name}{{reason="lunch"}}"#)];
             (of("vaxel_agents_paused"), of("vaxel_agents_paused_too_long"))
@@ -634,7 +638,11 @@ mod tests {
         assert_eq!(scrape(&metrics)["vaxel_calls"], 1.0);
         let (queue, agent): (Arc<str>, Arc<str>) = ("sales".into(), "anna".into());
         let phase = AgentPhase::Offered;
-        apply(&metrics, at, What::Agent { agent: agent.clone(), phase, reason: None, until: None, detail: None });
+        apply(
+            &metrics,
+            at,
+            What::Agent { agent: agent.clone(), phase, reason: None, until: None, detail: None, since: None },
+        );
         apply(&metrics, at, What::OfferEnded { call, entry, offer, queue, agent, outcome: Outcome::NoAnswer });
         apply(&metrics, at, What::CallEnded { call, by: EndedBy::Agent, cause: String::new() });
         apply(&metrics, at, What::CallRefused { code: 404, reason: "something_new".into() });

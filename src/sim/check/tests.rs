@@ -81,7 +81,7 @@ fn talked(call: u64, agent: &str) -> What {
 }
 
 fn is(agent: &str, phase: AgentPhase) -> What {
-    What::Agent { agent: agent.into(), phase, reason: None, until: None, detail: None }
+    What::Agent { agent: agent.into(), phase, reason: None, until: None, detail: None, since: None }
 }
 
 /// Two callers; anna declines the first, bo takes it.

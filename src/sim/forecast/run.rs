@@ -234,7 +234,7 @@ impl<'p> Run<'p> {
             Happening::ShiftBegins(agent) => self.apply(at, Change::LoggedIn { agent: AgentId(agent) }),
             Happening::ShiftEnds(agent) => {
                 self.agents[agent as usize].break_due = None;
-                self.apply(at, Change::LoggedOut { agent: AgentId(agent) });
+                self.apply(at, Change::LoggedOut { agent: AgentId(agent), down: false });
             }
             Happening::Break { agent, length } => {
                 self.agents[agent as usize].break_due = Some(length);

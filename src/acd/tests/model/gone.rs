@@ -30,7 +30,7 @@ impl Model {
     pub(super) fn agent_gone(&mut self, agent: AgentId) {
         let Some(a) = self.agents.iter().find(|a| a.id == agent) else { return };
         let talks: Vec<EntryId> = a.talk.into_iter().chain(a.tasks.iter().copied()).collect();
-        self.change_person(agent, &Change::LoggedOut { agent });
+        self.change_person(agent, &Change::LoggedOut { agent, down: false });
         for entry in talks {
             self.change(&Change::TalkEnded { entry, broke: !self.wrong(Mistake::GoneAgentHangsUp) });
         }
