@@ -26,7 +26,7 @@ use super::event::{AgentState, Kind, TalkDetail};
 use super::pool::{IdleAgent, PoolId};
 use super::rest::Strain;
 use super::settings::AgentSettings;
-use crate::ids::{EntryId, OfferId};
+use crate::ids::{AgentId, EntryId, OfferId};
 use crate::time::{Duration, Time};
 use std::collections::BTreeSet;
 
@@ -65,8 +65,8 @@ pub struct Agent {
     pub state: AgentState,
     /// As what the pool counts them.
     pub counted: Counted,
-    /// By kind of contact: as what the pool lists them among the idle.
-    pub idle: [Option<IdleAgent>; Kind::COUNT],
+    /// By kind of contact: whether the pool lists them among the idle.
+    pub idle: [bool; Kind::COUNT],
     /// By kind of contact: since when the agent is idle, while they are: since they last came free for it, where the offer of a
     /// caller who hung up does not count as an interruption.
     ///
@@ -129,7 +129,7 @@ impl Agent {
             probe: None,
             state: AgentState::Offline,
             counted: Counted::default(),
-            idle: [None; Kind::COUNT],
+            idle: [false; Kind::COUNT],
             idle_since: [Time::EPOCH; Kind::COUNT],
             refused: BTreeSet::new(),
         }
@@ -179,7 +179,12 @@ impl Agent {
 
     /// Whether the agent could be offered a contact of this kind.
     pub fn is_free_for(&self, kind: Kind) -> bool {
-        self.idle[kind.index()].is_some()
+        self.idle[kind.index()]
+    }
+
+    /// As the pool lists them while they are idle. Who changes any of it takes them off the list first.
+    pub fn listed(&self, id: AgentId, kind: Kind) -> IdleAgent {
+        IdleAgent { place: (self.settings.place, id), since: self.idle_since[kind.index()], calls: self.calls }
     }
 
     /// Whether that follows from the facts.

@@ -13,7 +13,7 @@ use super::bits::Bits;
 use super::chance::Chance;
 use super::event::Kind;
 use super::line::{LineKey, Lines, Order, Refused};
-use super::pool::{Idle, Pool, PoolId};
+use super::pool::{Idle, Place, Pool, PoolId};
 use super::ranked::Ranked;
 use super::settings::Strategy;
 use crate::ids::{AgentId, EntryId};
@@ -113,6 +113,7 @@ impl Acd {
         }
         let barred = barred(key, &self.lines, &self.agents);
         let may = |agent: &AgentId| !barred.contains(agent);
+        let may_stand = |(_, agent): &Place| may(agent);
         let need = self.lines.need(key.need);
         // Whoever the entry was kept for goes first also when the time for that is over.
         let mut preferred = self.entries[&entry].preferred_agents();
@@ -143,22 +144,28 @@ impl Acd {
                 let first = |idle: &Idle| idle.by_calls.iter().find(|(_, _, agent)| may(agent)).copied();
                 pools.filter_map(|(_, _, idle)| first(idle)).min().map(|(_, _, agent)| agent)
             }
-            Strategy::Linear => pools.filter_map(|(_, _, idle)| idle.by_id.iter().find(may)).min(),
+            Strategy::Linear => {
+                let first = pools.filter_map(|(_, _, idle)| idle.by_place.iter().find(may_stand)).min();
+                first.map(|(_, agent)| agent)
+            }
             Strategy::RoundRobin => {
-                let last = queue.last_rung;
+                // Where they stand now; who is gone stands nowhere.
+                let last = queue.last_rung.and_then(|last| Some((self.agents.get(&last)?.settings.place, last)));
                 let next = |idle: &Idle| {
-                    let after = last.map_or(0, |last| idle.by_id.rank(last) + usize::from(idle.by_id.has(last)));
-                    let all = idle.by_id.len();
-                    (0..all).filter_map(|i| idle.by_id.nth((after + i) % all)).find(may)
+                    let list = &idle.by_place;
+                    let after = last.map_or(0, |last| list.rank(last) + usize::from(list.has(last)));
+                    let all = list.len();
+                    (0..all).filter_map(|i| list.nth((after + i) % all)).find(may_stand)
                 };
-                let turn = |agent: AgentId| (last.is_some_and(|last| agent <= last), agent);
-                pools.filter_map(|(_, _, idle)| next(idle)).map(turn).min().map(|(_, agent)| agent)
+                let turn = |place: Place| (last.is_some_and(|last| place <= last), place);
+                pools.filter_map(|(_, _, idle)| next(idle)).map(turn).min().map(|(_, (_, agent))| agent)
             }
             Strategy::Random => {
-                let idle: Vec<&Ranked<AgentId>> = pools.map(|(_, _, idle)| &idle.by_id).collect();
-                let barred: Vec<AgentId> =
-                    barred.iter().copied().filter(|agent| idle.iter().any(|ids| ids.has(*agent))).collect();
-                let all: usize = idle.iter().map(|ids| ids.len()).sum();
+                let idle: Vec<&Ranked<Place>> = pools.map(|(_, _, idle)| &idle.by_place).collect();
+                let stands = |agent: &AgentId| Some((self.agents.get(agent)?.settings.place, *agent));
+                let barred = barred.iter().filter_map(stands);
+                let barred: Vec<Place> = barred.filter(|place| idle.iter().any(|list| list.has(*place))).collect();
+                let all: usize = idle.iter().map(|list| list.len()).sum();
                 let nth = chance.below(all - barred.len());
                 nth_of(&idle, &barred, nth)
             }
@@ -174,18 +181,20 @@ impl Acd {
     }
 }
 
-/// Of all in these orders but those barred, the one that has so many before it by id: what order the pools are in says nothing.
-fn nth_of(ids: &[&Ranked<AgentId>], barred: &[AgentId], nth: usize) -> Option<AgentId> {
-    let up_to = |id: AgentId| {
-        let listed: usize = ids.iter().map(|ids| ids.rank(id) + usize::from(ids.has(id))).sum();
-        listed - barred.iter().filter(|other| **other <= id).count()
+/// Of all in these orders but those barred, the one that has so many before it in the list: what order the pools are in says nothing.
+fn nth_of(lists: &[&Ranked<Place>], barred: &[Place], nth: usize) -> Option<AgentId> {
+    let place = |number: u64| ((number >> 32) as u32, AgentId(number as u32));
+    let up_to = |number: u64| {
+        let place = place(number);
+        let listed: usize = lists.iter().map(|list| list.rank(place) + usize::from(list.has(place))).sum();
+        listed - barred.iter().filter(|other| **other <= place).count()
     };
-    let (mut low, mut high) = (0, u32::MAX);
+    let (mut low, mut high) = (0, u64::MAX);
     while low < high {
         let middle = low + (high - low) / 2;
-        if up_to(AgentId(middle)) > nth { high = middle } else { low = middle + 1 }
+        if up_to(middle) > nth { high = middle } else { low = middle + 1 }
     }
-    (up_to(AgentId(low)) > nth).then_some(AgentId(low))
+    (up_to(low) > nth).then_some(place(low).1)
 }
 
 /// Agents who may not be offered the entries of this line, because they refused them: those who did so just now

@@ -32,13 +32,16 @@ pub struct Idle {
     pub by_time: BTreeSet<(Time, AgentId)>,
     /// Fewest calls first.
     pub by_calls: BTreeSet<(u32, Time, AgentId)>,
-    pub by_id: Ranked<AgentId>,
+    pub by_place: Ranked<Place>,
 }
+
+/// Where an agent stands in the list of all, and who it is.
+pub type Place = (u32, AgentId);
 
 /// What the orders need to know of an idle agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IdleAgent {
-    pub id: AgentId,
+    pub place: Place,
     pub since: Time,
     pub calls: u32,
 }
@@ -105,17 +108,19 @@ impl Pools {
 
     pub fn add_idle(&mut self, id: PoolId, kind: Kind, agent: IdleAgent) {
         let idle = &mut self.pool_mut(id).idle[kind.index()];
-        idle.by_time.insert((agent.since, agent.id));
-        idle.by_calls.insert((agent.calls, agent.since, agent.id));
-        idle.by_id.insert(agent.id);
+        let (_, who) = agent.place;
+        idle.by_time.insert((agent.since, who));
+        idle.by_calls.insert((agent.calls, agent.since, who));
+        idle.by_place.insert(agent.place);
         self.with_idle[kind.index()].set(id, true);
     }
 
     pub fn remove_idle(&mut self, id: PoolId, kind: Kind, agent: IdleAgent) {
         let idle = &mut self.pool_mut(id).idle[kind.index()];
-        idle.by_time.remove(&(agent.since, agent.id));
-        idle.by_calls.remove(&(agent.calls, agent.since, agent.id));
-        idle.by_id.remove(agent.id);
+        let (_, who) = agent.place;
+        idle.by_time.remove(&(agent.since, who));
+        idle.by_calls.remove(&(agent.calls, agent.since, who));
+        idle.by_place.remove(agent.place);
         let left = !idle.by_time.is_empty();
         self.with_idle[kind.index()].set(id, left);
     }

@@ -89,6 +89,9 @@ pub struct QueueSettings {
 #[serde(default, deny_unknown_fields)]
 pub struct AgentSettings {
     pub name: String,
+    /// Where the agent stands in the list of all; those of the same place stand by id.
+    #[serde(default)]
+    pub place: u32,
     pub skills: Skills,
     /// When each of the skills counts; one that is not in it always does.
     pub skills_valid: BTreeMap<String, Validity>,
@@ -210,11 +213,11 @@ pub enum Strategy {
     LeastSkilled,
     /// Who took the fewest contacts since they logged in. Who logs in late is asked first until they have caught up.
     FewestCalls,
-    /// In turn, in the order of the ids, beginning behind the one whom this queue rang last.
+    /// In turn, in the order of the list, beginning behind the one whom this queue rang last.
     RoundRobin,
     /// By lot, from the seed.
     Random,
-    /// The first in the order of the ids.
+    /// The first in the order of the list.
     Linear,
     /// All at once; who answers first has it.
     RingAll,
@@ -365,6 +368,7 @@ impl Default for AgentSettings {
     fn default() -> Self {
         AgentSettings {
             name: String::new(),
+            place: 0,
             skills: Skills::new(),
             skills_valid: BTreeMap::new(),
             licences: Vec::new(),

@@ -14,7 +14,6 @@ use super::event::{Arrival, Kind, TalkDetail};
 use super::gone::Gone;
 use super::line::{Place, Rate};
 use super::matching::Touched;
-use super::pool::IdleAgent;
 use super::queue::Hours;
 use super::rest::Strain;
 use super::settings::{AgentSettings, QueueSettings};
@@ -256,9 +255,8 @@ impl Acd {
         agent.state = agent.derive();
         let free: Vec<Kind> = Kind::ALL.into_iter().filter(|kind| agent.may_be_offered(*kind)).collect();
         for kind in free {
-            let idle = IdleAgent { id, since: agent.idle_since[kind.index()], calls: agent.calls };
-            agent.idle[kind.index()] = Some(idle);
-            self.pools.add_idle(pool, kind, idle);
+            agent.idle[kind.index()] = true;
+            self.pools.add_idle(pool, kind, agent.listed(id, kind));
         }
         let counted = agent.counts_as();
         self.agents.insert(id, Box::new(agent));

@@ -5,7 +5,6 @@ use super::ability::Abilities;
 use super::agent::{Agent, Counted, Pause, Task};
 use super::deadline::Deadline;
 use super::event::{AgentState, Decision, Kind, Outcome, TalkDetail};
-use super::pool::IdleAgent;
 use super::settings::AgentSettings;
 use super::{Acd, Ignored};
 use crate::ids::{AgentId, EntryId};
@@ -15,12 +14,16 @@ impl Acd {
     pub(super) fn set_agent(&mut self, id: AgentId, settings: &AgentSettings) {
         let now = self.now;
         match self.agents.get_mut(&id) {
-            Some(_) => self.set_shift(id, |agent| {
-                // By the rules of before, and from now on by the new ones.
-                agent.note_strain(now);
-                agent.settings = settings.clone();
-                agent.note_strain(now);
-            }),
+            Some(_) => {
+                self.unlist(id);
+                self.set_shift(id, |agent| {
+                    // By the rules of before, and from now on by the new ones.
+                    agent.note_strain(now);
+                    agent.settings = settings.clone();
+                    agent.note_strain(now);
+                });
+                self.list(id);
+            }
             None => {
                 self.gone.agents.remove(&id);
                 let (pool, made) = self.pools.join(&Abilities::default());
@@ -319,13 +322,12 @@ impl Acd {
             }
             if free {
                 agent.idle_since[kind.index()] = since[kind.index()];
-                let idle = IdleAgent { id, since: since[kind.index()], calls: agent.calls };
-                agent.idle[kind.index()] = Some(idle);
-                self.pools.add_idle(agent.pool, kind, idle);
+                self.pools.add_idle(agent.pool, kind, agent.listed(id, kind));
                 self.touched.agent(id, agent.pool, kind);
-            } else if let Some(idle) = agent.idle[kind.index()].take() {
-                self.pools.remove_idle(agent.pool, kind, idle);
+            } else {
+                self.pools.remove_idle(agent.pool, kind, agent.listed(id, kind));
             }
+            agent.idle[kind.index()] = free;
         }
         let (pool, lost) = (agent.pool, agent.lost.is_some());
         if told {
@@ -355,8 +357,8 @@ impl Acd {
     fn unlist(&mut self, id: AgentId) {
         let agent = &self.agents[&id];
         for kind in Kind::ALL {
-            if let Some(idle) = agent.idle[kind.index()] {
-                self.pools.remove_idle(agent.pool, kind, idle);
+            if agent.is_free_for(kind) {
+                self.pools.remove_idle(agent.pool, kind, agent.listed(id, kind));
             }
         }
     }
@@ -364,8 +366,8 @@ impl Acd {
     fn list(&mut self, id: AgentId) {
         let agent = &self.agents[&id];
         for kind in Kind::ALL {
-            if let Some(idle) = agent.idle[kind.index()] {
-                self.pools.add_idle(agent.pool, kind, idle);
+            if agent.is_free_for(kind) {
+                self.pools.add_idle(agent.pool, kind, agent.listed(id, kind));
                 self.touched.agent(id, agent.pool, kind);
             }
         }

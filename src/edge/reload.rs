@@ -98,6 +98,9 @@ impl Found {
                 found.agents.push(name.clone());
             }
         }
+        if in_order(written, last) != in_order(last, written) {
+            found.agents.push("their order".to_owned());
+        }
         let (queues, agents) = (names_of_queues(started), names_of_agents(started));
         let new = names_of_queues(written).into_iter().filter(|name| !queues.contains(name));
         found.later.extend(new.map(|name| format!("the new queue `{name}`")));
@@ -131,6 +134,12 @@ fn names_of_queues(settings: &Settings) -> BTreeSet<&str> {
 
 fn names_of_agents(settings: &Settings) -> BTreeSet<&str> {
     settings.agents.iter().map(|agent| agent.settings.name.as_str()).collect()
+}
+
+/// Names of agents in the order of the list, those who are in the other as well.
+fn in_order<'s>(settings: &'s Settings, other: &Settings) -> Vec<&'s str> {
+    let there = names_of_agents(other);
+    settings.agents.iter().map(|agent| agent.settings.name.as_str()).filter(|name| there.contains(name)).collect()
 }
 
 /// What can be changed of a queue; others by their names and not by their places.
@@ -223,7 +232,20 @@ mod tests {
     }
 
     #[test]
-    fn another_order_in_the_file_changes_nothing() {
+    fn another_order_of_agents_is_named_and_a_new_one_among_them_is_none() {
+        let new = "[[agents]]\nname = \"carl\"\nnumber = \"203\"\n[[agents]]\n        name = \"anna\"";
+        let changed = found(&[("[[agents]]\n        name = \"anna\"", new)]);
+        assert_eq!((changed.agents, changed.later), (vec![], vec!["the new agent `carl`".into()]));
+        let anna = "[[agents]]\n        name = \"anna\"\n        number = \"201\"\n        password = \"secret\"\n";
+        let text = SETTINGS.replace(anna, "") + anna;
+        assert_ne!(text, SETTINGS);
+        let before = settings(SETTINGS);
+        let changed = Found::compare(&before, &before, &settings(&text));
+        assert_eq!((changed.agents, changed.later), (vec!["their order".into()], vec![]));
+    }
+
+    #[test]
+    fn another_order_of_queues_in_the_file_changes_nothing() {
         let members = "number = \"202\"\nqueues = [\"night\"]";
         let overflow = "name = \"sales\"\noverflow = [{ to = \"night\", after = \"1m\" }]";
         let (sales, night) =

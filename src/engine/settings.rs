@@ -245,7 +245,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// All numbers and beginnings of numbers in the form in which they are compared.
+    /// All numbers and beginnings of numbers in the form in which they are compared, and agents with their places in the list.
     pub(super) fn in_one_form(mut self) -> Settings {
         let numbering = &self.numbering;
         let beginnings = |list: &mut Vec<String>| {
@@ -255,7 +255,8 @@ impl Settings {
         for number in &mut self.numbers {
             number.number = number.number.inner(numbering);
         }
-        for agent in &mut self.agents {
+        for (place, agent) in (0..).zip(&mut self.agents) {
+            agent.settings.place = place;
             agent.number = numbering.inner(&agent.number);
             beginnings(&mut agent.out.allowed);
             beginnings(&mut agent.out.denied);

@@ -42,7 +42,8 @@ struct Queue {
 }
 
 struct Agent {
-    id: AgentId,
+    /// In the list of all.
+    place: (u32, AgentId),
     class: usize,
     phase: AgentPhase,
     idle_since: Time,
@@ -127,7 +128,7 @@ impl Fairness {
         }
         self.agent_names.insert(id, name.clone());
         let new = Agent {
-            id,
+            place: (settings.place, id),
             class,
             phase: AgentPhase::Offline,
             idle_since: Time::EPOCH,
@@ -136,6 +137,7 @@ impl Fairness {
             steady_since: Time::NEVER,
         };
         let agent = self.agents.entry(name.clone()).or_insert(new);
+        agent.place = (settings.place, id);
         let before = std::mem::replace(&mut agent.class, class);
         if self.classes[before].1.remove(&name) {
             self.classes[class].1.insert(name);
@@ -249,7 +251,7 @@ impl Fairness {
         let Some(a) = self.agents.get(agent).filter(|a| self.classes[a.class].1.contains(agent)) else {
             return Promise::OffersGoToTheReady.broken(format!("{agent} is rung for {entry}, but is not ready"));
         };
-        let id = a.id;
+        let id = a.place.1;
         let Some(standing) = self.entries.get(&entry) else { return Ok(()) };
         let Some(queue) = self.queues.get(&standing.line.queue) else { return Ok(()) };
         let less = standing.relaxes.as_ref().filter(|(at, _)| *at <= now).map(|(_, needs)| needs);
@@ -327,7 +329,8 @@ impl Fairness {
         let queue = &self.queues[&standing.line.queue];
         let candidates: Vec<Candidate> = self.candidates(now, standing).collect();
         let Some(rung) = candidates.iter().find(|candidate| candidate.name == agent) else { return Ok(()) };
-        match candidates.iter().find(|other| preferred_by(&queue.settings, queue.last_rung, other, rung)) {
+        let last = queue.last_rung.and_then(|last| Some(self.agents[self.agent_names.get(&last)?].place));
+        match candidates.iter().find(|other| preferred_by(&queue.settings, last, other, rung)) {
             Some(other) => Promise::TheStrategyChooses.broken(format!(
                 "{agent} is rung for {entry} and not {}, by {:?}",
                 other.name, queue.settings.strategy
@@ -349,8 +352,8 @@ impl Fairness {
             let fit = standing.line.needs.skills.fit(&level);
             let spared = move |name: &&Arc<str>| !self.spared(now, name, entry);
             ready.iter().filter(spared).map(move |name| {
-                let Agent { id, idle_since, calls, .. } = self.agents[name];
-                Candidate { name, id, fit, idle_since, calls }
+                let Agent { place, idle_since, calls, .. } = self.agents[name];
+                Candidate { name, place, fit, idle_since, calls }
             })
         })
     }

@@ -57,6 +57,13 @@ fn anna(program: &Program) -> Person {
     anna
 }
 
+fn bjorn(program: &Program) -> Person {
+    let mut bjorn = Person::new(Udp, HERE, program.sip, "bjorn", Some("correct horse".into()));
+    bjorn.does(|phone, now| phone.register(now, Duration::from_secs(600)));
+    until(&mut [&mut bjorn], 0, |event| *event == PhoneEvent::Registered);
+    bjorn
+}
+
 /// Anna has paused, and a caller waits for her.
 fn somebody_waits() -> (Program, Person, Person) {
     let program = Program::start_with(Stdio::inherit(), "warn", CODES);
@@ -267,9 +274,7 @@ fn explained(told: &str) -> usize {
 #[test]
 fn settings_are_read_again_while_somebody_waits() {
     let (program, _anna, mut caller) = somebody_waits();
-    let mut bjorn = Person::new(Udp, HERE, program.sip, "bjorn", Some("correct horse".into()));
-    bjorn.does(|phone, now| phone.register(now, Duration::from_secs(600)));
-    until(&mut [&mut bjorn, &mut caller], 0, |event| *event == PhoneEvent::Registered);
+    let mut bjorn = bjorn(&program);
 
     program.rewrites(|text| text.replace("needs = { sales = 1 }", "needs = { sales = 11 }"));
     let wrong = program.command(&["reload"]).expect_err("a level of 11");
@@ -302,4 +307,45 @@ fn settings_are_read_again_while_somebody_waits() {
     next.does(|phone, now| phone.call(now, "300"));
     until(&mut [&mut next], 0, |event| matches!(event, PhoneEvent::Connected { .. }));
     shown(&program, &mut [&mut next], &["why", "0701234568"], &["lack support: anna, bjorn"]);
+}
+
+#[test]
+fn who_is_first_in_the_list_is_rung_first_also_when_it_is_turned_round() {
+    let program = Program::start_with(Stdio::inherit(), "warn", "");
+    let (mut anna, mut bjorn) = (anna(&program), bjorn(&program));
+    program.rewrites(|text| {
+        let text = text.replace("needs = { sales = 1 }", "needs = { sales = 1 }\nstrategy = \"linear\"");
+        text.replace("number = \"202\"", "number = \"202\"\nskills = { sales = 1 }")
+    });
+    program.command(&["reload"]).expect("it is taken");
+    let calls = |program: &Program, number: &str| {
+        let mut caller = Person::new(Udp, carrier(true), program.sip, number, None);
+        caller.does(|phone, now| phone.call(now, "300"));
+        caller
+    };
+    let rings = |event: &PhoneEvent| matches!(event, PhoneEvent::Rings { .. });
+    let mut caller = calls(&program, "+46701234567");
+    until(&mut [&mut anna, &mut bjorn, &mut caller], 0, rings);
+    caller.does(|phone, now| phone.hang_up(now));
+    until(&mut [&mut anna, &mut bjorn, &mut caller], 0, |event| *event == PhoneEvent::StoppedRinging);
+
+    let turned = |text: String| {
+        let (before, agents) = text.split_once("[[agents]]").expect("anna");
+        let (anna, rest) = agents.split_once("[[agents]]").expect("bjorn");
+        let (bjorn, after) = rest.split_once("[[trunks]]").expect("the trunk");
+        format!("{before}[[agents]]{bjorn}[[agents]]{anna}[[trunks]]{after}")
+    };
+    program.rewrites(turned);
+    let told = program.command(&["reload"]).expect("it is taken");
+    assert!(told.contains("agents: their order otherwise from now on"), "{told}");
+    let mut caller = calls(&program, "+46701234568");
+    until(&mut [&mut bjorn, &mut anna, &mut caller], 0, rings);
+    caller.does(|phone, now| phone.hang_up(now));
+    until(&mut [&mut bjorn, &mut anna, &mut caller], 0, |event| *event == PhoneEvent::StoppedRinging);
+
+    // And once more, by a start.
+    let program = program.killed_and_started_with(Stdio::inherit(), &turned);
+    drop(caller);
+    let mut caller = calls(&program, "+46701234569");
+    until(&mut [&mut anna, &mut bjorn, &mut caller], 0, rings);
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use vaxel::acd::{
     Acd, AcdEvent, AgentSettings, AgentState, Arrival, Change, Exit, Kind, Outcome, Prefer, QueueSettings, Who,
 };
-use vaxel::engine::{Engine, Output};
+use vaxel::engine::{Engine, Input, Output, Reload};
 use vaxel::ids::{AgentId, EntryId, OfferId, QueueId};
 use vaxel::time::Duration;
 
@@ -27,6 +27,7 @@ fn agents_and_queues_are_known_by_name_whatever_their_order_in_the_settings() {
     settings.queues.push(QueueSettings { name: "away".into(), ..QueueSettings::default() });
     let names: Vec<_> = settings.queues.iter().map(|queue| queue.name.clone()).filter(|name| name != "away").collect();
     let mut folded = before.clone();
+    let mut written = settings.clone();
     let mut engine = Engine::resume(settings, 1, MORNING, before);
     let agents: Vec<_> = engine.acd().agents().map(|agent| (agent.id.0, agent.settings.name.clone())).collect();
     assert_eq!(agents, [(9, "agent1".into()), (10, "agent0".into())]);
@@ -42,6 +43,12 @@ fn agents_and_queues_are_known_by_name_whatever_their_order_in_the_settings() {
         }
     }
     assert!(folded == *engine.acd(), "what it tells gives what it has");
+    // They stand as the settings say, whoever was there first.
+    let places = |engine: &Engine| engine.acd().agents().map(|agent| agent.settings.place).collect::<Vec<_>>();
+    assert_eq!(places(&engine), [1, 0]);
+    written.agents.reverse();
+    engine.handle(MORNING, Input::Reload(Box::new(Reload::of(written))));
+    assert_eq!(places(&engine), [0, 1]);
 }
 
 fn arrive(entry: u64) -> Change {

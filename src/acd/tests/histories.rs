@@ -316,6 +316,7 @@ fn agent_settings(id: u32, how: u8, at: Time) -> Change {
         |kind: &str, from| HeldLicence { kind: kind.to_owned(), jurisdiction: "SE".to_owned(), valid: valid(from) };
     let settings = AgentSettings {
         name: format!("a{id}"),
+        place: u32::from(how / 9 % 4),
         skills: if how.is_multiple_of(2) { skills("x 3, y 3, l_x 1") } else { some_skills(how, 1) },
         skills_valid: if how % 3 == 1 { BTreeMap::from([("x".to_owned(), valid(how / 3))]) } else { BTreeMap::new() },
         licences: [vec![licence("bank", how)], Vec::new(), vec![licence("bank", 1)]][usize::from(how % 3)].clone(),

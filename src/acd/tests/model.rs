@@ -144,6 +144,7 @@ mistakes! {
     PreferredGoLast,
     AlwaysLongestIdle,
     RoundRobinFromTheStart,
+    ListIsById,
     CallsKeptByLogin,
     RingAllRingsOne,
     RingAllLetsRing,
@@ -1126,20 +1127,23 @@ impl Model {
             let all = [queue_needs, own].into_iter().chain(rules).map(|skills| Need { skills, ..Need::default() });
             all.reduce(|all, need| all.and(&need)).expect("two at least").skills.fit(&level)
         };
+        let by_id = self.wrong(Mistake::ListIsById);
+        let place = |a: &Person| (if by_id { 0 } else { a.settings.place }, a.id);
         let strategy = if self.wrong(Mistake::AlwaysLongestIdle) { Strategy::LongestIdle } else { settings.strategy };
         match strategy {
             Strategy::LongestIdle => {}
             Strategy::MostSkilled => people.sort_by_key(|a| std::cmp::Reverse(fit(a))),
             Strategy::LeastSkilled => people.sort_by_key(|a| fit(a)),
             Strategy::FewestCalls => people.sort_by_key(|a| a.calls),
-            Strategy::Linear => people.sort_by_key(|a| a.id),
+            Strategy::Linear => people.sort_by_key(|a| place(a)),
             Strategy::RoundRobin => {
                 let last = last.filter(|_| !self.wrong(Mistake::RoundRobinFromTheStart));
-                people.sort_by_key(|a| (last.is_some_and(|last| a.id <= last), a.id));
+                let last = self.agents.iter().find(|a| Some(a.id) == last).map(place);
+                people.sort_by_key(|a| (last.is_some_and(|last| place(a) <= last), place(a)));
             }
             Strategy::Random => {
-                let mut ids = agents.to_vec();
-                ids.sort();
+                people.sort_by_key(|a| place(a));
+                let ids: Vec<AgentId> = people.into_iter().map(|a| a.id).collect();
                 return vec![ids[self.chance.below(ids.len())]];
             }
             Strategy::RingAll => {

@@ -60,6 +60,41 @@ fn each_strategy_rings_in_its_order() {
     );
 }
 
+/// In this order in the list.
+fn listed(desk: &mut Desk, ids: [u32; 4]) {
+    for (place, id) in (0..).zip(ids) {
+        desk.agent_with(id, "sales 5", |agent| agent.place = place);
+    }
+}
+
+#[test]
+fn in_turn_and_from_the_first_go_by_the_list_whatever_the_ids_are() {
+    let in_list = |strategy| {
+        let mut desk = four(strategy);
+        listed(&mut desk, [4, 2, 1, 3]);
+        desk
+    };
+    assert_eq!(served_by(in_list(Strategy::Linear)), "a4 a4 a4 a4 a4 a4");
+    assert_eq!(served_by(in_list(Strategy::RoundRobin)), "a4 a2 a1 a3 a4 a2");
+    // The list is turned round while they are idle: from then on, and in turn behind the one whom the queue rang last.
+    for (strategy, expected) in [(Strategy::Linear, ["a3", "a1", "a2"]), (Strategy::RoundRobin, ["a3", "a1", "a2"])] {
+        let mut desk = in_list(strategy);
+        assert_eq!(rung(&desk.at(10, arrive(1))), ["a4"]);
+        listed(&mut desk, [3, 1, 2, 4]);
+        assert_eq!([2, 3, 4].map(|entry| rung(&desk.at(11, arrive(entry))).join("+")), expected, "{strategy:?}");
+    }
+    let mut desk = in_list(Strategy::RoundRobin);
+    assert_eq!(rung(&desk.at(10, arrive(1))), ["a4"]);
+    listed(&mut desk, [3, 4, 1, 2]);
+    assert_eq!([2, 3, 4].map(|entry| rung(&desk.at(11, arrive(entry))).join("+")), ["a1", "a2", "a3"]);
+    // Behind one who is gone, the list begins again.
+    let mut desk = in_list(Strategy::RoundRobin);
+    assert_eq!(rung(&desk.at(10, arrive(1))), ["a4"]);
+    desk.at(11, leave(1, Exit::Abandoned));
+    desk.at(11, Change::AgentGone { agent: AgentId(4) });
+    assert_eq!(rung(&desk.at(12, arrive(2))), ["a2"]);
+}
+
 #[test]
 fn the_fewest_calls_are_those_since_the_login() {
     let mut desk = four(Strategy::FewestCalls);
