@@ -204,6 +204,7 @@ enum Command {
     ///
     /// A task is anything that somebody must do and nobody is on the line for: an e-mail, a chat, a promise to keep. It waits in the
     /// same order as callers.
+    #[command(after_help = "Examples:\n  vaxel task add sales 'mail 4711'\n  vaxel task list\n  vaxel task add --help")]
     Task {
         #[command(subcommand)]
         act: TaskCommand,
