@@ -15,7 +15,7 @@ use vaxel::edge::output::{complain, print};
 use vaxel::edge::simulate::Options;
 use vaxel::edge::{self, log, project};
 use vaxel::engine::tasks::{Filing, TaskAct};
-use vaxel::ids::EntryId;
+use vaxel::ids::{CallId, EntryId};
 use vaxel::need::Need;
 use vaxel::sim::forecast::More;
 use vaxel::time::Duration;
@@ -193,6 +193,20 @@ enum Command {
         #[command(subcommand)]
         act: Act,
     },
+    /// Change the priority of a caller or task that waits, now.
+    ///
+    /// It stands where it would if it had come with that priority; what rings for it rings on. `vaxel why NUMBER` tells a call's id,
+    /// `vaxel task list` a task's.
+    #[command(
+        after_help = "Examples:\n  vaxel priority call-1795424400123456 10\n  vaxel priority task-1795424400123456 -- -5"
+    )]
+    Priority {
+        #[arg(value_name = "ID", value_parser = edge::tasks::contact)]
+        contact: CallId,
+        /// Added to the queue's; higher is served sooner.
+        #[arg(value_name = "PRIORITY")]
+        priority: i32,
+    },
     /// Have the running service read its settings again.
     ///
     /// Queues and agents that are there already are taken as they are written now, while calls are up and callers wait: skills, needs,
@@ -299,6 +313,7 @@ fn main() -> ExitCode {
         Some(Command::Capture { switch }) => capture(config, switch.as_deref()),
         Some(Command::Agent { name, act }) => agent(config, name, act),
         Some(Command::Reload) => reload(config),
+        Some(Command::Priority { contact, priority: to }) => priority(config, contact, to),
         Some(Command::Task { act }) => task(config, act),
         Some(Command::Simulate { day, journal, date, seeds, first_seed, threads, more, json, .. }) => {
             let options = Options { recorded: None, seeds, first_seed, threads };
@@ -409,6 +424,10 @@ fn agent(config: Option<PathBuf>, name: String, act: Act) -> Result<(), Failure>
 
 fn reload(config: Option<PathBuf>) -> Result<(), Failure> {
     Ok(print(&edge::control::reload(&data_folder(config)?)?)?)
+}
+
+fn priority(config: Option<PathBuf>, contact: CallId, priority: i32) -> Result<(), Failure> {
+    Ok(print(&edge::control::priority(&data_folder(config)?, contact, priority)?)?)
 }
 
 fn task(config: Option<PathBuf>, act: TaskCommand) -> Result<(), Failure> {

@@ -11,7 +11,7 @@ use super::tap::{Tap, Tapped};
 pub use crate::engine::AgentAct;
 use crate::engine::tasks::{Listed, TaskAct};
 use crate::engine::{self, Wish};
-use crate::ids::EntryId;
+use crate::ids::{CallId, EntryId};
 use crate::sip::capture::{Captured, Follow};
 use crate::sip::ladder::Ladder;
 use crate::sip::{Hop, Message, Transport};
@@ -63,6 +63,11 @@ enum Question {
         act: AgentAct,
     },
     Task(TaskAct),
+    /// Changes the priority of a call or task that waits.
+    Priority {
+        contact: CallId,
+        priority: i32,
+    },
     /// Reads the settings again.
     Reload,
 }
@@ -226,6 +231,10 @@ impl Operator {
                 let reloaded = spawn_blocking(move || floor.reload()).await;
                 let answer = reloaded.unwrap_or_else(|_| Err("the settings could not be read".to_owned()));
                 self.say(&answer.map_or_else(Answer::Refused, |what| Answer::Done { what, is_kept: true })).await
+            }
+            Ok(Question::Priority { contact, priority }) => {
+                let done = format!("{contact} waits with priority {priority} from now on");
+                self.grant(floor, Wish::Priority { contact, priority }, done).await
             }
             Ok(Question::Task(act)) => self.grant(floor, Wish::Task(act), String::new()).await,
             Err(error) => self.say(&Answer::Refused(format!("this is no question that vaxel knows: {error}"))).await,
@@ -393,6 +402,19 @@ pub fn reload(folder: &Path) -> anyhow::Result<String> {
 /// No service runs, or it has no such agent or pause reason.
 pub fn agent(folder: &Path, agent: String, act: AgentAct) -> anyhow::Result<String> {
     match ask(folder, &Question::Agent { agent, act })?.next().context("the service ended")?? {
+        Answer::Done { what, is_kept } => Ok(format!("{what}{}\n", doubt(is_kept))),
+        Answer::Refused(why) => bail!(why),
+        other => bail!("the service answered another question: {other:?}"),
+    }
+}
+
+/// Changes the priority of a call or task that waits; says what was done.
+///
+/// # Errors
+///
+/// No service runs, or nothing of that id waits.
+pub fn priority(folder: &Path, contact: CallId, priority: i32) -> anyhow::Result<String> {
+    match ask(folder, &Question::Priority { contact, priority })?.next().context("the service ended")?? {
         Answer::Done { what, is_kept } => Ok(format!("{what}{}\n", doubt(is_kept))),
         Answer::Refused(why) => bail!(why),
         other => bail!("the service answered another question: {other:?}"),

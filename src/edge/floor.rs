@@ -1,5 +1,5 @@
 //! What an operator, or another system, does in the running service by other ways than a phone: agents' pauses and what ends them
-//! (`vaxel agent`), tasks (`vaxel task`), and what is read again of the settings (`vaxel reload`).
+//! (`vaxel agent`), tasks (`vaxel task`), priorities (`vaxel priority`), and what is read again of the settings (`vaxel reload`).
 
 use super::door::Door;
 use super::reload::Reloader;
@@ -55,6 +55,9 @@ impl Floor {
         // What is done with tasks is said by those who keep the records, and without what they are about.
         if let Wish::Agent { agent, act } = &wish {
             tracing::info!(agent, ?act, "an operator speaks for an agent");
+        }
+        if let Wish::Priority { contact, priority } = &wish {
+            tracing::info!(%contact, priority, "an operator changes a priority");
         }
         let changes = !matches!(wish, Wish::Task(TaskAct::List));
         let gone = |_| "vaxel is about to end".to_owned();
@@ -136,6 +139,9 @@ fn words(refusal: &Refusal) -> String {
         Refusal::InHand { task, agent } => {
             format!("{agent} works on {}; `vaxel task done {}` says that it is done", TaskName(*task), TaskName(*task))
         }
+        Refusal::NotWaiting { contact } => format!(
+            "{contact} waits in no queue now; `vaxel why NUMBER` and `vaxel task list` show what waits, by its id"
+        ),
         Refusal::NotInHand { task } => format!(
             "nobody has accepted {}; who is not to have it any more withdraws it: `vaxel task withdraw {}`",
             TaskName(*task),
@@ -159,6 +165,7 @@ mod tests {
     use crate::edge::Clock;
     use crate::edge::door::{Granted, What, door};
     use crate::engine::tasks::Filing;
+    use crate::ids::CallId;
     use tokio::sync::oneshot;
 
     /// What is said to a wish that an engine answers so.
@@ -222,6 +229,7 @@ mod tests {
                 Refusal::NotOffered { task, agent: "bo".into(), state: "ready", to: vec!["anna".into()] },
                 ["not offered to bo", "but to anna"],
             ),
+            (Refusal::NotWaiting { contact: CallId(7) }, ["call-7 waits in no queue", "vaxel why"]),
             (Refusal::NoMoreWrapUp { agent: "bo".into() }, ["bo is not in a wrap-up", "wrap_up_extension"]),
             (Refusal::BadFiling("the reference is empty".into()), ["the reference is empty", "nothing was filed"]),
         ] {

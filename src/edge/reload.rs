@@ -7,7 +7,7 @@ use crate::config::{Config, Given, Loaded, Problem};
 use crate::engine::{Agent, Input, Reload, Settings};
 use crate::ids::QueueId;
 use crate::time::Duration;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 /// Reads the settings from where those came from with which the service was started.
@@ -17,14 +17,17 @@ pub(super) struct Reloader {
     source: Source,
     door: Door,
     started: Settings,
+    /// Why agents may pause.
+    reasons: BTreeMap<String, Option<Duration>>,
     /// Those that were taken last.
     last: Mutex<Settings>,
 }
 
 impl Reloader {
     pub fn new(source: Source, started: &Config, door: Door) -> Reloader {
+        let reasons = started.reasons();
         let started = started.engine(Given::default());
-        Reloader { source, door, last: Mutex::new(started.clone()), started }
+        Reloader { source, door, reasons, last: Mutex::new(started.clone()), started }
     }
 
     /// Takes what can be taken of the settings as they are written now; says what that was. Reads files.
@@ -43,7 +46,10 @@ impl Reloader {
             said(&problems) + "the settings are wrong, and nothing is changed"
         })?;
         let written = config.engine(Given::default());
-        let found = Found::compare(&self.started, &last, &written);
+        let mut found = Found::compare(&self.started, &last, &written);
+        if config.reasons() != self.reasons {
+            found.later.push("[[pause_reasons]]".to_owned());
+        }
         let reload = Box::new(Reload::of(written.clone()));
         self.door.tell(Input::Reload(reload)).map_err(|_| "vaxel is about to end".to_owned())?;
         *last = written;

@@ -4,7 +4,7 @@ use super::control;
 use super::floor::TaskName;
 use super::moment;
 use crate::engine::tasks::{Listed, ListedState};
-use crate::ids::EntryId;
+use crate::ids::{CallId, EntryId};
 use crate::need::Need;
 use crate::time::{Duration, Time, parse_duration};
 use jiff::tz::TimeZone;
@@ -99,6 +99,17 @@ fn table(tasks: &[Listed], now: Time, zone: &TimeZone) -> String {
         writeln!(text, "{}", line.trim_end()).expect("writing to memory cannot fail");
     }
     text
+}
+
+/// The id of a call or a task as it is shown.
+///
+/// # Errors
+///
+/// It is none.
+pub fn contact(text: &str) -> Result<CallId, String> {
+    let number = text.strip_prefix("call-").or_else(|| text.strip_prefix("task-"));
+    let number = number.and_then(|number| number.parse().ok());
+    number.map(CallId).ok_or_else(|| format!("`{text}` is no id of a call or task, as call-1795424400123456"))
 }
 
 /// A task's id as it is shown; the number alone will do.

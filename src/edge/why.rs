@@ -150,6 +150,7 @@ fn story(folder: &Path, of: &str, entries: &[EntryId], now: Time, zone: &TimeZon
             if is_it(&noted) {
                 story.arrives(&replay.state, event);
             }
+            story.is_moved(&replay.state, event);
             story.forgets(&replay.state, event.at);
             story.observe(&mut replay.state, event.at);
             if story.is_over() {
@@ -223,6 +224,15 @@ impl Story<'_> {
 
     fn is_over(&self) -> bool {
         self.to_come == 0 && !self.entries.is_empty() && self.entries.values().all(|waits| !waits)
+    }
+
+    fn is_moved(&mut self, acd: &Acd, event: &AcdEvent) {
+        if let Change::Priority { entry, priority } = &event.change
+            && self.entries.get(entry) == Some(&true)
+        {
+            let place = acd.position(*entry).map(|place| format!(", number {place} in line")).unwrap_or_default();
+            self.line(event.at, &format!("has priority {priority} from now on{place}"));
+        }
     }
 
     fn arrives(&mut self, acd: &Acd, event: &AcdEvent) {

@@ -1,18 +1,27 @@
-//! What is wished from elsewhere than phones, each answered at once by one [`Output::Answer`](super::Output::Answer).
+//! What is wished from elsewhere than phones, each answered at once by one [`Output::Answer`].
 
 use super::agents::AgentAct;
+use super::calls::Stage;
 use super::tasks::{Listed, TaskAct};
 use super::{Engine, Output};
-use crate::acd::Exit;
-use crate::ids::EntryId;
+use crate::acd::{Change, Exit};
+use crate::ids::{CallId, EntryId};
 use crate::time::Time;
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Wish {
-    Agent { agent: String, act: AgentAct },
+    Agent {
+        agent: String,
+        act: AgentAct,
+    },
     Task(TaskAct),
+    /// A caller or a task that waits is served as if it had had this priority from the start.
+    Priority {
+        contact: CallId,
+        priority: i32,
+    },
 }
 
 /// It was done.
@@ -64,6 +73,10 @@ pub enum Refusal {
     NotInHand {
         task: EntryId,
     },
+    /// There is no such call or task, or it waits in no queue.
+    NotWaiting {
+        contact: CallId,
+    },
     NotOffered {
         task: EntryId,
         agent: String,
@@ -77,7 +90,21 @@ impl Engine {
         let answer = match wish {
             Wish::Agent { agent, act } => self.on_agent_act(now, &agent, act).map(|()| Answer::Done),
             Wish::Task(act) => self.on_task_act(now, act),
+            Wish::Priority { contact, priority } => self.on_priority(now, contact, priority).map(|()| Answer::Done),
         };
         self.out.push_back(Output::Answer(answer));
+    }
+
+    fn on_priority(&mut self, now: Time, contact: CallId, priority: i32) -> Result<(), Refusal> {
+        let entry = match self.calls.get(&contact).map(|call| &call.stage) {
+            Some(Stage::Waiting { entry }) => *entry,
+            // Of a contact without a caller on the line the two are one number.
+            _ => EntryId(contact.0),
+        };
+        if self.acd.entry(entry).is_none() {
+            return Err(Refusal::NotWaiting { contact });
+        }
+        self.acd_apply(now, Change::Priority { entry, priority });
+        Ok(())
     }
 }

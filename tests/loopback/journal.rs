@@ -349,3 +349,21 @@ fn who_is_first_in_the_list_is_rung_first_also_when_it_is_turned_round() {
     let mut caller = calls(&program, "+46701234569");
     until(&mut [&mut anna, &mut bjorn, &mut caller], 0, rings);
 }
+
+#[test]
+fn the_priority_of_who_waits_can_be_changed() {
+    let (program, _anna, mut caller) = somebody_waits();
+    let mut second = Person::new(Udp, carrier(true), program.sip, "+46701234568", None);
+    second.does(|phone, now| phone.call(now, "300"));
+    until(&mut [&mut second, &mut caller], 0, |event| matches!(event, PhoneEvent::Connected { .. }));
+    let people = &mut [&mut second, &mut caller];
+    let told = shown(&program, people, &["why", "0701234568"], &["number 2 in line"]);
+    let call = told.lines().next().expect("the call");
+    let done = program.command(&["priority", call, "5"]).expect("it waits");
+    assert_eq!(done, format!("{call} waits with priority 5 from now on\n"));
+    shown(&program, people, &["why", call], &["has priority 5 from now on, number 1 in line"]);
+    for (id, wanted) in [("call-7", "call-7 waits in no queue"), ("anna", "no id of a call or task")] {
+        let error = program.command(&["priority", id, "5"]).expect_err("it is refused");
+        assert!(error.contains(wanted), "{error}");
+    }
+}
