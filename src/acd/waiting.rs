@@ -201,7 +201,7 @@ impl Acd {
         }
         let steps = [(&entry.arrival.relax, entry.arrival.since), (&queue.settings.relax, entry.arrival.since)];
         let relaxes = steps.iter().flat_map(|(steps, since)| steps.iter().map(|step| *since + step.after));
-        let kept = entry.kept_for().map(|_| entry.kept.until);
+        let kept = entry.kept_for().map(|_| entry.kept.until).filter(|_| !sleeps);
         let wakes = entry.arrival.callback.as_deref().map(|callback| callback.not_before);
         let steps_at = relaxes.chain(kept).chain(wakes).filter(|at| *at > self.now).min();
         let old = std::mem::replace(&mut entry.steps_at, steps_at);
@@ -233,12 +233,15 @@ impl Acd {
         }
     }
 
-    /// What the entry needs now, taken for it; passes over those for whom it cannot be kept.
+    /// What the entry needs now, taken for it; passes over those for whom it cannot be kept, unless it sleeps.
     fn find_need(&mut self, id: EntryId) -> NeedId {
+        let entry = &self.entries[&id];
+        let rings = matches!(entry.stands, Stands::Offered(_));
+        let sleeps = entry.sleeps(self.now, &self.queues[&entry.queue()]) && !rings;
         loop {
             let need = self.take_need(id);
             let entry = &self.entries[&id];
-            if entry.kept_for().is_none() || (self.now < entry.kept.until && self.is_kept(entry, need)) {
+            if sleeps || entry.kept_for().is_none() || (self.now < entry.kept.until && self.is_kept(entry, need)) {
                 return need;
             }
             self.lines.give_need(need, &mut self.pools);

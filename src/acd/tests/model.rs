@@ -361,7 +361,7 @@ impl Model {
                 }
             }
             let steps = c.arrival.relax.iter().chain(&self.queue(c).relax).map(|step| c.since + step.after);
-            let kept = c.arrival.prefer.get(c.turn).map(|_| c.turn_over);
+            let kept = c.arrival.prefer.get(c.turn).map(|_| c.turn_over).filter(|_| !c.asleep);
             let wakes = c.callback().map(|callback| callback.not_before);
             due.extend(
                 steps.chain(kept).chain(wakes).filter(|at| *at > c.stepped).min().map(|at| (at, Due::Step(c.id))),
@@ -911,6 +911,9 @@ impl Model {
     }
 
     fn pass_over(&mut self, i: usize) {
+        if self.sleeps(&self.callers[i]) {
+            return;
+        }
         while let Some(prefer) = self.callers[i].arrival.prefer.get(self.callers[i].turn) {
             let c = &self.callers[i];
             let there = |a: &&Person| {

@@ -116,13 +116,21 @@ impl Model {
         });
     }
 
+    /// It is a promise that may be offered to nobody now.
+    pub fn sleeps(&self, caller: &Caller) -> bool {
+        let Some(callback) = caller.callback() else { return false };
+        let closed = self.doors.get(&caller.queue).is_some_and(|door| door.closed.is_some());
+        let closed = closed && !self.wrong(Mistake::PromiseKeptWhileClosed);
+        (closed || self.now < callback.not_before) && caller.ringing == 0
+    }
+
     /// Its place is found anew: whether it stands in line, and what the estimators know of that.
     pub fn wake_or_sleep(&mut self, id: EntryId) {
         let Some(caller) = self.callers.iter().find(|c| c.id == id) else { return };
-        let Some(callback) = caller.callback() else { return };
-        let closed = self.doors.get(&caller.queue).is_some_and(|door| door.closed.is_some());
-        let closed = closed && !self.wrong(Mistake::PromiseKeptWhileClosed);
-        let asleep = (closed || self.now < callback.not_before) && caller.ringing == 0;
+        if caller.callback().is_none() {
+            return;
+        }
+        let asleep = self.sleeps(caller);
         let queue = caller.queue;
         self.caller(id).expect("looked at just now").asleep = asleep;
         if asleep {
