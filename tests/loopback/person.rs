@@ -105,7 +105,8 @@ impl Person {
         let now = self.clock.now();
         let mut messages = Vec::new();
         match &mut self.wire {
-            Wire::Udp(_) if bytes.is_empty() => {}
+            // What keeps ways open says nothing (RFC 5626 §3.5.1).
+            Wire::Udp(_) if bytes.is_empty() || bytes == b"\r\n\r\n" => {}
             Wire::Udp(_) => {
                 self.agreed += usize::from(rsip_agrees(bytes));
                 messages.push(Message::parse(bytes).expect("we are sent good SIP"));
