@@ -136,6 +136,11 @@ impl Line {
     }
 }
 
+/// Whether a service runs whose data folder this is.
+pub(super) fn is_answered(folder: &Path) -> bool {
+    SyncStream::connect(socket(folder)).is_ok()
+}
+
 fn socket(folder: &Path) -> PathBuf {
     folder.join("control")
 }

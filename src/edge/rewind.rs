@@ -2,7 +2,7 @@
 
 use super::floor::TaskName;
 use super::journal::{self, Damage, End, Replay};
-use super::{moment, why};
+use super::{control, moment, why};
 use crate::acd::{
     Acd, AcdEvent, AgentState, AgentView, Change, Kind, Phase, QueueSettings, TalkDetail, TaskStands, TaskView,
 };
@@ -91,15 +91,15 @@ pub fn rewind(folder: &Path, at: &str, now: Time, json: bool) -> anyhow::Result<
     if at > now {
         bail!("{} is still to come", moment::show(at, &zone));
     }
-    let stood = fold(folder, at, &zone)?;
+    let stood = fold(folder, at, control::is_answered(folder), &zone)?;
     if json {
         return Ok(serde_json::to_string_pretty(&stood).expect("it has texts for keys") + "\n");
     }
     Ok(text(&stood))
 }
 
-/// The state at this moment.
-fn fold(folder: &Path, at: Time, zone: &TimeZone) -> anyhow::Result<Stood> {
+/// The state at this moment. `runs`: a service runs now.
+fn fold(folder: &Path, at: Time, runs: bool, zone: &TimeZone) -> anyhow::Result<Stood> {
     let folder = journal::folder(folder);
     let named = || format!("cannot read the journal in {}", folder.display());
     let mut doubts = Vec::new();
@@ -115,9 +115,10 @@ fn fold(folder: &Path, at: Time, zone: &TimeZone) -> anyhow::Result<Stood> {
         }
     };
     replay.not_after(at);
-    let mut last = None;
+    let (mut last, mut went_on) = (None, false);
     while let Some(event) = replay.next().with_context(named)? {
         if event.event.at > at {
+            went_on = true;
             break;
         }
         last = Some(event.event.at);
@@ -134,7 +135,13 @@ fn fold(folder: &Path, at: Time, zone: &TimeZone) -> anyhow::Result<Stood> {
     doubts.extend(replay.otherwise().map(ToString::to_string));
     let overdue = replay.state.poll_timeout().filter(|due| *due + why::ALIVE < at);
     let at = match overdue {
-        None => at,
+        None => match last.filter(|_| !runs && !went_on) {
+            None => at,
+            Some(last) => {
+                doubts.push("no vaxel runs now; shown is the last that was written before".to_owned());
+                last
+            }
+        },
         Some(due) => {
             doubts.push("vaxel did not run then, or could not write; shown is how it was before".to_owned());
             due - Duration::from_micros(1)
@@ -288,7 +295,7 @@ mod tests {
     fn stood(seconds: u64) -> anyhow::Result<Stood> {
         let folder = Folder::new();
         write(folder.path(), day());
-        fold(folder.path(), at(seconds), &TimeZone::UTC)
+        fold(folder.path(), at(seconds), true, &TimeZone::UTC)
     }
 
     #[test]
@@ -334,11 +341,11 @@ agents
         assert!(late.doubts[0].contains("vaxel did not run then"), "{:?}", late.doubts);
         assert_eq!(late.agents[0].state, "paused");
         assert_eq!(stood(121).unwrap().agents[0].state, "probed");
-        let error = fold(Folder::new().path(), at(0), &TimeZone::UTC).unwrap_err().to_string();
+        let error = fold(Folder::new().path(), at(0), true, &TimeZone::UTC).unwrap_err().to_string();
         assert!(error.contains("there is no journal"), "{error}");
         let folder = Folder::new();
         write(folder.path(), day());
-        let error = fold(folder.path(), Time::from_secs(1), &TimeZone::UTC).unwrap_err().to_string();
+        let error = fold(folder.path(), Time::from_secs(1), true, &TimeZone::UTC).unwrap_err().to_string();
         assert!(error.contains("begins at 2026-11-23 09:00:00"), "{error}");
         let error = rewind(folder.path(), "2999-01-01T00:00:00Z", at(0), false).unwrap_err().to_string();
         assert!(error.contains("still to come"), "{error}");

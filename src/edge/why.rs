@@ -1,8 +1,8 @@
 //! `vaxel why`: how one contact came through the queues, and why it waited. Folded from the journal; only reads.
 
 use super::journal::{self, End, Replay};
-use super::moment;
 use super::store::{self, Asked, Call};
+use super::{control, moment};
 use crate::acd::{
     Acd, AcdEvent, Change, Decision, Exit, Kind, Noted, Outcome, Prefer, RestReason, TaskStands, Who, WhyNot,
 };
@@ -32,18 +32,19 @@ const CALLS_MAX: usize = 20;
 /// Nothing is known of it; a file cannot be read.
 pub fn why(folder: &Path, who: &str, last: Option<usize>, now: Time) -> anyhow::Result<String> {
     let zone = TimeZone::system();
+    let runs = control::is_answered(folder);
     let number = |prefix: &str| who.strip_prefix(prefix).and_then(|number| number.parse().ok());
     let (entry, call) = (number("entry-").or_else(|| number("task-")), number("call-"));
     if last.is_some() && (entry.is_some() || call.is_some()) {
         bail!("`--last` is for the calls of a number; {who} is one");
     }
     if let Some(entry) = entry {
-        return story(folder, who, &[EntryId(entry)], now, &zone);
+        return story(folder, who, &[EntryId(entry)], runs, now, &zone);
     }
     if let Some(call) = call {
         let found = store::contacts(folder, Asked::Call(CallId(call)), 1)?;
         let missing = || format!("no contact record has {who}; what was heard in the last second may not be there yet");
-        return told(folder, found.calls.first().with_context(missing)?, now, &zone);
+        return told(folder, found.calls.first().with_context(missing)?, runs, now, &zone);
     }
     let found = store::contacts(folder, Asked::From(who), last.unwrap_or(0).max(CALLS_MAX))?;
     let up = found.calls.iter().filter(|call| call.is_up).count();
@@ -52,11 +53,11 @@ pub fn why(folder: &Path, who: &str, last: Option<usize>, now: Time) -> anyhow::
         [] => {
             bail!("no contact record has a call from {who}; a call's id is in the log, as `call-…`, and serves as well")
         }
-        [call] if others.is_empty() => return told(folder, call, now, &zone),
+        [call] if others.is_empty() => return told(folder, call, runs, now, &zone),
         // What is not known of one says nothing of the others.
         calls => calls.iter().fold(String::new(), |text, call| {
             let gap = if text.is_empty() { "" } else { "\n" };
-            text + gap + &told(folder, call, now, &zone).unwrap_or_else(|error| format!("{error:#}\n"))
+            text + gap + &told(folder, call, runs, now, &zone).unwrap_or_else(|error| format!("{error:#}\n"))
         }),
     };
     if !others.is_empty() {
@@ -70,7 +71,7 @@ pub fn why(folder: &Path, who: &str, last: Option<usize>, now: Time) -> anyhow::
 }
 
 /// One call.
-fn told(folder: &Path, call: &Call, now: Time, zone: &TimeZone) -> anyhow::Result<String> {
+fn told(folder: &Path, call: &Call, runs: bool, now: Time, zone: &TimeZone) -> anyhow::Result<String> {
     let contact = &call.contact;
     let waits = contact.waits.iter().map(|wait| wait.entry);
     let promised = contact.promised.iter().map(|promised| promised.entry);
@@ -79,7 +80,7 @@ fn told(folder: &Path, call: &Call, now: Time, zone: &TimeZone) -> anyhow::Resul
     if entries.is_empty() {
         bail!("{} from {} to {} was in no queue", contact.id, contact.from, contact.to);
     }
-    story(folder, &contact.id.to_string(), &entries, now, zone)
+    story(folder, &contact.id.to_string(), &entries, runs, now, zone)
 }
 
 /// When it came, which queues it was in, and how it left them.
@@ -103,7 +104,14 @@ fn listed(call: &Call, now: Time, zone: &TimeZone) -> String {
 }
 
 /// Of these entries.
-fn story(folder: &Path, of: &str, entries: &[EntryId], now: Time, zone: &TimeZone) -> anyhow::Result<String> {
+fn story(
+    folder: &Path,
+    of: &str,
+    entries: &[EntryId],
+    runs: bool,
+    now: Time,
+    zone: &TimeZone,
+) -> anyhow::Result<String> {
     let folder = journal::folder(folder);
     let named = || format!("cannot read the journal in {}", folder.display());
     let is_it = |noted: &Noted| matches!(&noted.event.change, Change::Arrive { entry, .. } if entries.contains(entry));
@@ -170,7 +178,7 @@ fn story(folder: &Path, of: &str, entries: &[EntryId], now: Time, zone: &TimeZon
         }
         story.look_again(&replay.state, last);
     }
-    let is_alive = replay.state.poll_timeout().is_none_or(|due| due + ALIVE > now);
+    let is_alive = runs && replay.state.poll_timeout().is_none_or(|due| due + ALIVE > now);
     let until = if is_alive { now } else { last };
     step(&mut replay.state, until, &mut story);
     story.doubt(&replay);
@@ -513,6 +521,7 @@ mod tests {
             folder.path(),
             of,
             &[of.strip_prefix("entry-").unwrap().parse().map(EntryId).unwrap()],
+            true,
             now,
             &TimeZone::UTC,
         )

@@ -367,3 +367,16 @@ fn the_priority_of_who_waits_can_be_changed() {
         assert!(error.contains(wanted), "{error}");
     }
 }
+
+#[test]
+fn of_a_service_that_is_dead_nothing_is_said_of_now() {
+    let (mut program, _anna, mut caller) = somebody_waits();
+    let told = shown(&program, &mut [&mut caller], &["why", "0701234567"], &["still waits"]);
+    assert!(!told.contains("(!)"), "{told}");
+    program.signal(Signal::KILL);
+    program.process.wait().expect("it was killed");
+    let told = program.command(&["why", "0701234567"]).expect("a journal");
+    assert!(told.contains("(!) nothing was written after this"), "{told}");
+    let stood = program.command(&["rewind", "--at", &now()]).expect("a journal");
+    assert!(stood.contains("no vaxel runs now"), "{stood}");
+}
