@@ -13,6 +13,7 @@ use vaxel::config::{Config, Loaded};
 use vaxel::edge::control::AgentAct;
 use vaxel::edge::output::{complain, print};
 use vaxel::edge::simulate::Options;
+use vaxel::edge::why::{Agents, Asked};
 use vaxel::edge::{self, log, project};
 use vaxel::engine::tasks::{Filing, TaskAct};
 use vaxel::ids::{CallId, EntryId};
@@ -282,8 +283,8 @@ enum Command {
     ///
     /// A time line of one contact: which queue it joined, what it needed, who was rung and how that ended; and each time, for every
     /// agent, why they had it or not. Of a call that is up or of one in the past, as far back as `journal_keep` of [data].
-    #[command(after_help = "Examples:\n  vaxel why +46701234567\n  vaxel why --last 3 +46701234567\n  \
-                      vaxel why call-1795424400123456")]
+    #[command(after_help = "Examples:\n  vaxel why +46701234567\n  vaxel why --agent anna +46701234567\n  \
+                      vaxel why --last 3 --all +46701234567\n  vaxel why call-1795424400123456 --json")]
     Why {
         /// A call's id (`call-…`, as in the log and in contact records), an entry's (`entry-…`), or a caller's number: the calls from
         /// there that are up, else the last; others are listed.
@@ -292,6 +293,15 @@ enum Command {
         /// Tell of the last N calls of the number.
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
         last: Option<u16>,
+        /// Name every agent with their reason, however many have the same.
+        #[arg(long, conflicts_with_all = ["agent", "json"])]
+        all: bool,
+        /// Tell of this agent alone: each reason why they did not have it, when it changed, and how long each held.
+        #[arg(long, value_name = "NAME")]
+        agent: Option<String>,
+        /// For programs. Every agent is named.
+        #[arg(long)]
+        json: bool,
     },
     /// Draw a flow as a Mermaid flowchart.
     #[command(after_help = "Examples:\n  vaxel graph main > main.mmd\n  vaxel graph flows/night.yaml")]
@@ -320,7 +330,14 @@ fn main() -> ExitCode {
             simulate(day.as_deref(), journal.as_deref().map(|journal| (journal, date)), options, &more, json)
         }
         Some(Command::Rewind { at, json }) => rewind(config, &at, json),
-        Some(Command::Why { call, last }) => why(config, &call, last),
+        Some(Command::Why { call, last, all, agent, json }) => {
+            let agents = match &agent {
+                Some(agent) => Agents::One(agent),
+                None if all => Agents::All,
+                None => Agents::Counted,
+            };
+            why(config, Asked { who: &call, last: last.map(usize::from), agents, json })
+        }
         Some(Command::Graph { flow }) => graph(config, &flow),
     };
     // The last lines of the log, and before what is said now.
@@ -454,9 +471,8 @@ fn rewind(config: Option<PathBuf>, at: &str, json: bool) -> Result<(), Failure> 
     Ok(print(&edge::rewind::rewind(&data_folder(config)?, at, edge::Clock::start().now(), json)?)?)
 }
 
-fn why(config: Option<PathBuf>, call: &str, last: Option<u16>) -> Result<(), Failure> {
-    let now = edge::Clock::start().now();
-    Ok(print(&edge::why::why(&data_folder(config)?, call, last.map(usize::from), now)?)?)
+fn why(config: Option<PathBuf>, asked: Asked) -> Result<(), Failure> {
+    Ok(print(&edge::why::why(&data_folder(config)?, asked, edge::Clock::start().now())?)?)
 }
 
 fn init(folder: &Path) -> Result<(), Failure> {

@@ -79,7 +79,9 @@ pub enum WhyNot {
         until: Time,
     },
     /// Their shift is over, or so nearly that nothing is offered any more.
-    OffShift,
+    OffShift {
+        ends: Option<Time>,
+    },
     /// Spared for a while.
     Resting {
         until: Time,
@@ -124,6 +126,13 @@ impl Acd {
         self.agents.iter().map(|(id, agent)| (*id, self.why_not(*id, agent, entry, &asked, nobody_else))).collect()
     }
 
+    /// As [`Acd::explain`], of this agent alone; `None` if the entry does not wait, or there is no such agent.
+    pub fn explain_of(&self, entry: EntryId, agent: AgentId) -> Option<WhyNot> {
+        let (entry, by) = (self.entries.get(&entry)?, self.agents.get(&agent)?);
+        let nobody_else = self.nobody_else_left(&self.line_of(entry));
+        Some(self.why_not(agent, by, entry, &Asked::of(self, entry), nobody_else))
+    }
+
     fn why_not(&self, id: AgentId, agent: &Agent, entry: &Entry, asked: &Asked, nobody_else: bool) -> WhyNot {
         let rings_for = match agent.task {
             Task::Offered { offer, entry: rung, deadline } if rung == entry.place.entry => {
@@ -140,7 +149,7 @@ impl Acd {
         }
         match &agent.state {
             AgentState::Offline => WhyNot::Offline,
-            AgentState::OffShift => WhyNot::OffShift,
+            AgentState::OffShift => WhyNot::OffShift { ends: agent.shift_ends },
             AgentState::Paused { reason, until } => WhyNot::Paused { reason: reason.clone(), until: *until },
             AgentState::WrapUp { until } => WhyNot::WrapUp { until: *until },
             AgentState::Talking { entry, .. } => WhyNot::Talking { entry: *entry },
@@ -191,6 +200,37 @@ impl Acd {
             }
             Unable::Lacks(Lack::Unwanted { skill }) => WhyNot::UnwantedSkill { skill, until: relaxed() },
             Unable::Lacks(Lack::Unmeetable) => WhyNot::NobodyCan { until: relaxed() },
+        }
+    }
+}
+
+impl WhyNot {
+    /// As it stands in what other programs read.
+    pub fn name(&self) -> &'static str {
+        match self {
+            WhyNot::NotSkilled { .. } => "not_skilled",
+            WhyNot::LevelTooLow { .. } => "level_too_low",
+            WhyNot::UnwantedSkill { .. } => "unwanted_skill",
+            WhyNot::NobodyCan { .. } => "nobody_can",
+            WhyNot::NotMember => "not_member",
+            WhyNot::NoLicence { .. } => "no_licence",
+            WhyNot::LicenceNotValid { .. } => "licence_not_valid",
+            WhyNot::Offline => "offline",
+            WhyNot::Paused { .. } => "paused",
+            WhyNot::WrapUp { .. } => "wrap_up",
+            WhyNot::RingingOther { .. } => "ringing_other",
+            WhyNot::Ringing { .. } => "ringing",
+            WhyNot::Talking { .. } => "talking",
+            WhyNot::Working { .. } => "working",
+            WhyNot::Busy => "busy",
+            WhyNot::BackOff { .. } => "back_off",
+            WhyNot::OffShift { .. } => "off_shift",
+            WhyNot::Resting { .. } => "resting",
+            WhyNot::Probed { .. } => "probed",
+            WhyNot::Refused { .. } => "refused",
+            WhyNot::KeptForOther { .. } => "kept_for_other",
+            WhyNot::NotYet { .. } => "not_yet",
+            WhyNot::RankedLower => "ranked_lower",
         }
     }
 }

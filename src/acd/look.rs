@@ -2,7 +2,7 @@
 
 use super::Acd;
 use super::entry::Stands;
-use super::event::{AgentState, Kind, Prefer};
+use super::event::{AgentState, Kind, Prefer, Who};
 use super::queue::Hours;
 use super::settings::{AgentSettings, QueueSettings};
 use crate::ids::{AgentId, EntryId, QueueId};
@@ -30,6 +30,8 @@ pub struct EntryView<'a> {
     pub rung: Vec<AgentId>,
     /// For whom it is kept at first, one after the other.
     pub prefer: &'a [Prefer],
+    /// For whom of those now.
+    pub kept_for: Option<&'a Who>,
 }
 
 impl Acd {
@@ -81,6 +83,7 @@ impl Acd {
             since: entry.since(),
             reference: &entry.arrival.reference,
             prefer: &entry.arrival.prefer,
+            kept_for: entry.kept_for(),
             rung,
         })
     }

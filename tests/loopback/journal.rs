@@ -88,6 +88,12 @@ fn the_running_service_can_be_asked_how_it_stood_and_why_somebody_waits() {
     }
     let call = told.lines().next().expect("the call");
     assert!(call.starts_with("call-"), "{told}");
+    let of_anna = program.command(&["why", call, "--agent", "anna"]).expect("she is an agent");
+    assert!(of_anna.contains("anna is paused (break), since ") && !of_anna.contains("bjorn"), "{of_anna}");
+    let error = program.command(&["why", call, "--agent", "ana"]).expect_err("she is not");
+    assert!(error.contains("there was no agent `ana` then; there were anna, bjorn"), "{error}");
+    let all = program.command(&["why", call, "--all"]).expect("it waits");
+    assert!(all.contains("1 lack sales\n                    bjorn\n"), "{all}");
     caller.does(|phone, now| phone.hang_up(now));
     shown(&program, &mut [&mut caller], &["why", call], &["hung up"]);
 

@@ -206,7 +206,7 @@ fn nothing_is_offered_in_the_last_minutes_of_a_shift_and_a_talk_goes_on() {
     desk.at(936, arrive(2));
     assert_eq!(desk.until(940), "", "the talk goes on");
     assert_eq!(desk.at(950, talk_ended(1)), "a1 off_shift");
-    assert_eq!(desk.acd.explain(EntryId(2)), [(AgentId(1), WhyNot::OffShift)]);
+    assert_eq!(desk.acd.explain(EntryId(2)), [(AgentId(1), WhyNot::OffShift { ends: Some(Time::from_secs(1_000)) })]);
     assert_eq!(desk.at(990, shift(1, Some(2_000))), "a1 ready, o2: e2 rings a1, a1 offered", "it is made longer");
 }
 

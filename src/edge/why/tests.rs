@@ -1,0 +1,290 @@
+use super::*;
+use crate::acd::{
+    AgentSettings, Arrival, Change, HeldLicence, Kind, Outcome, Overflow, Prefer, QueueSettings, Relax, Skills,
+    Validity, When, Who,
+};
+use crate::edge::journal::testing::{NINE, arrive, at, day, write};
+use crate::edge::testing::Folder;
+use crate::ids::{AgentId, OfferId, QueueId};
+use crate::need::Attributes;
+
+fn asked(
+    agents: Agents,
+    of: &str,
+    now: Time,
+    events: impl IntoIterator<Item = (u64, Change)>,
+) -> anyhow::Result<String> {
+    let folder = Folder::new();
+    write(folder.path(), events);
+    let look = Look { folder: folder.path(), agents, runs: true, now, zone: &TimeZone::UTC };
+    let entry = of.strip_prefix("entry-").unwrap().parse().map(EntryId).unwrap();
+    Ok(story(look, of, &[entry])?.text(agents))
+}
+
+fn told(of: &str, now: Time, events: impl IntoIterator<Item = (u64, Change)>) -> anyhow::Result<String> {
+    asked(Agents::Counted, of, now, events)
+}
+
+#[test]
+fn a_contact_is_told_from_its_arrival_to_its_end() {
+    let text = told("entry-70", at(90), day()).unwrap();
+    let expected = "\
+entry-70
+09:00:10  joins sales as entry-70, needs sales, number 1 in line
+          4 agents:
+                1 lack sales: bo
+                1 offline: dan
+                1 on a call of their own: anna
+                1 paused (lunch): cecilia (since 09:00:04)
+09:00:40  rings anna
+          4 agents:
+                1 lack sales: bo
+                1 offline: dan
+                1 paused (lunch): cecilia (since 09:00:04)
+                1 rung for this one: anna (until 09:01:00)
+09:01:00  anna does not answer
+09:01:10  rings cecilia
+          4 agents:
+                1 lack sales: bo
+                1 offline: dan
+                1 paused (no answer): anna (until 09:02:00)
+                1 rung for this one: cecilia (until 09:01:30)
+09:01:15  cecilia answers
+09:01:15  answered after 1m5s
+";
+    assert_eq!(text, expected, "\n{text}");
+}
+
+#[test]
+fn who_still_waits_is_told_why_up_to_now_and_the_reasons_are_as_many_as_the_agents() {
+    let begun = || day().into_iter().take_while(|(seconds, _)| *seconds < 70);
+    let text = told("entry-70", at(64), begun()).unwrap();
+    let end = "\
+09:01:00  anna does not answer
+09:01:04  still waits, for 54s, number 1 in line
+          4 agents:
+                1 lack sales: bo
+                1 offline: dan
+                1 paused (lunch): cecilia (since 09:00:04)
+                1 paused (no answer): anna (until 09:02:00)
+";
+    assert!(text.ends_with(end), "{text}");
+    // Anna's pause would have ended long ago, if anything had.
+    let text = told("entry-70", at(3600), begun()).unwrap();
+    assert!(text.contains("09:00:40  (!) nothing was written after this"), "{text}");
+    assert!(text.contains("09:00:40  still waits, for 30s"), "{text}");
+}
+
+#[test]
+fn who_goes_on_to_another_queue_is_told_with_the_reasons_there() {
+    let overflow = Overflow { to: QueueId(1), when: When::After(Duration::from_secs(20)), only: Attributes::new() };
+    let mut events = day();
+    if let (_, Change::Queue { settings, .. }) = &mut events[0] {
+        settings.overflow.push(overflow);
+    }
+    let settings = QueueSettings { name: "helpers".into(), members_only: true, ..QueueSettings::default() };
+    events.insert(1, (0, Change::Queue { id: QueueId(1), settings }));
+    let begun = events.into_iter().take_while(|(seconds, _)| *seconds < 40).chain([(31, Change::Tick)]);
+    let text = told("entry-70", at(33), begun).unwrap();
+    let expected = "\
+09:00:30  goes on to helpers after 20s, number 1 in line
+          4 agents:
+                4 not among the members of the queue: anna, bo, cecilia, dan
+09:00:33  still waits, for 23s";
+    assert!(text.contains(expected), "{text}");
+}
+
+#[test]
+fn who_has_the_old_place_back_is_told_so() {
+    let caller = |at_second, entry| {
+        let arrival = Arrival { caller: "+46701234567".into(), since: at(at_second), ..Arrival::default() };
+        (at_second, Change::Arrive { entry: EntryId(entry), arrival: Box::new(arrival) })
+    };
+    let queue = QueueSettings { name: "sales".into(), ..QueueSettings::default() };
+    let told = told(
+        "entry-2",
+        at(70),
+        [
+            (0, Change::Queue { id: QueueId(0), settings: queue }),
+            caller(10, 1),
+            (50, Change::Leave { entry: EntryId(1), exit: Exit::SystemFault }),
+            caller(60, 2),
+        ],
+    );
+    let expected =
+        "joins sales as entry-2, number 1 in line, back in the place that was kept, having waited 50s before";
+    assert!(told.as_ref().is_ok_and(|told| told.contains(expected)), "{told:?}");
+}
+
+#[test]
+fn a_task_is_told_until_it_is_done() {
+    let arrival = Arrival { kind: Kind::Task, since: at(30), ..Arrival::default() };
+    let task = (30, Change::Arrive { entry: EntryId(71), arrival: Box::new(arrival) });
+    let until = |second: u64| day().into_iter().filter(move |(at, change)| *at < second && *change != arrive());
+    let accept = |at, offer| (at, Change::OfferEnded { offer: OfferId(offer), outcome: Outcome::Accepted });
+    let begun =
+        || until(60).take_while(|(at, _)| *at < 30).chain([task.clone()]).chain(until(60).filter(|(at, _)| *at >= 30));
+    let events = |more: Vec<(u64, Change)>| begun().chain([accept(50, 1)]).chain(more);
+    let story = told("entry-71", at(100), events(vec![])).unwrap();
+    for part in [
+        "joins sales as entry-71",
+        "is offered to anna",
+        "anna accepts",
+        "accepted after 20s",
+        "anna still works on it, for ",
+    ] {
+        assert!(story.contains(part), "{part} is not in {story}");
+    }
+    let done = Change::TalkEnded { entry: EntryId(71), broke: false };
+    let story = told("entry-71", at(100), events(vec![(80, done)])).unwrap();
+    assert!(story.ends_with("09:01:20  anna has done it, after 30s\n"), "{story}");
+}
+
+#[test]
+fn who_goes_back_to_the_agent_of_a_talk_that_broke_is_told_so() {
+    let again = |second, entry| {
+        let arrival = Arrival { caller: "+46701234567".into(), since: at(second), ..Arrival::default() };
+        (second, Change::Arrive { entry: EntryId(entry), arrival: Box::new(arrival) })
+    };
+    let broke = [(76, Change::TalkEnded { entry: EntryId(71), broke: true }), again(100, 72)];
+    let mut events: Vec<_> = day().into_iter().filter(|(_, change)| *change != arrive()).collect();
+    events.insert(events.len() - 2, again(30, 71));
+    let told = told("entry-72", at(101), events.into_iter().chain(broke));
+    let expected = "after a talk that broke kept for cecilia for 30s";
+    assert!(told.as_ref().is_ok_and(|told| told.contains(expected)), "{told:?}");
+}
+
+/// With ten more agents who lack what is needed.
+fn many() -> Vec<(u64, Change)> {
+    let more = (10..20).map(|id| {
+        let settings = AgentSettings { name: format!("agent{id}"), ..AgentSettings::default() };
+        (6, Change::Agent { id: AgentId(id), settings })
+    });
+    let mut events = day();
+    events.splice(10..10, more);
+    events
+}
+
+#[test]
+fn many_agents_with_one_reason_are_a_number() {
+    let text = told("entry-70", at(90), many()).unwrap();
+    assert!(text.contains("          14 agents:\n               11 lack sales\n                1 offline"), "{text}");
+}
+
+#[test]
+fn all_agents_are_named_to_who_asks_for_all() {
+    let text = asked(Agents::All, "entry-70", at(90), many()).unwrap();
+    let begin =
+        "          14 agents:\n               11 lack sales\n                    bo\n                    agent10\n";
+    assert!(text.contains(begin), "{text}");
+    let first: Vec<&str> = text.lines().skip_while(|line| !line.ends_with("14 agents:")).take(19).collect();
+    let names = first.iter().filter(|line| line.starts_with("                    ")).count();
+    assert_eq!(names, 14, "{text}");
+    assert!(text.contains("1 paused (lunch)\n                    cecilia (since 09:00:04)\n"), "{text}");
+}
+
+#[test]
+fn of_one_agent_each_reason_is_told_and_how_long_it_held() {
+    let text = asked(Agents::One("anna"), "entry-70", at(90), day()).unwrap();
+    let expected = "\
+entry-70
+09:00:10  joins sales as entry-70, needs sales, number 1 in line
+09:00:10  anna is on a call of their own
+09:00:40  rings anna
+09:00:40  anna is rung for this one, until 09:01:00
+09:01:00  anna does not answer
+09:01:00  anna is paused (no answer), until 09:02:00
+09:01:10  rings cecilia
+09:01:15  cecilia answers
+09:01:15  answered after 1m5s
+          anna, of the 1m5s that it waited:
+                 30s  is on a call of their own
+                 20s  is rung for this one
+                 15s  is paused (no answer)
+";
+    assert_eq!(text, expected, "\n{text}");
+    let error = asked(Agents::One("ana"), "entry-70", at(90), day()).unwrap_err().to_string();
+    assert_eq!(error, "there was no agent `ana` then; there were anna, bo, cecilia, dan");
+}
+
+#[test]
+fn what_is_an_agents_own_is_told_with_the_reason() {
+    let agent = |id, name: &str, settings: AgentSettings| {
+        let settings = AgentSettings { name: name.into(), ..settings };
+        [(0, Change::Agent { id: AgentId(id), settings }), (1, Change::LoggedIn { agent: AgentId(id) })]
+    };
+    let skilled =
+        |level| AgentSettings { skills: Skills::from([("sales".to_owned(), level)]), ..AgentSettings::default() };
+    let licensed = |from, to| {
+        let valid = Validity { from, to };
+        let held = HeldLicence { kind: "insurance".into(), jurisdiction: "SE".into(), valid };
+        AgentSettings { licences: vec![held], ..skilled(5) }
+    };
+    let queue = QueueSettings { name: "sales".into(), ..QueueSettings::default() };
+    let need = |source: &str| Need::parse(source).unwrap().0;
+    let arrival = |source: &str| Arrival { need: need(source), since: at(10), ..Arrival::default() };
+    let events = |arrival: Arrival| {
+        let agents = [
+            agent(0, "anna", skilled(3)),
+            agent(1, "bo", licensed(Some(at(1000)), None)),
+            agent(2, "cecilia", licensed(None, Some(at(5)))),
+            agent(3, "dan", AgentSettings { shift_margin: Duration::from_secs(120), ..skilled(9) }),
+        ];
+        let ends = Change::Shift { agent: AgentId(3), ends: Some(at(100)) };
+        [(0, Change::Queue { id: QueueId(0), settings: queue.clone() })]
+            .into_iter()
+            .chain(agents.into_iter().flatten())
+            .chain([(2, ends), (10, Change::Arrive { entry: EntryId(70), arrival: Box::new(arrival) })])
+    };
+    let told = |arrival| told("entry-70", at(11), events(arrival)).unwrap();
+    let text = told(arrival("licence(insurance, \"SE\")"));
+    for part in [
+        "2 without a licence that counts now: insurance for SE: bo (it begins 09:16:40), cecilia (it ended 09:00:05)\n",
+        "2 without a licence: insurance for SE: anna, dan\n",
+    ] {
+        assert!(text.contains(part), "{part} is not in {text}");
+    }
+    let relax = vec![Relax { after: Duration::from_secs(30), need: need("sales >= 3") }];
+    let text = told(Arrival { relax, ..arrival("sales >= 6") });
+    let part = "3 below 6 in sales (asked for until 09:00:40): anna (at 3), bo (at 5), cecilia (at 5)\n";
+    assert!(text.contains(part), "{part} is not in {text}");
+    assert!(text.contains("1 at the end of their shift, or past it: dan (it ends 09:01:40)\n"), "{text}");
+    let prefer = vec![Prefer { who: Who::Agent(AgentId(1)), wait: Duration::from_secs(20) }];
+    let mut kept: Vec<_> = events(Arrival { prefer, ..arrival("sales") }).collect();
+    kept.insert(kept.len() - 1, (9, Change::Busy { agent: AgentId(1) }));
+    let text = super::tests::told("entry-70", at(11), kept).unwrap();
+    assert!(text.contains("2 passed over for now: it is kept for bo until 09:00:30: anna, cecilia\n"), "{text}");
+}
+
+#[test]
+fn programs_are_told_every_agent() {
+    let folder = Folder::new();
+    write(folder.path(), many());
+    let asked = Asked { json: true, ..of("entry-70") };
+    let text = why(folder.path(), asked, at(90)).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let line = &json["contacts"][0]["lines"][0];
+    assert_eq!(line["what"], "joins sales as entry-70, needs sales, number 1 in line");
+    assert_eq!(line["agents"].as_array().map(Vec::len), Some(14));
+    let cecilia = serde_json::json!({"agent": "cecilia", "reason": "paused", "words": "paused (lunch)"});
+    let mut told = line["agents"][2].clone();
+    assert!(told["own"].take().as_str().is_some_and(|own| own.starts_with("since ")), "{line}");
+    told.as_object_mut().unwrap().remove("own");
+    assert_eq!(told, cecilia);
+}
+
+fn of(who: &str) -> Asked<'_> {
+    Asked { who, last: None, agents: Agents::Counted, json: false }
+}
+
+#[test]
+fn who_is_not_known_is_said_with_what_is() {
+    let error = told("entry-71", at(90), day()).unwrap_err().to_string();
+    assert!(error.contains("entry-71 joined no queue since 2026-11-23 09:00:00"), "{error}");
+    let folder = Folder::new();
+    let error = why(folder.path(), of("entry-1"), at(0)).unwrap_err().to_string();
+    assert!(error.contains("there is no journal") && error.contains("--config"), "{error}");
+    let error = format!("{:#}", why(folder.path(), of("+46701234567"), at(0)).unwrap_err());
+    assert!(error.contains("vaxel.db"), "{error}");
+    assert_eq!(at(0).as_secs(), NINE);
+}
