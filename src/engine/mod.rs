@@ -266,9 +266,6 @@ impl Engine {
             drain: None,
             settings,
         };
-        if *engine.acd.estimates().settings() != engine.settings.estimate {
-            engine.acd_apply(now, Change::Estimate { settings: engine.settings.estimate.clone() });
-        }
         // Some still wait in queues that the settings do not name any more, and leave them below.
         let of_before = engine
             .acd
@@ -277,6 +274,9 @@ impl Engine {
         engine.queues = of_before.collect();
         engine.know_tasks(now);
         engine.end_what_was_up(now);
+        if *engine.acd.estimates().settings() != engine.settings.estimate {
+            engine.acd_apply(now, Change::Estimate { settings: engine.settings.estimate.clone() });
+        }
         // In the settings a queue is named by its place.
         let place_of: Vec<_> = queue_ids.iter().copied().map(QueueId).map(Some).collect();
         for (id, queue) in queue_ids.iter().copied().map(QueueId).zip(engine.settings.queues.clone()) {

@@ -83,10 +83,14 @@ fn who_was_on_the_line_is_not_any_more_and_who_was_paused_still_is() {
     assert!(matches!(before.agent_state(AgentId(2)), Some(AgentState::Offered { .. })));
 
     let later = at + Duration::from_secs(3600);
-    let mut engine = Engine::resume(settings(4, QueueSettings::default()), 1, later, before.clone());
+    let mut settings = settings(4, QueueSettings::default());
+    settings.estimate.samples_min += 1;
+    let mut engine = Engine::resume(settings, 1, later, before.clone());
     let mut exits = BTreeMap::new();
     while let Some(output) = engine.poll_output() {
         if let Output::Acd(noted) = output {
+            let is_left = matches!(noted.event.change, Change::Leave { .. });
+            assert!(!is_left || noted.event.at == at, "they were lost when the run ended, and not now");
             before.apply(&noted.event);
             while let Some(decision) = before.poll_decision() {
                 match decision {
