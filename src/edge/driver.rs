@@ -5,7 +5,7 @@
 
 use super::Clock;
 use super::door::{Entrance, Granted, Knock, What};
-use super::journal;
+use super::journal::{self, BEAT};
 use super::media::Workers;
 use super::metrics::Metrics;
 use super::recorder::Teller;
@@ -33,6 +33,8 @@ pub(super) struct Driver {
     pub homes: Homes,
     pub teller: Teller,
     pub journal: journal::Teller<Acd>,
+    /// When it was told something last.
+    pub told: Time,
     pub metrics: Arc<Metrics>,
     pub clock: Clock,
     pub drained: watch::Sender<bool>,
@@ -115,6 +117,10 @@ impl Driver {
                 self.metrics.trunks.update(self.engine.trunk_figures(now));
                 self.teller.make_good();
                 self.journal.make_good(|| self.engine.acd().clone());
+                if now.since(self.told) >= BEAT {
+                    self.engine.pass_time(now);
+                    self.carry_out();
+                }
                 measured = now;
             }
         }
@@ -205,7 +211,10 @@ impl Driver {
                         self.teller.tell(self.clock.now(), event);
                     }
                     Output::Registration(change) => self.teller.tell_registration(self.clock.now(), change),
-                    Output::Acd(event) => self.journal.tell(self.clock.now(), event),
+                    Output::Acd(event) => {
+                        self.told = self.clock.now();
+                        self.journal.tell(self.told, event);
+                    }
                     Output::Toll(toll) => self.teller.tell_toll(self.clock.now(), toll),
                     Output::Judged { from, account, is_right } => self.sip.judged(from, &account, is_right),
                     Output::Answer(answer) => self.reply(answer),

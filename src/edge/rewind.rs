@@ -1,7 +1,7 @@
 //! `vaxel rewind`: the queues as they stood at a moment, folded from the journal. Only reads; the service may be running.
 
 use super::floor::TaskName;
-use super::journal::{self, Damage, End, Replay};
+use super::journal::{self, Damage, End, Lost, Replay};
 use super::{control, moment, why};
 use crate::acd::{
     Acd, AcdEvent, AgentState, AgentView, Change, Kind, Phase, QueueSettings, TalkDetail, TaskStands, TaskView,
@@ -114,43 +114,106 @@ fn fold(folder: &Path, at: Time, runs: bool, zone: &TimeZone) -> anyhow::Result<
             ),
         }
     };
-    replay.not_after(at);
+    let mut known = Known { until: replay.begun(), beat: None, ended: None };
     let (mut last, mut went_on) = (None, false);
-    while let Some(event) = replay.next().with_context(named)? {
-        if event.event.at > at {
+    while let Some(noted) = replay.next().with_context(named)? {
+        let event = &noted.event;
+        if event.at > at || replay.begun() > at {
             went_on = true;
+            match event.change {
+                // The next run, which began after that.
+                Change::WasDown { since } if since < at => known.ended = Some(Ended::Run { since, again: event.at }),
+                // What it ends of the one before.
+                _ if event.at <= at => continue,
+                _ => {}
+            }
             break;
         }
-        last = Some(event.event.at);
-        replay.apply(&event);
+        last = Some(event.at);
+        (known.until, known.beat) = (known.until.max(event.at).max(replay.begun()), replay.beat());
+        replay.apply(&noted);
     }
     match replay.end() {
         // The running service is about to write the rest.
         None | Some(End::Whole | End::Damaged { damage: Damage::Torn, .. }) => {}
+        // Of what came later.
+        Some(End::Damaged { file, .. }) if file.made > at => {}
+        Some(End::Gap { lost: Some(lost), .. }) if lost.since > at => went_on = true,
+        Some(End::Gap { lost: Some(lost), file, .. }) => {
+            known.ended = Some(Ended::Writing { lost: *lost, again: file.made });
+        }
         Some(end) => doubts.push(format!("{end}; shown is what was known before")),
     }
     for vaxel in replay.others() {
         doubts.push(format!("vaxel {vaxel} wrote this, which may have decided otherwise than this one"));
     }
     doubts.extend(replay.otherwise().map(ToString::to_string));
-    let overdue = replay.state.poll_timeout().filter(|due| *due + why::ALIVE < at);
-    let at = match overdue {
-        None => match last.filter(|_| !runs && !went_on) {
-            None => at,
-            Some(last) => {
-                doubts.push("no vaxel runs now; shown is the last that was written before".to_owned());
-                last
-            }
-        },
-        Some(due) => {
-            doubts.push("vaxel did not run then, or could not write; shown is how it was before".to_owned());
-            due - Duration::from_micros(1)
+    let at = match known.doubt(at, replay.state.poll_timeout(), runs, went_on, zone) {
+        None => at,
+        Some((doubt, stood)) => {
+            doubts.push(doubt);
+            stood
         }
     };
     // Deadlines that had passed by then.
     replay.state.apply(&AcdEvent { at, change: Change::Tick });
     while replay.state.poll_decision().is_some() {}
     Ok(Stood::of(&replay.state, at, last, doubts, zone))
+}
+
+/// How long something is known.
+struct Known {
+    /// Something was written then.
+    until: Time,
+    /// And so often at least from then on, had the service run.
+    beat: Option<Duration>,
+    ended: Option<Ended>,
+}
+
+/// Why nothing is known of a time.
+enum Ended {
+    /// A run ended, and the next began.
+    Run { since: Time, again: Time },
+    /// The disk did not take what happened, and then it did.
+    Writing { lost: Lost, again: Time },
+}
+
+impl Known {
+    /// Why it may have stood otherwise at this moment, and the moment before of which it is known. `due`: the next deadline; `went_on`:
+    /// something was written later.
+    fn doubt(&self, at: Time, due: Option<Time>, runs: bool, went_on: bool, zone: &TimeZone) -> Option<(String, Time)> {
+        let show = |at| moment::show(at, zone);
+        let overdue = due.filter(|due| *due + why::ALIVE < at).map(|due| due - Duration::from_micros(1));
+        let silent = self.beat.is_some_and(|beat| self.until + beat + why::ALIVE < at) && !went_on;
+        match self.ended {
+            Some(Ended::Run { since, again }) => {
+                let since = since.max(self.until);
+                let (since_, again) = (show(since), show(again));
+                Some((format!("no vaxel ran from {since_} to {again}; shown is how it stood at {since_}"), since))
+            }
+            Some(Ended::Writing { lost: Lost { events, since }, again }) => {
+                let (since_, again) = (show(since), show(again));
+                let doubt = format!(
+                    "the disk did not take the {events} events from {since_} to {again}; shown is how it stood before"
+                );
+                Some((doubt, since - Duration::from_micros(1)))
+            }
+            None if overdue.is_some() || silent => {
+                let what = match (runs, went_on) {
+                    (_, true) => "vaxel did not run then, or could not write",
+                    (true, false) => "vaxel runs and does not write",
+                    (false, false) => "no vaxel runs now",
+                };
+                let stood = overdue.unwrap_or(at).min(if silent { self.until } else { at });
+                Some((format!("{what}; shown is how it was before, at {}", show(stood)), stood))
+            }
+            None if !runs && !went_on => {
+                let doubt = "no vaxel runs now; shown is the last that was written before";
+                Some((doubt.to_owned(), self.until))
+            }
+            None => None,
+        }
+    }
 }
 
 impl Stood {
@@ -289,7 +352,8 @@ fn text(stood: &Stood) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::edge::journal::testing::{at, day, write};
+    use crate::acd::Exit;
+    use crate::edge::journal::testing::{ANNA, ENTRY, arrive, at, day, run, write};
     use crate::edge::testing::Folder;
 
     fn stood(seconds: u64) -> anyhow::Result<Stood> {
@@ -338,7 +402,7 @@ agents
     fn when_nobody_wrote_that_is_said() {
         // Anna's pause should have ended at 120 s.
         let late = stood(200).unwrap();
-        assert!(late.doubts[0].contains("vaxel did not run then"), "{:?}", late.doubts);
+        assert!(late.doubts[0].contains("vaxel runs and does not write"), "{:?}", late.doubts);
         assert_eq!(late.agents[0].state, "paused");
         assert_eq!(stood(121).unwrap().agents[0].state, "probed");
         let error = fold(Folder::new().path(), at(0), true, &TimeZone::UTC).unwrap_err().to_string();
@@ -349,5 +413,69 @@ agents
         assert!(error.contains("begins at 2026-11-23 09:00:00"), "{error}");
         let error = rewind(folder.path(), "2999-01-01T00:00:00Z", at(0), false).unwrap_err().to_string();
         assert!(error.contains("still to come"), "{error}");
+    }
+
+    /// The first 50 seconds of the day, with nothing for some time at the end but that the service is there.
+    fn begun() -> Vec<(u64, Change)> {
+        let ticks = [45, 50].map(|second| (second, Change::Tick));
+        day().into_iter().take_while(|(second, _)| *second <= 40).chain(ticks).collect()
+    }
+
+    #[test]
+    fn between_two_runs_nothing_is_said_of_then() {
+        let folder = Folder::new();
+        run(folder.path(), 0, begun(), |_| false);
+        let of_before = Change::Leave { entry: ENTRY, exit: Exit::SystemFault };
+        run(
+            folder.path(),
+            200,
+            [(50, of_before), (200, Change::WasDown { since: at(50) }), (204, Change::Tick)],
+            |_| false,
+        );
+        let stood = |second| fold(folder.path(), at(second), true, &TimeZone::UTC).unwrap();
+        for second in [51, 55, 59, 199] {
+            let stood = stood(second);
+            let doubt = "no vaxel ran from 2026-11-23 09:00:50 to 2026-11-23 09:03:20; shown is how it stood at 2026-11-23 09:00:50";
+            assert_eq!(stood.doubts, [doubt], "at {second}");
+            assert_eq!((stood.at.as_str(), stood.queues[0].waiting), ("2026-11-23T09:00:50+00:00", 1));
+        }
+        for (second, waiting) in [(48, 1), (50, 1), (200, 0), (204, 0), (210, 0)] {
+            let stood = stood(second);
+            assert_eq!((stood.doubts.len(), stood.queues[0].waiting), (0, waiting), "at {second}");
+        }
+        assert!(stood(215).doubts[0].starts_with("vaxel runs and does not write"));
+    }
+
+    #[test]
+    fn a_service_that_does_not_write_is_not_taken_for_an_idle_one() {
+        let folder = Folder::new();
+        let idle = begun().into_iter().filter(|(_, change)| *change != arrive());
+        run(folder.path(), 0, idle, |_| false);
+        let stood = |second, runs| fold(folder.path(), at(second), runs, &TimeZone::UTC).unwrap();
+        assert!(stood(59, true).doubts.is_empty());
+        let doubt = stood(61, true).doubts.remove(0);
+        assert_eq!(doubt, "vaxel runs and does not write; shown is how it was before, at 2026-11-23 09:00:50");
+        assert!(stood(61, false).doubts[0].starts_with("no vaxel runs now"));
+    }
+
+    #[test]
+    fn a_time_of_which_the_disk_did_not_take_the_events_is_named_with_their_number() {
+        let folder = Folder::new();
+        let lunch = |at| (at, Change::Pause { agent: ANNA, reason: "lunch".into() });
+        let ticks = |seconds: std::ops::RangeInclusive<u64>| seconds.map(|second| (second, Change::Tick));
+        let events = begun().into_iter().chain([lunch(52)]).chain(ticks(53..=59)).chain(ticks(91..=95));
+        run(folder.path(), 0, events, |second| (52..=80).contains(&second));
+        let stood = |second| fold(folder.path(), at(second), true, &TimeZone::UTC).unwrap();
+        for second in [52, 60, 90] {
+            let stood = stood(second);
+            assert_eq!(stood.doubts.len(), 1, "{:?}", stood.doubts);
+            // The pause, seven beats, and the end of a refusal.
+            let doubt = &stood.doubts[0];
+            assert!(doubt.starts_with("the disk did not take the 9 events from 2026-11-23 09:00:52 to "), "{doubt}");
+            assert_eq!(stood.agents[0].state, "offered");
+        }
+        assert!(stood(51).doubts.is_empty());
+        let after = stood(95);
+        assert_eq!((after.doubts.len(), after.agents[0].state), (0, "paused"));
     }
 }

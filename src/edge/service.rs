@@ -6,7 +6,7 @@ use super::door::{Door, door};
 use super::driver::{Driver, Homes};
 use super::floor::Floor;
 use super::homer::Homer;
-use super::journal::{self, Keep, Writer};
+use super::journal::{self, BEAT, Keep, Writer};
 use super::media::{self, Workers};
 use super::metrics::{Metrics, Names};
 use super::recorder::Teller;
@@ -152,7 +152,7 @@ impl Service {
         let acd = acd.unwrap_or_else(|| Acd::new(clock.now().as_micros()));
         let keep = Keep { time: config.data.journal_keep, bytes: u64::from(config.data.journal_megabytes) << 20 };
         let disk = journal::Folder::new(journal::folder(folder.path()));
-        let writer = Writer::new(acd.clone(), queues.seq, disk, keep, metrics.journal.clone());
+        let writer = Writer::new(acd.clone(), queues.seq, disk, keep, metrics.journal.clone()).beating(BEAT);
         let (tells, hears) = journal::start(queues.seq, journal::EVENTS_MAX, metrics.journal.clone());
         let (tasks, lost): (Vec<_>, Vec<_>) =
             store.tasks().into_iter().partition(|task| acd.task(EntryId(task.id.0)).is_some());
@@ -189,6 +189,7 @@ impl Service {
             homes,
             teller,
             journal: tells,
+            told: clock.now(),
             metrics: metrics.clone(),
             clock,
             drained: drained_tx,

@@ -367,6 +367,12 @@ impl Engine {
         self.settle(now);
     }
 
+    /// Nothing has happened, and this time has come: who looks back knows that the service was there.
+    pub fn pass_time(&mut self, now: Time) {
+        self.acd_apply(now, Change::Tick);
+        self.settle(now);
+    }
+
     pub fn poll_output(&mut self) -> Option<Output> {
         self.out.pop_front()
     }

@@ -383,6 +383,24 @@ fn of_a_service_that_is_dead_nothing_is_said_of_now() {
     program.process.wait().expect("it was killed");
     let told = program.command(&["why", "0701234567"]).expect("a journal");
     assert!(told.contains("(!) nothing was written after this"), "{told}");
-    let stood = program.command(&["rewind", "--at", &now()]).expect("a journal");
+    let between = now();
+    let stood = program.command(&["rewind", "--at", &between]).expect("a journal");
     assert!(stood.contains("no vaxel runs now"), "{stood}");
+    // And when one runs again.
+    let program = program.killed_and_started_again(Stdio::inherit());
+    let stood = stands(&program, &mut [], &["sales: nobody waits"]);
+    assert!(!stood.contains("(!)"), "{stood}");
+    let stood = program.command(&["rewind", "--at", &between]).expect("a journal");
+    assert!(stood.contains("(!) no vaxel ran from ") && stood.contains("sales: 1 waiting"), "{stood}");
+    let told = shown(&program, &mut [], &["why", "0701234567"], &["was lost by a fault of the system"]);
+    assert!(told.contains("(!) no vaxel ran from "), "{told}");
+    // Nothing happens, and that is written, too.
+    let last = |program: &Program| {
+        let stood = program.command(&["rewind", "--json", "--at", &now()]).expect("a journal");
+        serde_json::from_str::<serde_json::Value>(&stood).expect("JSON")["last_event"].clone()
+    };
+    let (began, first) = (Instant::now(), last(&program));
+    while last(&program) == first {
+        assert!(began.elapsed() < PATIENCE, "an idle service is not told from a dead one");
+    }
 }

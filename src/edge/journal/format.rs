@@ -9,7 +9,7 @@
 //! JSON, or the JSON of a head. A line is whole with its line break only. CRC-32 finds every change of up to 32 bits in
 //! a row, so one byte that is not what was written is never taken for another record.
 
-use crate::time::Time;
+use crate::time::{Duration, Time};
 use crc::{CRC_32_ISO_HDLC, Crc, Table};
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +33,20 @@ pub struct Head {
     pub seq: u64,
     /// When it was begun.
     pub at: Time,
+    /// Events come so often at least while the service runs; `None`: nobody saw to that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beat: Option<Duration>,
+    /// What is missing before the first event in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost: Option<Lost>,
+}
+
+/// Events that the disk did not take, or not in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lost {
+    pub events: u64,
+    /// When the first of them was, or the last before it.
+    pub since: Time,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,7 +58,7 @@ pub enum Holds {
 
 impl Head {
     pub fn new(holds: Holds, seq: u64, at: Time) -> Head {
-        Head { vaxel: env!("CARGO_PKG_VERSION").to_owned(), journal: FORMAT, holds, seq, at }
+        Head { vaxel: env!("CARGO_PKG_VERSION").to_owned(), journal: FORMAT, holds, seq, at, beat: None, lost: None }
     }
 
     pub fn line(&self) -> Vec<u8> {

@@ -16,6 +16,10 @@
 //! | the disk is broken, or full for that long | the same, until it takes a snapshot again |
 //! | bytes on the disk change | what follows them up to the next snapshot; found by checksums, said, and put aside |
 //!
+//! Who looks back is told when nothing is known: each file says how often something is written at least ([`BEAT`]), and whether and
+//! since when events are missing before it ([`Lost`]); a run says as of when it ended what was up
+//! ([`WasDown`](acd::Change::WasDown)).
+//!
 //! | file | holds |
 //! |---|---|
 //! | `format` | one line ⇄ bytes |
@@ -40,16 +44,19 @@ mod writer;
 
 pub use compare::{Comparison, Otherwise};
 pub use folder::{Folder, Keep};
-pub use format::Damage;
+pub use format::{Damage, Lost};
 pub use reader::{End, Replay, begin, recover, search};
 pub use teller::{EVENTS_MAX, Teller, run, start};
 pub use writer::Writer;
 
 use crate::acd::{self, Acd, Digest, Noted};
-use crate::time::Time;
+use crate::time::{Duration, Time};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::path::{Path, PathBuf};
+
+/// The service tells the journal something so often at least, so that who looks back knows when none ran.
+pub const BEAT: Duration = Duration::from_secs(5);
 
 /// Where the journal is.
 pub fn folder(data: &Path) -> PathBuf {

@@ -4,9 +4,9 @@
 //! goes on from a later snapshot, where that is missing or damaged.
 
 use super::folder::{self, Kind, Listing, Named};
-use super::format::{self, Damage, Head, Holds, Line};
+use super::format::{self, Damage, Head, Holds, Line, Lost};
 use super::{Comparison, Fold, Otherwise};
-use crate::time::Time;
+use crate::time::{Duration, Time};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -32,6 +32,10 @@ pub struct Replay<F> {
     snapshots: VecDeque<Named>,
     open: Option<Open>,
     end: Option<End>,
+    /// Of the file, or the snapshot, that was read last: when it was begun.
+    begun: Time,
+    /// And how often events come in it at least.
+    beat: Option<Duration>,
     /// The versions of the program, other than this one, that wrote events which were given.
     others: BTreeSet<String>,
     comparison: Comparison,
@@ -56,8 +60,8 @@ pub enum End {
     Whole,
     /// From here on nothing can be used.
     Damaged { file: Named, offset: u64, damage: Damage },
-    /// These events are nowhere. The file (if it begins before) goes on behind them at that offset.
-    Gap { first: u64, last: u64, file: Named, offset: u64 },
+    /// These events are nowhere. The file (if it begins before) goes on behind them at that offset; `lost` is what it says of them.
+    Gap { first: u64, last: u64, file: Named, offset: u64, lost: Option<Lost> },
 }
 
 impl std::fmt::Display for End {
@@ -87,7 +91,7 @@ impl<F: Fold> Replay<F> {
                         let mut comparison = Comparison::default();
                         comparison.go_on_from(&state);
                         let (folder, segments) = (folder.to_owned(), segments.into());
-                        let (seq, snapshots) = (named.seq, later);
+                        let (seq, snapshots, begun) = (named.seq, later, named.made);
                         return Ok(Some(Replay {
                             folder,
                             state,
@@ -96,6 +100,8 @@ impl<F: Fold> Replay<F> {
                             snapshots,
                             open: None,
                             end: None,
+                            begun,
+                            beat: None,
                             others: BTreeSet::new(),
                             comparison,
                         }));
@@ -109,10 +115,15 @@ impl<F: Fold> Replay<F> {
         Ok(None)
     }
 
-    /// Nothing from files that were begun after this moment. A run begins with what it ends of the one before, as of the last time
-    /// that was known: not every event in it is later than that.
-    pub fn not_after(&mut self, at: Time) {
-        self.segments.retain(|named| named.made <= at);
+    /// When the file was begun of which the last event was given; of the snapshot, if there was none. A run begins with what it ends of
+    /// the one before, as of the last time that was known: not every event is later than that.
+    pub fn begun(&self) -> Time {
+        self.begun
+    }
+
+    /// How often events come at least in that file, while the service runs; `None`: nobody saw to that.
+    pub fn beat(&self) -> Option<Duration> {
+        self.beat
     }
 
     /// Other versions of the program that wrote what was given. Where they decided otherwise than this one does, the state is not
@@ -176,6 +187,7 @@ impl<F: Fold> Replay<F> {
                 && let Ok(state) = read_snapshot::<F>(&self.folder, &named)?
             {
                 (self.state, self.seq, self.open, self.end) = (state, named.seq, None, None);
+                self.begun = named.made;
                 self.comparison.go_on_from(&self.state);
                 return Ok(true);
             }
@@ -206,12 +218,13 @@ impl<F: Fold> Replay<F> {
                 Ok(true) => match format::read(&open.line) {
                     Ok(Line::Head(head)) if !open.has_head && head.fits(&named) => {
                         open.has_head = true;
+                        (self.begun, self.beat) = (named.made, head.beat);
                         open.other = Some(head.vaxel).filter(|vaxel| vaxel != env!("CARGO_PKG_VERSION"));
                     }
                     Ok(Line::Record { seq, .. }) if open.has_head && seq <= self.seq => {}
                     Ok(Line::Record { seq, .. }) if open.has_head && seq > self.seq.saturating_add(1) => {
                         let (first, last) = (self.seq + 1, seq - 1);
-                        return Ok(Err(End::Gap { first, last, file: named, offset }));
+                        return Ok(Err(End::Gap { first, last, file: named, offset, lost: None }));
                     }
                     Ok(Line::Record { seq, json }) if open.has_head => match serde_json::from_slice(json) {
                         Ok(event) => {
@@ -236,7 +249,8 @@ impl<F: Fold> Replay<F> {
                 continue;
             }
             if named.seq > self.seq.saturating_add(1) {
-                let end = End::Gap { first: self.seq + 1, last: named.seq - 1, file: named.clone(), offset: 0 };
+                let (first, last, lost) = (self.seq + 1, named.seq - 1, lost_before(&self.folder, &named));
+                let end = End::Gap { first, last, file: named.clone(), offset: 0, lost };
                 // It may be the one that follows a later snapshot.
                 self.segments.push_front(named);
                 return Ok(Err(end));
@@ -271,6 +285,19 @@ impl Head {
             Kind::Snapshot => Holds::Snapshot,
         };
         self.holds == holds && self.seq == named.seq
+    }
+}
+
+/// What this file says of the events before it; nothing, if it cannot be read now.
+fn lost_before(folder: &Path, named: &Named) -> Option<Lost> {
+    let file = BufReader::new(File::open(folder.join(named.name())).ok()?);
+    let mut open = Open { named: named.clone(), file, offset: 0, has_head: false, other: None, line: Vec::new() };
+    match open.next_line() {
+        Ok(Ok(true)) => match format::read(&open.line) {
+            Ok(Line::Head(head)) if head.fits(named) => head.lost,
+            _ => None,
+        },
+        _ => None,
     }
 }
 

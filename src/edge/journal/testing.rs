@@ -1,15 +1,18 @@
 //! A day in a small centre, as a journal.
 
 use super::Folder;
-use super::folder::Keep;
-use super::writer::{Told, Writer};
+use super::folder::{Disk, Keep};
+use super::writer::{FLUSH_EVERY, Told, Writer};
 use crate::acd::{Acd, AcdEvent, AgentSettings, Arrival, Change, Noted, Outcome, QueueSettings, Skills};
 use crate::edge::Clock;
 use crate::edge::metrics::{Metrics, Names};
 use crate::ids::{AgentId, EntryId, OfferId, QueueId};
 use crate::need::Need;
 use crate::time::{Duration, Time};
+use std::io::{self, ErrorKind};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// 2026-11-23T09:00:00Z.
 pub const NINE: u64 = 1_795_424_400;
@@ -31,9 +34,35 @@ pub fn write(data: &Path, events: impl IntoIterator<Item = (u64, Change)>) {
     writer.close(at(3600));
 }
 
+/// Writes a run that begins at this second, goes on where the one before ended, beats, and is killed. While `full` holds of an event's
+/// second, the disk takes nothing.
+pub fn run(data: &Path, began: u64, events: impl IntoIterator<Item = (u64, Change)>, full: impl Fn(u64) -> bool) {
+    let folder = super::folder(data);
+    let found = super::recover::<Acd>(&folder).expect("it can be read");
+    let acd = found.state.unwrap_or_else(|| Acd::new(0));
+    let keep = Keep { time: Duration::from_secs(1 << 40), bytes: u64::MAX };
+    let counts = Metrics::new(Clock::start(), &Names::default()).journal;
+    let disk = Full { folder: Folder::with_reserve(&folder, 0), is_full: Arc::new(AtomicBool::new(false)) };
+    let is_full = disk.is_full.clone();
+    let mut writer = Writer::new(acd.clone(), found.seq, disk, keep, counts).beating(super::BEAT);
+    writer.turn(at(began));
+    for (seq, noted) in (found.seq + 1..).zip(noted_from(acd, events)) {
+        let second = noted.event.at.as_secs().saturating_sub(NINE);
+        is_full.store(full(second), Ordering::Relaxed);
+        writer.turn(noted.event.at);
+        let flushed = noted.event.at + FLUSH_EVERY;
+        writer.take(noted.event.at, Told::Event { seq, event: Box::new(noted) });
+        writer.turn(flushed - FLUSH_EVERY);
+        writer.turn(flushed);
+    }
+}
+
 /// What the engine tells of these events, and of the deadlines between them.
 pub fn noted(events: impl IntoIterator<Item = (u64, Change)>) -> Vec<Noted> {
-    let mut acd = Acd::new(0);
+    noted_from(Acd::new(0), events)
+}
+
+fn noted_from(mut acd: Acd, events: impl IntoIterator<Item = (u64, Change)>) -> Vec<Noted> {
     let mut all = Vec::new();
     let mut tell = |acd: &mut Acd, event: AcdEvent| {
         acd.apply(&event);
@@ -46,6 +75,60 @@ pub fn noted(events: impl IntoIterator<Item = (u64, Change)>) -> Vec<Noted> {
         tell(&mut acd, AcdEvent { at: at(seconds), change });
     }
     all
+}
+
+/// A disk that is full when it is told so.
+struct Full {
+    folder: Folder,
+    is_full: Arc<AtomicBool>,
+}
+
+impl Full {
+    fn look(&self) -> io::Result<()> {
+        if self.is_full.load(Ordering::Relaxed) { Err(ErrorKind::StorageFull.into()) } else { Ok(()) }
+    }
+}
+
+impl Disk for Full {
+    fn snapshot(&mut self, seq: u64, now: Time, bytes: &[u8]) -> io::Result<()> {
+        self.look()?;
+        self.folder.snapshot(seq, now, bytes)
+    }
+
+    fn begin(&mut self, first: u64, now: Time, head: &[u8]) -> io::Result<()> {
+        self.look()?;
+        self.folder.begin(first, now, head)
+    }
+
+    fn append(&mut self, lines: &[u8]) -> io::Result<()> {
+        self.look()?;
+        self.folder.append(lines)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.look()?;
+        self.folder.flush()
+    }
+
+    fn leave(&mut self) {
+        self.folder.leave();
+    }
+
+    fn room(&self) -> u64 {
+        self.folder.room()
+    }
+
+    fn lacks_room(&self) -> bool {
+        self.folder.lacks_room()
+    }
+
+    fn make_room(&mut self) -> io::Result<()> {
+        self.folder.make_room()
+    }
+
+    fn tidy(&mut self, now: Time, keep: Keep) -> io::Result<()> {
+        self.folder.tidy(now, keep)
+    }
 }
 
 /// Appends the line of one record.

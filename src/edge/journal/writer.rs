@@ -5,7 +5,7 @@
 //! number that leaves some out) must it be given the state.
 
 use super::folder::{Disk, Keep};
-use super::format::{self, Head, Holds};
+use super::format::{self, Head, Holds, Lost};
 use super::reader::LINE_MAX;
 use super::{Comparison, Fold};
 use crate::edge::metrics::Journal as Metrics;
@@ -52,6 +52,16 @@ pub struct Writer<F: Fold, D> {
     seq: u64,
     /// Events were lost on the way: `state` is not what it should be.
     is_behind: bool,
+    /// Of the last event that was taken in order.
+    last: Time,
+    /// The last events that are in `lines`, that were appended, and flushed.
+    noted: u64,
+    appended: u64,
+    flushed: u64,
+    /// Since when the journal lacks events, if it does.
+    lacks: Option<Time>,
+    /// Events come so often at least.
+    beat: Option<Duration>,
     /// With what the engine decided.
     comparison: Comparison,
     disk: D,
@@ -105,6 +115,12 @@ impl<F: Fold, D: Disk> Writer<F, D> {
             state,
             seq,
             is_behind: false,
+            last: Time::EPOCH,
+            noted: seq,
+            appended: seq,
+            flushed: seq,
+            lacks: None,
+            beat: None,
             comparison,
             disk,
             keep,
@@ -121,27 +137,33 @@ impl<F: Fold, D: Disk> Writer<F, D> {
         }
     }
 
+    /// To be told something so often at least, which is written for those who look back.
+    pub fn beating(self, every: Duration) -> Writer<F, D> {
+        Writer { beat: Some(every), ..self }
+    }
+
     pub fn take(&mut self, now: Time, told: Told<F>) {
         match told {
             // That some are lost was said by who lost them.
             Told::Event { seq, .. } if self.is_behind || seq != self.seq + 1 => {
                 self.is_behind = true;
-                self.metrics.lost.inc();
+                let last = if self.last == Time::EPOCH { now } else { self.last };
+                self.lose(last, 1);
             }
             Told::Event { seq, event } => {
                 self.state.apply(&event);
-                self.seq = seq;
+                (self.seq, self.last) = (seq, F::at(&event));
                 if !self.comparison.folded(seq, &*event, &mut self.state) {
                     self.otherwise(now);
                 }
                 match self.stands {
                     Stands::Writing { .. } => self.note(now, seq, &event),
-                    Stands::Waiting { .. } => self.metrics.lost.inc(),
+                    Stands::Waiting { .. } => self.lose(self.last, 1),
                 }
             }
             Told::State { seq, state } => {
                 self.append(now);
-                (self.state, self.seq, self.is_behind) = (*state, seq, false);
+                (self.state, self.seq, self.last, self.is_behind) = (*state, seq, now, false);
                 self.comparison.go_on_from(&self.state);
                 self.wait(now, Duration::ZERO);
                 self.begin_anew(now);
@@ -170,13 +192,20 @@ impl<F: Fold, D: Disk> Writer<F, D> {
             return self.cannot_be_noted(now, &"it is too long");
         }
         self.count += 1;
+        self.noted = seq;
         self.first.get_or_insert(F::at(event));
+    }
+
+    /// So many events are in no file, from this moment on.
+    fn lose(&mut self, since: Time, events: u64) {
+        self.lacks.get_or_insert(since);
+        self.metrics.lost.inc_by(events);
     }
 
     /// The state has it, so a snapshot will do.
     fn cannot_be_noted(&mut self, now: Time, error: &dyn std::fmt::Display) {
         self.append(now);
-        self.metrics.lost.inc();
+        self.lose(self.last, 1);
         self.failed(now, "an event cannot be written; a snapshot takes its place", error);
         self.wait(now, Duration::ZERO);
         self.begin_anew(now);
@@ -275,12 +304,13 @@ impl<F: Fold, D: Disk> Writer<F, D> {
                         *due = now;
                     }
                 }
+                self.appended = self.noted;
                 self.unflushed.get_or_insert((first, now + FLUSH_EVERY));
                 self.metrics.bytes.inc_by(length);
                 self.metrics.events.inc_by(count);
             }
             Err(error) => {
-                self.metrics.lost.inc_by(count);
+                self.lose(first, count);
                 self.refused(now, &error);
             }
         }
@@ -291,10 +321,15 @@ impl<F: Fold, D: Disk> Writer<F, D> {
         match self.disk.flush() {
             Ok(()) => {
                 self.retry = RETRY;
+                self.flushed = self.appended;
                 self.metrics.lag.observe(now.since(first).as_secs_f64());
             }
             // What the system has thrown away is nowhere any more, whatever the file seems to hold.
-            Err(error) => self.refused(now, &error),
+            Err(error) => {
+                self.appended = self.flushed;
+                self.lacks.get_or_insert(first);
+                self.refused(now, &error);
+            }
         }
     }
 
@@ -340,6 +375,10 @@ impl<F: Fold, D: Disk> Writer<F, D> {
                 self.metrics.snapshot_seconds.observe(began.elapsed().as_secs_f64());
                 self.metrics.writing.set(1);
                 self.unflushed = None;
+                if let Some(Lost { events, since }) = self.lost() {
+                    tracing::warn!(events, %since, "the journal is written again; these events are not in it, what came of them is");
+                }
+                (self.appended, self.flushed, self.lacks) = (self.seq, self.seq, None);
                 self.stands = Stands::Writing { bytes: 0, due: now + SNAPSHOT_EVERY };
                 if let Err(error) = self.disk.tidy(now, self.keep) {
                     self.failed(now, "what is old in the journal cannot be removed", &error);
@@ -364,9 +403,13 @@ impl<F: Fold, D: Disk> Writer<F, D> {
         Ok(bytes.len() as u64)
     }
 
+    fn lost(&self) -> Option<Lost> {
+        self.lacks.map(|since| Lost { events: self.seq - self.appended, since })
+    }
+
     fn segment(&mut self, now: Time) -> io::Result<u64> {
         let first = self.seq + 1;
-        let head = Head::new(Holds::Events, first, now).line();
+        let head = Head { beat: self.beat, lost: self.lost(), ..Head::new(Holds::Events, first, now) }.line();
         self.disk.begin(first, now, &head)?;
         Ok(head.len() as u64)
     }

@@ -4,7 +4,7 @@ use super::reasons::{self, Reason, Shown, name};
 use super::watched::Watched;
 use super::{ALIVE, Agents, Look, left, show};
 use crate::acd::{Acd, AcdEvent, Change, Decision, Exit, Kind, Noted, Outcome, Prefer, TaskStands, Who};
-use crate::edge::journal::{self, End, Replay};
+use crate::edge::journal::{self, End, Lost, Replay};
 use crate::edge::moment;
 use crate::ids::{AgentId, EntryId};
 use crate::time::{Duration, Time};
@@ -100,6 +100,7 @@ pub fn story(look: Look, of: &str, entries: &[EntryId]) -> anyhow::Result<Told> 
         promises: BTreeSet::new(),
         tasks: BTreeSet::new(),
         in_hand: BTreeMap::new(),
+        lost: None,
         to_come: arrivals.len(),
         watched: if let Agents::One(agent) = look.agents { Some(Watched::new(agent)) } else { None },
         look,
@@ -120,27 +121,38 @@ pub fn story(look: Look, of: &str, entries: &[EntryId]) -> anyhow::Result<Told> 
             story.is_moved(&replay.state, event);
             story.forgets(&replay.state, event.at);
             story.observe(&mut replay.state, event.at);
-            if story.is_over() {
+            if let Change::WasDown { since } = event.change {
+                story.was_down(since, event.at);
+            }
+            // What follows in the same instant may say why they were lost.
+            if story.is_over() && story.lost.is_none_or(|lost| lost < event.at) {
                 return story.end(&replay, event.at);
             }
         }
         let end = replay.end().cloned();
         if !replay.jump().with_context(named)? {
             if let Some(end @ (End::Gap { .. } | End::Damaged { .. })) = end {
-                story.line(last, &format!("(!) {end}"));
+                story.breaks_off(last, &end, "");
             }
             break;
         }
         if let Some(end) = end {
-            story.line(last, &format!("(!) {end}; a later snapshot goes on"));
+            story.breaks_off(last, &end, "; a later snapshot goes on");
         }
         story.look_again(&replay.state, last);
     }
-    let is_alive = runs && replay.state.poll_timeout().is_none_or(|due| due + ALIVE > now);
+    if story.is_over() {
+        return story.end(&replay, last);
+    }
+    let written = last.max(replay.begun());
+    let is_alive = runs
+        && replay.beat().is_none_or(|beat| written + beat + ALIVE > now)
+        && replay.state.poll_timeout().is_none_or(|due| due + ALIVE > now);
     let until = if is_alive { now } else { last };
     step(&mut replay.state, until, &mut story);
     if !is_alive {
-        story.line(last, "(!) nothing was written after this: vaxel does not run, or cannot write");
+        let why = if runs { "vaxel runs and cannot write" } else { "no vaxel runs" };
+        story.line(last, &format!("(!) nothing was written after this: {why}"));
     }
     story.waits(&replay.state, until);
     story.end(&replay, until)
@@ -164,6 +176,8 @@ struct Story<'a> {
     tasks: BTreeSet<EntryId>,
     /// Tasks that were worked on before the event, by whom and since when.
     in_hand: BTreeMap<EntryId, (AgentId, Time)>,
+    /// When the last of them was lost by a fault of the system.
+    lost: Option<Time>,
     /// Arrivals that are not yet told.
     to_come: usize,
     /// The one agent who is asked about.
@@ -195,6 +209,26 @@ impl Story<'_> {
             self.told.agent = Some(watched);
         }
         Ok(self.told)
+    }
+
+    /// A run ended, and another began.
+    fn was_down(&mut self, since: Time, again: Time) {
+        if self.lost == Some(since) || self.entries.values().any(|waits| *waits) {
+            let (from, to) = (self.shown().at(since), self.shown().at(again));
+            self.line(since, &format!("(!) no vaxel ran from {from} to {to}"));
+        }
+    }
+
+    /// Not all that happened then is there.
+    fn breaks_off(&mut self, last: Time, end: &End, then: &str) {
+        match end {
+            End::Gap { lost: Some(Lost { events, since }), file, .. } => {
+                let (from, to) = (self.shown().at(*since), self.shown().at(file.made));
+                let what = format!("(!) the disk did not take the {events} events from {from} to {to}{then}");
+                self.line(*since, &what);
+            }
+            end => self.line(last, &format!("(!) {end}{then}")),
+        }
     }
 
     fn is_over(&self) -> bool {
@@ -311,6 +345,9 @@ impl Story<'_> {
                 Decision::Exit { entry, exit, waited, .. } if self.entries.contains_key(&entry) => {
                     let is_task = self.tasks.contains(&entry);
                     self.entries.insert(entry, is_task && exit == Exit::Answered);
+                    if exit == Exit::SystemFault {
+                        self.lost = Some(at);
+                    }
                     let what = match exit {
                         Exit::Answered if is_task => "accepted",
                         Exit::LeftByKey if is_task => "withdrawn",

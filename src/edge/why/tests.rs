@@ -3,7 +3,7 @@ use crate::acd::{
     AgentSettings, Arrival, Change, HeldLicence, Kind, Outcome, Overflow, Prefer, QueueSettings, Relax, Skills,
     Validity, When, Who,
 };
-use crate::edge::journal::testing::{NINE, arrive, at, day, write};
+use crate::edge::journal::testing::{NINE, arrive, at, day, run, write};
 use crate::edge::testing::Folder;
 use crate::ids::{AgentId, OfferId, QueueId};
 use crate::need::Attributes;
@@ -254,6 +254,39 @@ fn what_is_an_agents_own_is_told_with_the_reason() {
     kept.insert(kept.len() - 1, (9, Change::Busy { agent: AgentId(1) }));
     let text = super::tests::told("entry-70", at(11), kept).unwrap();
     assert!(text.contains("2 passed over for now: it is kept for bo until 09:00:30: anna, cecilia\n"), "{text}");
+}
+
+#[test]
+fn who_was_lost_between_two_runs_is_told_when_none_ran() {
+    let folder = Folder::new();
+    let begun = day().into_iter().take_while(|(second, _)| *second <= 40).chain([(45, Change::Tick)]);
+    run(folder.path(), 0, begun, |_| false);
+    let of_before = Change::Leave { entry: EntryId(70), exit: Exit::SystemFault };
+    let down = Change::WasDown { since: at(45) };
+    run(folder.path(), 200, [(45, of_before), (200, down), (201, Change::Tick)], |_| false);
+    let look = Look { folder: folder.path(), agents: Agents::Counted, runs: true, now: at(205), zone: &TimeZone::UTC };
+    let text = story(look, "entry-70", &[EntryId(70)]).unwrap().text(Agents::Counted);
+    let end = "\
+09:00:45  anna is not rung any more: the caller has left
+09:00:45  was lost by a fault of the system after 35s
+09:00:45  (!) no vaxel ran from 09:00:45 to 09:03:20
+";
+    assert!(text.ends_with(end), "{text}");
+}
+
+#[test]
+fn of_a_service_that_cannot_write_nothing_is_said_of_now() {
+    let folder = Folder::new();
+    let begun = day().into_iter().take_while(|(second, _)| *second <= 30).chain([(35, Change::Tick)]);
+    run(folder.path(), 0, begun, |_| false);
+    let told = |now| {
+        let look = Look { folder: folder.path(), agents: Agents::Counted, runs: true, now, zone: &TimeZone::UTC };
+        story(look, "entry-70", &[EntryId(70)]).unwrap().text(Agents::Counted)
+    };
+    assert!(!told(at(44)).contains("(!)"));
+    let text = told(at(46));
+    assert!(text.contains("09:00:35  (!) nothing was written after this: vaxel runs and cannot write"), "{text}");
+    assert!(text.contains("09:00:35  still waits, for 25s"), "{text}");
 }
 
 #[test]
