@@ -17,7 +17,7 @@
 //! | `tally` | what is counted of it |
 //! | `estimate`, `report` | many days as one answer |
 //! | `more` | the same days with other people |
-//! | `text` | that answer as people read it |
+//! | `text`, `table` | that answer as people read it |
 
 mod callers;
 mod estimate;
@@ -27,6 +27,7 @@ mod plan;
 mod recorded;
 mod report;
 mod run;
+mod table;
 mod tally;
 #[cfg(test)]
 mod tests;
@@ -40,4 +41,5 @@ pub use plan::{AGENTS_MAX, Arrivals, AtClosing, Break, CALLS_MAX, Calls, Group, 
 pub use recorded::{Recording, Replayed};
 pub use report::Report;
 pub use run::{Outcomes, Run};
+pub use table::{Cell, aligned};
 pub use tally::{QueueNumbers, Spent};

@@ -3,6 +3,7 @@
 use super::estimate::Estimate;
 use super::more::{Comparison, Differences};
 use super::report::{GroupReport, QueueReport, QueueRow, Report};
+use super::table::{Cell, aligned};
 use crate::time::{Duration, show_duration};
 use std::fmt;
 
@@ -75,13 +76,6 @@ fn differences(planned: &QueueRow, changed: &QueueRow, both: &Differences) -> [C
     ]
 }
 
-/// A number and its band, each aligned by itself.
-#[derive(Clone, Default)]
-struct Cell {
-    mean: String,
-    band: String,
-}
-
 fn cell(estimate: Option<Estimate>, factor: f64) -> Cell {
     let Some(estimate) = estimate else { return Cell { mean: "-".into(), band: String::new() } };
     let band = estimate.plus_minus().map(|half| half * factor);
@@ -129,36 +123,6 @@ fn table(queue: &QueueReport) -> String {
 
 fn word(exit: crate::acd::Exit) -> String {
     serde_json::to_value(exit).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
-}
-
-/// Columns as wide as they have to be, the means to the right and the bands to the left.
-fn aligned<const N: usize>(head: &[&str; N], unit: &[&str; N], rows: &[(String, [Cell; N])]) -> String {
-    let width = |text: &str| text.chars().count();
-    let column = |i: usize| {
-        let cells = || rows.iter().map(move |(_, cells)| &cells[i]);
-        let means = cells().map(|cell| width(&cell.mean)).max().unwrap_or(0);
-        let bands = cells().map(|cell| width(&cell.band)).max().unwrap_or(0);
-        let gap = usize::from(bands > 0);
-        (means.max(width(head[i]).max(width(unit[i])).saturating_sub(bands + gap)), bands, gap)
-    };
-    let columns: Vec<_> = (0..N).map(column).collect();
-    let first = rows.iter().map(|(name, _)| width(name)).max().unwrap_or(0);
-    let mut text = String::new();
-    for line in [head, unit].into_iter().filter(|line| line.iter().any(|word| !word.is_empty())) {
-        let mut written = " ".repeat(first);
-        for (word, (means, bands, gap)) in line.iter().zip(&columns) {
-            written += &format!("  {word:>0$}", means + gap + bands);
-        }
-        text += &format!("{}\n", written.trim_end());
-    }
-    for (name, cells) in rows {
-        let mut written = format!("{name:first$}");
-        for (Cell { mean, band }, (means, bands, gap)) in cells.iter().zip(&columns) {
-            written += &format!("  {mean:>means$}{}{band:<bands$}", " ".repeat(*gap));
-        }
-        text += &format!("{}\n", written.trim_end());
-    }
-    text
 }
 
 /// Mean waits (solid) and what nine of ten did not exceed (shaded) over the day; nothing if nobody waited.
