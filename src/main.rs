@@ -9,7 +9,7 @@ use std::io::{self, IsTerminal};
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use vaxel::config::{Config, Loaded};
+use vaxel::config::{Config, Every, Loaded};
 use vaxel::edge::control::AgentAct;
 use vaxel::edge::output::{complain, print};
 use vaxel::edge::simulate::Options;
@@ -279,6 +279,35 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Show the figures of a day, by queue and interval.
+    ///
+    /// Callers as they came: how many, how they left, six service levels, waits, talk, hold and wrap-up; agents and how occupied they
+    /// were. Today so far, or a time in the past as far back as `journal_keep` of [data]. Folded from the journal, beside the running
+    /// service or without it.
+    #[command(
+        after_help = "Examples:\n  vaxel report\n  vaxel report --day 2026-11-23 --interval 1h --queue sales\n  \
+                      vaxel report --from 08:00 --to 12:00 --json"
+    )]
+    Report {
+        /// Which day, in this machine's time zone [default: today].
+        #[arg(long, value_name = "YYYY-MM-DD")]
+        day: Option<Date>,
+        /// From when on: `08:00` (of that day), `2026-11-23T08:00`, or with an offset as in RFC 3339 [default: the beginning of the day].
+        #[arg(long, value_name = "TIME")]
+        from: Option<String>,
+        /// Up to when [default: the end of the day that it begins on].
+        #[arg(long, value_name = "TIME")]
+        to: Option<String>,
+        /// Only this queue; agents are told with all they did.
+        #[arg(long, value_name = "NAME")]
+        queue: Option<String>,
+        /// How long the intervals are: 15m, 30m or 1h [default: `interval` of [report]].
+        #[arg(long, value_name = "TIME")]
+        interval: Option<Every>,
+        /// For programs, with every figure.
+        #[arg(long)]
+        json: bool,
+    },
     /// Tell why a caller waits, or waited.
     ///
     /// A time line of one contact: which queue it joined, what it needed, who was rung and how that ended; and each time, for every
@@ -330,6 +359,10 @@ fn main() -> ExitCode {
             simulate(day.as_deref(), journal.as_deref().map(|journal| (journal, date)), options, &more, json)
         }
         Some(Command::Rewind { at, json }) => rewind(config, &at, json),
+        Some(Command::Report { day, from, to, queue, interval, json }) => {
+            let (from, to, queue) = (from.as_deref(), to.as_deref(), queue.as_deref());
+            report(config, interval, edge::report::Asked { day, from, to, queue, ..Default::default() }, json)
+        }
         Some(Command::Why { call, last, all, agent, json }) => {
             let agents = match &agent {
                 Some(agent) => Agents::One(agent),
@@ -469,6 +502,17 @@ fn task(config: Option<PathBuf>, act: TaskCommand) -> Result<(), Failure> {
 
 fn rewind(config: Option<PathBuf>, at: &str, json: bool) -> Result<(), Failure> {
     Ok(print(&edge::rewind::rewind(&data_folder(config)?, at, edge::Clock::start().now(), json)?)?)
+}
+
+fn report(
+    config: Option<PathBuf>,
+    every: Option<Every>,
+    asked: edge::report::Asked<'_>,
+    json: bool,
+) -> Result<(), Failure> {
+    let config = loaded(project::settings_file(config).as_deref())?.config;
+    let asked = edge::report::Asked { every: every.unwrap_or(config.report.interval), ..asked };
+    Ok(print(&edge::report::report(&config.data.folder, &asked, edge::Clock::start().now(), json)?)?)
 }
 
 fn why(config: Option<PathBuf>, asked: Asked) -> Result<(), Failure> {

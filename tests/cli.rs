@@ -513,3 +513,22 @@ fn a_wrong_day_is_shown_with_its_place() {
     let (good, _, said) = run(&folder, &["simulate", "--journal", "."]);
     assert!(!good && said.contains("there is no journal in"), "{said}");
 }
+
+#[test]
+fn a_report_that_cannot_be_says_what_to_do() {
+    let folder = scratch("report");
+    for (arguments, part) in [
+        (&[][..], "there is no journal in data/journal; `--config FILE`"),
+        (&["--interval", "20m"], "write 15m, 30m or 1h"),
+        (&["--day", "yesterday"], "--day <YYYY-MM-DD>"),
+        (&["--day", "2026-10-01", "--from", "09:07"], "write 2026-10-01 09:00:00 or 2026-10-01 09:15:00"),
+        (&["--day", "2026-10-01", "--to", "noon"], "`noon` is no time; write it as 2026-11-23T14:05:00+01:00"),
+        (&["--day", "2999-10-01"], "2999-10-01 00:00:00 is still to come"),
+    ] {
+        let (good, out, said) = run(&folder, &[&["report"], arguments].concat());
+        assert!(!good && out.is_empty() && said.contains(part), "{arguments:?}: {said}");
+    }
+    let settings = changed("report-interval", "vaxel.toml", "# interval = \"15m\"", "interval = \"5m\"");
+    let (good, _, said) = run(&settings, &["report"]);
+    assert!(!good && said.contains(r#"expected "15m", "30m" or "1h""#) && said.contains("vaxel.toml:"), "{said}");
+}

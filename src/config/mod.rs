@@ -7,6 +7,7 @@
 mod agent;
 mod announcement;
 mod cross;
+mod data;
 mod day;
 mod environment;
 mod estimate;
@@ -17,16 +18,19 @@ mod pauses;
 mod problem;
 mod queue;
 mod read;
+mod report;
 mod source;
 mod starter;
 mod trunk;
 mod values;
 
 pub use announcement::Announcement;
+pub use data::Data;
 pub use day::{DAY, load_day};
 pub use fill::Given;
 pub use pauses::PauseReason;
 pub use problem::{Place, Problem, Severity, nearest};
+pub use report::{Every, Report};
 pub use starter::starter;
 pub use values::{ClientCertificate, Domain, Hop, Listen, Ports, Secret, To};
 
@@ -71,6 +75,7 @@ pub struct Config {
     pub http: Http,
     pub capture: Capture,
     pub data: Data,
+    pub report: Report,
     pub flows: Flows,
     pub sounds: Sounds,
     pub limits: Limits,
@@ -158,15 +163,6 @@ pub struct Dns {
 #[derive(Clone, Debug)]
 pub struct Http {
     pub listen: SocketAddr,
-}
-
-#[derive(Clone, Debug)]
-pub struct Data {
-    pub folder: PathBuf,
-    /// How far back the queues can be looked at; an hour to ten years.
-    pub journal_keep: Duration,
-    /// For all of that; 16 to 1,000,000.
-    pub journal_megabytes: u32,
 }
 
 #[derive(Clone, Debug)]
@@ -501,10 +497,9 @@ impl Config {
                 on: capture.get("on"),
                 agent: capture.get("agent"),
             }),
-            data: section(top, "data", |data| Data {
-                folder: data.path("folder").unwrap_or_default(),
-                journal_keep: seconds(data, "journal_keep", 3600, 3650 * 86_400),
-                journal_megabytes: data.within("journal_megabytes", 16..=1_000_000).unwrap_or(16),
+            data: section(top, "data", data::settings),
+            report: section(top, "report", |report| Report {
+                interval: report.optional("interval").unwrap_or_default(),
             }),
             flows: section(top, "flows", |flows| Flows { folder: flows.path("folder") }),
             sounds: section(top, "sounds", |sounds| Sounds {

@@ -70,6 +70,7 @@ macro_rules! quoted {
 quoted! {
     super::Listen: r#"transport, address and port such as "udp:192.0.2.1:5060""#,
     super::ClientCertificate: r#""required" or "optional""#,
+    super::Every: r#""15m", "30m" or "1h""#,
     super::To: r#"a place such as "udp:192.0.2.1:5060" or a name such as "sip:carrier.example""#,
     super::values::DnsServer: r#"an address such as "192.0.2.53" or "127.0.0.1:5353""#,
     super::values::Hop: r#"one of `listen` in [sip], such as "udp:192.0.2.1:5060""#,

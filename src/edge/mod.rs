@@ -23,6 +23,7 @@ pub mod project;
 pub mod recorded;
 mod recorder;
 mod reload;
+pub mod report;
 pub mod rewind;
 pub mod service;
 pub mod simulate;

@@ -33,6 +33,25 @@ fn zoned(at: Time, zone: &TimeZone) -> Zoned {
     Timestamp::from_microsecond(micros).unwrap_or(Timestamp::MAX).to_zoned(zone.clone())
 }
 
+/// When this day begins in this zone.
+///
+/// # Errors
+///
+/// It never does, or before 1970.
+pub fn midnight(date: Date, zone: &TimeZone) -> anyhow::Result<Time> {
+    let begin = date.to_zoned(zone.clone()).with_context(|| format!("there is no midnight on {date}"))?.timestamp();
+    Ok(Time::from_micros(u64::try_from(begin.as_microsecond()).with_context(|| format!("{date} is before 1970"))?))
+}
+
+/// When what is so long begins on the clocks of this zone, of which this moment is a part: at ten for an hour and 10:20. An hour has to
+/// be a multiple of it.
+pub fn begin_of(at: Time, length: Duration, zone: &TimeZone) -> Time {
+    let ahead = i128::from(zoned(at, zone).offset().seconds()) * 1_000_000;
+    let length = i128::try_from(length.as_micros()).unwrap_or(i128::MAX).max(1);
+    let into = (i128::from(at.as_micros()) + ahead).rem_euclid(length);
+    Time::from_micros(at.as_micros().saturating_sub(u64::try_from(into).unwrap_or(0)))
+}
+
 /// The day on the calendar in this zone.
 pub fn date(at: Time, zone: &TimeZone) -> Date {
     zoned(at, zone).date()
@@ -88,6 +107,23 @@ mod tests {
             assert!(error.contains("write it as"), "{text}: {error}");
         }
         assert!(read("1969-12-31T00:00:00Z", NOW, &stockholm()).is_err());
+    }
+
+    #[test]
+    fn days_and_hours_begin_as_on_the_clocks_there() {
+        let (kolkata, zone) = (TimeZone::get("Asia/Kolkata").unwrap(), stockholm());
+        let (hour, quarter) = (Duration::from_secs(3600), Duration::from_secs(900));
+        let at = |text: &str, zone: &TimeZone| read(text, NOW, zone).unwrap();
+        assert_eq!(midnight(jiff::civil::date(2026, 11, 23), &zone).unwrap(), at("2026-11-23T00:00", &zone));
+        assert!(midnight(jiff::civil::date(1969, 12, 31), &zone).is_err());
+        assert_eq!(begin_of(at("14:05", &kolkata), hour, &kolkata), at("14:00", &kolkata));
+        assert_eq!(begin_of(at("14:05", &kolkata), hour, &zone), at("13:30", &kolkata));
+        assert_eq!(begin_of(at("14:59:59.5", &zone), quarter, &zone), at("14:45", &zone));
+        assert_eq!(begin_of(at("14:45", &zone), quarter, &zone), at("14:45", &zone));
+        // Half past two is there twice when summer ends.
+        let twice = |text: &str| begin_of(at(text, &zone), hour, &zone);
+        assert_eq!(twice("2026-10-25T00:30:00Z"), at("2026-10-25T00:00:00Z", &zone));
+        assert_eq!(twice("2026-10-25T01:30:00Z"), at("2026-10-25T01:00:00Z", &zone));
     }
 
     #[test]

@@ -119,8 +119,7 @@ impl Recorded {
         let zone = TimeZone::system();
         let Some(last) = self.check.replayed.to else { bail!("nothing was recorded") };
         let date = date.unwrap_or_else(|| moment::date(last, &zone));
-        let begin = date.to_zoned(zone).with_context(|| format!("there is no midnight on {date}"))?.timestamp();
-        Ok(Time::from_micros(u64::try_from(begin.as_microsecond()).with_context(|| format!("{date} is before 1970"))?))
+        moment::midnight(date, &zone)
     }
 }
 

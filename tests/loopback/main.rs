@@ -25,6 +25,7 @@ mod overload;
 mod paused;
 mod person;
 mod program;
+mod report;
 mod ringing;
 mod stalled;
 mod tasks;

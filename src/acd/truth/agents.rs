@@ -90,7 +90,28 @@ impl Figures {
         share(self.work() + self.spent[Phase::Busy as usize], self.spent.iter().sum())
     }
 
-    fn add(&mut self, other: &Figures) {
+    /// What came since these were the agent's figures of all days.
+    pub fn since(&self, earlier: &Figures) -> Figures {
+        let mut since = self.clone();
+        let less = |now: &mut u64, earlier: u64| *now = now.saturating_sub(earlier);
+        less(&mut since.calls, earlier.calls);
+        less(&mut since.declined, earlier.declined);
+        less(&mut since.no_answer, earlier.no_answer);
+        less(&mut since.failed, earlier.failed);
+        less(&mut since.caller_gone, earlier.caller_gone);
+        since.spent.iter_mut().zip(earlier.spent).for_each(|(now, earlier)| less(now, earlier));
+        less(&mut since.held, earlier.held);
+        less(&mut since.consulting, earlier.consulting);
+        for (reason, spent) in earlier.paused.iter() {
+            if let Some(now) = since.paused.get_mut(reason) {
+                less(now, *spent);
+            }
+        }
+        since
+    }
+
+    /// Adds the figures of another time or another agent.
+    pub fn add(&mut self, other: &Figures) {
         self.calls += other.calls;
         self.declined += other.declined;
         self.no_answer += other.no_answer;

@@ -24,14 +24,23 @@ pub fn at(seconds: u64) -> Time {
 
 /// Writes these events, each with its seconds after nine, as the service would, into the data folder.
 pub fn write(data: &Path, events: impl IntoIterator<Item = (u64, Change)>) {
+    stream(data, |tell| noted(events).into_iter().for_each(tell));
+}
+
+/// Writes what is told, as the service would, into the data folder.
+pub fn stream(data: &Path, play: impl FnOnce(&mut dyn FnMut(Noted))) {
     let keep = Keep { time: Duration::from_secs(1 << 40), bytes: u64::MAX };
     let counts = Metrics::new(Clock::start(), &Names::default()).journal;
     let mut writer = Writer::new(Acd::new(0), 0, Folder::new(super::folder(data)), keep, counts);
     writer.turn(at(0));
-    for (seq, noted) in (1..).zip(noted(events)) {
-        writer.take(noted.event.at, Told::Event { seq, event: Box::new(noted) });
-    }
-    writer.close(at(3600));
+    let (mut seq, mut last) = (0, at(3600));
+    play(&mut |noted| {
+        let at = noted.event.at;
+        (seq, last) = (seq + 1, last.max(at));
+        writer.take(at, Told::Event { seq, event: Box::new(noted) });
+        writer.turn(at);
+    });
+    writer.close(last);
 }
 
 /// Writes a run that begins at this second, goes on where the one before ended, beats, and is killed. While `full` holds of an event's
