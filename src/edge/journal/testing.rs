@@ -24,14 +24,14 @@ pub fn at(seconds: u64) -> Time {
 
 /// Writes these events, each with its seconds after nine, as the service would, into the data folder.
 pub fn write(data: &Path, events: impl IntoIterator<Item = (u64, Change)>) {
-    stream(data, |tell| noted(events).into_iter().for_each(tell));
+    stream(data, Acd::new(0), |tell| noted(events).into_iter().for_each(tell));
 }
 
-/// Writes what is told, as the service would, into the data folder.
-pub fn stream(data: &Path, play: impl FnOnce(&mut dyn FnMut(Noted))) {
+/// Writes what is told of a distributor that begins like this, as the service would, into the data folder.
+pub fn stream(data: &Path, acd: Acd, play: impl FnOnce(&mut dyn FnMut(Noted))) {
     let keep = Keep { time: Duration::from_secs(1 << 40), bytes: u64::MAX };
     let counts = Metrics::new(Clock::start(), &Names::default()).journal;
-    let mut writer = Writer::new(Acd::new(0), 0, Folder::new(super::folder(data)), keep, counts);
+    let mut writer = Writer::new(acd, 0, Folder::new(super::folder(data)), keep, counts);
     writer.turn(at(0));
     let (mut seq, mut last) = (0, at(3600));
     play(&mut |noted| {

@@ -79,11 +79,18 @@ fn agents(folder: &Path, span: &Span, runs: bool, zone: &TimeZone, known: &mut K
     let opened = Replay::<Acd>::open(folder, begin, |named, damage| {
         doubts.push(format!("the snapshot {} cannot be used: {damage}", named.name()));
     })?;
-    // The first that is any good.
-    let mut replay = match opened {
-        Some(replay) => Some(replay),
-        None => Replay::<Acd>::open(folder, span.to, |_, _| ())?,
-    };
+    let mut replay = opened;
+    // Before the end of some interval there is one that is good.
+    for bound in known.bounds.iter().filter(|bound| **bound > begin) {
+        if replay.is_some() {
+            break;
+        }
+        replay = Replay::<Acd>::open(folder, *bound, |_, _| ())?;
+        doubts.extend(replay.as_ref().map(|later| {
+            let begun = moment::show_near(later.begun(), span.from, zone);
+            format!("of the time of agents before {begun} nothing is known")
+        }));
+    }
     let Some(replay) = replay.as_mut() else {
         doubts.push("no snapshot of the queues can be used; the time of agents is not known".to_owned());
         known.doubts = doubts;

@@ -1,13 +1,20 @@
 //! Figures worked out by hand, of journals as the service writes them.
 
 use super::*;
-use crate::acd::{AgentSettings, Arrival, Change, Exit, Outcome, QueueSettings};
-use crate::config::Every;
-use crate::edge::journal::testing::{ANNA, NINE, SALES, at, day, run, write};
+use crate::acd::{Acd, AgentSettings, Arrival, Change, Exit, Kind, Outcome, QueueSettings};
+use crate::config::{Every, Given, load};
+use crate::edge::journal::testing::{ANNA, NINE, SALES, at, day, run, stream, write};
 use crate::edge::testing::Folder;
+use crate::engine::Settings;
+use crate::flow;
 use crate::ids::{EntryId, OfferId};
+use crate::record::contact::Wait;
+use crate::sim::day::{Day, Habits};
+use crate::sim::world::Network;
 use crate::time::Duration;
 use jiff::civil::date;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 const HOUR: u64 = 3600;
 const DAY: u64 = 24 * HOUR;
@@ -172,6 +179,48 @@ fn what_is_damaged_is_said_and_the_next_snapshot_goes_on() {
     assert_eq!(report.agents.each[0].spent.logged_in_seconds, 15.0 * HOUR as f64);
 }
 
+/// Whoever is rung beside it, and however long it may wait: a task is in no figure of callers.
+#[test]
+fn tasks_are_told_apart() {
+    let settings = AgentSettings { name: "anna".into(), tasks: 1, ..AgentSettings::default() };
+    let arrival = Arrival { queue: SALES, since: at(10), kind: Kind::Task, ..Arrival::default() };
+    let mut events = hours(0);
+    events.extend([
+        (1, Change::Agent { id: ANNA, settings }),
+        (10, Change::Arrive { entry: EntryId(1), arrival: Box::new(arrival) }),
+        (25, Change::OfferEnded { offer: OfferId(1), outcome: Outcome::Accepted }),
+        (325, Change::TalkEnded { entry: EntryId(1), broke: false }),
+        (400, Change::Tick),
+    ]);
+    let folder = Folder::new();
+    write(folder.path(), events);
+    let report = of(folder.path(), &today(Every::Quarter), true, at(400), &TimeZone::UTC).unwrap();
+    let sales = &report.queues[0];
+    let tasks = &sales.tasks.as_ref().unwrap().total;
+    assert_eq!((sales.calls.total.offered, report.all.offered), (0, 0));
+    assert_eq!((tasks.offered, tasks.answered_in_level, tasks.handled), (1, 1, 1));
+    assert_eq!((tasks.wait_seconds, tasks.handling_seconds), (Some(15.0), Some(300.0)));
+    assert_eq!(report.agents.each[0].spent.spent_seconds["working"], 300.0);
+    let text = text::text(&report);
+    assert!(text.contains("\nqueue sales, tasks\n") && !text.contains("\nqueue sales\n"), "{text}");
+}
+
+/// Of the first snapshot nothing can be used.
+#[test]
+fn what_was_before_the_first_good_snapshot_is_not_made_up() {
+    let folder = Folder::new();
+    write(folder.path(), hours(3));
+    let files = std::fs::read_dir(journal::folder(folder.path())).unwrap().map(|file| file.unwrap().path());
+    let first = files.filter(|path| path.extension().is_some_and(|end| end == "snapshot")).min().unwrap();
+    std::fs::write(first, "no snapshot\n").unwrap();
+    let asked = Asked { from: Some("09:00"), to: Some("11:00"), ..today(Every::Hour) };
+    let report = of(folder.path(), &asked, true, at(2 * HOUR + 902), &TimeZone::UTC).unwrap();
+    assert!(report.doubts[0].contains("cannot be used"), "{:?}", report.doubts);
+    assert_eq!(report.doubts[1], "of the time of agents before 10:00:00 nothing is known", "{:?}", report.doubts);
+    // Callers are known from the snapshots after it; the time of agents from there on.
+    assert_eq!((report.all.offered, report.agents.all.total.logged_in_seconds), (4, HOUR as f64));
+}
+
 #[test]
 fn when_vaxel_did_not_run_is_said() {
     let mut events = hours(2);
@@ -244,4 +293,121 @@ fn when_the_disk_took_nothing_is_said_and_who_came_then_is_counted() {
     assert!(report.doubts[0].starts_with("the disk did not take the "), "{:?}", report.doubts);
     assert!(report.doubts[0].ends_with("; the next snapshot goes on"), "{:?}", report.doubts);
     assert_eq!((report.all.offered, report.all.answered, report.agents.all.total.calls), (10, 5, 5));
+}
+
+/// Half an hour of the whole switchboard, with phones that lose messages, transfers and impatient callers: what the journal has of it, the
+/// report, and the contact records are the same people.
+#[test]
+fn a_day_of_the_switchboard_is_told_as_its_records_have_it() {
+    let played = half_hour().play(7);
+    let folder = Folder::new();
+    // As a service that began then.
+    let acd = Acd::new(at(0).as_micros());
+    stream(folder.path(), acd, |tell| played.noted.iter().cloned().for_each(tell));
+    let report = of(folder.path(), &today(Every::Quarter), true, at(HOUR), &TimeZone::UTC).unwrap();
+    let waits = || played.contacts.iter().flat_map(|contact| &contact.waits);
+    assert!(waits().count() > 50, "{}", waits().count());
+    for name in ["sales", "support"] {
+        let queue = report.queues.iter().find(|queue| queue.name == name).unwrap();
+        let of_queue = |from: u64, to: u64| {
+            let arrived = move |wait: &&Wait| (at(from)..at(to)).contains(&wait.since);
+            waits().filter(|wait| &*wait.queue == name).filter(arrived)
+        };
+        let compare = |row: &Callers, from: u64, to: u64| {
+            assert_eq!(row.offered, of_queue(from, to).count() as u64, "{name} from {from}");
+            let mut exits: BTreeMap<Exit, u64> = BTreeMap::new();
+            of_queue(from, to).for_each(|wait| *exits.entry(wait.exit.expect("all are over")).or_default() += 1);
+            assert_eq!(row.exits, exits, "{name} from {from}");
+            let answered = || of_queue(from, to).filter(|wait| wait.exit == Some(Exit::Answered));
+            assert_eq!(row.answered_in_level, answered().filter(|wait| wait.in_service_level).count() as u64);
+            let waited: u64 = answered().map(|wait| wait.waited_ms).sum();
+            let mean = row.wait_seconds.unwrap_or(0.0) * answered().count() as f64;
+            assert!(
+                (mean - waited as f64 / 1e3).abs() < 1e-3 * answered().count().max(1) as f64,
+                "{name}: {mean} {waited}"
+            );
+        };
+        assert!(queue.calls.intervals.len() >= 2 && queue.calls.total.exits.len() >= 3, "{queue:?}");
+        compare(&queue.calls.total, 0, DAY);
+        for (index, interval) in queue.calls.intervals.iter().enumerate() {
+            let begin = 900 * index as u64;
+            compare(&interval.row, begin, begin + 900);
+        }
+    }
+    let accepted = played.report.offers[&Outcome::Accepted];
+    assert_eq!((report.agents.all.total.calls, report.all.answered), (accepted, accepted));
+}
+
+fn settings() -> Settings {
+    let text = r#"
+        [[numbers]]
+        number = "100"
+        flow = "main"
+        [every_queue]
+        max_wait = "2m"
+        [[queues]]
+        name = "sales"
+        needs = { sales = 1 }
+        [[queues]]
+        name = "support"
+        [[agents]]
+        name = "anna"
+        number = "201"
+        password = "one"
+        skills = { sales = 5 }
+        [[agents]]
+        name = "bo"
+        number = "202"
+        password = "two"
+        [[agents]]
+        name = "cecilia"
+        number = "203"
+        password = "three"
+        skills = { sales = 2 }
+        [[trunks]]
+        name = "carrier"
+        from = ["0.0.0.0/0"]
+    "#;
+    let loaded = load(Some(Path::new("test.toml")), [], &|_| Ok(text.to_owned()));
+    let config = loaded.unwrap_or_else(|problems| panic!("{}", problems[0])).config;
+    let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<String>>();
+    let world = flow::World {
+        queues: set(&["sales", "support"]),
+        prompts: [("en".to_owned(), set(&["topics"]))].into(),
+        music: set(&["calm"]),
+        flows: set(&["main"]),
+        ..flow::World::default()
+    };
+    let flow = flow::compile("main.yaml", FLOW, &world);
+    let flow = flow.unwrap_or_else(|problems| panic!("{}", problems[0]));
+    config.engine(Given { flows: [("main".to_owned(), Arc::new(flow))].into(), ..Given::default() })
+}
+
+const FLOW: &str = r#"
+flow: main
+languages: [en]
+start: topics
+steps:
+  topics: { menu: { prompt: topics, keys: { "1": sales, "2": support }, timeout: 5s, tries: 2, next: end } }
+  sales: { queue: { name: sales, while_waiting: { music: calm }, next: end, timed_out: end, no_agents: end, full: end, closed: end } }
+  support: { queue: { name: support, while_waiting: { music: calm }, next: end, timed_out: end, no_agents: end, full: end, closed: end } }
+  end: { hangup: {} }
+"#;
+
+fn half_hour() -> Day {
+    Day {
+        settings: settings(),
+        network: Network::LOSSY,
+        start: at(0),
+        length: Duration::from_secs(1800),
+        between_calls: (Duration::from_secs(20), Duration::from_secs(10)),
+        at_once: false,
+        numbers: vec!["100".into()],
+        outside: None,
+        keys: ["1", "2"].map(str::to_owned).to_vec(),
+        patience: Duration::from_secs(90),
+        talk: Duration::from_secs(60),
+        caller_ends: 0.6,
+        habits: Habits::HUMAN,
+    }
 }
