@@ -532,3 +532,33 @@ fn a_report_that_cannot_be_says_what_to_do() {
     let (good, _, said) = run(&settings, &["report"]);
     assert!(!good && said.contains(r#"expected "15m", "30m" or "1h""#) && said.contains("vaxel.toml:"), "{said}");
 }
+
+/// Changes the text of each event in the journal of this data folder, and its checksum with it.
+fn rewrite_journal(data: &Path, change: impl Fn(&str) -> String) {
+    let checksum = crc::Crc::<u32>::new(&crc::CRC_32_ISO_HDLC);
+    let files = std::fs::read_dir(data.join("journal")).expect("a journal").map(|file| file.expect("a file").path());
+    for path in files.filter(|path| path.extension().is_some_and(|ending| ending == "events")) {
+        let text = std::fs::read_to_string(&path).expect("lines of JSON");
+        let lines = text.lines().map(|line| change(&line[9..]));
+        let sealed = lines.map(|line| format!("{:08x} {line}\n", checksum.checksum(line.as_bytes())));
+        std::fs::write(&path, sealed.collect::<String>()).expect("it can be written");
+    }
+}
+
+#[test]
+fn a_journal_that_folds_to_other_decisions_is_told_by_the_exit_code() {
+    let folder = scratch("journal");
+    let output = demo(&folder).wait_with_output().expect("it ends");
+    assert!(output.status.success(), "{output:?}");
+    let data = folder.join("data");
+    let replay = || {
+        let output = vaxel(&folder, &["simulate", "--journal", "data", "--json"]).output().expect("vaxel runs");
+        let json: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        (output.status.code(), json["decided_otherwise"].as_u64())
+    };
+    rewrite_journal(&data, str::to_owned);
+    assert_eq!(replay(), (Some(0), Some(0)), "as it was written");
+    rewrite_journal(&data, |line| line.replace("\"outcome\":\"accepted\"", "\"outcome\":\"declined\""));
+    let (code, otherwise) = replay();
+    assert!(code == Some(1) && otherwise > Some(0), "{code:?} {otherwise:?}");
+}
