@@ -138,12 +138,15 @@ impl Engine {
     /// The caller waits in another queue from now on; the flow is told of nothing but the place there.
     fn goes_on(&mut self, now: Time, call: CallId, entry: EntryId, to: QueueId) {
         let name = self.queues[&to].name.clone();
+        let licences = self.acd.needs(entry).map(|need| need.licences.clone()).unwrap_or_default();
         let Some(waiting) = self.calls.get_mut(&call) else { return };
         waiting.place = None;
         let queued = waiting.queued.as_mut();
         let priority = queued.as_ref().map_or(0, |queued| queued.request.priority);
         if let Some(queued) = queued {
             queued.request.queue = name.to_string();
+            // Should they be called back, or go back to the line, these are needed as well.
+            queued.request.need.licences.extend(licences);
         }
         self.say(now, What::Queued { call, entry, queue: name, priority });
     }

@@ -2,10 +2,11 @@
 
 use crate::compiled;
 use crate::switchboard::{ANNA, BJORN, Story, office};
-use vaxel::acd::{AgentState, Exit};
+use vaxel::acd::{AgentState, Exit, Overflow, QueueSettings, When};
 use vaxel::engine::settings::Target;
 use vaxel::engine::{Engine, Network, Settings};
 use vaxel::ids::QueueId;
+use vaxel::need::{Attributes, Need};
 use vaxel::record::{Contact, Fate, What};
 use vaxel::sim::world::{Act, PhoneId, World};
 use vaxel::sim::{Phone, PhoneEvent};
@@ -286,5 +287,22 @@ fn a_queue_that_does_not_take_callers_may_promise_to_call_them() {
     story.act(CARLA, Act::Call("100".into()));
     story.pass(SECOND);
     assert_eq!(story.world.engine.acd().callbacks(SALES), 1);
+    over(story);
+}
+
+#[test]
+fn a_licence_that_the_first_queue_needs_is_needed_for_the_call_back_from_another() {
+    let mut settings = house();
+    let helpers = QueueId(u32::try_from(settings.queues.len()).expect("few"));
+    let need = Need::parse("licence(bank, \"SE\")").expect("a need").0;
+    settings.queues[0].needs = settings.queues[0].needs.and(&need);
+    let when = When::After(Duration::from_secs(60));
+    settings.queues[0].overflow.push(Overflow { to: helpers, when, only: Attributes::new() });
+    settings.queues.push(QueueSettings { name: "helpers".into(), ..QueueSettings::default() });
+    let story = promised_in(settings);
+    let acd = story.world.engine.acd();
+    let promises = acd.entries(helpers);
+    assert_eq!(promises.len(), 1, "she waited there when it was promised");
+    assert_eq!(acd.needs(promises[0]).map(|needs| &needs.licences), Some(&need.licences));
     over(story);
 }
