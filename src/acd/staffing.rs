@@ -256,6 +256,11 @@ impl Acd {
         self.extended_wrap_up(id).is_some()
     }
 
+    /// Whether [`Change::EndWrapUp`](super::Change::EndWrapUp) would do something.
+    pub fn has_wrap_up(&self, id: AgentId) -> bool {
+        self.agents.get(&id).is_some_and(|agent| agent.wrap_up.is_some())
+    }
+
     pub(super) fn wrap_up_over(&mut self, id: AgentId) {
         self.set_wrap_up(id, None);
         self.contact_over(id);

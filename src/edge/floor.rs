@@ -116,6 +116,11 @@ fn words(refusal: &Refusal) -> String {
         Refusal::UnknownQueue { queue, known } => {
             format!("there is no queue `{queue}`; there are {}", in_a_row(known))
         }
+        Refusal::NoWrapUp { agent } => {
+            format!(
+                "{agent} has no time for notes that could end: it begins after a talk; `vaxel rewind` shows who does what"
+            )
+        }
         Refusal::NoMoreWrapUp { agent } => {
             format!("{agent} is not in a wrap-up that may be made longer: once after each talk, by `wrap_up_extension`")
         }
@@ -230,6 +235,7 @@ mod tests {
                 ["not offered to bo", "but to anna"],
             ),
             (Refusal::NotWaiting { contact: CallId(7) }, ["call-7 waits in no queue", "vaxel why"]),
+            (Refusal::NoWrapUp { agent: "bo".into() }, ["bo has no time for notes", "after a talk"]),
             (Refusal::NoMoreWrapUp { agent: "bo".into() }, ["bo is not in a wrap-up", "wrap_up_extension"]),
             (Refusal::BadFiling("the reference is empty".into()), ["the reference is empty", "nothing was filed"]),
         ] {

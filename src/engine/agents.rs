@@ -102,7 +102,8 @@ impl Engine {
         let change = match act {
             AgentAct::Pause(reason) => Change::Pause { agent, reason },
             AgentAct::Resume => Change::Resume { agent },
-            AgentAct::EndWrapUp => Change::EndWrapUp { agent },
+            AgentAct::EndWrapUp if self.acd.has_wrap_up(agent) => Change::EndWrapUp { agent },
+            AgentAct::EndWrapUp => return Err(Refusal::NoWrapUp { agent: name.to_owned() }),
             AgentAct::ExtendWrapUp if self.acd.may_extend_wrap_up(agent) => Change::ExtendWrapUp { agent },
             AgentAct::ExtendWrapUp => return Err(Refusal::NoMoreWrapUp { agent: name.to_owned() }),
         };

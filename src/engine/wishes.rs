@@ -45,6 +45,10 @@ pub enum Refusal {
         queue: String,
         known: Vec<String>,
     },
+    /// There is nothing to be ended.
+    NoWrapUp {
+        agent: String,
+    },
     /// The agent has no wrap-up, or it was made longer already, or the settings allow no more.
     NoMoreWrapUp {
         agent: String,

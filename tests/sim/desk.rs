@@ -334,6 +334,8 @@ fn an_operator_pauses_an_agent_and_brings_them_back() {
     assert_eq!(story.world.answers, [Err(Refusal::UnknownAgent { agent: "nobody".into(), known })]);
     speak(&mut story, "agent0", AgentAct::ExtendWrapUp);
     assert_eq!(story.world.answers[1], Err(Refusal::NoMoreWrapUp { agent: "agent0".into() }));
+    speak(&mut story, "agent0", AgentAct::EndWrapUp);
+    assert_eq!(story.world.answers[2], Err(Refusal::NoWrapUp { agent: "agent0".into() }));
     speak(&mut story, "agent0", AgentAct::Pause("lunch".into()));
     let reason = story.told.iter().find_map(|what| match what {
         What::Agent { phase: AgentPhase::Paused, reason, .. } => reason.clone(),
