@@ -50,6 +50,8 @@ const FIGURES_TIME: Duration = Duration::from_secs(1);
 pub(super) struct Sources {
     pub metrics: Arc<Metrics>,
     pub door: Door,
+    /// All that can be asked of the service can be.
+    pub started: Arc<AtomicBool>,
     /// No new calls are taken any more.
     pub draining: Arc<AtomicBool>,
 }
@@ -159,6 +161,8 @@ async fn healthz(State(sources): State<Sources>) -> (StatusCode, &'static str) {
 async fn readyz(State(sources): State<Sources>) -> (StatusCode, &'static str) {
     if sources.draining.load(Ordering::Relaxed) {
         (StatusCode::SERVICE_UNAVAILABLE, "draining\n")
+    } else if !sources.started.load(Ordering::Relaxed) {
+        (StatusCode::SERVICE_UNAVAILABLE, "starting\n")
     } else if sources.door.ping(ALIVE_TIME).await {
         (StatusCode::OK, "taking calls\n")
     } else {
@@ -177,6 +181,7 @@ mod tests {
 
     struct Bench {
         bound: SocketAddr,
+        started: Arc<AtomicBool>,
         draining: Arc<AtomicBool>,
         door: Door,
         entrance: Option<Entrance>,
@@ -185,11 +190,11 @@ mod tests {
     async fn bench() -> Bench {
         let clock = Clock::start();
         let (door, entrance) = door(clock, 1);
-        let draining = Arc::new(AtomicBool::new(false));
+        let (started, draining) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicBool::new(false)));
         let metrics = Arc::new(Metrics::new(clock, &Names::default()));
-        let sources = Sources { metrics, door: door.clone(), draining: draining.clone() };
+        let sources = Sources { metrics, door: door.clone(), started: started.clone(), draining: draining.clone() };
         let bound = start("127.0.0.1:0".parse().unwrap(), sources).await.unwrap();
-        Bench { bound, draining, door, entrance: Some(entrance) }
+        Bench { bound, started, draining, door, entrance: Some(entrance) }
     }
 
     impl Bench {
@@ -238,6 +243,10 @@ mod tests {
     async fn alive_is_who_answers_and_ready_is_who_takes_calls() {
         let mut bench = bench().await;
         let engine = bench.engine();
+        bench.started.store(false, Ordering::Relaxed);
+        let answer = bench.get("/readyz").await;
+        assert!(answer.starts_with("HTTP/1.1 503 ") && answer.ends_with("starting\n"), "{answer}");
+        bench.started.store(true, Ordering::Relaxed);
         assert!(bench.get("/healthz").await.starts_with("HTTP/1.1 200 "));
         assert!(bench.get("/readyz").await.starts_with("HTTP/1.1 200 "));
         bench.draining.store(true, Ordering::Relaxed);

@@ -135,7 +135,13 @@ impl Service {
         let sip = Sip::start(&listen, streams, runtime.handle(), outside)?;
         let sip = Arc::new(sip);
         let draining = Arc::new(AtomicBool::new(false));
-        let sources = http::Sources { metrics: metrics.clone(), door: door.clone(), draining: draining.clone() };
+        let started = Arc::new(AtomicBool::new(false));
+        let sources = http::Sources {
+            metrics: metrics.clone(),
+            door: door.clone(),
+            started: started.clone(),
+            draining: draining.clone(),
+        };
         let http = runtime.block_on(http::start(config.http.listen, sources))?;
 
         let given = Given {
@@ -218,6 +224,7 @@ impl Service {
         let floor =
             Floor { reasons: config.reasons().into_keys().collect(), door: door.clone(), reloader: reloader.clone() };
         control::listen(folder.path(), tap, homer, floor, runtime.handle());
+        started.store(true, Ordering::Relaxed);
         Ok(Service {
             runtime: Some(runtime),
             door,
