@@ -42,11 +42,24 @@ impl Check<'_> {
             if listed.is_empty() || listed.contains(&reason.as_str()) {
                 continue;
             }
-            let place = self.top.reader.sources.value(&At::default().key("codes").key("pauses").key(code));
-            let problem = Problem::error(place, format!("there is no pause reason `{reason}`"));
+            let at = At::default().key("codes").key("pauses").key(code);
+            let problem = match self.top.reader.sources.is_written(&at) {
+                true => {
+                    let place = self.top.reader.sources.value(&at);
+                    Problem::error(place, format!("there is no pause reason `{reason}`"))
+                }
+                // The code is vaxel's own: what is missing is missing in the list.
+                false => {
+                    let what = format!("there is no pause reason `{reason}`, for which the code {code} pauses");
+                    Problem::error(self.place("pause_reasons", 0, "name"), what)
+                }
+            };
             self.top.reader.note(match nearest(reason, listed.iter().copied()) {
                 Some(meant) => problem.help(format!("did you mean `{meant}`?")),
-                None => problem.help(format!("take one of {}, or add it to [[pause_reasons]]", listed.join(", "))),
+                None => problem.help(format!(
+                    "let `{code}` of `pauses` in [codes] be for one of {}, or add `{reason}` to [[pause_reasons]]",
+                    listed.join(", ")
+                )),
             });
         }
     }

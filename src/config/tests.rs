@@ -712,11 +712,14 @@ fn agents_pause_for_the_reasons_that_are_listed_or_else_for_those_of_the_codes()
     let listed = "[[pause_reasons]]\nname = \"lunch\"\nlongest = \"45m\"\n[[pause_reasons]]\nname = \"break\"\n";
     assert_eq!(names(listed), ["break", "lunch"]);
     assert_eq!(of(listed).unwrap().config.reasons()["lunch"], Some(Duration::from_secs(45 * 60)));
-    for (codes, says) in [("lnch", "did you mean `lunch`?"), ("golf", "take one of lunch, break, or add it")] {
+    for (codes, says) in [("lnch", "did you mean `lunch`?"), ("golf", "for one of lunch, break, or add `golf`")] {
         let problems = of(&format!("{listed}[codes]\npauses = {{ \"*2\" = \"{codes}\" }}")).unwrap_err();
         let text = problems.iter().map(ToString::to_string).collect::<String>();
         assert!(text.contains(&format!("there is no pause reason `{codes}`")) && text.contains(says), "{text}");
     }
+    let lunch_only = of("[[pause_reasons]]\nname = \"lunch\"\n").unwrap_err();
+    let text = lunch_only.iter().map(ToString::to_string).collect::<String>();
+    assert!(text.contains(":2:8") && text.contains("`break`, for which the code *2 pauses"), "{text}");
     let twice = format!("{listed}[[pause_reasons]]\nname = \"lunch\"");
     assert!(of(&twice).unwrap_err().iter().any(|problem| problem.to_string().contains("`lunch` is there twice")));
 }
