@@ -158,6 +158,13 @@ impl<D: Distributor> Play<D> {
             51..=53 => self.arrival(whom, how),
             44 | 45 => Change::Priority { entry: pick(self.watch.entries()), priority: i32::from(how % 4) },
             _ => match how % 8 {
+                // Trusted after more or fewer answers than before.
+                0 if whom % 2 == 1 => Change::Estimate {
+                    settings: estimate::Settings {
+                        answers_min: u32::from(whom % 3) + 1,
+                        ..super::model_queues::hasty()
+                    },
+                },
                 0 => Change::Tick,
                 1..=3 => Change::WasDown { since: before },
                 _ => leave(pick(self.watch.entries()).0, Exit::SystemFault),

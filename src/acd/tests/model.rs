@@ -603,7 +603,8 @@ impl Model {
                     self.absent.was_down(self.now, *since);
                 }
             }
-            Change::Estimate { .. } | Change::Tick => {}
+            Change::Estimate { settings } => self.estimates.set(settings),
+            Change::Tick => {}
         }
         self.tell_states(&[]);
     }
