@@ -190,6 +190,24 @@ fn a_check_says_from_where_each_carrier_is_called() {
 }
 
 #[test]
+fn a_check_says_which_steps_promise_calls_that_no_trunk_takes() {
+    let folder = scratch("no-way-back");
+    std::fs::create_dir(folder.join("flows")).expect("a folder");
+    let flow = "flow: main\nlanguages: [en]\nstart: line\nsteps:\n  line: { queue: { name: sales, failed: back, next: end } }\n  \
+                back: { callback: { failed: end } }\n  end: { hangup: {} }\n";
+    std::fs::write(folder.join("flows/main.yaml"), flow).expect("a file");
+    let settings =
+        "[flows]\nfolder = \"flows\"\n[[numbers]]\nnumber = \"100\"\nflow = \"main\"\n[[queues]]\nname = \"sales\"\n";
+    let trunk = "[[trunks]]\nname = \"carrier\"\nto = \"udp:127.0.0.9:5060\"\ntakes = [\"+\"]\n";
+    for (trunk, is_said) in [("", true), (trunk, false)] {
+        std::fs::write(folder.join("vaxel.toml"), format!("{settings}{trunk}")).expect("a file");
+        let (good, out, err) = run(&folder, &["check"]);
+        assert!(good, "{out}{err}");
+        assert_eq!(out.contains("main.yaml:6: nobody can be called back: no trunk leads out"), is_said, "{out}{err}");
+    }
+}
+
+#[test]
 fn a_log_filter_that_says_nothing_is_shown_with_its_place() {
     for (wrong, told) in
         [("inof", "`inof` is none of error, warn, info"), ("info,vaxel::sip=loud", "`vaxel::sip=loud`: ")]

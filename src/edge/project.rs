@@ -63,7 +63,8 @@ pub struct Findings {
     /// Flows that were compiled, and their tests that were run.
     pub flows: usize,
     pub tests: usize,
-    /// From where each trunk with an address is called, where several listeners could do that. As this machine's routes are now.
+    /// From where each trunk with an address is called, where several listeners could do that. As this machine's routes are now. And
+    /// which steps of flows would call where no trunk leads.
     pub ways: Vec<String>,
 }
 
@@ -112,6 +113,7 @@ pub fn check(file: Option<&Path>, also: &[PathBuf]) -> (Findings, Option<BTreeMa
     }
     findings.ways = ways(&config);
     let flows = check_flows(&config, also, &mut findings);
+    findings.ways.extend(flows.iter().flat_map(|flows| no_ways(&config, flows)));
     (findings, flows)
 }
 
@@ -128,6 +130,15 @@ fn ways(config: &Config) -> Vec<String> {
         Some(format!("trunk {}: {to} is called from {from}", trunk.name))
     };
     config.trunks.iter().filter_map(way).collect()
+}
+
+/// Steps that promise what no trunk can keep. Good for all that: their `failed` is taken.
+fn no_ways(config: &Config, flows: &BTreeMap<String, Arc<Flow>>) -> Vec<String> {
+    if config.trunks.iter().any(|trunk| !trunk.takes.is_empty()) {
+        return Vec::new();
+    }
+    let why = "nobody can be called back: no trunk leads out (`to` and `takes` of [[trunks]])";
+    flows.values().flat_map(|flow| flow.calls_back()).map(|(file, line)| format!("{file}:{line}: {why}")).collect()
 }
 
 fn check_flows(config: &Config, also: &[PathBuf], findings: &mut Findings) -> Option<BTreeMap<String, Arc<Flow>>> {

@@ -76,6 +76,12 @@ impl Flow {
         &self.graph.name
     }
 
+    /// The file and the lines of the steps that promise to call back.
+    pub fn calls_back(&self) -> impl Iterator<Item = (&str, u32)> {
+        let callbacks = self.graph.steps.iter().filter(|node| matches!(node.step, nodes::Step::Callback(_)));
+        callbacks.map(|node| (self.graph.file.as_str(), node.at.line))
+    }
+
     fn graph(&self) -> &Arc<Graph> {
         &self.graph
     }
