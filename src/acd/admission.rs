@@ -88,10 +88,12 @@ impl Acd {
         }
     }
 
-    /// What keeps an entry out of a queue now; `None`: it may join.
-    pub(super) fn obstacle(&mut self, entry: &Entry, id: QueueId) -> Option<Obstacle> {
+    /// What keeps an entry out of a queue now; `None`: it may join. `was_here`: it was in its line, or in a talk from it; then it
+    /// takes no room that was not its own, and where the queue has closed, it may stay as long as those who wait.
+    pub(super) fn obstacle(&mut self, entry: &Entry, id: QueueId, was_here: bool) -> Option<Obstacle> {
         let queue = &self.queues[&id];
-        if !queue.is_open(self.now) {
+        let may_stay = was_here && queue.lets_go().is_none_or(|until| self.now < until);
+        if !queue.is_open(self.now) && !may_stay {
             return Some(Obstacle::Closed);
         }
         let unless = queue.settings.join_unless;
@@ -110,6 +112,9 @@ impl Acd {
         let queue = &self.queues[&id];
         if in_vain {
             return Some(Obstacle::NoAgents);
+        }
+        if was_here {
+            return None;
         }
         if queue.by_since.len() as u64 >= u64::from(queue.settings.max_waiting) {
             return Some(Obstacle::Full);

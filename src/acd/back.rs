@@ -3,6 +3,7 @@
 use super::Acd;
 use super::event::{Arrival, Exit, Kind, Prefer, Who};
 use super::memory::{Memory, Remembered};
+use super::redialled::{Broken, Left, Waiting};
 use super::settings::KeepPlaceFor;
 use crate::ids::{AgentId, EntryId, QueueId};
 use crate::time::{Duration, Time};
@@ -28,6 +29,7 @@ pub struct Callers {
     talked: Memory<Talked>,
     /// Talks with callers who can be told from others.
     talks: BTreeMap<EntryId, Talker>,
+    pub(super) waiting: Waiting,
 }
 
 /// A place that is kept for its caller.
@@ -68,13 +70,16 @@ struct Talker {
     caller: String,
     queue: QueueId,
     waited: Duration,
+    /// Of a journal that did not say so: long ago.
+    #[serde(default)]
+    began: Time,
 }
 
 impl Talker {
     /// `None`: they cannot be told from others.
     fn of(arrival: &Arrival, now: Time) -> Option<Talker> {
         let caller = is_known(arrival).then(|| arrival.caller.clone())?;
-        Some(Talker { caller, queue: arrival.queue, waited: now.since(arrival.since) })
+        Some(Talker { caller, queue: arrival.queue, waited: now.since(arrival.since), began: now })
     }
 }
 
@@ -114,6 +119,7 @@ impl Callers {
             broken: Memory::restored(KEPT_MAX, kept.broken, broken),
             talked: Memory::restored(TALKED_MAX, kept.talked, talked),
             talks: kept.talks.into_iter().collect(),
+            waiting: Waiting::default(),
         }
     }
 
@@ -135,8 +141,13 @@ impl Acd {
         talked.next().map(|(_, talked)| talked.agent)
     }
 
-    /// The entry leaves by this exit: keeps its place where its queue says so.
-    pub(super) fn keep_place(&mut self, id: EntryId, exit: Exit) {
+    /// For how long a caller is kept for the agent with whom a talk broke; zero where there is no such queue.
+    pub fn reconnect_wait(&self, queue: QueueId) -> Duration {
+        self.queues.get(&queue).map_or(Duration::ZERO, |queue| queue.settings.reconnect_wait)
+    }
+
+    /// What the entry, which leaves by this exit, leaves to who comes again, where its queue says so.
+    pub(super) fn place_left(&self, id: EntryId, exit: Exit) -> Option<Left> {
         let entry = &self.entries[&id];
         let settings = &self.queues[&entry.queue()].settings;
         let is_kept = match exit {
@@ -144,18 +155,26 @@ impl Acd {
             Exit::Abandoned | Exit::ShortAbandoned => settings.keep_place_for == KeepPlaceFor::All,
             _ => false,
         };
-        if is_kept && is_known(&entry.arrival) && entry.arrival.callback.is_none() {
-            let place = LeftPlace {
-                queue: entry.queue(),
-                been: entry.been.clone(),
-                since: entry.since(),
-                away: entry.arrival.away,
-                priority: entry.arrival.priority,
-                left: Some(self.now),
-            };
-            let until = self.now + settings.keep_place;
-            self.callers.places.remember(self.now, &entry.arrival.caller, id, until, place);
+        let is_kept = is_kept && is_known(&entry.arrival) && entry.arrival.callback.is_none();
+        is_kept.then(|| Left {
+            caller: entry.arrival.caller.clone(),
+            queues: entry.been.iter().copied().chain([entry.queue()]).collect(),
+            since: entry.since(),
+            away: entry.arrival.away,
+            priority: entry.arrival.priority,
+            for_so_long: settings.keep_place,
+        })
+    }
+
+    /// The entry has left, and its place is for who called again already, or will.
+    pub(super) fn keep_place(&mut self, id: EntryId, left: Left) {
+        if self.gives_place(&left) {
+            return;
         }
+        let Left { caller, queues: mut been, since, away, priority, for_so_long } = left;
+        let queue = been.pop().expect("it was in one");
+        let place = LeftPlace { queue, been, since, away, priority, left: Some(self.now) };
+        self.callers.places.remember(self.now, &caller, id, self.now + for_so_long, place);
     }
 
     /// The entry is answered.
@@ -175,7 +194,7 @@ impl Acd {
     }
 
     pub(super) fn remember_talk(&mut self, id: EntryId, agent: AgentId, broke: bool) {
-        let Some(Talker { caller, queue, waited }) = self.callers.talks.remove(&id) else { return };
+        let Some(Talker { caller, queue, waited, began }) = self.callers.talks.remove(&id) else { return };
         let before: Vec<EntryId> = self.callers.talked.of(self.now, &caller).map(|(entry, _)| entry).collect();
         for entry in before {
             self.callers.talked.forget(&caller, entry);
@@ -183,7 +202,11 @@ impl Acd {
         let talked = Talked { agent, at: self.now };
         self.callers.talked.remember(self.now, &caller, id, self.now + TALKED_KEPT, talked);
         if broke && let Some(queue_of_talk) = self.queues.get(&queue) {
-            let until = self.now + queue_of_talk.settings.reconnect_within;
+            let within = queue_of_talk.settings.reconnect_within;
+            if self.gives_agent(&Broken { caller: &caller, agent, queue, waited, began, within }) {
+                return;
+            }
+            let until = self.now + within;
             let since = self.now - waited;
             self.callers.broken.remember(
                 self.now,
@@ -200,8 +223,10 @@ impl Acd {
         if !is_known(arrival) {
             return CameAgain::default();
         }
-        let place = self.give_place_back(arrival);
-        CameAgain { place, broken: self.give_agent_back(arrival), promise: self.give_promised_place(arrival) }
+        let (place, was_in) = self.give_place_back(arrival).unzip();
+        let (broken, talked_from) = self.give_agent_back(arrival).unzip();
+        let was_here = [was_in, talked_from].contains(&Some(arrival.queue));
+        CameAgain { place, broken, promise: self.give_promised_place(arrival), was_here }
     }
 
     /// The caller was let in with what was kept for them.
@@ -218,14 +243,14 @@ impl Acd {
     }
 
     /// Of several places that are kept for the caller in this queue, or in one to which they went on from it, the one of who had waited longest.
-    fn give_place_back(&self, arrival: &mut Arrival) -> Option<EntryId> {
+    fn give_place_back(&self, arrival: &mut Arrival) -> Option<(EntryId, QueueId)> {
         let places = self.callers.places.of(self.now, &arrival.caller);
         let is_there = |place: &LeftPlace| place.queue == arrival.queue || place.been.contains(&arrival.queue);
         let places = places.filter(|(_, place)| is_there(place));
         let (id, place) = places.min_by_key(|(id, place)| (place.since, *id))?;
         arrival.takes_place(place.since, place.away, place.left.unwrap_or(self.now), self.now);
         arrival.priority = arrival.priority.max(place.priority);
-        Some(id)
+        Some((id, place.queue))
     }
 
     /// That of a promise to call them back, which is thereby withdrawn.
@@ -238,14 +263,14 @@ impl Acd {
     }
 
     /// In any queue whose needs the agent meets; of several talks that broke, that of the latest entry.
-    fn give_agent_back(&self, arrival: &mut Arrival) -> Option<EntryId> {
+    fn give_agent_back(&self, arrival: &mut Arrival) -> Option<(EntryId, QueueId)> {
         let (id, broken) = self.callers.broken.of(self.now, &arrival.caller).last()?;
         let wait = self.queues[&arrival.queue].settings.reconnect_wait;
         if broken.queue == arrival.queue {
             arrival.takes_place(broken.since, Duration::ZERO, broken.broke.unwrap_or(self.now), self.now);
         }
         arrival.prefer.insert(0, Prefer { who: Who::Agent(broken.agent), wait });
-        Some(id)
+        Some((id, broken.queue))
     }
 
     /// Nobody could come again in that time: what is kept for callers is kept that much longer.
@@ -262,6 +287,8 @@ pub struct CameAgain {
     place: Option<EntryId>,
     broken: Option<EntryId>,
     promise: Option<EntryId>,
+    /// They were in this queue's line, or in a talk from it.
+    pub was_here: bool,
 }
 
 /// Whoever calls can be told from others.

@@ -56,16 +56,17 @@ impl Acd {
         Ok(())
     }
 
-    /// As an agent whose phone is gone and whose talks have broken, of whom nothing is known afterwards but the name.
+    /// As an agent whose talks have broken and whose phone is gone, of whom nothing is known afterwards but the name.
     pub(super) fn agent_gone(&mut self, id: AgentId) -> Result<(), Ignored> {
         let agent = self.agents.get(&id).ok_or(Ignored)?;
         let talk = if let Task::Talking { entry, .. } = agent.task { Some(entry) } else { None };
         let talks: Vec<EntryId> = talk.into_iter().chain(agent.tasks.iter().copied()).collect();
-        if agent.logged_in {
-            self.logged_out(id, false)?;
-        }
+        let logged_in = agent.logged_in;
         for talk in talks {
             self.talk_ended(talk, true)?;
+        }
+        if logged_in {
+            self.logged_out(id, false)?;
         }
         self.forget_refusals_by(id);
         self.set_pause(id, None);

@@ -21,7 +21,7 @@
 //! | `down` | agents whose phone is gone because the service was |
 //! | `entry`, `queue`, `waiting` | an entry, its queue; arriving and leaving |
 //! | `tasks` | tasks that somebody works on, and what there is of all of them |
-//! | `back`, `memory` | callers who come again, and what is remembered of them |
+//! | `back`, `memory`, `redialled` | callers who come again, and what is remembered of them |
 //! | `callback` | those who are to be called back |
 //! | `admission`, `overflow` | whom a queue takes, when waiting is in vain, hours; from one queue to another |
 //! | `offers` | an offer from the first ring to its outcome; refusals |
@@ -62,6 +62,7 @@ mod pool;
 mod probe;
 mod queue;
 mod ranked;
+mod redialled;
 mod rest;
 mod settings;
 mod snapshot;

@@ -85,7 +85,7 @@ impl Acd {
             entry
         });
         let entry = with_licences.as_ref().unwrap_or(entry);
-        let to = ways.into_iter().find(|to| self.obstacle(entry, *to).is_none())?;
+        let to = ways.into_iter().find(|to| self.obstacle(entry, *to, false).is_none())?;
         Some(WayOut { to, licences })
     }
 

@@ -294,6 +294,7 @@ impl Acd {
             self.deadlines.set(Deadline::Refusal(id, agent), None, Some(refusal.deadline()));
             entry.refusals.insert(agent, refusal);
         }
+        self.callers.waiting.add(id, &entry);
         self.entries.insert(id, Box::new(entry));
         self.restore_place(id);
         Ok(())

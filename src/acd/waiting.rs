@@ -64,7 +64,7 @@ impl Acd {
         let mut entry = Entry::new(id, arrival, self.now);
         let now = self.now;
         self.truth_of(entry.kind()).arrived(now, queue);
-        let obstacle = self.obstacle(&entry, queue);
+        let obstacle = self.obstacle(&entry, queue, came_again.was_here);
         let way_out = obstacle.and_then(|obstacle| self.way_out(&entry, |when| when == obstacle.when()));
         if let Some(obstacle) = obstacle.filter(|_| way_out.is_none()) {
             self.tell_exit(id, &entry, obstacle.exit(), None);
@@ -94,6 +94,7 @@ impl Acd {
         let (queue, since, arrived) = (entry.queue(), entry.since(), entry.arrived);
         self.queue_mut(queue).since_mut(&entry.arrival).insert((since, id));
         let is_promise = entry.arrival.callback.is_some();
+        self.callers.waiting.add(id, &entry);
         self.entries.insert(id, Box::new(entry));
         self.find_place(id);
         if is_promise {
@@ -138,11 +139,14 @@ impl Acd {
     /// It leaves by an exit that nobody here has chosen; whoever is rung for it is so no more.
     pub(super) fn leaves(&mut self, id: EntryId, exit: Exit) {
         let rung = self.entries[&id].stands.rung().to_vec();
-        self.keep_place(id, exit);
+        let left = self.place_left(id, exit);
         for agent in &rung {
             self.withdraw(*agent, Outcome::CallerGone);
         }
         self.exit(id, exit);
+        if let Some(left) = left {
+            self.keep_place(id, left);
+        }
         for agent in rung {
             self.refresh_keeping_idle(agent);
         }
@@ -399,6 +403,7 @@ impl Acd {
     pub(super) fn take_out(&mut self, id: EntryId, exit: Exit, to: Option<QueueId>) -> Entry {
         self.lose_place(id);
         let entry = self.entries.remove(&id).expect("it had a place just now");
+        self.callers.waiting.remove(id, &entry);
         debug_assert_eq!(entry.stands, Stands::Nowhere, "an offer outlives its place");
         self.deadlines.set(Deadline::MaxWait(id), entry.times_out.map(|(at, _)| at), None);
         self.deadlines.set(Deadline::Overflow(id), entry.overflows, None);

@@ -1,6 +1,6 @@
 //! What must hold in every history, seen from outside: from the events and the decisions alone.
 
-use super::model_back::{Absent, takes_place};
+use super::model_back::{Absent, Goes, Waits, takes_place};
 use super::*;
 use crate::need::{Attributes, Licence, Word};
 use std::cmp::Reverse;
@@ -67,6 +67,10 @@ pub struct Caller {
     /// Its queue.
     joined: Time,
     been: Vec<QueueId>,
+    /// Its queue let it in as one who was there before.
+    was_here: bool,
+    /// Since when it is kept for those for whom it is kept.
+    kept_since: Time,
     ringing: BTreeSet<OfferId>,
     /// Until when an agent may be spared this caller.
     refused: BTreeMap<AgentId, Time>,
@@ -113,7 +117,9 @@ impl Watch {
                 if let AgentState::Talking { entry, .. } = seen.state {
                     self.ending = Some(entry);
                     let settings = |queue| self.queues.get(&queue).cloned();
-                    self.absent.talk_ended(event.at, entry, true, settings, None);
+                    if self.absent.talk_ended(event.at, entry, true, settings, None) {
+                        self.goes_back_at_once(entry);
+                    }
                 }
                 self.tasks.retain(|_, by| by != agent);
             }
@@ -159,6 +165,7 @@ impl Watch {
                     let mut arrival = (**arrival).clone();
                     arrival.since = arrival.since.min(event.at);
                     let settings = &self.queues[&arrival.queue];
+                    let mut was_here = false;
                     match arrival.callback.as_deref_mut() {
                         Some(callback) => {
                             arrival.kind = Kind::Call;
@@ -169,7 +176,7 @@ impl Watch {
                         None => {
                             *self.offered.entry(arrival.queue).or_default() += 1;
                             self.arriving = Some((*entry, self.absent.clone()));
-                            self.absent.comes_back(event.at, &mut arrival, settings, None);
+                            was_here = self.absent.comes_back(event.at, &mut arrival, settings, None);
                             self.takes_promised_place(&mut arrival);
                         }
                     }
@@ -179,6 +186,8 @@ impl Watch {
                         arrival,
                         joined: event.at,
                         been: Vec::new(),
+                        was_here,
+                        kept_since: event.at,
                         ringing: BTreeSet::new(),
                         refused: BTreeMap::new(),
                     };
@@ -210,7 +219,9 @@ impl Watch {
             Change::WasDown { since } => self.absent.was_down(event.at, *since),
             Change::TalkEnded { entry, broke } => {
                 let settings = |queue| self.queues.get(&queue).cloned();
-                self.absent.talk_ended(event.at, *entry, *broke, settings, None);
+                if self.absent.talk_ended(event.at, *entry, *broke, settings, None) {
+                    self.goes_back_at_once(*entry);
+                }
                 self.ending = Some(*entry);
                 self.tasks.remove(entry);
             }
@@ -238,6 +249,33 @@ impl Watch {
             }
             _ => {}
         }
+    }
+
+    fn who_waits(&self) -> Vec<Waits> {
+        self.waiting.iter().filter_map(|(id, c)| Waits::of(*id, &c.arrival, &c.been, c.since)).collect()
+    }
+
+    fn goes_back_at_once(&mut self, talk: EntryId) {
+        let waiting = self.who_waits();
+        let queue_of = |id| self.waiting[&id].queue;
+        let settings = |queue| self.queues.get(&queue).cloned();
+        let goes = self.absent.goes_back_at_once(self.at, talk, &waiting, (queue_of, settings), None);
+        self.redialled(goes);
+    }
+
+    fn redialled(&mut self, goes: Option<Goes>) {
+        let Some(Goes { to, since, away, priority, agent }) = goes else { return };
+        let caller = self.waiting.get_mut(&to).expect("it waits");
+        caller.since = since.unwrap_or(caller.since);
+        caller.arrival.since = caller.since;
+        caller.arrival.away = away.unwrap_or(caller.arrival.away);
+        caller.arrival.priority = priority.map_or(caller.arrival.priority, |old| old.max(caller.arrival.priority));
+        if let Some(agent) = agent {
+            let wait = self.queues[&caller.queue].reconnect_wait;
+            caller.arrival.prefer.insert(0, Prefer { who: Who::Agent(agent), wait });
+            caller.kept_since = self.at;
+        }
+        self.limits_change = true;
     }
 
     pub fn decision(&mut self, decision: &Decision) -> Result<(), String> {
@@ -335,6 +373,10 @@ impl Watch {
                 let settings = &self.queues[queue];
                 let left = Arrival { since: caller.since, ..caller.arrival.clone() };
                 self.absent.leaves(self.at, *entry, (&left, &caller.been), *exit, settings, None);
+                let waiting = self.who_waits();
+                let goes = self.absent.goes_at_once(self.at, *entry, &waiting, None);
+                self.redialled(goes);
+                let settings = &self.queues[queue];
                 if let Some((_, agent)) = self.accepted.filter(|(accepted, _)| accepted == entry)
                     && caller.arrival.callback.is_none()
                 {
@@ -397,7 +439,8 @@ impl Watch {
                     let licences = self.licences(&caller);
                     let mut arrival = Arrival { queue: *to, ..caller.arrival };
                     arrival.need.licences.extend(licences);
-                    self.waiting.insert(*entry, Caller { queue: *to, joined: self.at, been, arrival, ..caller });
+                    let caller = Caller { queue: *to, joined: self.at, was_here: false, been, arrival, ..caller };
+                    self.waiting.insert(*entry, caller);
                 }
             }
             Decision::NotReached { entry, queue, again } => {
@@ -409,7 +452,8 @@ impl Watch {
                     let mut arrival = caller.arrival;
                     arrival.callback.as_deref_mut().expect("a promise").not_before = *again;
                     let refused = BTreeMap::new();
-                    self.waiting.insert(*entry, Caller { arrival, joined: self.at, refused, ..caller });
+                    let caller = Caller { arrival, joined: self.at, kept_since: self.at, refused, ..caller };
+                    self.waiting.insert(*entry, caller);
                 }
             }
             Decision::Probe { agent, deadline } => {
@@ -491,7 +535,7 @@ impl Watch {
             let closed = self.closes.get(&caller.queue).filter(|closes| **closes <= self.at);
             let after_closing = self.queues[&caller.queue].after_closing;
             let closed_too_long = closed.zip(after_closing).is_some_and(|(closed, after)| *closed + after <= self.at);
-            let came_too_late = closed.is_some_and(|closed| caller.joined > *closed);
+            let came_too_late = closed.is_some_and(|closed| caller.joined > *closed) && !caller.was_here;
             let promise = caller.arrival.callback.is_some();
             must!(promise || !came_too_late, "{id} has joined {}, which was closed", caller.queue);
             must!(promise || !closed_too_long || !caller.ringing.is_empty(), "{id} waits in a closed queue");
@@ -679,7 +723,7 @@ impl Watch {
     /// It may be kept for somebody else.
     fn may_be_kept(&self, caller: &Caller) -> bool {
         let longest: Duration = caller.arrival.prefer.iter().map(|prefer| prefer.wait).sum();
-        self.at < caller.joined + longest
+        self.at < caller.kept_since + longest
     }
 
     /// Can, and has not refused so lately that they may be spared.

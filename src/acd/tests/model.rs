@@ -5,7 +5,7 @@ mod down;
 mod gone;
 mod staff;
 
-use super::model_back::Absent;
+use super::model_back::{Absent, Goes, Waits};
 use super::model_callbacks::Dialled;
 use super::model_queues::{Door, Why, hasty_estimates};
 use super::*;
@@ -52,6 +52,12 @@ mistakes! {
     PlaceWithoutPriority,
     NewestPlaceFirst,
     PlaceUsedUpByFull,
+    PlaceFindsNoRoom,
+    PlaceOutlivesClosing,
+    RedialWaitsAnew,
+    RedialIsAnybodys,
+    RedialAnyTimeAgo,
+    RedialToAnybody,
     KeptNoLongerWhileDown,
     PromisedTwice,
     PromisesWithoutEnd,
@@ -562,7 +568,13 @@ impl Model {
                 let now = self.now;
                 let queues = self.queues.clone();
                 let settings = |queue| Some(queues.iter().find(|(id, _)| *id == queue)?.1.clone());
-                self.absent.talk_ended(now, *entry, *broke, settings, self.mistake);
+                if self.absent.talk_ended(now, *entry, *broke, settings, self.mistake) {
+                    let waiting = self.who_waits();
+                    let queue_of = |id| self.callers.iter().find(|c| c.id == id).expect("it waits").queue;
+                    let (of, mistake) = ((queue_of, &settings), self.mistake);
+                    let goes = self.absent.goes_back_at_once(now, *entry, &waiting, of, mistake);
+                    self.redialled(goes);
+                }
                 let keeps_hold = self.wrong(Mistake::HoldOutlivesTalk);
                 let wrap_up_after_tasks = self.wrong(Mistake::WrapUpAfterTasks);
                 if let Some(a) = self.agents.iter_mut().find(|a| a.talk == Some(*entry) || a.tasks.contains(entry)) {
@@ -718,12 +730,12 @@ impl Model {
             return self.promise(caller);
         }
         let before = self.absent.clone();
-        self.absent.comes_back(self.now, &mut caller.arrival, &settings, self.mistake);
+        let was_here = self.absent.comes_back(self.now, &mut caller.arrival, &settings, self.mistake);
         let promise = self.promised_place(&mut caller.arrival);
         caller.since = caller.arrival.since;
         caller.turn_over = caller.arrival.prefer.first().map_or(Time::NEVER, |first| self.now + first.wait);
         let waited = self.now.since(caller.since);
-        let why = self.why_not_join(&caller, queue);
+        let why = self.why_not_join(&caller, queue, was_here);
         let to = why.and_then(|why| self.way_out(&caller, |way| way == why.when()));
         if let Some(promise) = promise.filter(|_| why.is_none() || to.is_some()) {
             self.withdraw(promise);
@@ -747,6 +759,30 @@ impl Model {
                 self.decisions.push_back(Decision::Exit { entry: id, queue, exit: why.exit(), waited, to: None });
             }
         }
+    }
+
+    fn who_waits(&self) -> Vec<Waits> {
+        self.callers.iter().filter_map(|c| Waits::of(c.id, &c.arrival, &c.been, c.since)).collect()
+    }
+
+    fn redialled(&mut self, goes: Option<Goes>) {
+        let Some(Goes { to, since, away, priority, agent }) = goes else { return };
+        let now = self.now;
+        let queue = self.callers.iter().find(|c| c.id == to).expect("it waits").queue;
+        let wait = self.settings(queue).reconnect_wait;
+        let caller = self.caller(to).expect("looked at just now");
+        caller.since = since.unwrap_or(caller.since);
+        caller.arrival.since = caller.since;
+        caller.arrival.away = away.unwrap_or(caller.arrival.away);
+        caller.arrival.priority = priority.map_or(caller.arrival.priority, |old| old.max(caller.arrival.priority));
+        if let Some(agent) = agent {
+            caller.turn = caller.turn.min(caller.arrival.prefer.len());
+            caller.arrival.prefer.insert(caller.turn, Prefer { who: Who::Agent(agent), wait });
+            caller.turn_over = now + wait;
+        }
+        self.replace(to);
+        self.end_unlicensed_of(Some(to));
+        self.send_away_if_hopeless(to);
     }
 
     fn leave(&mut self, id: EntryId, exit: Exit) {
@@ -773,6 +809,9 @@ impl Model {
         }
         let again = self.callers.iter().find(|c| c.id == id && self.wrong(Mistake::AbandonedTwice)).cloned();
         self.exit(id, exit);
+        let waiting = self.who_waits();
+        let goes = self.absent.goes_at_once(self.now, id, &waiting, self.mistake);
+        self.redialled(goes);
         self.callers.extend(again.filter(|c| c.since.as_secs().is_multiple_of(7)).map(|c| Caller { ringing: 0, ..c }));
         let lost = self.wrong(Mistake::IdlePlaceLostByCallerGone);
         self.tell_states(if lost { &[] } else { &ringing });

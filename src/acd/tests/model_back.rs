@@ -24,7 +24,34 @@ struct Left {
     entry: EntryId,
     since: Time,
     priority: i32,
+    kept: Duration,
     until: Time,
+}
+
+/// A caller who can be told from others and waits.
+pub struct Waits {
+    pub id: EntryId,
+    pub caller: String,
+    /// By which it came.
+    pub queue: QueueId,
+    pub since: Time,
+}
+
+impl Waits {
+    pub fn of(id: EntryId, arrival: &Arrival, been: &[QueueId], since: Time) -> Option<Waits> {
+        let queue = *been.first().unwrap_or(&arrival.queue);
+        let is_one = is_known(arrival) && arrival.callback.is_none();
+        is_one.then(|| Waits { id, caller: arrival.caller.clone(), queue, since })
+    }
+}
+
+/// What goes to a caller who called again before the line was known to be gone.
+pub struct Goes {
+    pub to: EntryId,
+    pub since: Option<Time>,
+    pub away: Option<Duration>,
+    pub priority: Option<i32>,
+    pub agent: Option<AgentId>,
 }
 
 #[derive(Clone)]
@@ -34,6 +61,7 @@ struct Talk {
     entry: EntryId,
     agent: AgentId,
     waited: Duration,
+    began: Time,
     /// As if the wait had ended with the talk.
     since: Time,
     broke: Time,
@@ -70,6 +98,7 @@ impl Absent {
             entry,
             since: arrival.since,
             priority: arrival.priority,
+            kept: queue.keep_place,
             until: if wrong(Mistake::PlaceKeptForEver) { Time::NEVER } else { now + queue.keep_place },
         });
     }
@@ -77,10 +106,20 @@ impl Absent {
     pub fn is_answered(&mut self, now: Time, entry: EntryId, agent: AgentId, arrival: &Arrival) {
         if is_known(arrival) {
             let (caller, queue, waited) = (arrival.caller.clone(), arrival.queue, now.since(arrival.since));
-            self.talks.push(Talk { caller, queue, entry, agent, waited, since: arrival.since, broke: Time::NEVER });
+            self.talks.push(Talk {
+                caller,
+                queue,
+                entry,
+                agent,
+                waited,
+                began: now,
+                since: arrival.since,
+                broke: Time::NEVER,
+            });
         }
     }
 
+    /// Whether the caller's agent is kept for them.
     pub fn talk_ended(
         &mut self,
         now: Time,
@@ -88,30 +127,37 @@ impl Absent {
         broke: bool,
         queue: impl Fn(QueueId) -> Option<QueueSettings>,
         mistake: Option<Mistake>,
-    ) {
+    ) -> bool {
         let wrong = |other| mistake == Some(other);
-        let Some(which) = self.talks.iter().position(|talk| talk.entry == entry) else { return };
+        let Some(which) = self.talks.iter().position(|talk| talk.entry == entry) else { return false };
         let mut talk = self.talks.remove(which);
         talk.since = now - talk.waited;
         talk.broke = now;
         self.over.push((talk.clone(), now));
-        if (broke || wrong(Mistake::EveryTalkBroke))
-            && !wrong(Mistake::BrokenTalkForgotten)
-            && let Some(settings) = queue(talk.queue)
-        {
-            let until = now + settings.reconnect_within;
-            self.broken.push((talk, if wrong(Mistake::BrokenTalkKeptForEver) { Time::NEVER } else { until }));
-        }
+        let is_kept = (broke || wrong(Mistake::EveryTalkBroke)) && !wrong(Mistake::BrokenTalkForgotten);
+        let Some(settings) = queue(talk.queue).filter(|_| is_kept) else { return false };
+        let until = now + settings.reconnect_within;
+        self.broken.push((talk, if wrong(Mistake::BrokenTalkKeptForEver) { Time::NEVER } else { until }));
+        true
     }
 
-    pub fn comes_back(&mut self, now: Time, arrival: &mut Arrival, queue: &QueueSettings, mistake: Option<Mistake>) {
-        if is_known(arrival) {
-            self.has_place_back(now, arrival, mistake);
-            self.has_agent_back(now, arrival, queue, mistake);
+    /// Whether who comes was in the line of this queue, or in a talk from it.
+    pub fn comes_back(
+        &mut self,
+        now: Time,
+        arrival: &mut Arrival,
+        queue: &QueueSettings,
+        mistake: Option<Mistake>,
+    ) -> bool {
+        if !is_known(arrival) {
+            return false;
         }
+        let was_in = self.has_place_back(now, arrival, mistake);
+        let talked_from = self.has_agent_back(now, arrival, queue, mistake);
+        was_in == Some(arrival.queue) || talked_from == Some(arrival.queue)
     }
 
-    fn has_place_back(&mut self, now: Time, arrival: &mut Arrival, mistake: Option<Mistake>) {
+    fn has_place_back(&mut self, now: Time, arrival: &mut Arrival, mistake: Option<Mistake>) -> Option<QueueId> {
         let wrong = |other| mistake == Some(other);
         let is_mine = |left: &&Left| {
             left.caller == arrival.caller
@@ -121,8 +167,8 @@ impl Absent {
         let order = |left: &&Left| (left.since, left.entry);
         let mine = self.places.iter().filter(is_mine);
         let found = if wrong(Mistake::NewestPlaceFirst) { mine.max_by_key(order) } else { mine.min_by_key(order) };
-        let Some(left) = found else { return };
-        let entry = left.entry;
+        let left = found?;
+        let (entry, queue) = (left.entry, left.queues.last().copied());
         takes_place(arrival, left.since, left.away + now.since(left.left), mistake);
         if !wrong(Mistake::PlaceWithoutPriority) {
             arrival.priority = arrival.priority.max(left.priority);
@@ -130,12 +176,19 @@ impl Absent {
         if !wrong(Mistake::PlaceGivenTwice) {
             self.places.retain(|left| left.entry != entry);
         }
+        queue
     }
 
-    fn has_agent_back(&mut self, now: Time, arrival: &mut Arrival, queue: &QueueSettings, mistake: Option<Mistake>) {
+    fn has_agent_back(
+        &mut self,
+        now: Time,
+        arrival: &mut Arrival,
+        queue: &QueueSettings,
+        mistake: Option<Mistake>,
+    ) -> Option<QueueId> {
         let wrong = |other| mistake == Some(other);
         let mine = self.broken.iter().filter(|(talk, until)| talk.caller == arrival.caller && now < *until);
-        let Some((talk, _)) = mine.max_by_key(|(talk, _)| talk.entry) else { return };
+        let (talk, _) = mine.max_by_key(|(talk, _)| talk.entry)?;
         let talk = talk.clone();
         if talk.queue == arrival.queue && !wrong(Mistake::BrokenTalkLosesItsWait) {
             takes_place(arrival, talk.since, now.since(talk.broke), mistake);
@@ -144,6 +197,46 @@ impl Absent {
         if !wrong(Mistake::BrokenTalkGivenTwice) {
             self.broken.retain(|(other, _)| other.entry != talk.entry);
         }
+        Some(talk.queue)
+    }
+
+    /// The place of an entry that has just left.
+    pub fn goes_at_once(
+        &mut self,
+        now: Time,
+        gone: EntryId,
+        waiting: &[Waits],
+        mistake: Option<Mistake>,
+    ) -> Option<Goes> {
+        let wrong = |other| mistake == Some(other);
+        let left = self.places.iter().find(|left| left.entry == gone)?.clone();
+        let theirs = waiting.iter().filter(|waits| waits.caller == left.caller || wrong(Mistake::RedialIsAnybodys));
+        let later = theirs.filter(|waits| waits.since > left.since && left.queues.contains(&waits.queue));
+        let lately = later.filter(|waits| now.since(waits.since) < left.kept || wrong(Mistake::RedialAnyTimeAgo));
+        let to = lately.max_by_key(|waits| (waits.since, waits.id)).filter(|_| !wrong(Mistake::RedialWaitsAnew))?.id;
+        self.places.retain(|left| left.entry != gone);
+        let (since, away, priority) = (Some(left.since), Some(left.away), Some(left.priority));
+        Some(Goes { to, since, away, priority, agent: None })
+    }
+
+    /// The agent of a talk that has just broken.
+    pub fn goes_back_at_once(
+        &mut self,
+        now: Time,
+        gone: EntryId,
+        waiting: &[Waits],
+        (queue_of, settings): (impl Fn(EntryId) -> QueueId, impl Fn(QueueId) -> Option<QueueSettings>),
+        mistake: Option<Mistake>,
+    ) -> Option<Goes> {
+        let wrong = |other| mistake == Some(other);
+        let talk = self.broken.iter().find(|(talk, _)| talk.entry == gone)?.0.clone();
+        let within = settings(talk.queue)?.reconnect_within;
+        let theirs = waiting.iter().filter(|waits| waits.caller == talk.caller && waits.since > talk.began);
+        let lately = theirs.filter(|waits| now.since(waits.since) < within);
+        let to = lately.max_by_key(|waits| (waits.since, waits.id)).filter(|_| !wrong(Mistake::RedialToAnybody))?;
+        self.broken.retain(|(talk, _)| talk.entry != gone);
+        let since = (queue_of(to.id) == talk.queue).then(|| to.since - talk.waited);
+        Some(Goes { to: to.id, since, away: None, priority: None, agent: Some(talk.agent) })
     }
 
     pub fn was_down(&mut self, now: Time, since: Time) {

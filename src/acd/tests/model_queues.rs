@@ -68,18 +68,24 @@ impl Model {
     }
 
     /// Why it cannot join that queue, where it may be or not.
-    pub fn why_not_join(&self, caller: &Caller, queue: QueueId) -> Option<Why> {
+    pub fn why_not_join(&self, caller: &Caller, queue: QueueId, was_here: bool) -> Option<Why> {
         let mut there = Caller { queue, ..caller.clone() };
         if caller.queue != queue {
             self.take_licences_along(&mut there, caller);
         }
         let settings = self.settings(queue).clone();
-        if !self.is_open(queue) {
+        let closed = self.doors.get(&queue).and_then(|door| door.closed);
+        let lets_go = closed.zip(settings.after_closing).map(|(closed, after)| closed + after);
+        let stays = lets_go.is_none_or(|lets_go| self.now < lets_go) || self.wrong(Mistake::PlaceOutlivesClosing);
+        if !(self.is_open(queue) || was_here && stays) {
             return Some(Why::Closed);
         }
         let in_vain = self.in_vain(settings.join_unless, &there) && !self.wrong(Mistake::JoinsInVain);
         if in_vain || self.in_vain(settings.leave_when, &there) {
             return Some(Why::NoAgents);
+        }
+        if was_here && !self.wrong(Mistake::PlaceFindsNoRoom) {
+            return None;
         }
         let takes_room = |c: &&Caller| !c.is_promise() || self.wrong(Mistake::PromisesTakeRoom);
         let waiting = self.callers.iter().filter(|c| c.queue == queue).filter(takes_room).count();
@@ -127,7 +133,7 @@ impl Model {
             let new = way.to != caller.queue && (back || !caller.been.contains(&way.to));
             new && applies(way.when) && self.has_all(caller, &way.only) && self.knows(way.to)
         });
-        ways.map(|way| way.to).find(|to| into_full || self.why_not_join(caller, *to).is_none())
+        ways.map(|way| way.to).find(|to| into_full || self.why_not_join(caller, *to, false).is_none())
     }
 
     pub fn has_all(&self, caller: &Caller, asked: &Attributes) -> bool {

@@ -130,10 +130,16 @@ fn several_callers_of_one_number_have_their_places_back_in_their_order() {
 }
 
 #[test]
-fn who_is_told_that_the_queue_is_full_has_the_place_still() {
+fn who_is_told_that_nobody_is_there_has_the_place_still() {
+    let nobody_joins = |is_so| {
+        move |settings: &mut QueueSettings| {
+            settings.join_unless = InVain { no_agents: is_so, ..InVain::default() };
+        }
+    };
     let mut desk = first_lost();
-    desk.queue(1, |settings| settings.max_waiting = 2);
-    assert_eq!(desk.at(70, caller(4, "anna")), "e4 refused_full after 60");
+    desk.queue(1, nobody_joins(true));
+    assert_eq!(desk.at(70, caller(4, "anna")), "e4 no_agents after 60");
+    desk.queue(1, nobody_joins(false));
     desk.at(80, leave(3, Exit::LeftByKey));
     desk.at(90, caller(5, "anna"));
     assert_eq!(line(&desk), [5, 2]);
@@ -238,4 +244,79 @@ fn it_is_known_who_talked_with_a_caller_last() {
     assert_eq!(last(&desk, "anna", 60, 160), Some(2));
     let month = crate::acd::back::TALKED_KEPT.as_secs();
     assert_eq!(last(&desk, "anna", u64::MAX / 2_000_000, 113 + month), None);
+}
+
+#[test]
+fn who_called_again_before_the_line_was_known_to_be_gone_has_the_place_then() {
+    let mut desk = Desk::new();
+    desk.queue(1, |settings| settings.max_wait = Some(Duration::from_secs(600)));
+    desk.at(10, caller(1, "anna"));
+    desk.at(20, caller(2, "bo"));
+    desk.at(70, caller(3, "anna"));
+    desk.at(80, caller(4, "cecilia"));
+    assert_eq!(line(&desk), [1, 2, 3, 4], "two calls of a number are two callers, as far as anybody knows");
+    assert_eq!(desk.at(90, leave(1, Exit::SystemFault)), "e1 system_fault after 80");
+    assert_eq!(line(&desk), [3, 2, 4]);
+    assert_eq!(desk.acd.entry(EntryId(3)).expect("it waits").since, Time::from_secs(10));
+    desk.at(100, caller(5, "anna"));
+    assert_eq!(line(&desk), [3, 2, 4, 5], "the place is given once");
+    assert_eq!(desk.until(610), "e3 timed_out after 600", "nobody was away");
+}
+
+#[test]
+fn the_latest_call_of_the_last_minutes_has_it_and_no_other() {
+    for (again, lost, order) in [
+        (vec![(3, 70), (4, 80)], 90, [4, 2, 3].as_slice()),
+        // At 250 it is 180 s ago, and no redial.
+        (vec![(3, 70)], 249, &[3, 2]),
+        (vec![(3, 70)], 250, &[2, 3]),
+    ] {
+        let mut desk = Desk::new();
+        desk.at(10, caller(1, "anna"));
+        desk.at(20, caller(2, "bo"));
+        for (entry, at) in again {
+            desk.at(at, caller(entry, "anna"));
+        }
+        desk.at(lost, leave(1, Exit::SystemFault));
+        assert_eq!(line(&desk), order, "lost at {lost}");
+    }
+    let mut desk = first_lost();
+    desk.at(70, leave(3, Exit::SystemFault));
+    desk.at(80, caller(4, ""));
+    assert_eq!(line(&desk), [2, 4], "nobody knows who that is");
+}
+
+#[test]
+fn who_calls_again_before_the_talk_is_known_to_be_broken_is_kept_for_the_agent_then() {
+    let mut desk = talks_with_1();
+    desk.queue(1, |settings| settings.reconnect_wait = Duration::from_secs(10));
+    desk.at(30, login(2));
+    desk.at(30, pause(2, "lunch"));
+    desk.at(90, caller(2, "anna"));
+    desk.at(91, caller(3, "bo"));
+    assert_eq!(desk.at(100, talk_broke(1)), "a1 wrap_up");
+    assert_eq!(desk.at(102, resume(2)), "a2 ready, o2: e3 rings a2, a2 offered", "anna is kept for agent 1");
+    assert_eq!(desk.at(104, accepted(2)), "o2 accepted, e3 answered after 13, a2 talking");
+    desk.at(105, talk_ended(3));
+    assert_eq!(desk.until(109), "");
+    assert_eq!(desk.until(110), "o3: e2 rings a2, a2 offered", "for ten seconds");
+    assert_eq!(desk.acd.entry(EntryId(2)).expect("it waits").since, Time::from_secs(80), "she had waited for 10 s");
+}
+
+#[test]
+fn a_place_is_there_where_others_find_none() {
+    let full = |settings: &mut QueueSettings| settings.max_waiting = 2;
+    let mut desk = first_lost();
+    desk.queue(1, full);
+    assert_eq!(desk.at(70, caller(4, "dora")), "e4 refused_full after 0");
+    desk.at(70, caller(5, "anna"));
+    assert_eq!(line(&desk), [5, 2, 3]);
+    // After closing as long as those who waited.
+    for (after_closing, line_then) in [(None, [4, 2, 3].as_slice()), (Some(60), &[4, 2, 3]), (Some(5), &[])] {
+        let mut desk = first_lost();
+        desk.queue(1, |settings| settings.after_closing = after_closing.map(Duration::from_secs));
+        desk.at(70, Change::Close { queue: QueueId(1) });
+        desk.at(80, caller(4, "anna"));
+        assert_eq!(line(&desk), line_then, "{after_closing:?}");
+    }
 }

@@ -83,7 +83,7 @@ fn the_talk_of_an_agent_who_goes_has_broken() {
     let mut desk = Desk::ready(&[1]);
     desk.at(1, arrival(1, Arrival { queue: QueueId(1), caller: "anna".into(), ..Arrival::default() }));
     desk.at(2, accepted(1));
-    assert_eq!(desk.at(9, agent_gone(1)), "a1 offline");
+    assert_eq!(desk.at(9, agent_gone(1)), "a1 ready, a1 offline");
     assert_eq!(desk.acd.tables().iter().map(|(_, size)| size).sum::<usize>(), 0, "{:?}", desk.acd.tables());
     assert_eq!(desk.timeout(), None);
     assert_eq!(desk.acd.last_agent("anna", Duration::from_secs(60), Time::from_secs(9)), Some(AgentId(1)));

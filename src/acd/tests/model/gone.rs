@@ -30,10 +30,10 @@ impl Model {
     pub(super) fn agent_gone(&mut self, agent: AgentId) {
         let Some(a) = self.agents.iter().find(|a| a.id == agent) else { return };
         let talks: Vec<EntryId> = a.talk.into_iter().chain(a.tasks.iter().copied()).collect();
-        self.change_person(agent, &Change::LoggedOut { agent, down: false });
         for entry in talks {
             self.change(&Change::TalkEnded { entry, broke: !self.wrong(Mistake::GoneAgentHangsUp) });
         }
+        self.change_person(agent, &Change::LoggedOut { agent, down: false });
         self.forget_refusals_by(agent);
         self.tell_states(&[]);
         if !self.wrong(Mistake::GoneAgentKeepsPause) || self.person(agent).pause.is_none() {

@@ -1,0 +1,124 @@
+//! Callers who called again before anybody knew that their line was gone: they wait already when their place is kept, or their agent.
+
+use super::Acd;
+use super::entry::{Entry, Kept};
+use super::event::{Kind, Prefer, Who};
+use crate::ids::{AgentId, EntryId, QueueId};
+use crate::time::{Duration, Time};
+use std::collections::BTreeSet;
+
+/// Those who wait and can be told from others, by who they are.
+///
+/// By a number made of the name, which takes a third of the room that names would; two names may share one.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Waiting(BTreeSet<(u64, EntryId)>);
+
+impl Waiting {
+    pub fn add(&mut self, id: EntryId, entry: &Entry) {
+        if is_known(entry) {
+            self.0.insert((number(&entry.arrival.caller), id));
+        }
+    }
+
+    pub fn remove(&mut self, id: EntryId, entry: &Entry) {
+        if is_known(entry) {
+            self.0.remove(&(number(&entry.arrival.caller), id));
+        }
+    }
+
+    fn of(&self, caller: &str) -> impl Iterator<Item = EntryId> {
+        let number = number(caller);
+        self.0.range((number, EntryId(0))..=(number, EntryId(u64::MAX))).map(|(_, entry)| *entry)
+    }
+}
+
+/// What an entry whose line is gone leaves to who comes again.
+#[derive(Clone, Debug)]
+pub struct Left {
+    pub caller: String,
+    /// Where it was.
+    pub queues: Vec<QueueId>,
+    pub since: Time,
+    pub away: Duration,
+    pub priority: i32,
+    /// For how long it is kept.
+    pub for_so_long: Duration,
+}
+
+/// A talk that broke.
+#[derive(Clone, Debug)]
+pub struct Broken<'a> {
+    pub caller: &'a str,
+    pub agent: AgentId,
+    pub queue: QueueId,
+    /// How long the caller had waited for it.
+    pub waited: Duration,
+    pub began: Time,
+    /// For how long the agent is kept.
+    pub within: Duration,
+}
+
+impl Acd {
+    /// Whether the caller waits already, by a call that began later, and so has the place now. Nobody was away: there was a line at all
+    /// times.
+    pub(super) fn gives_place(&mut self, left: &Left) -> bool {
+        let is_theirs = |entry: &Entry| {
+            let came_by = entry.been.first().copied().unwrap_or(entry.queue());
+            entry.since() > left.since && left.queues.contains(&came_by)
+        };
+        let Some(id) = self.redialled(&left.caller, left.for_so_long, is_theirs) else { return false };
+        let priority = self.entries[&id].arrival.priority.max(left.priority);
+        self.entry_mut(id).arrival.priority = priority;
+        self.waits_since(id, left.since, left.away);
+        self.replace(id);
+        true
+    }
+
+    /// Whether the caller waits already, by a call that began in the talk, and so is kept for the agent now.
+    pub(super) fn gives_agent(&mut self, broken: &Broken) -> bool {
+        let is_theirs = |entry: &Entry| entry.since() > broken.began;
+        let Some(id) = self.redialled(broken.caller, broken.within, is_theirs) else { return false };
+        let entry = &self.entries[&id];
+        let wait = self.queues[&entry.queue()].settings.reconnect_wait;
+        if entry.queue() == broken.queue {
+            let since = entry.since() - broken.waited;
+            self.waits_since(id, since, entry.arrival.away);
+        }
+        let until = self.now + wait;
+        let entry = self.entry_mut(id);
+        let turn = entry.kept.turn.min(entry.arrival.prefer.len());
+        entry.arrival.prefer.insert(turn, Prefer { who: Who::Agent(broken.agent), wait });
+        entry.kept = Kept { turn, until };
+        self.replace(id);
+        true
+    }
+
+    /// The caller's latest call that waits, began at most so long ago and is one of these.
+    fn redialled(&self, caller: &str, within: Duration, is_theirs: impl Fn(&Entry) -> bool) -> Option<EntryId> {
+        let waiting = self.callers.waiting.of(caller).map(|id| (id, &self.entries[&id]));
+        let theirs = waiting.filter(|(_, entry)| entry.arrival.caller == caller && is_theirs(entry));
+        let lately = theirs.filter(|(_, entry)| self.now.since(entry.since()) < within);
+        lately.max_by_key(|(id, entry)| (entry.since(), *id)).map(|(id, _)| id)
+    }
+
+    /// As if its waiting had begun then; its place is to be found anew.
+    fn waits_since(&mut self, id: EntryId, since: Time, away: Duration) {
+        let entry = self.entry_mut(id);
+        let (queue, was) = (entry.queue(), std::mem::replace(&mut entry.arrival.since, since));
+        entry.arrival.away = away;
+        let by_since = &mut self.queue_mut(queue).by_since;
+        by_since.remove(&(was, id));
+        by_since.insert((since, id));
+    }
+}
+
+/// Whoever waits can be told from others.
+fn is_known(entry: &Entry) -> bool {
+    let arrival = &entry.arrival;
+    arrival.kind == Kind::Call && !arrival.caller.is_empty() && arrival.callback.is_none()
+}
+
+/// FNV-1a (Fowler, Noll, Vo).
+fn number(name: &str) -> u64 {
+    name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
