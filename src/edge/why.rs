@@ -151,7 +151,7 @@ fn listed(call: &Call, now: Time, zone: &TimeZone) -> String {
                 "{}: {} after {}",
                 wait.queue,
                 left(exit),
-                moment::show_length(Duration::from_millis(wait.waited_ms))
+                moment::show_length(Duration::from_millis(wait.counts_ms()))
             )
         }
         None => format!("{}: waits", wait.queue),

@@ -237,6 +237,7 @@ impl Engine {
                 legs: BTreeSet::new(),
                 wake: None,
                 served: None,
+                agents_lost: 0,
                 announcing: None,
                 queued: None,
                 keeps_place: false,

@@ -80,6 +80,8 @@ pub(super) struct Call {
     pub wake: Option<Time>,
     /// How the flow got the caller connected; `None`: it did not.
     pub served: Option<Served>,
+    /// How often an agent's line broke.
+    pub agents_lost: u8,
     /// An agent was found, and hears something first.
     pub announcing: Option<Announcing>,
     /// The last line that the caller joined.

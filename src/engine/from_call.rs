@@ -301,7 +301,12 @@ impl Engine {
         if !talking || self.not_taken_back(now, id, leg) {
             return;
         }
-        self.disconnect(now, id, ended.0 == EndedBy::System);
+        let broke = ended.0 == EndedBy::System;
+        let waited = self.waited_for_talk(id).filter(|_| broke);
+        self.disconnect(now, id, broke);
+        if let Some(waited) = waited {
+            return self.back_in_line(now, id, waited);
+        }
         if let Some(served) = self.calls.get_mut(&id).filter(|c| c.run.is_some()).and_then(|c| c.served.take()) {
             let input = match served {
                 Served::ByQueue => FlowInput::Queue(crate::flow::QueueResult::Served),

@@ -115,6 +115,18 @@ impl Engine {
 
     /// `since`: when the waiting began.
     pub(super) fn enqueue(&mut self, now: Time, id: CallId, request: QueueRequest, since: Time) {
+        self.enqueue_for(now, id, request, since, None);
+    }
+
+    /// `first`: for whom the caller is kept before all whom the flow names.
+    pub(super) fn enqueue_for(
+        &mut self,
+        now: Time,
+        id: CallId,
+        request: QueueRequest,
+        since: Time,
+        first: Option<Prefer>,
+    ) {
         let Some(&queue) = self.queue_ids.get(&request.queue) else {
             // `check` refuses such a flow; a flow that was not checked gets the answer of a closed queue.
             if let Some(run) = self.calls.get_mut(&id).and_then(|c| c.run.as_mut()) {
@@ -135,8 +147,9 @@ impl Engine {
         let relax = relax.into_iter().map(|(after, need)| Relax { after, need }).collect();
         attributes.insert("language".to_owned(), language);
         let reference = id.to_string();
-        let caller = self.calls.get(&id).map(|call| known_by(&call.from)).unwrap_or_default();
-        let prefer = self.preferences(now, id, prefer, &caller);
+        let caller = self.known_as(id);
+        let mut prefer = self.preferences(now, id, prefer, &caller);
+        prefer.splice(0..0, first);
         let arrival = Arrival {
             queue,
             need,
@@ -156,6 +169,11 @@ impl Engine {
             call.queued.iter_mut().for_each(|queued| queued.since = waits.since);
         }
         self.tell_place(now, id);
+    }
+
+    /// The caller, in the one form by which they are known when they call again; empty: they cannot be told from others.
+    pub(super) fn known_as(&self, id: CallId) -> String {
+        self.calls.get(&id).map(|call| known_by(&call.from)).unwrap_or_default()
     }
 
     /// Those whom the call's flow names, by number. Who is not known is told of and passed over.

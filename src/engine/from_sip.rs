@@ -174,6 +174,7 @@ impl Engine {
                 legs: BTreeSet::from([leg]),
                 wake: None,
                 served: None,
+                agents_lost: 0,
                 announcing: None,
                 queued: None,
                 keeps_place: false,

@@ -9,6 +9,7 @@
 
 mod agents;
 pub mod announcing;
+mod back_in_line;
 pub mod callbacks;
 mod calls;
 mod dialling;

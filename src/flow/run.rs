@@ -113,8 +113,10 @@ pub enum Input {
     Position(Option<u32>),
     /// The answer to `AskEstimate`; `None`: nothing is to be said.
     Estimate(Option<Minutes>),
-    /// An agent answered: be quiet until `Queue(Served)`.
+    /// An agent answered: be quiet until `Queue(Served)` or `BackInLine`.
     Connected,
+    /// The agent's line broke, and the caller waits again.
+    BackInLine,
     Queue(QueueResult),
     /// Whether the caller is called back (the answer to `CallBack`).
     Promised(bool),
@@ -467,6 +469,7 @@ steps:
             1 => prop::option::of((0u32..10, prop::option::of(0u32..10)))
                 .prop_map(|range| Some(Input::Estimate(range.map(|(from, to)| Minutes { from, to })))),
             1 => Just(Some(Input::Connected)),
+            1 => Just(Some(Input::BackInLine)),
             2 => result.prop_map(|r| Some(Input::Queue(r))),
             1 => (400u16..700).prop_map(|c| Some(Input::TransferFailed(c))),
             1 => Just(Some(Input::TransferEnded)),

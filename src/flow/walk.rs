@@ -266,6 +266,12 @@ impl Walk {
         self.is_connected = true;
     }
 
+    /// Nobody else is heard any more, and the step goes on; what was typed in the talk was not meant for it.
+    pub(super) fn disconnected(&mut self) {
+        self.flush();
+        self.is_connected = false;
+    }
+
     /// Nothing of a step stays behind when the caller leaves it, but keys pressed ahead.
     pub(super) fn leave(&mut self) {
         self.stop();

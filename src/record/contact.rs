@@ -80,8 +80,13 @@ pub struct Wait {
     pub entry: EntryId,
     pub queue: Arc<str>,
     pub priority: i32,
+    /// When it joined this line.
     pub since: Time,
+    /// Since then.
     pub waited_ms: u64,
+    /// Before then, as far as it counts for this line: in another queue, or in a line that was left and whose place was kept.
+    #[serde(default)]
+    pub before_ms: u64,
     /// `None` while the entry waits.
     pub exit: Option<Exit>,
     /// It was answered within the queue's service level.
@@ -89,6 +94,20 @@ pub struct Wait {
     /// How long it would take, as the caller was told. Records of before callers were told have none.
     #[serde(default)]
     pub told: Vec<Told>,
+}
+
+impl Wait {
+    /// `waited`: as it counts for the queue.
+    pub(super) fn ends(&mut self, at: Time, waited: Duration) {
+        let counts = milliseconds(waited);
+        self.waited_ms = milliseconds(at.since(self.since)).min(counts);
+        self.before_ms = counts - self.waited_ms;
+    }
+
+    /// As it counts for the queue, and for its service level.
+    pub fn counts_ms(&self) -> u64 {
+        self.waited_ms + self.before_ms
+    }
 }
 
 /// What a caller heard of the wait: so many minutes from `at` on. From 0: less than that; without an end: more.
@@ -338,6 +357,7 @@ impl Contact {
                     priority: *priority,
                     since: at,
                     waited_ms: 0,
+                    before_ms: 0,
                     exit: None,
                     in_service_level: false,
                     told: Vec::new(),
@@ -351,7 +371,7 @@ impl Contact {
             }
             What::Dequeued { entry, exit, waited, in_service_level, .. } => {
                 if let Some(wait) = self.waits.iter_mut().rfind(|wait| wait.entry == *entry) {
-                    wait.waited_ms = milliseconds(*waited);
+                    wait.ends(at, *waited);
                     wait.exit = Some(*exit);
                     wait.in_service_level = *exit == Exit::Answered && *in_service_level;
                 }

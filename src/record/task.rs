@@ -154,7 +154,7 @@ impl Contact {
             TaskNews::Left { exit, waited, in_service_level, to } => {
                 let priority = self.waits.last().map_or(0, |wait| wait.priority);
                 if let Some(wait) = self.waits.last_mut() {
-                    wait.waited_ms = milliseconds(*waited);
+                    wait.ends(at, *waited);
                     wait.exit = Some(*exit);
                     wait.in_service_level = *in_service_level;
                 }
@@ -180,8 +180,17 @@ impl Contact {
 
     fn joins(&mut self, entry: EntryId, queue: &Arc<str>, priority: i32, since: Time) -> bool {
         let queue = queue.clone();
-        let wait =
-            Wait { entry, queue, priority, since, waited_ms: 0, exit: None, in_service_level: false, told: Vec::new() };
+        let wait = Wait {
+            entry,
+            queue,
+            priority,
+            since,
+            waited_ms: 0,
+            before_ms: 0,
+            exit: None,
+            in_service_level: false,
+            told: Vec::new(),
+        };
         push(&mut self.waits, wait)
     }
 

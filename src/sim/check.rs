@@ -194,6 +194,19 @@ impl Checker {
         }
     }
 
+    /// Who calls again has the old place, or the agent of a talk that broke, which is the distributor's to remember; to be called after
+    /// [`distributor_told`](Checker::distributor_told).
+    pub fn knows_again(&mut self, event: &AcdEvent, acd: &Acd) {
+        let entries: Vec<EntryId> = match &event.change {
+            Change::Arrive { entry, .. } => vec![*entry],
+            Change::Leave { .. } | Change::TalkEnded { broke: true, .. } => self.waiting.keys().copied().collect(),
+            _ => return,
+        };
+        for (entry, view) in entries.into_iter().filter_map(|entry| Some((entry, acd.entry(entry)?))) {
+            self.fairness.is_known_again(event.at, entry, view.since, view.prefer);
+        }
+    }
+
     /// What the distributor is told, after what is told of it.
     ///
     /// # Errors
@@ -374,7 +387,7 @@ impl Checker {
             };
             let sums = self.recorded.entry(wait.queue.clone()).or_default();
             sums.offered += 1;
-            sums.left(exit, Duration::from_millis(wait.waited_ms), wait.in_service_level);
+            sums.left(exit, Duration::from_millis(wait.counts_ms()), wait.in_service_level);
         }
         for offer in &record.offers {
             let Some(outcome) = offer.outcome else {

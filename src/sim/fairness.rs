@@ -5,7 +5,7 @@
 
 use super::check::{Broken, Promise};
 use super::choice::{Candidate, preferred_by};
-use crate::acd::{AgentSettings, Arrival, Change, Outcome, QueueSettings, Relax, Rule, Skills, Strategy, Who};
+use crate::acd::{AgentSettings, Arrival, Change, Outcome, Prefer, QueueSettings, Relax, Rule, Skills, Strategy, Who};
 use crate::ids::{AgentId, EntryId, QueueId};
 use crate::need::{Licence, Need, Word};
 use crate::record::AgentPhase;
@@ -153,6 +153,25 @@ impl Fairness {
         self.entries.insert(entry, standing);
         self.finds_place(now, entry);
         self.steps_in(entry);
+    }
+
+    /// It stands as if it had come then, and is kept for these from now on.
+    pub fn is_known_again(&mut self, now: Time, entry: EntryId, since: Time, prefer: &[Prefer]) {
+        let Some(standing) = self.entries.get_mut(&entry) else { return };
+        let is_kept_anew = standing.arrival.prefer != prefer;
+        if !is_kept_anew && standing.arrival.since == since {
+            return;
+        }
+        let waits = self.steps_out(entry);
+        let standing = self.entries.get_mut(&entry).expect("looked at just now");
+        standing.arrival.since = since;
+        if is_kept_anew {
+            (standing.arrival.prefer, standing.joined) = (prefer.to_vec(), now);
+        }
+        self.finds_place(now, entry);
+        if waits {
+            self.steps_in(entry);
+        }
     }
 
     fn stands_anew(&mut self, now: Time, entry: EntryId) {

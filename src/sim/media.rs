@@ -109,6 +109,10 @@ impl FakeMedia {
         self.by_port.get(&address.port()).copied()
     }
 
+    pub fn is_open(&self, leg: LegId) -> bool {
+        self.legs.contains_key(&leg)
+    }
+
     /// The leg that hears this one, if both are in a talk.
     pub fn partner(&self, leg: LegId) -> Option<LegId> {
         self.legs.get(&leg)?.bridged

@@ -211,8 +211,9 @@ impl Witness {
                 // Decided by the switchboard: people see only what follows.
                 _ => true,
             };
-            // Back in line without a key: nobody took the caller whom an agent wanted to send on.
-            let came_back = caller.rings.iter().any(|ring| ring.transferred);
+            // Back in line without a key: nobody took the caller whom an agent wanted to send on, or the agent's phone is dead.
+            let lost = |ring: &Ring| ring.unplugged || !self.sees_all && n > 0;
+            let came_back = caller.rings.iter().any(|ring| ring.transferred || lost(ring));
             says(&format!("wait {n}"), (pressed(wait.since) || came_back) && ended_so)?;
         }
         Ok(())

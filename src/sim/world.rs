@@ -308,7 +308,7 @@ impl World {
             Item::Act(id, act) => self.act(id, act),
             Item::Silence(id, leg) => {
                 let silent = self.phones.get(&id).is_some_and(|desk| !desk.plugged);
-                if silent && self.media.partner(leg).is_some() {
+                if silent && self.media.is_open(leg) {
                     let since = self.now - SILENCE;
                     self.input(Input::Media(media::Event::Silent { leg, since }));
                 }
@@ -383,6 +383,7 @@ impl World {
                     self.fold(&noted);
                     let kept = self.checker.distributor_told(&noted.event);
                     self.must(kept);
+                    self.checker.knows_again(&noted.event, self.engine.acd());
                     self.noted.push(*noted);
                 }
                 // Nobody guards this network.

@@ -2,6 +2,7 @@
 //! event and after each step, and at the end of each day the contact records are compared with what callers and agents saw; a
 //! failure names its seed.
 
+mod broken;
 mod callbacks;
 mod carriers;
 mod desk;

@@ -320,7 +320,7 @@ fn a_day_of_the_switchboard_is_told_as_its_records_have_it() {
             assert_eq!(row.exits, exits, "{name} from {from}");
             let answered = || of_queue(from, to).filter(|wait| wait.exit == Some(Exit::Answered));
             assert_eq!(row.answered_in_level, answered().filter(|wait| wait.in_service_level).count() as u64);
-            let waited: u64 = answered().map(|wait| wait.waited_ms).sum();
+            let waited: u64 = answered().map(|wait| wait.counts_ms()).sum();
             let mean = row.wait_seconds.unwrap_or(0.0) * answered().count() as f64;
             assert!(
                 (mean - waited as f64 / 1e3).abs() < 1e-3 * answered().count().max(1) as f64,

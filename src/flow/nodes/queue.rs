@@ -5,6 +5,7 @@
 //!   ──────▶ music ───────────────────────────▶ asking ─────────────▶ speaking ──▶ music again
 //!             │ key that leads out ▶ leaving ── Left ──▶ the key's step
 //!             └ Connected (from any of them) ▶ talking ── Served ──▶ next
+//!                                               └ BackInLine ▶ music
 //! ```
 
 use super::{Event, Kind, StepId, Turn, Way, first_of};
@@ -328,11 +329,7 @@ impl Kind for Queue {
             language: walk.scope.language.clone(),
             attributes,
         }));
-        self.play_music(walk);
-        if let Some(announce) = &self.announce {
-            return walk.wait(announce.first);
-        }
-        Turn::Wait
+        self.waits(walk)
     }
 
     fn handle(&self, state: &mut State, walk: &mut Walk, event: Event) -> Turn {
@@ -346,6 +343,12 @@ impl Kind for Queue {
                 *state = State { phase: Phase::Talking, told: state.told, ..State::default() };
                 walk.connected();
                 Turn::Wait
+            }
+            Event::Other(Input::BackInLine) if state.phase == Phase::Talking => {
+                // The place may be a worse one than was told.
+                *state = State::default();
+                walk.disconnected();
+                self.waits(walk)
             }
             Event::Other(Input::Queue(result)) => self.left(state, walk, result),
             Event::Other(_) => Turn::Wait,
@@ -384,6 +387,14 @@ impl Queue {
             Some(music) => walk.music(music),
             None if walk.is_left_unanswered() => walk.rings(false),
             None => walk.stop(),
+        }
+    }
+
+    fn waits(&self, walk: &mut Walk) -> Turn {
+        self.play_music(walk);
+        match &self.announce {
+            Some(announce) => walk.wait(announce.first),
+            None => Turn::Wait,
         }
     }
 
@@ -744,6 +755,25 @@ late: {{ hangup: {{ code: unavailable }} }}"
         let seen = phone.sees();
         assert!(seen.starts_with(":a, queue sales 0 anybody None en {}, "), "{seen}");
         phone
+    }
+
+    #[test]
+    fn whose_agent_is_lost_hears_music_and_the_place_again_and_may_leave_by_key() {
+        let mut phone = Phone::call(
+            "a: { queue: { name: sales, while_waiting: { music: calm, announce: { position: true, first: 10s, every: 30s }, keys: { 9: b } },
+                 failed: hangup, next: hangup } }
+b: { play: { prompt: b, next: a } }",
+        );
+        phone.sees();
+        assert_eq!(phone.gets(Input::BackInLine), "", "nobody was there yet");
+        phone.wait(10.1);
+        assert_eq!(phone.gets(Input::Position(Some(1))), "say you-are-next");
+        assert_eq!(phone.gets(Input::Connected), "stop");
+        assert_eq!(phone.gets(Input::BackInLine), "repeat music/calm@");
+        assert_eq!(phone.wait(10.1), "ask");
+        assert_eq!(phone.gets(Input::Position(Some(3))), "say you-are-number number/3", "a worse place is said");
+        assert_eq!(phone.press("9"), "stop, leave");
+        assert_eq!(phone.gets(Input::Queue(QueueResult::Left)), ":b, say b");
     }
 
     #[test]
