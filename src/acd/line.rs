@@ -12,8 +12,8 @@ use crate::time::Time;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// How the order of an entry changes with time: its score rises by so many millionths of a point per second, and among equal
-/// scores its wait counts so many times.
+/// How the order of an entry changes with time: its score rises by so many millionths of a point per second, weight included, and
+/// among equal scores its wait counts so many times.
 ///
 /// Scores are whole numbers (10⁻¹² points: a millionth of a point per second, times a microsecond), so that no
 /// rounding can make two machines disagree about who is next.
@@ -33,7 +33,8 @@ impl Rate {
     /// is 1, above a thousand a thousand.
     pub fn new(ageing: f64, weight: u32) -> Rate {
         // A float that is not a number becomes 0 in the cast.
-        Rate { ageing: (ageing.clamp(0.0, 1e6) * 1e6).round() as u64, weight: weight.clamp(1, WEIGHT_MAX) }
+        let weight = weight.clamp(1, WEIGHT_MAX);
+        Rate { ageing: (ageing.clamp(0.0, 1e6) * 1e6).round() as u64 * u64::from(weight), weight }
     }
 }
 

@@ -3,8 +3,8 @@
 //! A fold: [`Acd`] changes only through [`AcdEvent`]s, which carry their own time. The same events in the same order
 //! give the same state and the same decisions. Knows neither phones nor calls nor flows, and no clock.
 //!
-//! One total order over all queues that compete for an agent: score = priority + ageing × seconds waited; of equal scores
-//! the greater weight × wait; ties by who came first. An agent takes the highest of those they may serve; an entry takes, of
+//! One total order over all queues that compete for an agent: score = priority + ageing × weight × seconds waited; of equal
+//! scores the greater weight × wait; ties by who came first. An agent takes the highest of those they may serve; an entry takes, of
 //! the agents who may serve it, the one whom its queue's strategy prefers. With equal priority, ageing and weight nobody is
 //! overtaken by a later arrival of the same kind whose needs the same agent meets, unless that agent refused them or they are
 //! kept for somebody else for now.

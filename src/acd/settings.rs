@@ -29,11 +29,11 @@ pub struct QueueSettings {
     pub ring_time: Option<Duration>,
     /// Base priority of its entries; the flow's priority is added.
     pub priority: i32,
-    /// Score per second of waiting, added to the priority. From 0 to 1,000,000 (what is outside, or no number, is
+    /// Score per second of waiting, `weight` times, added to the priority. From 0 to 1,000,000 (what is outside, or no number, is
     /// taken as the nearest of these, or 0), kept to six decimals.
     pub ageing: f64,
-    /// How many times its entries' waiting counts beside that of other queues with the same score: of two that have equal scores,
-    /// the one with the greater weight × wait is served first. From 1 to 1,000 (what is outside is taken as the nearest).
+    /// How many times its entries' waiting counts beside that of other queues: in ageing, and of two that have equal scores, the one
+    /// with the greater weight × wait is served first. From 1 to 1,000 (what is outside is taken as the nearest).
     pub weight: u32,
     /// Longest wait, from `since`, before the entry exits as `TimedOut`; `None`: no limit. An entry may bring its own,
     /// which then counts. An offer that rings at that moment runs to its end, and the entry exits then if it was not

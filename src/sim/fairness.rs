@@ -533,5 +533,5 @@ fn just_before(now: Time) -> Time {
 
 /// Millionths of a point per second, which are millionths of a millionth per microsecond.
 fn rate(queue: &QueueSettings) -> i128 {
-    (queue.ageing.clamp(0.0, 1e6) * 1e6).round() as i128
+    (queue.ageing.clamp(0.0, 1e6) * 1e6).round() as i128 * i128::from(queue.weight.clamp(1, 1_000))
 }

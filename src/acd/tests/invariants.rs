@@ -739,9 +739,9 @@ impl Watch {
         let of_rules: i128 = self.rules(caller).map(|rule| i128::from(rule.priority)).sum();
         let points = i128::from(queue.priority) + i128::from(caller.arrival.priority) + of_rules;
         let ageing = (queue.ageing.clamp(0.0, 1e6) * 1e6).round() as i128;
-        let waited = self.at.since(caller.since).as_micros();
-        let score = points * 1_000_000_000_000 + ageing * waited as i128;
-        (Reverse(score), Reverse(u128::from(queue.weight.clamp(1, 1_000)) * waited), caller.since, entry)
+        let weighted = u128::from(queue.weight.clamp(1, 1_000)) * self.at.since(caller.since).as_micros();
+        let score = points * 1_000_000_000_000 + ageing * weighted as i128;
+        (Reverse(score), Reverse(weighted), caller.since, entry)
     }
 }
 

@@ -1299,7 +1299,8 @@ impl Model {
     pub fn score(&self, caller: &Caller) -> i128 {
         let queue = self.queue(caller);
         let ageing = if self.wrong(Mistake::NoAgeing) { 0.0 } else { queue.ageing };
-        let per_second = (ageing * 1e6).round() as i128;
+        let weight = if self.wrong(Mistake::NoWeights) { 1 } else { i128::from(queue.weight) };
+        let per_second = (ageing * 1e6).round() as i128 * weight;
         let rules = queue.rules.iter().filter(|rule| self.has_all(caller, &rule.when) && !self.wrong(Mistake::NoRules));
         let of_rules: i128 = rules.map(|rule| i128::from(rule.priority)).sum();
         let priority = i128::from(queue.priority) + i128::from(caller.arrival.priority) + of_rules;

@@ -449,6 +449,20 @@ fn of_two_queues_the_heavier_waits_count_more() {
 }
 
 #[test]
+fn where_waiting_makes_scores_rise_weights_count_in_that() {
+    for (weight, first) in [(1, "e1 rings"), (2, "e1 rings"), (3, "e2 rings")] {
+        let mut desk = Desk::ready(&[]);
+        desk.queue(1, |queue| (queue.ageing, queue.weight) = (0.1, weight));
+        desk.queue(2, |queue| (queue.ageing, queue.priority) = (0.1, 1));
+        desk.agent(1, "");
+        desk.at(0, arrive_at(2, 1, "", 0));
+        desk.at(60, arrive_at(1, 2, "", 0));
+        // At 100: 1 + 10 points of one, `weight` × 4 of the other.
+        assert!(desk.at(100, login(1)).contains(first), "{weight}");
+    }
+}
+
+#[test]
 fn a_changed_priority_counts_as_if_it_had_always_been() {
     let mut desk = Desk::ready(&[]);
     desk.agent(1, "");
