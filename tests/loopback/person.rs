@@ -94,7 +94,10 @@ impl Person {
     pub fn turn(&mut self) {
         let mut buffer = [0; 8192];
         let read = match &mut self.wire {
-            Wire::Udp(socket) => socket.recv(&mut buffer),
+            // A port that was another's before is sent that one's sound, too.
+            Wire::Udp(socket) => {
+                socket.recv_from(&mut buffer).map(|(length, from)| if from == self.hop.remote { length } else { 0 })
+            }
             Wire::Tcp(stream, _) => stream.read(&mut buffer),
         };
         let bytes = match read {
