@@ -4,9 +4,10 @@ use super::problem::{Place, Problem, nearest};
 use super::read::Table;
 use super::source::At;
 use super::{Agent, Config, Secret, Trunk};
+use crate::acd::AgentSettings;
 use crate::engine::settings::Network;
 use crate::ids::QueueId;
-use crate::need::{Attributes, Licence, Skill};
+use crate::need::{Attributes, Licence, Need, Skill, Word};
 use crate::sip::Transport;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -260,7 +261,11 @@ impl Check<'_> {
         for (i, queue) in self.config.queues.iter().enumerate().filter(|(_, queue)| !queue.name.is_empty()) {
             // What depends on the contact may be met.
             let needs = queue.needs.resolved(&Attributes::new());
-            if agents.iter().any(|agent| agent.settings.could_serve(QueueId(i as u32), queue.members_only, &needs)) {
+            let may_serve = |agent: &Agent| {
+                let needs = queue.needs.resolved(&licensed_for(&agent.settings, &queue.needs));
+                agent.settings.could_serve(QueueId(i as u32), queue.members_only, &needs)
+            };
+            if agents.iter().any(may_serve) {
                 continue;
             }
             let place =
@@ -342,4 +347,15 @@ impl Check<'_> {
 /// Whether some address is in both.
 fn overlap(one: &Network, other: &Network) -> bool {
     one.contains(other.address) || other.contains(one.address)
+}
+/// Of a contact whose licences, where they depend on it, this agent holds.
+fn licensed_for(agent: &AgentSettings, needs: &Need) -> Attributes {
+    let mut attributes = Attributes::new();
+    for licence in &needs.licences {
+        let held = agent.licences.iter().find(|held| held.kind == licence.kind);
+        if let (Word::Of(name), Some(held)) = (&licence.jurisdiction, held) {
+            attributes.insert(name.clone(), held.jurisdiction.clone());
+        }
+    }
+    attributes
 }

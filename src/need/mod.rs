@@ -128,7 +128,11 @@ impl Need {
                         let jurisdiction = Word::Is(value.clone());
                         need.licences.insert(Licence { kind: licence.kind.clone(), jurisdiction });
                     }
-                    None => need.skills = Expr::Nobody,
+                    None => {
+                        // Kept, so that it is asked for wherever this need goes.
+                        need.licences.insert(licence.clone());
+                        need.skills = Expr::Nobody;
+                    }
                 },
             }
         }
@@ -434,7 +438,8 @@ mod tests {
         assert_eq!(resolved("lang(language) >= 3 and sales"), "lang_sv >= 3 and sales");
         assert_eq!(resolved("topic(topic) and sales"), "sales", "of what is not known nothing is asked");
         assert_eq!(resolved("licence(insurance, state)"), "licence(insurance, \"NY\")");
-        assert_eq!(resolved("licence(insurance, country) and sales"), "nobody", "a licence fails closed");
+        let unknown = resolved("licence(insurance, country) and sales");
+        assert_eq!(unknown, "licence(insurance, country) and nobody", "a licence fails closed, wherever it goes");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::acd::{Overflow, When, WhyNot};
-use crate::need::Attributes;
+use crate::need::{Attributes, Licence, Word};
 
 fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
@@ -431,6 +431,22 @@ fn a_caller_kept_for_a_team_goes_on_when_the_last_of_it_leaves() {
     desk.at(1, busy(1));
     assert_eq!(desk.at(2, to_queue_1(1, |a| a.prefer = vec![keep_for_team("north", 60)])), "");
     assert_eq!(rung(&desk.at(3, logout(1))), ["a2"]);
+}
+
+#[test]
+fn a_licence_for_a_place_that_is_not_known_is_needed_in_the_next_queue_too() {
+    let mut desk = Desk::ready(&[]);
+    let licence = Licence { kind: "insurance".into(), jurisdiction: Word::Of("country".into()) };
+    desk.queue(1, |queue| {
+        queue.needs.licences.insert(licence);
+        let when = When::After(Duration::from_secs(2));
+        queue.overflow = vec![Overflow { to: QueueId(2), when, only: Attributes::new() }];
+    });
+    desk.queue(2, |_| {});
+    desk.agent(1, "");
+    desk.at(0, login(1));
+    assert_eq!(desk.at(1, arrive(1)), "");
+    assert_eq!(desk.until(10), "e1 overflowed after 2 to q2");
 }
 
 #[test]
