@@ -62,6 +62,10 @@ impl<T> Default for Many<T> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Length(pub Duration);
 
+/// How long ago something may have been, written as a [`Length`]; at most 30 days.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Age(pub Duration);
+
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for At<T> {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         struct AtVisitor<T>(PhantomData<T>);
@@ -142,14 +146,19 @@ impl Length {
     /// The words of the documentation, or what is wrong with them.
     pub fn parse(text: &str) -> Result<Length, &'static str> {
         const EXPECTED: &str = "a length of time such as `5s`, `500ms`, `2m` or `1m30s`, at most 24h";
+        Length::up_to(86_400, text).ok_or(EXPECTED)
+    }
+
+    /// At most so many seconds.
+    fn up_to(most: u64, text: &str) -> Option<Length> {
         let mut rest = text;
         let mut total = Duration::ZERO;
         if rest.is_empty() {
-            return Err(EXPECTED);
+            return None;
         }
         while !rest.is_empty() {
-            let digits = rest.find(|c: char| !c.is_ascii_digit()).ok_or(EXPECTED)?;
-            let number: u32 = rest[..digits].parse().map_err(|_| EXPECTED)?;
+            let digits = rest.find(|c: char| !c.is_ascii_digit())?;
+            let number: u32 = rest[..digits].parse().ok()?;
             rest = &rest[digits..];
             let end = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
             let unit = match &rest[..end] {
@@ -157,12 +166,23 @@ impl Length {
                 "s" => Duration::from_secs(1),
                 "m" => Duration::from_secs(60),
                 "h" => Duration::from_secs(3600),
-                _ => return Err(EXPECTED),
+                _ => return None,
             };
             total = total.saturating_add(unit.saturating_mul(number));
             rest = &rest[end..];
         }
-        if total > Duration::from_secs(86_400) { Err(EXPECTED) } else { Ok(Length(total)) }
+        (total <= Duration::from_secs(most)).then_some(Length(total))
+    }
+}
+
+impl<'de> Deserialize<'de> for Age {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(d)?;
+        let Length(age) = Length::up_to(720 * 3600, &text).ok_or_else(|| {
+            let expected = "a length of time such as `90m` or `48h`, at most 720h";
+            de::Error::custom(format!("expected {expected}, found `{text}`"))
+        })?;
+        Ok(Age(age))
     }
 }
 
@@ -227,6 +247,18 @@ impl<T: JsonSchema> JsonSchema for Many<T> {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let one = generator.subschema_for::<T>();
         json_schema!({ "anyOf": [one, { "type": "array", "items": one }] })
+    }
+}
+
+impl JsonSchema for Age {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        "Age".into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        Length::json_schema(generator)
     }
 }
 

@@ -15,7 +15,7 @@ use crate::flow::model::{self, Sayings, TextOrNumber, text_or};
 use crate::flow::run::{Action, Input, Minutes, Preferred, Prompt, QueueRequest, QueueResult};
 use crate::flow::speech;
 use crate::flow::walk::Walk;
-use crate::flow::yaml::{At, Kept, Length, Ordered, Span};
+use crate::flow::yaml::{Age, At, Kept, Length, Ordered, Span};
 use crate::need::Need;
 use crate::time::Duration;
 use schemars::JsonSchema;
@@ -82,7 +82,7 @@ pub struct PreferFile {
     /// Or a team.
     pub team: Option<At<String>>,
     /// Or the agent who talked with this caller last, if that ended at most so long ago. Nobody, where it is not known.
-    pub last_agent: Option<At<Length>>,
+    pub last_agent: Option<At<Age>>,
     /// How long, from when it is their turn.
     #[serde(rename = "for")]
     pub wait: Length,
@@ -841,13 +841,13 @@ q:
     - { agent: '{{ owner }}', for: 20s }
     - { agent: '{{ call.name }}', for: 5s }
     - { team: north, for: 10s }
-    - { last_agent: 24h, for: 5s }
+    - { last_agent: 48h, for: 5s }
     failed: hangup",
         );
         assert_eq!(
             phone.sees(),
             ":a, :q, answer, queue sales 0 support >= 5 after 30s support after 60s support for Agent(\"anna\") 20s \
-             for Team(\"north\") 10s for LastAgent { within: 86400s } 5s None en {\"owner\": \"anna\"}"
+             for Team(\"north\") 10s for LastAgent { within: 172800s } 5s None en {\"owner\": \"anna\"}"
         );
     }
 
