@@ -533,7 +533,12 @@ mod tests {
             What::Disconnected { call, leg, with: "anna".into(), talked: second * 5 },
             What::CallEnded { call, by: EndedBy::Caller, cause: "hung up".into() },
         ];
-        events.into_iter().map(|what| CallEvent { at: Time::from_micros(1_795_424_400_123_456), what })
+        let began = Time::from_micros(1_795_424_400_123_456);
+        let at = move |what: &What| match what {
+            What::CallStarted { .. } | What::CallAnswered { .. } | What::Queued { .. } => began,
+            _ => began + second * 3,
+        };
+        events.into_iter().map(move |what| CallEvent { at: at(&what), what })
     }
 
     fn contact(n: u64) -> Contact {

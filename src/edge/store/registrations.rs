@@ -42,12 +42,19 @@ pub(super) async fn read(database: &mut SqliteConnection, now: Time) -> sqlx::Re
     if let Some((error, count)) = bad {
         tracing::warn!(%error, count, "registrations of the last run cannot be used; this is what is wrong with the first");
     }
+    // A full disk takes not even that; the next start tries again.
+    if let Err(error) = forget(database, &ended).await {
+        tracing::warn!(%error, count = ended.len(), "registrations that have ended cannot be deleted yet");
+    }
+    Ok(bindings)
+}
+
+async fn forget(database: &mut SqliteConnection, ended: &[i64]) -> sqlx::Result<()> {
     let mut transaction = database.begin().await?;
     for id in ended {
         sqlx::query("DELETE FROM registrations WHERE rowid = ?").bind(id).execute(&mut *transaction).await?;
     }
-    transaction.commit().await?;
-    Ok(bindings)
+    transaction.commit().await
 }
 
 #[cfg(test)]
@@ -101,6 +108,14 @@ mod tests {
         raw_sql("INSERT INTO registrations VALUES ('anna', 'x', '{}')").execute(&mut other).await.unwrap();
         let mut store = open(&folder, clock).await;
         assert_eq!(known(&mut store), ["b", "c"]);
+        // Nor does one that cannot be deleted, for the disk is full.
+        let is_full = "CREATE TRIGGER full BEFORE DELETE ON registrations BEGIN SELECT RAISE(ABORT, 'full'); END";
+        raw_sql(is_full).execute(&mut other).await.unwrap();
+        raw_sql("INSERT INTO registrations VALUES ('anna', 'y', '{}')").execute(&mut other).await.unwrap();
+        store.close(LIMIT).await;
+        let mut store = open(&folder, clock).await;
+        assert_eq!(known(&mut store), ["b", "c"]);
+        raw_sql("DROP TRIGGER full").execute(&mut other).await.unwrap();
         // One that ends before the next start is not kept for ever, and neither is what nobody can read.
         register(3, "<sip:d@h>;expires=300").iter().for_each(|change| store.registration(change));
         store.close(LIMIT).await;
