@@ -103,6 +103,8 @@ fn agents(folder: &Path, span: &Span, runs: bool, zone: &TimeZone, known: &mut K
         let at = noted.event.at;
         if let Change::WasDown { since } = noted.event.change
             && since < span.to
+            // Before its first start nothing is missed.
+            && since > Time::EPOCH
         {
             let [since, at] = [since, at].map(|at| moment::show_near(at, span.from, zone));
             down.push(format!("no vaxel ran from {since} to {at}"));
