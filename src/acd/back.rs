@@ -225,7 +225,7 @@ impl Acd {
         }
         let (place, was_in) = self.give_place_back(arrival).unzip();
         let (broken, talked_from) = self.give_agent_back(arrival).unzip();
-        let was_here = [was_in, talked_from].contains(&Some(arrival.queue));
+        let was_here = [was_in, talked_from].contains(&Some(arrival.queue)) || self.waits_once(arrival);
         CameAgain { place, broken, promise: self.give_promised_place(arrival), was_here }
     }
 
@@ -287,7 +287,7 @@ pub struct CameAgain {
     place: Option<EntryId>,
     broken: Option<EntryId>,
     promise: Option<EntryId>,
-    /// They were in this queue's line, or in a talk from it.
+    /// They were in this queue's line, or in a talk from it; or a line of theirs waits in it that may be gone.
     pub was_here: bool,
 }
 

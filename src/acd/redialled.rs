@@ -2,7 +2,7 @@
 
 use super::Acd;
 use super::entry::{Entry, Kept};
-use super::event::{Kind, Prefer, Who};
+use super::event::{Arrival, Kind, Prefer, Who};
 use crate::ids::{AgentId, EntryId, QueueId};
 use crate::time::{Duration, Time};
 use std::collections::BTreeSet;
@@ -91,6 +91,13 @@ impl Acd {
         entry.kept = Kept { turn, until };
         self.replace(id);
         true
+    }
+
+    /// Whether one call of who comes waits in the same queue: that line may be gone, and its room is theirs. Of two, one may.
+    pub(super) fn waits_once(&self, arrival: &Arrival) -> bool {
+        let waiting = self.callers.waiting.of(&arrival.caller).map(|id| &*self.entries[&id]);
+        let theirs = |entry: &&Entry| entry.arrival.caller == arrival.caller && entry.queue() == arrival.queue;
+        waiting.filter(theirs).take(2).count() == 1
     }
 
     /// The caller's latest call that waits, began at most so long ago and is one of these.

@@ -1,6 +1,6 @@
 //! What must hold in every history, seen from outside: from the events and the decisions alone.
 
-use super::model_back::{Absent, Goes, Waits, takes_place};
+use super::model_back::{Absent, Goes, Waits, one_waits, takes_place};
 use super::*;
 use crate::need::{Attributes, Licence, Word};
 use std::cmp::Reverse;
@@ -176,7 +176,9 @@ impl Watch {
                         None => {
                             *self.offered.entry(arrival.queue).or_default() += 1;
                             self.arriving = Some((*entry, self.absent.clone()));
-                            was_here = self.absent.comes_back(event.at, &mut arrival, settings, None);
+                            let waiting = self.waiting.values().map(|c| (&c.arrival, c.queue)).collect::<Vec<_>>();
+                            let one_waits = one_waits(&waiting, &arrival);
+                            was_here = self.absent.comes_back(event.at, &mut arrival, settings, None) || one_waits;
                             self.takes_promised_place(&mut arrival);
                         }
                     }
@@ -723,7 +725,9 @@ impl Watch {
     /// It may be kept for somebody else.
     fn may_be_kept(&self, caller: &Caller) -> bool {
         let longest: Duration = caller.arrival.prefer.iter().map(|prefer| prefer.wait).sum();
-        self.at < caller.kept_since + longest
+        // A promise goes on to the next for whom it is kept only when it is awake.
+        let wakes = caller.arrival.callback.as_deref().map(|callback| callback.not_before);
+        self.at < wakes.into_iter().fold(caller.kept_since, Time::max) + longest
     }
 
     /// Can, and has not refused so lately that they may be spared.

@@ -5,7 +5,7 @@ mod down;
 mod gone;
 mod staff;
 
-use super::model_back::{Absent, Goes, Waits};
+use super::model_back::{Absent, Goes, Waits, one_waits};
 use super::model_callbacks::Dialled;
 use super::model_queues::{Door, Why, hasty_estimates};
 use super::*;
@@ -730,7 +730,8 @@ impl Model {
             return self.promise(caller);
         }
         let before = self.absent.clone();
-        let was_here = self.absent.comes_back(self.now, &mut caller.arrival, &settings, self.mistake);
+        let one_waits = one_waits(&self.callers.iter().map(|c| (&c.arrival, c.queue)).collect::<Vec<_>>(), arrival);
+        let was_here = self.absent.comes_back(self.now, &mut caller.arrival, &settings, self.mistake) || one_waits;
         let promise = self.promised_place(&mut caller.arrival);
         caller.since = caller.arrival.since;
         caller.turn_over = caller.arrival.prefer.first().map_or(Time::NEVER, |first| self.now + first.wait);

@@ -253,6 +253,14 @@ impl Absent {
     }
 }
 
+/// Whether one call of who comes is among those that wait in the same queue.
+pub fn one_waits(waiting: &[(&Arrival, QueueId)], comes: &Arrival) -> bool {
+    let theirs = |(arrival, queue): &&(&Arrival, QueueId)| {
+        is_known(arrival) && arrival.callback.is_none() && arrival.caller == comes.caller && *queue == comes.queue
+    };
+    is_known(comes) && waiting.iter().filter(theirs).count() == 1
+}
+
 /// Of who was away for so long.
 pub fn takes_place(arrival: &mut Arrival, since: Time, away: Duration, mistake: Option<Mistake>) {
     if since < arrival.since {

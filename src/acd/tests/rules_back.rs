@@ -311,6 +311,16 @@ fn a_place_is_there_where_others_find_none() {
     assert_eq!(desk.at(70, caller(4, "dora")), "e4 refused_full after 0");
     desk.at(70, caller(5, "anna"));
     assert_eq!(line(&desk), [5, 2, 3]);
+    // Also where the line is not known to be gone yet; which of two calls of a number it is, nobody knows.
+    let mut desk = Desk::new();
+    desk.queue(1, full);
+    desk.at(10, caller(1, "anna"));
+    desk.at(20, caller(2, "bo"));
+    assert_eq!(desk.at(70, caller(4, "dora")), "e4 refused_full after 0");
+    assert_eq!(desk.at(70, caller(5, "anna")), "");
+    assert_eq!(desk.at(71, caller(6, "anna")), "e6 refused_full after 0");
+    desk.at(90, leave(1, Exit::SystemFault));
+    assert_eq!(line(&desk), [5, 2]);
     // After closing as long as those who waited.
     for (after_closing, line_then) in [(None, [4, 2, 3].as_slice()), (Some(60), &[4, 2, 3]), (Some(5), &[])] {
         let mut desk = first_lost();
