@@ -94,10 +94,7 @@ impl Person {
     pub fn turn(&mut self) {
         let mut buffer = [0; 8192];
         let read = match &mut self.wire {
-            // A port that was another's before is sent that one's sound, too.
-            Wire::Udp(socket) => {
-                socket.recv_from(&mut buffer).map(|(length, from)| if from == self.hop.remote { length } else { 0 })
-            }
+            Wire::Udp(socket) => socket.recv(&mut buffer),
             Wire::Tcp(stream, _) => stream.read(&mut buffer),
         };
         let bytes = match read {
@@ -108,8 +105,8 @@ impl Person {
         let now = self.clock.now();
         let mut messages = Vec::new();
         match &mut self.wire {
-            // What keeps ways open says nothing (RFC 5626 §3.5.1).
-            Wire::Udp(_) if bytes.is_empty() || bytes == b"\r\n\r\n" => {}
+            // What keeps ways open says nothing (RFC 5626 §3.5.1). A port that was another's before is sent that one's sound, too.
+            Wire::Udp(_) if bytes.is_empty() || bytes == b"\r\n\r\n" || bytes[0] >= 0x80 => {}
             Wire::Udp(_) => {
                 self.agreed += usize::from(rsip_agrees(bytes));
                 messages.push(Message::parse(bytes).expect("we are sent good SIP"));
