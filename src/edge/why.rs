@@ -178,7 +178,7 @@ fn left(exit: Exit) -> &'static str {
         Exit::LeftByKey => "left by a key",
         Exit::Transferred => "was transferred",
         Exit::QueueClosed => "was sent on: the queue closed,",
-        Exit::NoAgents => "was sent on: nobody logged in could serve it,",
+        Exit::NoAgents => "was sent on: nobody was there who could serve it,",
         Exit::RefusedFull => "was sent on: the queue was full,",
         Exit::SystemFault => "was lost by a fault of the system",
     }

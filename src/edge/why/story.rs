@@ -3,10 +3,12 @@
 use super::reasons::{self, Reason, Shown, name};
 use super::watched::Watched;
 use super::{ALIVE, Agents, Look, left, show};
-use crate::acd::{Acd, AcdEvent, Change, Decision, Exit, Kind, Noted, Outcome, Prefer, TaskStands, Who};
+use crate::acd::{
+    Acd, AcdEvent, Change, Decision, Exit, Hours, Kind, Noted, Outcome, Prefer, QueueSettings, TaskStands, Who,
+};
 use crate::edge::journal::{self, End, Lost, Replay};
 use crate::edge::moment;
-use crate::ids::{AgentId, EntryId};
+use crate::ids::{AgentId, EntryId, QueueId};
 use crate::time::{Duration, Time};
 use anyhow::{Context, bail};
 use serde::Serialize;
@@ -253,6 +255,11 @@ impl Story<'_> {
         }
         let queue = acd.queue_settings(arrival.queue).map_or("an unknown queue", |settings| settings.name.as_str());
         self.promises.extend(arrival.callback.as_ref().map(|_| *entry));
+        if acd.entry(*entry).is_some_and(|waits| waits.queue != arrival.queue) {
+            // What is known of it now is of the queue where it went on to, which is told next.
+            let obstacle = obstacle(acd, arrival.queue);
+            return self.line(event.at, &format!("comes to {queue} as {entry}, which does not take it: {obstacle}"));
+        }
         let joins = if arrival.callback.is_some() { "is to be called back by" } else { "joins" };
         let mut what = format!("{joins} {queue} as {entry}");
         let needs = show(acd.needs(*entry).unwrap_or(&arrival.need));
@@ -430,6 +437,16 @@ fn ended(agent: &str, outcome: Outcome) -> String {
         Outcome::CallerGone => format!("{agent} is not rung any more: the caller has left"),
         Outcome::AnsweredElsewhere => format!("{agent} is not rung any more: another was first"),
         Outcome::Withdrawn => format!("{agent} is not rung any more: a licence for it has run out"),
+    }
+}
+
+/// What kept an entry out of this queue just now.
+fn obstacle(acd: &Acd, queue: QueueId) -> &'static str {
+    let is_full = |settings: &QueueSettings| acd.waiting(queue) >= settings.max_waiting;
+    match acd.hours(queue) {
+        Some(Hours::Closed { .. }) => "it is closed",
+        _ if acd.queue_settings(queue).is_some_and(is_full) => "it is full",
+        _ => "nobody is there for it, it would wait too long, or the queue is about to close",
     }
 }
 

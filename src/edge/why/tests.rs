@@ -6,7 +6,7 @@ use crate::acd::{
 use crate::edge::journal::testing::{NINE, arrive, at, day, run, write};
 use crate::edge::testing::Folder;
 use crate::ids::{AgentId, OfferId, QueueId};
-use crate::need::Attributes;
+use crate::need::{Attributes, Need};
 
 fn asked(
     agents: Agents,
@@ -114,6 +114,40 @@ fn who_has_the_old_place_back_is_told_so() {
     let expected =
         "joins sales as entry-2, number 1 in line, back in the place that was kept, having waited 50s before";
     assert!(told.as_ref().is_ok_and(|told| told.contains(expected)), "{told:?}");
+}
+
+#[test]
+fn of_who_is_not_taken_it_is_told_why_and_nothing_of_the_next_queue_as_if_it_were_of_this() {
+    let named = |name: &str| QueueSettings { name: name.into(), ..QueueSettings::default() };
+    let caller = |second, entry| {
+        let arrival = Arrival { since: at(second), ..Arrival::default() };
+        (second, Change::Arrive { entry: EntryId(entry), arrival: Box::new(arrival) })
+    };
+    let overflow = vec![Overflow { to: QueueId(1), when: When::Full, only: Attributes::new() }];
+    let told = told(
+        "entry-2",
+        at(70),
+        [
+            (
+                0,
+                Change::Queue {
+                    id: QueueId(0),
+                    settings: QueueSettings { max_waiting: 1, overflow, ..named("small") },
+                },
+            ),
+            (0, Change::Queue { id: QueueId(1), settings: QueueSettings { needs: guru(), ..named("big") } }),
+            caller(10, 1),
+            caller(60, 2),
+        ],
+    );
+    let text = told.unwrap();
+    let expected = "comes to small as entry-2, which does not take it: it is full\n\
+        09:01:00  goes on to big after 0s, needs guru, number 1 in line\n";
+    assert!(text.contains(expected), "{text}");
+}
+
+fn guru() -> Need {
+    Need::of_levels(&Skills::from([("guru".to_owned(), 1)]))
 }
 
 #[test]
