@@ -238,7 +238,7 @@ impl Operator {
                 self.say(&answer.map_or_else(Answer::Refused, |what| Answer::Done { what, is_kept: true })).await
             }
             Ok(Question::Priority { contact, priority }) => {
-                let done = format!("{contact} waits with priority {priority} from now on");
+                let done = format!("it waits with priority {priority} from now on");
                 self.grant(floor, Wish::Priority { contact, priority }, done).await
             }
             Ok(Question::Task(act)) => self.grant(floor, Wish::Task(act), String::new()).await,

@@ -32,6 +32,8 @@ pub struct Check {
     pub decided_otherwise: u64,
     /// Where the newest snapshot stands, which the service itself wrote, the state was that of the snapshot.
     pub as_recorded: bool,
+    /// Nothing is missing before that snapshot.
+    pub is_whole: bool,
     /// Why it may not be all there was.
     pub doubts: Vec<String>,
 }
@@ -78,6 +80,7 @@ fn from(folder: &Path, begin: Time, newest: Option<&(u64, Vec<u8>)>) -> std::io:
         }
     };
     let mut with_then = Comparison::default();
+    let mut is_whole = newest.is_none();
     if let Some(mut replay) = replay {
         compare(replay.seq(), recording.state());
         with_then.go_on_from(recording.state());
@@ -86,9 +89,11 @@ fn from(folder: &Path, begin: Time, newest: Option<&(u64, Vec<u8>)>) -> std::io:
             with_then.folded(replay.seq(), &noted, recording.state_mut());
             compare(replay.seq(), recording.state());
         }
+        is_whole = newest.is_none_or(|(newest, _)| *newest <= replay.seq());
         match replay.end() {
+            None | Some(End::Whole) => {}
             // The running service is about to write the rest.
-            None | Some(End::Whole | End::Damaged { damage: Damage::Torn, .. }) => {}
+            Some(End::Damaged { damage: Damage::Torn, .. }) if is_whole => {}
             Some(end) => doubts.push(format!("{end}; what is behind that is left out")),
         }
         let others = replay.others().map(|vaxel| format!("vaxel {vaxel} wrote this, which may have decided otherwise"));
@@ -104,6 +109,7 @@ fn from(folder: &Path, begin: Time, newest: Option<&(u64, Vec<u8>)>) -> std::io:
         compared: with_then.compared(),
         decided_otherwise: with_then.otherwise().map_or(0, |otherwise| otherwise.events),
         as_recorded: as_recorded.unwrap_or(false),
+        is_whole,
         doubts,
     };
     Ok((recording, check))
@@ -114,12 +120,25 @@ impl Recorded {
     ///
     /// # Errors
     ///
-    /// Nothing was recorded.
+    /// Nothing was recorded, or not on that day.
     pub fn midnight(&self, date: Option<Date>) -> anyhow::Result<Time> {
         let zone = TimeZone::system();
-        let Some(last) = self.check.replayed.to else { bail!("nothing was recorded") };
-        let date = date.unwrap_or_else(|| moment::date(last, &zone));
+        let Replayed { from: Some(from), to: Some(to), .. } = self.check.replayed else {
+            bail!("nothing was recorded")
+        };
+        let [first, last] = [from, to].map(|at| moment::date(at, &zone));
+        let date = date.unwrap_or(last);
+        if !(first..=last).contains(&date) {
+            bail!("nothing was recorded on {date}; the journal goes from {first} to {last}");
+        }
         moment::midnight(date, &zone)
+    }
+}
+
+impl Check {
+    /// All was there to be compared, and came to what was decided then.
+    pub fn is_sound(&self) -> bool {
+        self.decided_otherwise == 0 && self.is_whole
     }
 }
 
@@ -155,7 +174,7 @@ mod tests {
         journal::testing::write(folder.path(), journal::testing::day());
         let recorded = fold(folder.path()).unwrap();
         let check = &recorded.check;
-        assert_eq!((check.as_recorded, &check.doubts[..]), (true, &[][..]), "{check}");
+        assert_eq!((check.as_recorded, check.is_sound(), &check.doubts[..]), (true, true, &[][..]), "{check}");
         assert_eq!((check.compared, check.decided_otherwise), (check.replayed.events, 0), "{check}");
         assert!(check.replayed.events > 0 && check.replayed.decisions > 0, "{check}");
         assert_eq!(fold(&journal::folder(folder.path())).unwrap().check, *check, "the folder itself may be named");
@@ -267,10 +286,28 @@ mod tests {
         let day = simulate::run(&plan, &options).queues[0].day.clone();
         assert_eq!((day.offered.unwrap().mean, day.answered.unwrap().mean), (1.0, 1.0));
         assert_eq!(day.wait_seconds.unwrap().mean, 0.0);
-        let before = Some(jiff::civil::date(2026, 11, 1));
-        let options =
-            simulate::Options { recorded: Some((&recorded.recording, recorded.midnight(before).unwrap())), ..options };
-        assert_eq!(simulate::run(&plan, &options).calls, 0);
+        for other in [(2026, 11, 1), (2026, 11, 27)] {
+            let other = jiff::civil::date(other.0, other.1, other.2);
+            let error = recorded.midnight(Some(other)).unwrap_err().to_string();
+            assert!(
+                error.contains(&format!("nothing was recorded on {other}; the journal goes from 2026-11-2")),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_cut_off_before_the_newest_snapshot_is_told() {
+        let folder = testing::Folder::new();
+        journal::testing::write(folder.path(), journal::testing::day());
+        let events = journal::folder(folder.path());
+        let files = std::fs::read_dir(&events).unwrap().map(|file| file.unwrap().path());
+        let first = files.filter(|path| path.extension().is_some_and(|ending| ending == "events")).min().unwrap();
+        let bytes = std::fs::read(&first).unwrap();
+        std::fs::write(&first, &bytes[..bytes.len() / 2]).unwrap();
+        let check = fold(&events).unwrap().check;
+        assert!(!check.is_sound() && check.decided_otherwise == 0, "{check}");
+        assert!(check.doubts.iter().any(|doubt| doubt.contains("what is behind that is left out")), "{check}");
     }
 
     #[test]

@@ -366,7 +366,7 @@ fn the_priority_of_who_waits_can_be_changed() {
     let told = shown(&program, people, &["why", "0701234568"], &["number 2 in line"]);
     let call = told.lines().next().expect("the call");
     let done = program.command(&["priority", call, "5"]).expect("it waits");
-    assert_eq!(done, format!("{call} waits with priority 5 from now on\n"));
+    assert_eq!(done, "it waits with priority 5 from now on\n");
     shown(&program, people, &["why", call], &["has priority 5 from now on, number 1 in line"]);
     for (id, wanted) in [("call-7", "call-7 waits in no queue"), ("anna", "no id of a call or task")] {
         let error = program.command(&["priority", id, "5"]).expect_err("it is refused");
