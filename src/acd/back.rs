@@ -3,7 +3,7 @@
 use super::Acd;
 use super::event::{Arrival, Exit, Kind, Prefer, Who};
 use super::memory::{Memory, Remembered};
-use super::redialled::{Broken, Left, Waiting};
+use super::redialled::{self, Broken, Left, Waiting};
 use super::settings::KeepPlaceFor;
 use crate::ids::{AgentId, EntryId, QueueId};
 use crate::time::{Duration, Time};
@@ -155,8 +155,7 @@ impl Acd {
             Exit::Abandoned | Exit::ShortAbandoned => settings.keep_place_for == KeepPlaceFor::All,
             _ => false,
         };
-        let is_kept = is_kept && is_known(&entry.arrival) && entry.arrival.callback.is_none();
-        is_kept.then(|| Left {
+        (is_kept && redialled::is_known(entry)).then(|| Left {
             caller: entry.arrival.caller.clone(),
             queues: entry.been.iter().copied().chain([entry.queue()]).collect(),
             since: entry.since(),
@@ -292,6 +291,6 @@ pub struct CameAgain {
 }
 
 /// Whoever calls can be told from others.
-fn is_known(arrival: &Arrival) -> bool {
+pub fn is_known(arrival: &Arrival) -> bool {
     arrival.kind == Kind::Call && !arrival.caller.is_empty()
 }

@@ -1,8 +1,9 @@
 //! Callers who called again before anybody knew that their line was gone: they wait already when their place is kept, or their agent.
 
 use super::Acd;
+use super::back;
 use super::entry::{Entry, Kept};
-use super::event::{Arrival, Kind, Prefer, Who};
+use super::event::{Arrival, Prefer, Who};
 use crate::ids::{AgentId, EntryId, QueueId};
 use crate::time::{Duration, Time};
 use std::collections::BTreeSet;
@@ -119,10 +120,9 @@ impl Acd {
     }
 }
 
-/// Whoever waits can be told from others.
-fn is_known(entry: &Entry) -> bool {
-    let arrival = &entry.arrival;
-    arrival.kind == Kind::Call && !arrival.caller.is_empty() && arrival.callback.is_none()
+/// Whoever waits is on the line, and can be told from others.
+pub fn is_known(entry: &Entry) -> bool {
+    back::is_known(&entry.arrival) && entry.arrival.callback.is_none()
 }
 
 /// FNV-1a (Fowler, Noll, Vo).
