@@ -53,6 +53,9 @@ struct LeftPlace {
 struct BrokenTalk {
     agent: AgentId,
     queue: QueueId,
+    /// As in [`LeftPlace`].
+    #[serde(default)]
+    been: Vec<QueueId>,
     /// As if the wait had ended when the talk broke.
     since: Time,
     #[serde(default)]
@@ -69,6 +72,8 @@ struct Talked {
 struct Talker {
     caller: String,
     queue: QueueId,
+    #[serde(default)]
+    been: Vec<QueueId>,
     waited: Duration,
     /// Of a journal that did not say so: long ago.
     #[serde(default)]
@@ -77,9 +82,10 @@ struct Talker {
 
 impl Talker {
     /// `None`: they cannot be told from others.
-    fn of(arrival: &Arrival, now: Time) -> Option<Talker> {
+    fn of(arrival: &Arrival, been: &[QueueId], now: Time) -> Option<Talker> {
         let caller = is_known(arrival).then(|| arrival.caller.clone())?;
-        Some(Talker { caller, queue: arrival.queue, waited: now.since(arrival.since), began: now })
+        let (been, waited) = (been.to_vec(), now.since(arrival.since));
+        Some(Talker { caller, queue: arrival.queue, been, waited, began: now })
     }
 }
 
@@ -157,7 +163,8 @@ impl Acd {
         };
         (is_kept && redialled::is_known(entry)).then(|| Left {
             caller: entry.arrival.caller.clone(),
-            queues: entry.been.iter().copied().chain([entry.queue()]).collect(),
+            queue: entry.queue(),
+            been: entry.been.clone(),
             since: entry.since(),
             away: entry.arrival.away,
             priority: entry.arrival.priority,
@@ -170,30 +177,29 @@ impl Acd {
         if self.gives_place(&left) {
             return;
         }
-        let Left { caller, queues: mut been, since, away, priority, for_so_long } = left;
-        let queue = been.pop().expect("it was in one");
+        let Left { caller, queue, been, since, away, priority, for_so_long } = left;
         let place = LeftPlace { queue, been, since, away, priority, left: Some(self.now) };
         self.callers.places.remember(self.now, &caller, id, self.now + for_so_long, place);
     }
 
     /// The entry is answered.
     pub(super) fn talk_begins(&mut self, id: EntryId) {
-        let arrival = &self.entries[&id].arrival;
+        let entry = &self.entries[&id];
         // Who is to be called back does not talk yet.
-        if arrival.callback.is_none() {
-            let talker = Talker::of(arrival, self.now);
+        if entry.arrival.callback.is_none() {
+            let talker = Talker::of(&entry.arrival, &entry.been, self.now);
             self.callers.talks.extend(talker.map(|talker| (id, talker)));
         }
     }
 
     /// Who was to be called back has answered.
     pub(super) fn talk_begins_with(&mut self, id: EntryId, arrival: &Arrival) {
-        let talker = Talker::of(arrival, self.now);
+        let talker = Talker::of(arrival, &[], self.now);
         self.callers.talks.extend(talker.map(|talker| (id, talker)));
     }
 
     pub(super) fn remember_talk(&mut self, id: EntryId, agent: AgentId, broke: bool) {
-        let Some(Talker { caller, queue, waited, began }) = self.callers.talks.remove(&id) else { return };
+        let Some(Talker { caller, queue, been, waited, began }) = self.callers.talks.remove(&id) else { return };
         let before: Vec<EntryId> = self.callers.talked.of(self.now, &caller).map(|(entry, _)| entry).collect();
         for entry in before {
             self.callers.talked.forget(&caller, entry);
@@ -202,7 +208,7 @@ impl Acd {
         self.callers.talked.remember(self.now, &caller, id, self.now + TALKED_KEPT, talked);
         if broke && let Some(queue_of_talk) = self.queues.get(&queue) {
             let within = queue_of_talk.settings.reconnect_within;
-            if self.gives_agent(&Broken { caller: &caller, agent, queue, waited, began, within }) {
+            if self.gives_agent(&Broken { caller: &caller, agent, queue, been: &been, waited, began, within }) {
                 return;
             }
             let until = self.now + within;
@@ -212,7 +218,7 @@ impl Acd {
                 &caller,
                 id,
                 until,
-                BrokenTalk { agent, queue, since, broke: Some(self.now) },
+                BrokenTalk { agent, queue, been, since, broke: Some(self.now) },
             );
         }
     }
@@ -224,8 +230,10 @@ impl Acd {
         }
         let (place, was_in) = self.give_place_back(arrival).unzip();
         let (broken, talked_from) = self.give_agent_back(arrival).unzip();
+        let talked_from = talked_from.flatten();
         let was_here = [was_in, talked_from].contains(&Some(arrival.queue)) || self.waits_once(arrival);
-        CameAgain { place, broken, promise: self.give_promised_place(arrival), was_here }
+        let was_elsewhere = was_in.or(talked_from).filter(|queue| *queue != arrival.queue);
+        CameAgain { place, broken, promise: self.give_promised_place(arrival), was_here, was_elsewhere }
     }
 
     /// The caller was let in with what was kept for them.
@@ -261,15 +269,17 @@ impl Acd {
         Some(id)
     }
 
-    /// In any queue whose needs the agent meets; of several talks that broke, that of the latest entry.
-    fn give_agent_back(&self, arrival: &mut Arrival) -> Option<(EntryId, QueueId)> {
+    /// In any queue whose needs the agent meets; of several talks that broke, that of the latest entry. With the queue from which it
+    /// was, if they came to that by this one.
+    fn give_agent_back(&self, arrival: &mut Arrival) -> Option<(EntryId, Option<QueueId>)> {
         let (id, broken) = self.callers.broken.of(self.now, &arrival.caller).last()?;
         let wait = self.queues[&arrival.queue].settings.reconnect_wait;
-        if broken.queue == arrival.queue {
+        let came_by_this = broken.queue == arrival.queue || broken.been.contains(&arrival.queue);
+        if came_by_this {
             arrival.takes_place(broken.since, Duration::ZERO, broken.broke.unwrap_or(self.now), self.now);
         }
         arrival.prefer.insert(0, Prefer { who: Who::Agent(broken.agent), wait });
-        Some((id, broken.queue))
+        Some((id, came_by_this.then_some(broken.queue)))
     }
 
     /// Nobody could come again in that time: what is kept for callers is kept that much longer.
@@ -288,6 +298,8 @@ pub struct CameAgain {
     promise: Option<EntryId>,
     /// They were in this queue's line, or in a talk from it; or a line of theirs waits in it that may be gone.
     pub was_here: bool,
+    /// They had gone on from this queue to that one: they go there again, if it takes them.
+    pub was_elsewhere: Option<QueueId>,
 }
 
 /// Whoever calls can be told from others.

@@ -109,6 +109,11 @@ impl Entry {
         self.arrival.queue
     }
 
+    /// The first queue where it was.
+    pub fn came_by(&self) -> QueueId {
+        self.been.first().copied().unwrap_or(self.queue())
+    }
+
     pub fn kind(&self) -> Kind {
         self.arrival.kind
     }

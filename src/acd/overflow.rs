@@ -66,15 +66,17 @@ impl Acd {
 
     /// To the first queue that takes the entry, of those where it may go.
     pub(super) fn way_out(&mut self, entry: &Entry, applies: impl Fn(When) -> bool) -> Option<WayOut> {
-        if entry.been.len() >= OVERFLOWS_MAX {
-            return None;
-        }
         let overflow = &self.queues[&entry.queue()].settings.overflow;
         let ways = overflow.iter().filter(|overflow| {
-            let new = overflow.to != entry.queue() && !entry.been.contains(&overflow.to);
-            new && applies(overflow.when) && has_all(&entry.arrival.attributes, &overflow.only)
+            let is_new = entry.may_go_on_to(overflow.to);
+            is_new && applies(overflow.when) && has_all(&entry.arrival.attributes, &overflow.only)
         });
-        let ways: Vec<QueueId> = ways.map(|overflow| overflow.to).filter(|to| self.queues.contains_key(to)).collect();
+        let ways: Vec<QueueId> = ways.map(|overflow| overflow.to).collect();
+        self.way_to(entry, &ways, false)
+    }
+
+    /// To the first of these that takes the entry; `was_there` as in [`Acd::obstacle`].
+    pub(super) fn way_to(&mut self, entry: &Entry, ways: &[QueueId], was_there: bool) -> Option<WayOut> {
         if ways.is_empty() {
             return None;
         }
@@ -85,11 +87,12 @@ impl Acd {
             entry
         });
         let entry = with_licences.as_ref().unwrap_or(entry);
-        let to = ways.into_iter().find(|to| self.obstacle(entry, *to, false).is_none())?;
+        let takes = |acd: &mut Acd, to| acd.queues.contains_key(&to) && acd.obstacle(entry, to, was_there).is_none();
+        let to = ways.iter().copied().find(|to| takes(self, *to))?;
         Some(WayOut { to, licences })
     }
 
-    fn go_on(&mut self, id: EntryId, way: WayOut) {
+    pub(super) fn go_on(&mut self, id: EntryId, way: WayOut) {
         let mut entry = self.take_out(id, Exit::Overflowed, Some(way.to));
         entry.goes_on(way, self.now);
         self.join(id, entry);
@@ -119,6 +122,11 @@ pub struct WayOut {
 }
 
 impl Entry {
+    /// Nobody goes back, nor on for ever.
+    pub fn may_go_on_to(&self, queue: QueueId) -> bool {
+        self.been.len() < OVERFLOWS_MAX && queue != self.queue() && !self.been.contains(&queue)
+    }
+
     /// From its queue to another.
     pub fn goes_on(&mut self, way: WayOut, now: Time) {
         self.been.push(std::mem::replace(&mut self.arrival.queue, way.to));

@@ -37,8 +37,9 @@ impl Waiting {
 #[derive(Clone, Debug)]
 pub struct Left {
     pub caller: String,
-    /// Where it was.
-    pub queues: Vec<QueueId>,
+    /// Where it was, and where before that.
+    pub queue: QueueId,
+    pub been: Vec<QueueId>,
     pub since: Time,
     pub away: Duration,
     pub priority: i32,
@@ -52,6 +53,7 @@ pub struct Broken<'a> {
     pub caller: &'a str,
     pub agent: AgentId,
     pub queue: QueueId,
+    pub been: &'a [QueueId],
     /// How long the caller had waited for it.
     pub waited: Duration,
     pub began: Time,
@@ -64,14 +66,15 @@ impl Acd {
     /// times.
     pub(super) fn gives_place(&mut self, left: &Left) -> bool {
         let is_theirs = |entry: &Entry| {
-            let came_by = entry.been.first().copied().unwrap_or(entry.queue());
-            entry.since() > left.since && left.queues.contains(&came_by)
+            let came_by = entry.came_by();
+            entry.since() > left.since && (left.queue == came_by || left.been.contains(&came_by))
         };
         let Some(id) = self.redialled(&left.caller, left.for_so_long, is_theirs) else { return false };
         let priority = self.entries[&id].arrival.priority.max(left.priority);
         self.entry_mut(id).arrival.priority = priority;
         self.waits_since(id, left.since, left.away);
         self.replace(id);
+        self.goes_where_it_was(id, left.queue);
         true
     }
 
@@ -81,7 +84,8 @@ impl Acd {
         let Some(id) = self.redialled(broken.caller, broken.within, is_theirs) else { return false };
         let entry = &self.entries[&id];
         let wait = self.queues[&entry.queue()].settings.reconnect_wait;
-        if entry.queue() == broken.queue {
+        let came_by_this = entry.queue() == broken.queue || broken.been.contains(&entry.came_by());
+        if came_by_this {
             let since = entry.since() - broken.waited;
             self.waits_since(id, since, entry.arrival.away);
         }
@@ -91,7 +95,20 @@ impl Acd {
         entry.arrival.prefer.insert(turn, Prefer { who: Who::Agent(broken.agent), wait });
         entry.kept = Kept { turn, until };
         self.replace(id);
+        if came_by_this {
+            self.goes_where_it_was(id, broken.queue);
+        }
         true
+    }
+
+    /// On to the queue where the caller was, if that takes it and nobody is rung for it.
+    fn goes_where_it_was(&mut self, id: EntryId, queue: QueueId) {
+        // Where it found that it is in vain to wait, it has gone on, or away.
+        let stays = self.entries.get(&id).filter(|entry| entry.stands.rung().is_empty());
+        let Some(entry) = stays.filter(|entry| entry.may_go_on_to(queue)).cloned() else { return };
+        if let Some(way) = self.way_to(&entry, &[queue], true) {
+            self.go_on(id, way);
+        }
     }
 
     /// Whether one call of who comes waits in the same queue: that line may be gone, and its room is theirs. Of two, one may.

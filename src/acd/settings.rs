@@ -60,13 +60,13 @@ pub struct QueueSettings {
     /// A caller who leaves before this is `ShortAbandoned`.
     pub short_abandon: Duration,
     /// For how long a caller who comes again has the old place back, with all the time since they came first; zero: not at all.
-    /// Who is told that the queue is full has it still. It is a second contact: the first counts by the exit by which it left,
+    /// Who had gone on from here to another queue goes on to the place there at once, where that takes them. Who is told that the queue is full has it still. It is a second contact: the first counts by the exit by which it left,
     /// and the second has waited, for service levels and the longest wait too, since the first began.
     pub keep_place: Duration,
     /// Whose place is kept.
     pub keep_place_for: KeepPlaceFor,
     /// For how long a caller whose talk broke goes back to that agent first, also from another queue; zero: not at all. In the same
-    /// queue the wait from before the talk counts on, without the talk.
+    /// queue, or the one by which they had come to it, the wait from before the talk counts on, without the talk.
     pub reconnect_within: Duration,
     /// How long a caller of this queue is kept for that agent, whose wrap-up or next talk may come to its end meanwhile.
     pub reconnect_wait: Duration,

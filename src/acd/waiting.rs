@@ -64,8 +64,12 @@ impl Acd {
         let mut entry = Entry::new(id, arrival, self.now);
         let now = self.now;
         self.truth_of(entry.kind()).arrived(now, queue);
-        let obstacle = self.obstacle(&entry, queue, came_again.was_here);
-        let way_out = obstacle.and_then(|obstacle| self.way_out(&entry, |when| when == obstacle.when()));
+        let way_back = came_again.was_elsewhere.and_then(|there| self.way_to(&entry, &[there], true));
+        let obstacle = match way_back {
+            None => self.obstacle(&entry, queue, came_again.was_here),
+            Some(_) => None,
+        };
+        let way_out = obstacle.and_then(|obstacle| self.way_out(&entry, |when| when == obstacle.when())).or(way_back);
         if let Some(obstacle) = obstacle.filter(|_| way_out.is_none()) {
             self.tell_exit(id, &entry, obstacle.exit(), None);
             return Ok(());

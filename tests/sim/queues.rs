@@ -3,7 +3,7 @@
 use crate::switchboard::{ANNA, BJORN, CALLER, Story, office};
 use crate::{MORNING, compiled};
 use std::collections::BTreeMap;
-use vaxel::acd::{Exit, Overflow, When};
+use vaxel::acd::{Exit, KeepPlaceFor, Overflow, When};
 use vaxel::engine::{Number, Settings};
 use vaxel::hours::{Calendar, Window, weekdays};
 use vaxel::ids::QueueId;
@@ -106,6 +106,33 @@ fn who_waits_too_long_goes_on_to_another_queue_and_is_answered_there_with_the_wh
     let contact = story.world.checker.contacts.last().expect("a call ended").clone();
     let waits: Vec<_> = contact.waits.iter().map(|wait| (wait.queue.to_string(), wait.exit)).collect();
     assert_eq!(waits, [("sales".into(), Some(Exit::Overflowed)), ("support".into(), Some(Exit::Answered))]);
+    over(story);
+}
+
+#[test]
+fn who_had_gone_on_and_calls_again_stands_there_again_at_once() {
+    let mut story = line(|settings| {
+        settings.queues[0].needs = Need::parse("sales >= 10").expect("a need").0;
+        let way = Overflow { to: QueueId(1), when: When::After(20 * SECOND), only: Attributes::new() };
+        (settings.queues[0].overflow, settings.queues[1].keep_place_for) = (vec![way], KeepPlaceFor::All);
+    });
+    story.act(BJORN, Act::Call("*2".into()));
+    story.act(BJORN, Act::HangUp);
+    story.act(CALLER, Act::Call("303".into()));
+    story.pass(30 * SECOND);
+    story.act(CALLER, Act::HangUp);
+    let way_in = ("sales".to_owned(), Exit::Overflowed);
+    assert_eq!(way(&story), [way_in.clone(), ("support".to_owned(), Exit::Abandoned)]);
+    story.told.clear();
+    story.act(CALLER, Act::Call("303".into()));
+    assert_eq!(way(&story), std::slice::from_ref(&way_in));
+    story.act(BJORN, Act::Call("*1".into()));
+    story.act(BJORN, Act::HangUp);
+    story.act(BJORN, Act::Answer);
+    assert_eq!(way(&story), [way_in, ("support".to_owned(), Exit::Answered)]);
+    story.act(CALLER, Act::HangUp);
+    let contact = story.world.checker.contacts.last().expect("a call ended").clone();
+    assert!(contact.waits.iter().all(|wait| wait.before_ms >= 29_000), "it counts from before: {:?}", contact.waits);
     over(story);
 }
 

@@ -1,6 +1,6 @@
 //! What must hold in every history, seen from outside: from the events and the decisions alone.
 
-use super::model_back::{Absent, Goes, Waits, one_waits, takes_place};
+use super::model_back::{Absent, Goes, Waits, Was, one_waits, takes_place};
 use super::*;
 use crate::need::{Attributes, Licence, Word};
 use std::cmp::Reverse;
@@ -69,6 +69,8 @@ pub struct Caller {
     been: Vec<QueueId>,
     /// Its queue let it in as one who was there before.
     was_here: bool,
+    /// To where it had gone on from its queue before, and when that was known.
+    was_elsewhere: Option<(QueueId, Time)>,
     /// Since when it is kept for those for whom it is kept.
     kept_since: Time,
     ringing: BTreeSet<OfferId>,
@@ -165,7 +167,7 @@ impl Watch {
                     let mut arrival = (**arrival).clone();
                     arrival.since = arrival.since.min(event.at);
                     let settings = &self.queues[&arrival.queue];
-                    let mut was_here = false;
+                    let mut was = Was::default();
                     match arrival.callback.as_deref_mut() {
                         Some(callback) => {
                             arrival.kind = Kind::Call;
@@ -178,7 +180,8 @@ impl Watch {
                             self.arriving = Some((*entry, self.absent.clone()));
                             let waiting = self.waiting.values().map(|c| (&c.arrival, c.queue)).collect::<Vec<_>>();
                             let one_waits = one_waits(&waiting, &arrival);
-                            was_here = self.absent.comes_back(event.at, &mut arrival, settings, None) || one_waits;
+                            was = self.absent.comes_back(event.at, &mut arrival, settings, None);
+                            was.here |= one_waits;
                             self.takes_promised_place(&mut arrival);
                         }
                     }
@@ -188,7 +191,8 @@ impl Watch {
                         arrival,
                         joined: event.at,
                         been: Vec::new(),
-                        was_here,
+                        was_here: was.here,
+                        was_elsewhere: was.elsewhere.map(|queue| (queue, event.at)),
                         kept_since: event.at,
                         ringing: BTreeSet::new(),
                         refused: BTreeMap::new(),
@@ -233,7 +237,7 @@ impl Watch {
                         |seen: &Seen| matches!(seen.state, AgentState::Talking { entry: talk, .. } if talk == *entry);
                     let agent = self.agents.iter().find(|(_, seen)| talks(seen)).map(|(agent, _)| *agent);
                     let arrival = Arrival { since: caller.since, ..caller.arrival };
-                    self.absent.is_answered(event.at, *entry, agent.expect("who dials"), &arrival);
+                    self.absent.is_answered(event.at, *entry, agent.expect("who dials"), (&arrival, &[]));
                 }
             }
             Change::OfferEnded { offer, outcome: Outcome::Unreachable } => {
@@ -266,8 +270,9 @@ impl Watch {
     }
 
     fn redialled(&mut self, goes: Option<Goes>) {
-        let Some(Goes { to, since, away, priority, agent }) = goes else { return };
+        let Some(Goes { to, since, away, priority, agent, queue }) = goes else { return };
         let caller = self.waiting.get_mut(&to).expect("it waits");
+        caller.was_elsewhere = queue.map(|queue| (queue, self.at));
         caller.since = since.unwrap_or(caller.since);
         caller.arrival.since = caller.since;
         caller.arrival.away = away.unwrap_or(caller.arrival.away);
@@ -382,7 +387,7 @@ impl Watch {
                 if let Some((_, agent)) = self.accepted.filter(|(accepted, _)| accepted == entry)
                     && caller.arrival.callback.is_none()
                 {
-                    self.absent.is_answered(self.at, *entry, agent, &left);
+                    self.absent.is_answered(self.at, *entry, agent, (&left, &caller.been));
                 }
                 let accepted = self.accepted.is_some_and(|(accepted, _)| accepted == *entry);
                 must!(accepted == (*exit == Exit::Answered), "{entry} exits as {exit:?}, accepted: {accepted}");
@@ -430,18 +435,21 @@ impl Watch {
                 }
                 *self.exits.entry(*queue).or_default().entry(*exit).or_default() += 1;
                 if let Some(to) = to {
-                    must!(self.takes(*to), "{entry} goes on to {to}, which is closed");
+                    let was_there = caller.was_elsewhere == Some((*to, self.at));
+                    must!(was_there || self.takes(*to), "{entry} goes on to {to}, which is closed");
                     let holds = |caller: &&Caller| caller.queue == *to && caller.arrival.callback.is_none();
                     let waiting = self.waiting.values().filter(holds).count();
                     let full = waiting >= self.queues[to].max_waiting as usize;
-                    must!(!full, "{entry} goes on to {to}, which is full");
+                    must!(was_there || !full, "{entry} goes on to {to}, which is full");
                     *self.offered.entry(*to).or_default() += 1;
                     must!(!caller.been.contains(to) && to != queue, "{entry} goes back to {to}");
                     let been = caller.been.iter().copied().chain([*queue]).collect();
                     let licences = self.licences(&caller);
                     let mut arrival = Arrival { queue: *to, ..caller.arrival };
                     arrival.need.licences.extend(licences);
-                    let caller = Caller { queue: *to, joined: self.at, was_here: false, been, arrival, ..caller };
+                    let (was_here, was_elsewhere) = (was_there, None);
+                    let caller =
+                        Caller { queue: *to, joined: self.at, was_here, was_elsewhere, been, arrival, ..caller };
                     self.waiting.insert(*entry, caller);
                 }
             }

@@ -54,10 +54,13 @@ mistakes! {
     PlaceUsedUpByFull,
     PlaceFindsNoRoom,
     PlaceOutlivesClosing,
+    ReturnsOnlyWhereItFirstCame,
+    ReturnsAnyhow,
     RedialWaitsAnew,
     RedialIsAnybodys,
     RedialAnyTimeAgo,
     RedialToAnybody,
+    RedialOnlyWhereItFirstCame,
     KeptNoLongerWhileDown,
     PromisedTwice,
     PromisesWithoutEnd,
@@ -731,12 +734,21 @@ impl Model {
         }
         let before = self.absent.clone();
         let one_waits = one_waits(&self.callers.iter().map(|c| (&c.arrival, c.queue)).collect::<Vec<_>>(), arrival);
-        let was_here = self.absent.comes_back(self.now, &mut caller.arrival, &settings, self.mistake) || one_waits;
+        let was = self.absent.comes_back(self.now, &mut caller.arrival, &settings, self.mistake);
         let promise = self.promised_place(&mut caller.arrival);
         caller.since = caller.arrival.since;
         caller.turn_over = caller.arrival.prefer.first().map_or(Time::NEVER, |first| self.now + first.wait);
         let waited = self.now.since(caller.since);
-        let why = self.why_not_join(&caller, queue, was_here);
+        let back = was.elsewhere.filter(|there| self.returns_to(&caller, *there));
+        if let Some(there) = back {
+            if let Some(promise) = promise {
+                self.withdraw(promise);
+            }
+            let (exit, to) = (Exit::Overflowed, Some(there));
+            self.decisions.push_back(Decision::Exit { entry: id, queue, exit, waited, to });
+            return self.join(caller, there);
+        }
+        let why = self.why_not_join(&caller, queue, was.here || one_waits);
         let to = why.and_then(|why| self.way_out(&caller, |way| way == why.when()));
         if let Some(promise) = promise.filter(|_| why.is_none() || to.is_some()) {
             self.withdraw(promise);
@@ -767,7 +779,7 @@ impl Model {
     }
 
     fn redialled(&mut self, goes: Option<Goes>) {
-        let Some(Goes { to, since, away, priority, agent }) = goes else { return };
+        let Some(Goes { to, since, away, priority, agent, queue: there }) = goes else { return };
         let now = self.now;
         let queue = self.callers.iter().find(|c| c.id == to).expect("it waits").queue;
         let wait = self.settings(queue).reconnect_wait;
@@ -784,6 +796,9 @@ impl Model {
         self.replace(to);
         self.end_unlicensed_of(Some(to));
         self.send_away_if_hopeless(to);
+        if let Some(there) = there {
+            self.goes_where_it_was(to, there);
+        }
     }
 
     fn leave(&mut self, id: EntryId, exit: Exit) {
@@ -880,12 +895,12 @@ impl Model {
                 Kind::Task => a.tasks.push(entry),
             }
             let caller = self.callers.iter().find(|c| c.id == entry).expect("it was offered");
-            let arrival = Arrival { since: caller.since, ..caller.arrival.clone() };
+            let (arrival, been) = (Arrival { since: caller.since, ..caller.arrival.clone() }, &caller.been);
             if caller.is_promise() {
                 let caller = caller.clone();
                 self.is_dialled(caller);
             } else {
-                self.absent.is_answered(self.now, entry, agent, &arrival);
+                self.absent.is_answered(self.now, entry, agent, (&arrival, been));
             }
             self.talk_began(agent, entry);
             self.exit(entry, Exit::Answered);

@@ -52,6 +52,17 @@ pub struct Goes {
     pub away: Option<Duration>,
     pub priority: Option<i32>,
     pub agent: Option<AgentId>,
+    /// Where it goes on to, if that takes it.
+    pub queue: Option<QueueId>,
+}
+
+/// Where who comes was before.
+#[derive(Clone, Copy, Default)]
+pub struct Was {
+    /// In the line of this queue, or in a talk from it.
+    pub here: bool,
+    /// To that one they had gone on from this.
+    pub elsewhere: Option<QueueId>,
 }
 
 #[derive(Clone)]
@@ -60,6 +71,8 @@ struct Talk {
     queue: QueueId,
     entry: EntryId,
     agent: AgentId,
+    /// Where it was before.
+    been: Vec<QueueId>,
     waited: Duration,
     began: Time,
     /// As if the wait had ended with the talk.
@@ -103,7 +116,7 @@ impl Absent {
         });
     }
 
-    pub fn is_answered(&mut self, now: Time, entry: EntryId, agent: AgentId, arrival: &Arrival) {
+    pub fn is_answered(&mut self, now: Time, entry: EntryId, agent: AgentId, (arrival, been): (&Arrival, &[QueueId])) {
         if is_known(arrival) {
             let (caller, queue, waited) = (arrival.caller.clone(), arrival.queue, now.since(arrival.since));
             self.talks.push(Talk {
@@ -111,6 +124,7 @@ impl Absent {
                 queue,
                 entry,
                 agent,
+                been: been.to_vec(),
                 waited,
                 began: now,
                 since: arrival.since,
@@ -141,20 +155,21 @@ impl Absent {
         true
     }
 
-    /// Whether who comes was in the line of this queue, or in a talk from it.
     pub fn comes_back(
         &mut self,
         now: Time,
         arrival: &mut Arrival,
         queue: &QueueSettings,
         mistake: Option<Mistake>,
-    ) -> bool {
+    ) -> Was {
         if !is_known(arrival) {
-            return false;
+            return Was::default();
         }
         let was_in = self.has_place_back(now, arrival, mistake);
         let talked_from = self.has_agent_back(now, arrival, queue, mistake);
-        was_in == Some(arrival.queue) || talked_from == Some(arrival.queue)
+        let here = was_in == Some(arrival.queue) || talked_from == Some(arrival.queue);
+        let elsewhere = was_in.or(talked_from).filter(|queue| *queue != arrival.queue);
+        Was { here, elsewhere: elsewhere.filter(|_| mistake != Some(Mistake::ReturnsOnlyWhereItFirstCame)) }
     }
 
     fn has_place_back(&mut self, now: Time, arrival: &mut Arrival, mistake: Option<Mistake>) -> Option<QueueId> {
@@ -190,14 +205,15 @@ impl Absent {
         let mine = self.broken.iter().filter(|(talk, until)| talk.caller == arrival.caller && now < *until);
         let (talk, _) = mine.max_by_key(|(talk, _)| talk.entry)?;
         let talk = talk.clone();
-        if talk.queue == arrival.queue && !wrong(Mistake::BrokenTalkLosesItsWait) {
+        let came_by_this = talk.queue == arrival.queue || talk.been.contains(&arrival.queue);
+        if came_by_this && !wrong(Mistake::BrokenTalkLosesItsWait) {
             takes_place(arrival, talk.since, now.since(talk.broke), mistake);
         }
         arrival.prefer.insert(0, Prefer { who: Who::Agent(talk.agent), wait: queue.reconnect_wait });
         if !wrong(Mistake::BrokenTalkGivenTwice) {
             self.broken.retain(|(other, _)| other.entry != talk.entry);
         }
-        Some(talk.queue)
+        came_by_this.then_some(talk.queue)
     }
 
     /// The place of an entry that has just left.
@@ -216,7 +232,8 @@ impl Absent {
         let to = lately.max_by_key(|waits| (waits.since, waits.id)).filter(|_| !wrong(Mistake::RedialWaitsAnew))?.id;
         self.places.retain(|left| left.entry != gone);
         let (since, away, priority) = (Some(left.since), Some(left.away), Some(left.priority));
-        Some(Goes { to, since, away, priority, agent: None })
+        let queue = left.queues.last().copied().filter(|_| !wrong(Mistake::RedialOnlyWhereItFirstCame));
+        Some(Goes { to, since, away, priority, agent: None, queue })
     }
 
     /// The agent of a talk that has just broken.
@@ -235,8 +252,10 @@ impl Absent {
         let lately = theirs.filter(|waits| now.since(waits.since) < within);
         let to = lately.max_by_key(|waits| (waits.since, waits.id)).filter(|_| !wrong(Mistake::RedialToAnybody))?;
         self.broken.retain(|(talk, _)| talk.entry != gone);
-        let since = (queue_of(to.id) == talk.queue).then(|| to.since - talk.waited);
-        Some(Goes { to: to.id, since, away: None, priority: None, agent: Some(talk.agent) })
+        let came_by_this = queue_of(to.id) == talk.queue || talk.been.contains(&to.queue);
+        let since = came_by_this.then(|| to.since - talk.waited);
+        let queue = came_by_this.then_some(talk.queue);
+        Some(Goes { to: to.id, since, away: None, priority: None, agent: Some(talk.agent), queue })
     }
 
     pub fn was_down(&mut self, now: Time, since: Time) {

@@ -74,7 +74,7 @@ impl Model {
         let Dialled { caller, .. } = self.dialled.remove(which);
         let agent = self.agents.iter().find(|a| a.talk == Some(id)).expect("it talks").id;
         let arrival = Arrival { since: caller.since, ..caller.arrival };
-        self.absent.is_answered(self.now, id, agent, &arrival);
+        self.absent.is_answered(self.now, id, agent, (&arrival, &[]));
     }
 
     pub fn dialled_in_vain(&mut self, id: EntryId, broke: bool) {

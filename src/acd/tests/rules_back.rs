@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::need::Attributes;
+use std::collections::BTreeSet;
 
 /// Somebody who is known by this name, to queue 1.
 fn caller(entry: u64, name: &str) -> Change {
@@ -66,25 +67,91 @@ fn who_hangs_up_keeps_the_place_where_the_queue_says_so() {
     assert_eq!(line(&desk), [2, 3]);
 }
 
-#[test]
-fn the_place_is_given_back_where_the_caller_first_came() {
-    let on = |desk: &mut Desk, queue, to, when| {
-        let overflow = vec![Overflow { to: QueueId(to), when, only: Attributes::new() }];
-        desk.queue(queue, |settings| settings.overflow = overflow);
-    };
+/// From queue 1, by 2, to 3, where anna and bo wait.
+fn two_in_the_third() -> Desk {
     let mut desk = Desk::new();
     desk.queue(3, |_| {});
-    on(&mut desk, 2, 3, When::After(Duration::from_secs(10)));
-    on(&mut desk, 1, 2, When::Closed);
+    for (queue, to, when) in [(2, 3, When::After(Duration::from_secs(10))), (1, 2, When::Closed)] {
+        let overflow = vec![Overflow { to: QueueId(to), when, only: Attributes::new() }];
+        desk.queue(queue, |settings| settings.overflow = overflow);
+    }
     desk.at(5, Change::Close { queue: QueueId(1) });
     desk.at(10, caller(1, "anna"));
     desk.at(11, caller(2, "bo"));
     desk.until(30);
-    assert_eq!(desk.acd.entries(QueueId(3)), [EntryId(1), EntryId(2)]);
+    assert_eq!(third(&desk), [1, 2]);
+    desk
+}
+
+fn third(desk: &Desk) -> Vec<u64> {
+    desk.acd.entries(QueueId(3)).into_iter().map(|entry| entry.0).collect()
+}
+
+#[test]
+fn who_had_gone_on_to_another_queue_has_the_place_there_back_at_once() {
+    let mut desk = two_in_the_third();
     desk.at(40, leave(1, Exit::SystemFault));
-    assert_eq!(desk.at(50, caller(3, "anna")), "e3 overflowed after 40 to q2");
-    desk.until(60);
-    assert_eq!(desk.acd.entries(QueueId(3)), [EntryId(3), EntryId(2)], "before who was behind");
+    assert_eq!(desk.at(50, caller(3, "anna")), "e3 overflowed after 40 to q3");
+    assert_eq!(third(&desk), [3, 2], "before who was behind");
+    // Also where others find no room.
+    desk.at(60, leave(3, Exit::SystemFault));
+    desk.queue(3, |settings| settings.max_waiting = 1);
+    assert_eq!(desk.at(61, caller(4, "anna")), "e4 overflowed after 51 to q3");
+    assert_eq!(third(&desk), [4, 2]);
+}
+
+#[test]
+fn where_the_queue_of_the_place_takes_nobody_any_more_they_wait_where_they_come() {
+    let mut desk = two_in_the_third();
+    desk.at(40, leave(1, Exit::SystemFault));
+    desk.at(45, Change::Open { queue: QueueId(1), until: None });
+    desk.queue(3, |settings| settings.after_closing = Some(Duration::from_secs(2)));
+    desk.at(46, Change::Close { queue: QueueId(3) });
+    assert_eq!(desk.at(50, caller(3, "anna")), "e2 queue_closed after 37");
+    assert_eq!(line(&desk), [3]);
+    assert_eq!(desk.acd.entry(EntryId(3)).expect("it waits").since, Time::from_secs(10));
+}
+
+#[test]
+fn who_called_again_before_it_was_known_goes_on_to_the_place_then() {
+    let mut desk = two_in_the_third();
+    desk.at(35, Change::Open { queue: QueueId(1), until: None });
+    assert_eq!(desk.at(40, caller(3, "anna")), "");
+    assert_eq!(line(&desk), [3]);
+    assert_eq!(desk.at(50, leave(1, Exit::SystemFault)), "e1 system_fault after 40, e3 overflowed after 40 to q3");
+    assert_eq!(third(&desk), [3, 2]);
+    // But not from under the hands of an agent who is rung.
+    let mut desk = two_in_the_third();
+    desk.queue(3, |settings| settings.members_only = true);
+    desk.at(35, Change::Open { queue: QueueId(1), until: None });
+    desk.at(40, caller(3, "anna"));
+    desk.agent(1, "");
+    assert_eq!(desk.at(45, login(1)), "a1 ready, o1: e3 rings a1, a1 offered");
+    assert_eq!(desk.at(50, leave(1, Exit::SystemFault)), "e1 system_fault after 40");
+    assert_eq!(line(&desk), [3]);
+}
+
+#[test]
+fn a_talk_that_broke_goes_on_from_the_queue_where_it_began() {
+    let mut desk = two_in_the_third();
+    desk.queue(3, |settings| settings.members_only = true);
+    desk.agent_with(1, "", |settings| {
+        settings.queues = BTreeSet::from([QueueId(3)]);
+        settings.wrap_up = Duration::from_secs(20);
+    });
+    assert_eq!(desk.at(40, login(1)), "a1 ready, o1: e1 rings a1, a1 offered");
+    desk.at(41, accepted(1));
+    assert_eq!(desk.at(100, talk_broke(1)), "a1 wrap_up");
+    assert_eq!(desk.at(110, caller(3, "anna")), "e3 overflowed after 41 to q3", "she had waited for 31 s");
+    assert_eq!(third(&desk), [2, 3]);
+    assert_eq!(desk.until(120), "a1 ready, o2: e2 rings a1, a1 offered");
+    // Also where it was not known yet.
+    desk.at(121, accepted(2));
+    desk.at(125, leave(3, Exit::Abandoned));
+    desk.at(126, Change::Open { queue: QueueId(1), until: None });
+    assert_eq!(desk.at(130, caller(4, "bo")), "");
+    assert_eq!(desk.at(140, talk_broke(2)), "e4 overflowed after 120 to q3, a1 wrap_up");
+    assert_eq!(desk.until(160), "a1 ready, o3: e4 rings a1, a1 offered");
 }
 
 #[test]
