@@ -1,16 +1,14 @@
 //! Those who hang up and are called back: from the key to the talk, and whatever may come between.
 
-use crate::compiled;
 use crate::switchboard::{ANNA, BJORN, Story, office};
+use crate::{compiled, leads_out_to};
 use vaxel::acd::{AgentState, Exit, Overflow, QueueSettings, When};
-use vaxel::engine::settings::Target;
 use vaxel::engine::{Engine, Network, Settings};
 use vaxel::ids::QueueId;
 use vaxel::need::{Attributes, Need};
 use vaxel::record::{Contact, Fate, What};
 use vaxel::sim::world::{Act, PhoneId, World};
 use vaxel::sim::{Phone, PhoneEvent};
-use vaxel::sip::{Hop, Transport};
 use vaxel::time::Duration;
 
 /// Who calls, and is called back.
@@ -40,13 +38,9 @@ steps:
 /// Carla's carrier is the way out to her, too.
 fn house() -> Settings {
     let mut settings = office();
-    let remote = World::address(CARLA, 5060);
-    let hop = Hop { transport: Transport::Udp, local: vaxel::sim::media::switchboard(), remote, connection: None };
     let carrier = &mut settings.trunks[0];
-    carrier.sends = true;
-    carrier.targets = vec![Target { hop, priority: 0, weight: 1 }];
-    carrier.takes = vec!["+".into()];
-    carrier.from.push(Network { address: remote.ip(), prefix: 32 });
+    leads_out_to(carrier, CARLA);
+    carrier.from.push(Network { address: World::address(CARLA, 5060).ip(), prefix: 32 });
     settings.flows.insert("main".to_owned(), compiled("main", FLOW));
     settings
 }

@@ -38,7 +38,7 @@ use vaxel::flow::{self, Flow};
 use vaxel::need::Need;
 use vaxel::sim::day::{Day, Habits, OUTSIDE, Report};
 use vaxel::sim::media::switchboard;
-use vaxel::sim::world::{Network, World};
+use vaxel::sim::world::{Network, PhoneId, World};
 use vaxel::sip::digest::Algorithm;
 use vaxel::sip::{Hop, Transport};
 use vaxel::time::{Duration, Time};
@@ -119,6 +119,14 @@ fn compiled(name: &str, text: &str) -> Arc<Flow> {
 
 /// Who has it is at [`vaxel::sim::day::OUTSIDE`].
 const ABROAD: &str = "+4687000000";
+
+/// Calls out by this trunk come to that phone.
+fn leads_out_to(trunk: &mut Trunk, phone: PhoneId) {
+    let remote = World::address(phone, 5060);
+    let hop = Hop { transport: Transport::Udp, local: switchboard(), remote, connection: None };
+    (trunk.sends, trunk.takes) = (true, vec!["+".into()]);
+    trunk.targets = vec![Target { hop, priority: 0, weight: 1 }];
+}
 
 fn settings(agents: u32, queue: QueueSettings) -> Settings {
     let skills = |i: u32| match i % 3 {

@@ -7,13 +7,13 @@
 //! talk is in one by both phones, who rings is offered something, and everybody else is free. At the end of each, without
 //! further faults: nobody is in a call, and nothing of one is remembered anywhere.
 
-use crate::{MORNING, compiled, settings};
+use crate::{MORNING, compiled, leads_out_to, settings};
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeSet, HashSet};
 use std::hash::{Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use vaxel::acd::{AgentState, Exit, Outcome, QueueSettings, Strategy};
-use vaxel::engine::Settings;
+use vaxel::engine::{Said, Settings};
 use vaxel::record::What;
 use vaxel::sim::PhoneEvent;
 use vaxel::sim::faults::{Fault, Faults, Omits};
@@ -109,6 +109,16 @@ steps:
     hangup: {}
 ";
 
+const BACK: &str = "
+flow: main
+languages: [en]
+start: line
+steps:
+  line: { queue: { name: sales, while_waiting: { music: calm, keys: { '1': back } }, failed: end } }
+  back: { callback: { next: end, failed: end } }
+  end: { hangup: {} }
+";
+
 impl Story {
     /// So many agents, and callers who come a second apart to a line that the flow answers.
     fn new(name: &'static str, agents: u32, callers: u32, does: &[(When, Duration, PhoneId, Act)]) -> Story {
@@ -159,7 +169,7 @@ impl Story {
             world.act_in(Duration::ZERO, *id, Act::Register { expires: Duration::from_secs(3_600) });
         }
         for id in &self.callers {
-            world.add_phone(*id, &format!("+4670{}", id.0), None);
+            world.add_phone(*id, &format!("+467012345{}", id.0), None);
         }
         let until = world.now() + SECOND;
         while world.next(until).is_some() {}
@@ -360,6 +370,18 @@ impl Seen {
     }
 }
 
+/// Agents hear who comes, for a second.
+fn told_first(settings: &mut Settings) {
+    settings.announcements.insert("sales".into(), vec![Said::Prompt("sales-caller".into())]);
+}
+
+/// Who presses a key hangs up and is called back, once and by the carrier by which they came.
+fn called_back(settings: &mut Settings) {
+    settings.flows.insert("main".into(), compiled("main", BACK));
+    settings.queues.iter_mut().for_each(|queue| queue.callback_tries = 1);
+    leads_out_to(&mut settings.trunks[0], CALLER);
+}
+
 fn answers(id: PhoneId) -> (When, Duration, PhoneId, Act) {
     (When::Rings(id), 2 * SECOND, id, Act::Answer)
 }
@@ -387,6 +409,10 @@ fn of_one_caller() -> Vec<Story> {
         Story::new("answered by who answers", 1, 1, &[answers(ANNA)]).unanswered().callers_end(),
         Story::new("declined, and answered by the next", 2, 1, &[declines, answers(BO)]),
         Story::new("not answered, and answered by the next", 2, 1, &[answers(BO)]).with(ring_time),
+        Story::new("told who comes, and connected", 1, 1, &[answers(ANNA)]).with(told_first),
+        Story::new("told who comes, and connected to who waits unanswered", 1, 1, &[answers(ANNA)])
+            .unanswered()
+            .with(told_first),
         Story::new("given up while it rings", 1, 1, std::slice::from_ref(&gives_up)),
         Story::new("given up unanswered", 1, 1, &[gives_up]).unanswered(),
     ]
@@ -399,8 +425,19 @@ fn of_many() -> Vec<Story> {
         Story::new("one of two who are rung answers", 2, 1, &[answers(BO)]).with(ring_all).unanswered(),
         Story::new("none of two who are rung answers", 2, 1, &[nobody_answers]).with(ring_all).unanswered(),
         Story::new("two callers and one agent", 1, 2, &[answers(ANNA)]).unanswered().callers_end().uncertain(),
+        Story::new("two callers and one agent who is told who comes", 1, 2, &[answers(ANNA)])
+            .callers_end()
+            .with(told_first)
+            .uncertain(),
+        Story::new("promised a call, and called", 1, 1, &promised(&[answers(CALLER)])).with(called_back).uncertain(),
         Story::new("two callers and two agents", 2, 2, &[answers(ANNA), answers(BO)]).unanswered().uncertain(),
     ]
+}
+
+/// The caller does not wait for the agent who is rung, who answers the next ring.
+fn promised(then: &[(When, Duration, PhoneId, Act)]) -> Vec<(When, Duration, PhoneId, Act)> {
+    let asks = (When::Start, SECOND, CALLER, Act::Key('1'));
+    [&[asks, answers(ANNA)], then].concat()
 }
 
 /// Two people who do something at the same moment, give or take so many milliseconds.
@@ -411,6 +448,8 @@ fn at_once(by: i32) -> Vec<Story> {
     let hangs_up = (When::Connected(ANNA), now, ANNA, Act::HangUp);
     let too = (When::Connected(ANNA), moved(by), CALLER, Act::HangUp);
     let dials = (When::Connected(ANNA), moved(by + 40), ANNA, Act::Call("*2".into()));
+    let soon = |id| (When::Connected(ANNA), moved(by - 1_000), id, Act::HangUp);
+    let gives_back_up = (When::Rings(CALLER), moved(by), ANNA, Act::HangUp);
     let story = |name, agents, callers, does: &[_]| Story::new(name, agents, callers, does).uncertain();
     vec![
         story("answers as the caller gives up", 1, 1, &[at(now, ANNA, Act::Answer), gives_up.clone()]),
@@ -430,7 +469,13 @@ fn at_once(by: i32) -> Vec<Story> {
             &[at(now, ANNA, Act::Answer), at(moved(by), ANNA, Act::Unregister)],
         ),
         story("answers and hangs up", 1, 1, &[at(moved(-40), ANNA, Act::Answer), at(moved(by), ANNA, Act::HangUp)]),
-        story("both hang up", 1, 1, &[answers(ANNA), hangs_up.clone(), too]),
+        story("both hang up", 1, 1, &[answers(ANNA), hangs_up.clone(), too.clone()]),
+        story("gives up as the agent has been told", 1, 1, &[answers(ANNA), soon(CALLER)]).with(told_first),
+        story("hangs up as they have been told", 1, 1, &[answers(ANNA), soon(ANNA)]).with(told_first),
+        story("both hang up while the agent is told", 1, 1, &[answers(ANNA), hangs_up.clone(), too])
+            .with(|s| _ = s.announcements.insert("sales".into(), vec![Said::Prompt("sales-caller".into()); 3])),
+        story("answers as the agent gives the callback up", 1, 1, &promised(&[answers(CALLER), gives_back_up]))
+            .with(called_back),
         story("dials as the next caller comes", 1, 2, &[answers(ANNA), hangs_up, dials]).with(pauses),
     ]
 }
