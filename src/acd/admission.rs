@@ -12,41 +12,80 @@ use super::{Acd, Ignored};
 use crate::ids::{EntryId, QueueId};
 use crate::need::Attributes;
 use crate::time::{Duration, Time};
+use serde::{Deserialize, Serialize};
 
 /// How often it is looked at whether an entry waits too long, where its queue wants to know: counted from when it came.
 pub const LOOK: Duration = Duration::from_secs(15);
 
-/// Why an entry does not stay in a queue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Why an entry does not stay in a queue. Where several hold, the first of these is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Obstacle {
+    /// The settings have the queue no more.
+    Gone,
     Closed,
-    NoAgents,
-    Full,
-    /// It has not joined yet, and would wait too long.
-    LongLine,
-    /// It waits, and will wait too long yet.
-    LongWait,
+    /// It closes so soon that it takes nobody any more.
+    LastCall {
+        closes: Time,
+    },
+    /// Of those who could serve the entry nobody is logged in and on shift.
+    NobodyThere,
+    /// Of those all are paused, or will be after their talk.
+    AllPaused,
+    /// So many wait, and at `most` so many may; of a promise, promises.
+    Full {
+        waiting: u32,
+        most: u32,
+    },
+    /// It has not joined yet, and would wait at least so long: longer than it may.
+    LongLine {
+        expected: Duration,
+        longest: Duration,
+    },
+    /// It waits, and will wait at least so long yet: longer than it may.
+    LongWait {
+        expected: Duration,
+        longest: Duration,
+    },
+    /// There is no number to call back.
+    NoNumber,
+    /// The number is to be called back already.
+    Promised,
 }
 
 impl Obstacle {
     /// How it exits where it cannot go elsewhere.
     pub fn exit(self) -> Exit {
         match self {
-            Obstacle::Closed => Exit::QueueClosed,
-            Obstacle::NoAgents => Exit::NoAgents,
-            Obstacle::Full | Obstacle::LongLine => Exit::RefusedFull,
-            Obstacle::LongWait => Exit::TimedOut,
+            Obstacle::Gone | Obstacle::Closed | Obstacle::LastCall { .. } => Exit::QueueClosed,
+            Obstacle::NobodyThere | Obstacle::AllPaused => Exit::NoAgents,
+            Obstacle::Full { .. } | Obstacle::LongLine { .. } | Obstacle::NoNumber | Obstacle::Promised => {
+                Exit::RefusedFull
+            }
+            Obstacle::LongWait { .. } => Exit::TimedOut,
         }
     }
 
     /// When it goes elsewhere.
     pub fn when(self) -> When {
         match self {
-            Obstacle::Closed => When::Closed,
-            Obstacle::NoAgents => When::NoAgents,
-            Obstacle::Full => When::Full,
-            Obstacle::LongLine | Obstacle::LongWait => When::LongWait,
+            Obstacle::Gone | Obstacle::Closed | Obstacle::LastCall { .. } => When::Closed,
+            Obstacle::NobodyThere | Obstacle::AllPaused => When::NoAgents,
+            // Promises go nowhere else.
+            Obstacle::Full { .. } | Obstacle::NoNumber | Obstacle::Promised => When::Full,
+            Obstacle::LongLine { .. } | Obstacle::LongWait { .. } => When::LongWait,
         }
+    }
+
+    /// Of a queue where so many wait.
+    pub fn full(waiting: usize, most: u32) -> Option<Obstacle> {
+        let waiting = u32::try_from(waiting).unwrap_or(u32::MAX);
+        (waiting >= most).then_some(Obstacle::Full { waiting, most })
+    }
+
+    /// Agents could have done something about it, so that each of them had a reason.
+    pub fn is_want_of_agents(self) -> bool {
+        matches!(self, Obstacle::NobodyThere | Obstacle::AllPaused)
     }
 }
 
@@ -94,7 +133,10 @@ impl Acd {
         let queue = &self.queues[&id];
         let may_stay = was_here && queue.lets_go().is_none_or(|until| self.now < until);
         if !queue.is_open(self.now) && !may_stay {
-            return Some(Obstacle::Closed);
+            return Some(match queue.hours {
+                Hours::Open { until: Some(closes) } => Obstacle::LastCall { closes },
+                Hours::Open { until: None } | Hours::Closed { .. } => Obstacle::Closed,
+            });
         }
         let unless = queue.settings.join_unless;
         let requirement = self.requirement(entry, id, None, self.now);
@@ -104,29 +146,35 @@ impl Acd {
             |rules| self.is_in_vain(rules, need) && at_last.is_none_or(|at_last| self.is_in_vain(rules, at_last));
         // Nobody joins a line only to leave it.
         let in_vain = in_vain(unless) || in_vain(self.queues[&id].settings.leave_when);
+        let in_vain = in_vain.then(|| self.want_of_agents(at_last.into_iter().chain([need])));
         let seen = unless.estimate.map(|_| self.seen_by_newcomer(entry, id, need));
         let idle = self.lines.need(need).able.meets(&self.pools.with_idle[entry.kind().index()]);
         for need in at_last.into_iter().chain([need]) {
             self.lines.give_need(need, &mut self.pools);
         }
         let queue = &self.queues[&id];
-        if in_vain {
-            return Some(Obstacle::NoAgents);
+        if in_vain.is_some() || was_here {
+            return in_vain;
         }
-        if was_here {
-            return None;
+        let full = Obstacle::full(queue.by_since.len(), queue.settings.max_waiting);
+        if full.is_some() {
+            return full;
         }
-        if queue.by_since.len() as u64 >= u64::from(queue.settings.max_waiting) {
-            return Some(Obstacle::Full);
-        }
-        let least = self.estimates.least_on_arrival(self.now, id, seen?)?;
-        (!idle && least > unless.estimate?).then_some(Obstacle::LongLine)
+        let expected = self.estimates.least_on_arrival(self.now, id, seen?)?;
+        let longest = unless.estimate?;
+        (!idle && expected > longest).then_some(Obstacle::LongLine { expected, longest })
     }
 
     /// Whether nobody is there by these rules for those who need that.
     pub(super) fn is_in_vain(&self, rules: InVain, need: NeedId) -> bool {
         let need = self.lines.need(need);
         rules.no_agents && need.logged_in == 0 || rules.all_paused && need.in_service == 0
+    }
+
+    /// What is wanting for an entry with these needs, now and at last, for which it is in vain to wait.
+    pub(super) fn want_of_agents(&self, needs: impl IntoIterator<Item = NeedId>) -> Obstacle {
+        let is_there = needs.into_iter().any(|need| self.lines.need(need).logged_in > 0);
+        if is_there { Obstacle::AllPaused } else { Obstacle::NobodyThere }
     }
 
     /// What an entry that needs this would have before and behind it.
@@ -164,8 +212,8 @@ impl Acd {
             return;
         }
         let least = self.seen(id).and_then(|seen| self.estimates.least_remaining(self.now, id, seen));
-        if least.zip(longest).is_some_and(|(least, longest)| least > longest) {
-            self.turn_away(id, Obstacle::LongWait);
+        if let Some((expected, longest)) = least.zip(longest).filter(|(expected, longest)| expected > longest) {
+            self.turn_away(id, Obstacle::LongWait { expected, longest });
         }
     }
 

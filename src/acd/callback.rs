@@ -13,6 +13,7 @@
 //! missing agent, no overflow. While its queue is closed it sleeps: it is offered to nobody, and goes on where it was when the
 //! queue opens. For each number there is at most one, and whoever calls themselves before it is kept takes its place over.
 
+use super::admission::Obstacle;
 use super::entry::{Entry, Stands};
 use super::event::{Arrival, Decision, Exit, Kind};
 use super::queue::{Hours, Queue};
@@ -58,12 +59,14 @@ impl Acd {
         let number = callback.number.clone();
         (callback.tries, callback.promised, callback.until) = (0, now, now + settings.callback_within);
         callback.not_before = callback.not_before.max(now);
-        let is_full = queue.callbacks.len() as u64 >= u64::from(settings.max_callbacks);
+        let obstacle = Obstacle::full(queue.callbacks.len(), settings.max_callbacks)
+            .or(number.is_empty().then_some(Obstacle::NoNumber))
+            .or(self.promises.contains_key(&number).then_some(Obstacle::Promised));
         self.truth.promised(now, arrival.queue);
-        if is_full || number.is_empty() || self.promises.contains_key(&number) {
-            let (queue, waited, exit) = (arrival.queue, now.since(arrival.since), Exit::RefusedFull);
+        if let Some(obstacle) = obstacle {
+            let (queue, waited, exit) = (arrival.queue, now.since(arrival.since), obstacle.exit());
             self.truth.promise_broken(queue, now, Broken::Refused);
-            self.decide(Decision::Exit { entry: id, queue, exit, waited, to: None });
+            self.decide(Decision::Exit { entry: id, queue, exit, waited, to: None, obstacle: Some(obstacle) });
             return;
         }
         self.promises.insert(number, id);
@@ -138,7 +141,7 @@ impl Acd {
             let broken = if exit == Exit::TimedOut { Broken::TimedOut } else { Broken::Withdrawn };
             self.truth.promise_broken(queue, callback.promised, broken);
         }
-        self.decide(Decision::Exit { entry: id, queue, exit, waited, to: None });
+        self.decide(Decision::Exit { entry: id, queue, exit, waited, to: None, obstacle: None });
     }
 
     /// The estimators know of promises while these stand in line.

@@ -70,7 +70,8 @@ impl Digest {
         }
     }
 
-    // The order of outcomes, exits and reasons counts; a test has a number for each.
+    // The order of outcomes, exits and reasons counts; a test has a number for each. An obstacle says more of the exit beside it, and
+    // journals from before exits had one are to be told to have decided the same.
     fn decision(&mut self, decision: &Decision) {
         match decision {
             Decision::Offer { offer, entry, queue, agent, deadline } => {
@@ -79,7 +80,7 @@ impl Digest {
             Decision::OfferEnded { offer, entry, agent, outcome } => {
                 self.words([2, offer.0, entry.0, pair(agent.0, *outcome as u32)]);
             }
-            Decision::Exit { entry, queue, exit, waited, to } => {
+            Decision::Exit { entry, queue, exit, waited, to, obstacle: _ } => {
                 let waited = u64::try_from(waited.as_micros()).unwrap_or(u64::MAX);
                 self.words([3, entry.0, pair(queue.0, *exit as u32), waited, place(*to)]);
             }
@@ -205,16 +206,12 @@ mod tests {
             Decision::Probe { agent, deadline: at },
         ];
         all.extend(Outcome::ALL.map(|outcome| Decision::OfferEnded { offer, entry, agent, outcome }));
-        let exit = |exit| Decision::Exit { entry, queue, exit, waited: Duration::from_millis(1500), to: None };
+        let (waited, obstacle) = (Duration::from_millis(1500), None);
+        let exit = |exit| Decision::Exit { entry, queue, exit, waited, to: None, obstacle };
         all.extend(Exit::ALL.map(exit));
-        all.push(Decision::Exit { entry, queue, exit: Exit::Answered, waited: Duration::from_millis(1501), to: None });
-        all.push(Decision::Exit {
-            entry,
-            queue,
-            exit: Exit::Overflowed,
-            waited: Duration::from_millis(1500),
-            to: Some(queue),
-        });
+        let longer = Duration::from_millis(1501);
+        all.push(Decision::Exit { entry, queue, exit: Exit::Answered, waited: longer, to: None, obstacle });
+        all.push(Decision::Exit { entry, queue, exit: Exit::Overflowed, waited, to: Some(queue), obstacle });
         let paused = |reason: &str, until| AgentState::Paused { reason: reason.into(), until };
         let mut states = vec![
             AgentState::Offline,

@@ -1,5 +1,6 @@
 //! The words between the ACD and the world: what happened ([`AcdEvent`]) and what follows ([`Decision`]).
 
+use super::admission::Obstacle;
 use super::callback::Callback;
 use super::estimate;
 use super::settings::{AgentSettings, QueueSettings, Relax, RestReason};
@@ -333,6 +334,10 @@ pub enum Decision {
         /// Where it waits from now on.
         #[serde(default)]
         to: Option<QueueId>,
+        /// What did not let it stay in this queue, or did not let it in; `None`: it left by itself, was answered, had waited as long as
+        /// it may here, or has its place elsewhere. It follows from the state and is in no digest.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        obstacle: Option<Obstacle>,
     },
     /// The number of a promise was called in vain. `again`: it waits again, in the same queue and with all its time, and is offered to
     /// nobody before then: after `callback_retry`, or at once where the talk broke, which is no try. `None`: it is over, by too many tries

@@ -4,7 +4,7 @@ use super::Acd;
 use super::ability::{Requirement, Unable};
 use super::agent::{Agent, Task};
 use super::entry::{Entry, Stands};
-use super::event::{AgentState, Who};
+use super::event::{AgentState, Arrival, Who};
 use super::line::Refused;
 use super::settings::{RestReason, Validity};
 use crate::ids::{AgentId, EntryId, OfferId};
@@ -100,8 +100,8 @@ pub enum WhyNot {
     KeptForOther {
         until: Time,
     },
-    /// It is a promise to call back, and is offered to nobody for now: its queue is closed, or the number was dialled in vain and is
-    /// not dialled again before `until`.
+    /// It is a promise to call back, and is offered to nobody for now: its queue is closed, or the number is not dialled before `until`:
+    /// it was in vain, or who asked for it has to hang up first.
     NotYet {
         until: Option<Time>,
     },
@@ -124,6 +124,17 @@ impl Acd {
         let nobody_else = self.nobody_else_left(&self.line_of(entry));
         let asked = Asked::of(self, entry);
         self.agents.iter().map(|(id, agent)| (*id, self.why_not(*id, agent, entry, &asked, nobody_else))).collect()
+    }
+
+    /// Why none of the agents could have a contact whom its queue did not let in, or let go, for want of agents: as if it came now.
+    /// Empty if there is no such queue. Costs a look at every agent.
+    pub fn explain_turned_away(&self, entry: EntryId, arrival: &Arrival) -> Vec<(AgentId, WhyNot)> {
+        if !self.queues.contains_key(&arrival.queue) {
+            return Vec::new();
+        }
+        let entry = Entry::new(entry, arrival.clone(), self.now);
+        let asked = Asked::of(self, &entry);
+        self.agents.iter().map(|(id, agent)| (*id, self.why_not(*id, agent, &entry, &asked, false))).collect()
     }
 
     /// As [`Acd::explain`], of this agent alone; `None` if the entry does not wait, or there is no such agent.

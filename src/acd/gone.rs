@@ -42,7 +42,7 @@ impl Acd {
             for agent in &rung {
                 self.withdraw(*agent, Outcome::CallerGone);
             }
-            self.turn_away(entry, Obstacle::Closed);
+            self.turn_away(entry, Obstacle::Gone);
             for agent in rung {
                 self.refresh_keeping_idle(agent);
             }

@@ -2,7 +2,7 @@
 
 use super::Acd;
 use super::entry::Stands;
-use super::event::{AgentState, Kind, Prefer, Who};
+use super::event::{AgentState, Arrival, Kind, Prefer, Who};
 use super::queue::Hours;
 use super::settings::{AgentSettings, QueueSettings};
 use crate::ids::{AgentId, EntryId, QueueId};
@@ -22,6 +22,8 @@ pub struct AgentView<'a> {
 #[derive(Clone, Debug)]
 pub struct EntryView<'a> {
     pub queue: QueueId,
+    /// As it is now: another queue than it came to has added licences, and its priority may have been changed.
+    pub arrival: &'a Arrival,
     pub kind: Kind,
     pub since: Time,
     /// What it is called elsewhere.
@@ -79,6 +81,7 @@ impl Acd {
         };
         Some(EntryView {
             queue: entry.queue(),
+            arrival: &entry.arrival,
             kind: entry.kind(),
             since: entry.since(),
             reference: &entry.arrival.reference,

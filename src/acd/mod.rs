@@ -73,7 +73,7 @@ mod tests;
 pub mod truth;
 mod waiting;
 
-pub use admission::LOOK;
+pub use admission::{LOOK, Obstacle};
 pub use callback::Callback;
 pub use counts::QueueCounts;
 pub use digest::{Digest, Noted};

@@ -19,8 +19,8 @@ impl Acd {
     /// The entry, for which nobody is rung, cannot stay in its queue.
     pub(super) fn turn_away(&mut self, id: EntryId, obstacle: Obstacle) {
         match self.way_on(id, |when| when == obstacle.when()) {
-            Some(way) => self.go_on(id, way),
-            None => self.exit(id, obstacle.exit()),
+            Some(way) => self.go_on(id, way, Some(obstacle)),
+            None => self.exit(id, obstacle),
         }
     }
 
@@ -33,7 +33,7 @@ impl Acd {
         let waited = now.since(entry.arrived);
         let due = |when| matches!(when, When::After(after) if after <= waited);
         if let Some(way) = self.way_on(id, due) {
-            self.go_on(id, way);
+            self.go_on(id, way, None);
             return;
         }
         let next = self.next_overflow(&self.entries[&id]);
@@ -92,8 +92,8 @@ impl Acd {
         Some(WayOut { to, licences })
     }
 
-    pub(super) fn go_on(&mut self, id: EntryId, way: WayOut) {
-        let mut entry = self.take_out(id, Exit::Overflowed, Some(way.to));
+    pub(super) fn go_on(&mut self, id: EntryId, way: WayOut, obstacle: Option<Obstacle>) {
+        let mut entry = self.take_out(id, Leaving::to(way.to, obstacle));
         entry.goes_on(way, self.now);
         self.join(id, entry);
     }
@@ -106,11 +106,39 @@ impl Acd {
     }
 
     /// Says that an entry left its queue, and counts it.
-    pub(super) fn tell_exit(&mut self, id: EntryId, entry: &Entry, exit: Exit, to: Option<QueueId>) {
+    pub(super) fn tell_exit(&mut self, id: EntryId, entry: &Entry, leaving: Leaving) {
+        let Leaving { exit, to, obstacle } = leaving;
         let waited = self.now.since(entry.since());
         let level = self.queues[&entry.queue()].settings.service_level;
         self.truth_of(entry.kind()).exited(entry.queue(), entry.arrived, exit, waited, level);
-        self.decide(Decision::Exit { entry: id, queue: entry.queue(), exit, waited, to });
+        self.decide(Decision::Exit { entry: id, queue: entry.queue(), exit, waited, to, obstacle });
+    }
+}
+
+/// How an entry leaves a queue.
+#[derive(Clone, Copy, Debug)]
+pub struct Leaving {
+    pub exit: Exit,
+    pub to: Option<QueueId>,
+    pub obstacle: Option<Obstacle>,
+}
+
+impl Leaving {
+    /// For another queue.
+    pub fn to(to: QueueId, obstacle: Option<Obstacle>) -> Leaving {
+        Leaving { exit: Exit::Overflowed, to: Some(to), obstacle }
+    }
+}
+
+impl From<Exit> for Leaving {
+    fn from(exit: Exit) -> Leaving {
+        Leaving { exit, to: None, obstacle: None }
+    }
+}
+
+impl From<Obstacle> for Leaving {
+    fn from(obstacle: Obstacle) -> Leaving {
+        Leaving { exit: obstacle.exit(), to: None, obstacle: Some(obstacle) }
     }
 }
 

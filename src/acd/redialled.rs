@@ -107,7 +107,7 @@ impl Acd {
         let stays = self.entries.get(&id).filter(|entry| entry.stands.rung().is_empty());
         let Some(entry) = stays.filter(|entry| entry.may_go_on_to(queue)).cloned() else { return };
         if let Some(way) = self.way_to(&entry, &[queue], true) {
-            self.go_on(id, way);
+            self.go_on(id, way, None);
         }
     }
 

@@ -1,13 +1,13 @@
 //! What happens to entries: they arrive, find their place, and leave by exactly one exit.
 
 use super::ability::Requirement;
-use super::admission::Obstacle;
 use super::bits::Bits;
 use super::deadline::Deadline;
 use super::entry::{Entry, Stands};
 use super::event::{Arrival, Decision, Exit, Outcome, Who};
 use super::line::{LineKey, NeedId, Place, Rate};
 use super::matching;
+use super::overflow::Leaving;
 use super::queue::Queue;
 use super::settings::{InVain, QueueSettings, Relax};
 use super::{Acd, Ignored};
@@ -51,7 +51,7 @@ impl Acd {
         let queue = arrival.queue;
         if !self.queues.contains_key(&queue) {
             let (exit, waited) = (Exit::SystemFault, Duration::ZERO);
-            self.decide(Decision::Exit { entry: id, queue, exit, waited, to: None });
+            self.decide(Decision::Exit { entry: id, queue, exit, waited, to: None, obstacle: None });
             return Err(Ignored);
         }
         let mut arrival = arrival.clone();
@@ -71,7 +71,7 @@ impl Acd {
         };
         let way_out = obstacle.and_then(|obstacle| self.way_out(&entry, |when| when == obstacle.when())).or(way_back);
         if let Some(obstacle) = obstacle.filter(|_| way_out.is_none()) {
-            self.tell_exit(id, &entry, obstacle.exit(), None);
+            self.tell_exit(id, &entry, obstacle.into());
             return Ok(());
         }
         // What is kept for who calls is used up by those who are let in.
@@ -79,7 +79,7 @@ impl Acd {
         match way_out {
             None => self.stand(id, entry),
             Some(way) => {
-                self.tell_exit(id, &entry, Exit::Overflowed, Some(way.to));
+                self.tell_exit(id, &entry, Leaving::to(way.to, obstacle));
                 entry.goes_on(way, self.now);
                 self.join(id, entry);
             }
@@ -171,7 +171,9 @@ impl Acd {
         entries.sort_unstable();
         entries.dedup();
         for entry in entries {
-            self.turn_away(entry, Obstacle::NoAgents);
+            let needs = self.hopes.of(entry).into_iter().chain([self.entries[&entry].need]);
+            let obstacle = self.want_of_agents(needs);
+            self.turn_away(entry, obstacle);
         }
     }
 
@@ -334,7 +336,8 @@ impl Acd {
     pub(super) fn enter_line(&mut self, id: EntryId) {
         let key = self.line_of(&self.entries[&id]);
         if self.waits_in_vain(id, key.leave_when, key.need) {
-            self.turn_away(id, Obstacle::NoAgents);
+            let obstacle = self.want_of_agents(self.hopes.of(id).into_iter().chain([key.need]));
+            self.turn_away(id, obstacle);
             return;
         }
         let place = self.entries[&id].place;
@@ -389,8 +392,8 @@ impl Acd {
     }
 
     /// The one way out. All offers for the entry must be over.
-    pub(super) fn exit(&mut self, id: EntryId, exit: Exit) {
-        let entry = self.take_out(id, exit, None);
+    pub(super) fn exit(&mut self, id: EntryId, leaving: impl Into<Leaving>) {
+        let entry = self.take_out(id, leaving.into());
         for (agent, refusal) in &entry.refusals {
             self.deadlines.set(Deadline::Refusal(id, *agent), Some(refusal.deadline()), None);
             self.agent_mut(*agent).refused.remove(&id);
@@ -404,7 +407,7 @@ impl Acd {
     }
 
     /// Takes an entry out of its queue, on its way to another or out.
-    pub(super) fn take_out(&mut self, id: EntryId, exit: Exit, to: Option<QueueId>) -> Entry {
+    pub(super) fn take_out(&mut self, id: EntryId, leaving: Leaving) -> Entry {
         self.lose_place(id);
         let entry = self.entries.remove(&id).expect("it had a place just now");
         self.callers.waiting.remove(id, &entry);
@@ -413,11 +416,11 @@ impl Acd {
         self.deadlines.set(Deadline::Overflow(id), entry.overflows, None);
         self.deadlines.set(Deadline::Look(id), entry.looks, None);
         self.deadlines.set(Deadline::Step(id), entry.steps_at, None);
-        self.estimates.exited(self.now, id, exit);
+        self.estimates.exited(self.now, id, leaving.exit);
         self.queue_mut(entry.queue()).since_mut(&entry.arrival).remove(&(entry.since(), id));
         match entry.arrival.callback.as_deref() {
-            Some(callback) => self.promise_leaves(id, &entry, callback, exit),
-            None => self.tell_exit(id, &entry, exit, to),
+            Some(callback) => self.promise_leaves(id, &entry, callback, leaving.exit),
+            None => self.tell_exit(id, &entry, leaving),
         }
         Entry { times_out: None, overflows: None, looks: None, steps_at: None, ..*entry }
     }

@@ -22,7 +22,7 @@ impl Engine {
         match decision {
             Decision::Offer { offer, entry, queue, agent, .. } => self.on_offer(now, offer, entry, queue, agent),
             Decision::OfferEnded { offer, outcome, .. } => self.on_offer_ended(now, offer, outcome),
-            Decision::Exit { entry, queue, exit, waited, to } => self.on_exit(now, entry, queue, exit, waited, to),
+            Decision::Exit { entry, queue, exit, waited, to, .. } => self.on_exit(now, entry, queue, exit, waited, to),
             // Nobody is promised anything yet.
             Decision::NotReached { entry, again, .. } => self.on_not_reached(now, entry, again),
             Decision::Probe { agent, .. } => self.on_probe(now, agent),

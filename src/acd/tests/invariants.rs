@@ -367,13 +367,17 @@ impl Watch {
                     }
                 }
             }
-            Decision::Exit { entry, queue, exit, waited, to } => {
+            Decision::Exit { entry, queue, exit, waited, to, obstacle } => {
                 let Some(caller) = self.waiting.remove(entry) else {
                     must!(!self.queues.contains_key(queue), "{entry} exits but does not wait");
                     return Ok(());
                 };
                 must!(to.is_some() || self.exited.insert(*entry), "{entry} exits twice");
                 must!(to.is_none() || *exit == Exit::Overflowed, "{entry} goes on as {exit:?}");
+                let says_why = obstacle.is_none_or(|obstacle| to.is_some() || obstacle.exit() == *exit);
+                must!(says_why, "{entry} leaves as {exit:?} because of {obstacle:?}");
+                let is_obvious = !matches!(exit, Exit::NoAgents | Exit::RefusedFull);
+                must!(is_obvious || obstacle.is_some(), "{entry} leaves as {exit:?}, and nobody knows why");
                 must!(caller.queue == *queue, "{entry} waits in {}, not in {queue}", caller.queue);
                 must!(caller.ringing.is_empty(), "{entry} exits while an agent is rung for it");
                 must!(*waited == self.at.since(caller.since), "{entry} did not wait {waited:?}");

@@ -7,7 +7,7 @@ mod staff;
 
 use super::model_back::{Absent, Goes, Waits, one_waits};
 use super::model_callbacks::Dialled;
-use super::model_queues::{Door, Why, hasty_estimates};
+use super::model_queues::{self, Door, hasty_estimates};
 use super::*;
 use crate::acd::estimate::Estimates;
 use crate::need::{Attributes, Expr, Licence, Word};
@@ -706,7 +706,8 @@ impl Model {
         }
         let Some((_, settings)) = self.queues.iter().find(|(other, _)| *other == queue) else {
             let exit = Exit::SystemFault;
-            self.decisions.push_back(Decision::Exit { entry: id, queue, exit, waited: Duration::ZERO, to: None });
+            let (waited, to, obstacle) = (Duration::ZERO, None, None);
+            self.decisions.push_back(Decision::Exit { entry: id, queue, exit, waited, to, obstacle });
             return;
         };
         let settings = settings.clone();
@@ -745,11 +746,11 @@ impl Model {
                 self.withdraw(promise);
             }
             let (exit, to) = (Exit::Overflowed, Some(there));
-            self.decisions.push_back(Decision::Exit { entry: id, queue, exit, waited, to });
+            self.decisions.push_back(Decision::Exit { entry: id, queue, exit, waited, to, obstacle: None });
             return self.join(caller, there);
         }
         let why = self.why_not_join(&caller, queue, was.here || one_waits);
-        let to = why.and_then(|why| self.way_out(&caller, |way| way == why.when()));
+        let to = why.and_then(|why| self.way_out(&caller, |way| way == model_queues::when(why)));
         if let Some(promise) = promise.filter(|_| why.is_none() || to.is_some()) {
             self.withdraw(promise);
         }
@@ -762,6 +763,7 @@ impl Model {
                     exit: Exit::Overflowed,
                     waited,
                     to: Some(to),
+                    obstacle: why,
                 });
                 self.join(caller, to);
             }
@@ -769,7 +771,8 @@ impl Model {
                 if !self.wrong(Mistake::PlaceUsedUpByFull) {
                     self.absent = before;
                 }
-                self.decisions.push_back(Decision::Exit { entry: id, queue, exit: why.exit(), waited, to: None });
+                let (exit, obstacle) = (model_queues::exit(why), Some(why));
+                self.decisions.push_back(Decision::Exit { entry: id, queue, exit, waited, to: None, obstacle });
             }
         }
     }
@@ -846,8 +849,9 @@ impl Model {
 
     pub fn send_away_if_hopeless(&mut self, entry: EntryId) {
         let caller = self.callers.iter().find(|c| c.id == entry);
-        if caller.is_some_and(|c| c.ringing == 0 && self.is_hopeless(c)) {
-            self.turn_away(entry, Why::NoAgents);
+        if let Some(caller) = caller.filter(|c| c.ringing == 0 && self.is_hopeless(c)) {
+            let missing = self.who_is_missing(caller);
+            self.turn_away(entry, missing);
         }
     }
 
@@ -1036,15 +1040,15 @@ impl Model {
     }
 
     pub fn exit(&mut self, id: EntryId, exit: Exit) {
-        self.exit_to(id, exit, None);
+        self.exit_to(id, exit, None, None);
     }
 
-    pub fn exit_to(&mut self, id: EntryId, exit: Exit, to: Option<QueueId>) {
+    pub fn exit_to(&mut self, id: EntryId, exit: Exit, to: Option<QueueId>, obstacle: Option<Obstacle>) {
         self.estimates.exited(self.now, id, exit);
         let index = self.callers.iter().position(|c| c.id == id).expect("only those who wait exit");
         let caller = self.callers.remove(index);
         let waited = self.now.since(caller.since);
-        self.decisions.push_back(Decision::Exit { entry: id, queue: caller.queue, exit, waited, to });
+        self.decisions.push_back(Decision::Exit { entry: id, queue: caller.queue, exit, waited, to, obstacle });
     }
 
     fn send_away_the_hopeless(&mut self) {
@@ -1056,7 +1060,9 @@ impl Model {
         let mut hopeless: Vec<EntryId> = hopeless.map(|c| c.id).collect();
         hopeless.sort();
         for id in hopeless {
-            self.turn_away(id, Why::NoAgents);
+            let caller = self.callers.iter().find(|c| c.id == id).expect("looked at just now");
+            let missing = self.who_is_missing(caller);
+            self.turn_away(id, missing);
         }
     }
 

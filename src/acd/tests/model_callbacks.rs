@@ -33,9 +33,16 @@ impl Model {
         let twice = self.callers.iter().chain(self.dialled.iter().map(|d| &d.caller)).any(stands);
         let as_many = self.callers.iter().filter(|c| c.is_promise() && c.queue == caller.queue).count();
         let full = as_many >= settings.max_callbacks as usize && !self.wrong(Mistake::PromisesWithoutEnd);
-        if full || number.is_empty() || twice && !self.wrong(Mistake::PromisedTwice) {
-            let (exit, waited) = (Exit::RefusedFull, now.since(caller.since));
-            self.decisions.push_back(Decision::Exit { entry: caller.id, queue: caller.queue, exit, waited, to: None });
+        let obstacle = match (full, number.is_empty(), twice && !self.wrong(Mistake::PromisedTwice)) {
+            (true, ..) => Some(Obstacle::Full { waiting: as_many as u32, most: settings.max_callbacks }),
+            (_, true, _) => Some(Obstacle::NoNumber),
+            (.., true) => Some(Obstacle::Promised),
+            (false, false, false) => None,
+        };
+        if obstacle.is_some() {
+            let (entry, queue, waited) = (caller.id, caller.queue, now.since(caller.since));
+            let exit = Exit::RefusedFull;
+            self.decisions.push_back(Decision::Exit { entry, queue, exit, waited, to: None, obstacle });
             return;
         }
         caller.arrival.kind = Kind::Call;

@@ -12,15 +12,6 @@ pub struct Door {
     pub closes: Option<Time>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Why {
-    Closed,
-    NoAgents,
-    Full,
-    LongLine,
-    LongWait,
-}
-
 impl Model {
     pub fn door(&mut self, queue: QueueId) -> &mut Door {
         self.doors.entry(queue).or_default()
@@ -68,7 +59,7 @@ impl Model {
     }
 
     /// Why it cannot join that queue, where it may be or not.
-    pub fn why_not_join(&self, caller: &Caller, queue: QueueId, was_here: bool) -> Option<Why> {
+    pub fn why_not_join(&self, caller: &Caller, queue: QueueId, was_here: bool) -> Option<Obstacle> {
         let mut there = Caller { queue, ..caller.clone() };
         if caller.queue != queue {
             self.take_licences_along(&mut there, caller);
@@ -78,11 +69,12 @@ impl Model {
         let lets_go = closed.zip(settings.after_closing).map(|(closed, after)| closed + after);
         let stays = lets_go.is_none_or(|lets_go| self.now < lets_go) || self.wrong(Mistake::PlaceOutlivesClosing);
         if !(self.is_open(queue) || was_here && stays) {
-            return Some(Why::Closed);
+            let closes = self.doors.get(&queue).and_then(|door| door.closes);
+            return Some(closes.map_or(Obstacle::Closed, |closes| Obstacle::LastCall { closes }));
         }
         let in_vain = self.in_vain(settings.join_unless, &there) && !self.wrong(Mistake::JoinsInVain);
         if in_vain || self.in_vain(settings.leave_when, &there) {
-            return Some(Why::NoAgents);
+            return Some(self.who_is_missing(&there));
         }
         if was_here && !self.wrong(Mistake::PlaceFindsNoRoom) {
             return None;
@@ -90,7 +82,7 @@ impl Model {
         let takes_room = |c: &&Caller| !c.is_promise() || self.wrong(Mistake::PromisesTakeRoom);
         let waiting = self.callers.iter().filter(|c| c.queue == queue).filter(takes_room).count();
         if waiting >= settings.max_waiting as usize && !self.wrong(Mistake::NeverFull) {
-            return Some(Why::Full);
+            return Some(Obstacle::Full { waiting: waiting as u32, most: settings.max_waiting });
         }
         let longest = settings.join_unless.estimate?;
         let kind = there.arrival.kind as usize;
@@ -98,21 +90,31 @@ impl Model {
             .agents
             .iter()
             .any(|a| a.free[kind] && a.lost.is_none() && a.offer.is_none() && self.can_serve(a, &there));
-        let least = self.estimates.least_on_arrival(self.now, queue, self.seen(&there))?;
-        (least > longest && !idle && !self.wrong(Mistake::JoinsLongLines)).then_some(Why::LongLine)
+        // For whom it would be kept is found when it joins.
+        let kept_for_nobody = Caller { turn: there.arrival.prefer.len(), ..there };
+        let expected = self.estimates.least_on_arrival(self.now, queue, self.seen(&kept_for_nobody))?;
+        let too_long = expected > longest && !idle && !self.wrong(Mistake::JoinsLongLines);
+        too_long.then_some(Obstacle::LongLine { expected, longest })
     }
 
     pub fn in_vain(&self, rules: InVain, caller: &Caller) -> bool {
+        let all_paused = rules.all_paused && !self.wrong(Mistake::PausedAreThere);
+        rules.no_agents && !self.could_be_served(caller, true) || all_paused && !self.could_be_served(caller, false)
+    }
+
+    /// Now or when it needs less; `paused`: also by agents who are.
+    fn could_be_served(&self, caller: &Caller, paused: bool) -> bool {
         let steps = self.queue(caller).relax.iter().chain(&caller.arrival.relax);
         let relaxes = steps.map(|step| caller.since + step.after).any(|at| at > self.now);
         let at_last = Caller { at_last: relaxes && !self.wrong(Mistake::HopesForNothing), ..caller.clone() };
-        let could = |paused: bool| {
-            let there = |a: &&super::model::Person| self.is_there(a) && (paused || a.pause.is_none());
-            let can = |a: &super::model::Person| self.can_serve(a, caller) || self.can_serve(a, &at_last);
-            self.agents.iter().filter(there).any(can)
-        };
-        let all_paused = rules.all_paused && !self.wrong(Mistake::PausedAreThere);
-        rules.no_agents && !could(true) || all_paused && !could(false)
+        let there = |a: &&super::model::Person| self.is_there(a) && (paused || a.pause.is_none());
+        let can = |a: &super::model::Person| self.can_serve(a, caller) || self.can_serve(a, &at_last);
+        self.agents.iter().filter(there).any(can)
+    }
+
+    /// Of a caller who waits in vain.
+    pub fn who_is_missing(&self, caller: &Caller) -> Obstacle {
+        if self.could_be_served(caller, true) { Obstacle::AllPaused } else { Obstacle::NobodyThere }
     }
 
     pub fn is_hopeless(&self, caller: &Caller) -> bool {
@@ -142,11 +144,11 @@ impl Model {
     }
 
     /// It cannot stay, and nobody is rung for it.
-    pub fn turn_away(&mut self, id: EntryId, why: Why) {
+    pub fn turn_away(&mut self, id: EntryId, why: Obstacle) {
         let caller = self.callers.iter().find(|c| c.id == id).expect("it waits").clone();
-        match self.way_out(&caller, |way| way == why.when()) {
-            Some(to) => self.go_on(id, to),
-            None => self.exit(id, why.exit()),
+        match self.way_out(&caller, |way| way == when(why)) {
+            Some(to) => self.go_on(id, to, Some(why)),
+            None => self.exit_to(id, exit(why), None, Some(why)),
         }
     }
 
@@ -160,13 +162,13 @@ impl Model {
     pub fn goes_where_it_was(&mut self, id: EntryId, there: QueueId) {
         let Some(caller) = self.callers.iter().find(|c| c.id == id).cloned() else { return };
         if caller.ringing == 0 && self.returns_to(&caller, there) {
-            self.go_on(id, there);
+            self.go_on(id, there, None);
         }
     }
 
-    fn go_on(&mut self, id: EntryId, to: QueueId) {
+    fn go_on(&mut self, id: EntryId, to: QueueId, why: Option<Obstacle>) {
         let caller = self.callers.iter().find(|c| c.id == id).expect("it waits").clone();
-        self.exit_to(id, Exit::Overflowed, Some(to));
+        self.exit_to(id, Exit::Overflowed, Some(to), why);
         self.join(caller, to);
     }
 
@@ -224,7 +226,7 @@ impl Model {
         let caller = caller.clone();
         let waited = now.since(caller.arrived);
         if let Some(to) = self.way_out(&caller, |when| matches!(when, When::After(after) if after <= waited)) {
-            self.go_on(id, to);
+            self.go_on(id, to, None);
         }
     }
 
@@ -245,9 +247,10 @@ impl Model {
         if caller.ringing > 0 || self.wrong(Mistake::LongWaitsStay) {
             return;
         }
-        let least = self.estimates.least_remaining(now, id, self.seen(&caller));
-        if least.zip(self.queue(&caller).leave_when.estimate).is_some_and(|(least, longest)| least > longest) {
-            self.turn_away(id, Why::LongWait);
+        let Some(expected) = self.estimates.least_remaining(now, id, self.seen(&caller)) else { return };
+        let Some(longest) = self.queue(&caller).leave_when.estimate else { return };
+        if expected > longest {
+            self.turn_away(id, Obstacle::LongWait { expected, longest });
         }
     }
 
@@ -273,7 +276,7 @@ impl Model {
     pub fn time_over(&mut self, id: EntryId) {
         let caller = self.callers.iter().find(|c| c.id == id).expect("due");
         match self.times_out(caller) {
-            Some((_, Exit::QueueClosed)) => self.turn_away(id, Why::Closed),
+            Some((_, Exit::QueueClosed)) => self.turn_away(id, Obstacle::Closed),
             _ => self.exit(id, Exit::TimedOut),
         }
     }
@@ -297,22 +300,23 @@ impl Model {
     }
 }
 
-impl Why {
-    pub fn when(self) -> When {
-        match self {
-            Why::Closed => When::Closed,
-            Why::NoAgents => When::NoAgents,
-            Why::Full => When::Full,
-            Why::LongLine | Why::LongWait => When::LongWait,
-        }
+pub fn when(why: Obstacle) -> When {
+    match why {
+        Obstacle::Closed | Obstacle::LastCall { .. } | Obstacle::Gone => When::Closed,
+        Obstacle::NobodyThere | Obstacle::AllPaused => When::NoAgents,
+        Obstacle::Full { .. } => When::Full,
+        Obstacle::LongLine { .. } | Obstacle::LongWait { .. } => When::LongWait,
+        Obstacle::NoNumber | Obstacle::Promised => unreachable!("a promise goes nowhere else"),
     }
+}
 
-    pub fn exit(self) -> Exit {
-        match self {
-            Why::Closed => Exit::QueueClosed,
-            Why::NoAgents => Exit::NoAgents,
-            Why::Full | Why::LongLine => Exit::RefusedFull,
-            Why::LongWait => Exit::TimedOut,
+pub fn exit(why: Obstacle) -> Exit {
+    match why {
+        Obstacle::Closed | Obstacle::LastCall { .. } | Obstacle::Gone => Exit::QueueClosed,
+        Obstacle::NobodyThere | Obstacle::AllPaused => Exit::NoAgents,
+        Obstacle::LongWait { .. } => Exit::TimedOut,
+        Obstacle::Full { .. } | Obstacle::LongLine { .. } | Obstacle::NoNumber | Obstacle::Promised => {
+            Exit::RefusedFull
         }
     }
 }

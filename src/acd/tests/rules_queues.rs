@@ -306,3 +306,44 @@ fn rules_say_what_is_different_for_those_of_whom_something_is_known() {
     assert_eq!(desk.until(72), "e2 timed_out after 70");
     assert_eq!(desk.until(101), "e1 timed_out after 100");
 }
+
+#[test]
+fn who_is_turned_away_leaves_with_what_stood_in_the_way() {
+    let obstacle = |desk: &mut Desk, secs, change| {
+        desk.acd.apply(&AcdEvent { at: Time::from_secs(secs), change });
+        let decisions: Vec<Decision> = std::iter::from_fn(|| desk.acd.poll_decision()).collect();
+        let of = decisions.iter().filter_map(|decision| match decision {
+            Decision::Exit { entry, obstacle, .. } => Some((entry.0, *obstacle)),
+            _ => None,
+        });
+        of.collect::<Vec<_>>()
+    };
+    let mut desk = Desk::new();
+    desk.agent(1, "");
+    desk.queue(1, |queue| {
+        queue.max_waiting = 1;
+        queue.last_call = Duration::from_secs(10);
+        queue.join_unless.no_agents = true;
+        queue.leave_when.all_paused = true;
+    });
+    let nobody = Some(Obstacle::NobodyThere);
+    assert_eq!(obstacle(&mut desk, 1, arrive(1)), [(1, nobody)]);
+    desk.at(2, login(1));
+    desk.at(2, pause(1, "lunch"));
+    assert_eq!(obstacle(&mut desk, 3, arrive(2)), [(2, Some(Obstacle::AllPaused))]);
+    desk.at(4, Change::Resume { agent: AgentId(1) });
+    desk.at(4, busy(1));
+    assert_eq!(obstacle(&mut desk, 5, arrive(3)), []);
+    assert_eq!(obstacle(&mut desk, 6, arrive(4)), [(4, Some(Obstacle::Full { waiting: 1, most: 1 }))]);
+    assert_eq!(obstacle(&mut desk, 7, pause(1, "lunch")), [(3, Some(Obstacle::AllPaused))]);
+    desk.at(8, Change::Resume { agent: AgentId(1) });
+    let closes = Time::from_secs(20);
+    desk.at(9, Change::Open { queue: QueueId(1), until: Some(closes) });
+    assert_eq!(obstacle(&mut desk, 10, arrive(5)), [(5, Some(Obstacle::LastCall { closes }))]);
+    assert_eq!(obstacle(&mut desk, 20, arrive(6)), [(6, Some(Obstacle::Closed))]);
+    // What an agent had to do with it is asked as if it came now.
+    let arrival = Arrival { queue: QueueId(1), ..Arrival::default() };
+    let reasons = desk.acd.explain_turned_away(EntryId(7), &arrival);
+    assert_eq!(reasons, [(AgentId(1), WhyNot::Busy)]);
+    assert_eq!(desk.acd.explain_turned_away(EntryId(7), &Arrival { queue: QueueId(9), ..arrival }), []);
+}

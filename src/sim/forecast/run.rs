@@ -300,7 +300,7 @@ impl<'p> Run<'p> {
                 let agent = &mut self.agents[agent.0 as usize];
                 agent.offer = agent.offer.filter(|current| *current != offer);
             }
-            Decision::Exit { entry, queue, exit, waited, to } => {
+            Decision::Exit { entry, queue, exit, waited, to, .. } => {
                 let index = (entry.0 - 1) as usize;
                 let caller = &self.callers[index];
                 let came = self.went_on.remove(&entry).unwrap_or(caller.at);

@@ -18,7 +18,7 @@ impl Model {
             if self.wrong(Mistake::GoneQueueSendsAllAway) {
                 self.exit(entry, Exit::QueueClosed);
             } else {
-                self.turn_away(entry, Why::Closed);
+                self.turn_away(entry, Obstacle::Gone);
             }
             self.tell_states(&ringing);
         }
