@@ -1,7 +1,7 @@
 //! `vaxel rewind`: the queues as they stood at a moment, folded from the journal. Only reads; the service may be running.
 
 use super::floor::TaskName;
-use super::journal::{self, Damage, End, Lost, Replay};
+use super::journal::{self, Damage, End, Lost, Replay, doubt};
 use super::{control, moment, why};
 use crate::acd::{
     Acd, AcdEvent, AgentState, AgentView, Change, Kind, Phase, QueueSettings, TalkDetail, TaskStands, TaskView,
@@ -103,15 +103,11 @@ fn fold(folder: &Path, at: Time, runs: bool, zone: &TimeZone) -> anyhow::Result<
     let folder = journal::folder(folder);
     let named = || format!("cannot read the journal in {}", folder.display());
     let mut doubts = Vec::new();
-    let damaged = |file: &str, damage: &dyn std::fmt::Display| format!("the snapshot {file} cannot be used: {damage}");
-    let replay = Replay::<Acd>::open(&folder, at, |named, damage| doubts.push(damaged(&named.name(), &damage)));
+    let replay = Replay::<Acd>::open(&folder, at, |named, damage| doubts.push(doubt::snapshot(named.name(), damage)));
     let Some(mut replay) = replay.with_context(named)? else {
         match journal::begin(&folder).with_context(named)? {
             Some(begin) => bail!("the journal in {} begins at {}", folder.display(), moment::show(begin, zone)),
-            None => bail!(
-                "there is no journal in {}; `--config FILE` names other settings than those of this folder",
-                folder.display()
-            ),
+            None => return Err(journal::none(&folder)),
         }
     };
     let mut known = Known { until: replay.begun(), beat: None, ended: None };
@@ -145,7 +141,7 @@ fn fold(folder: &Path, at: Time, runs: bool, zone: &TimeZone) -> anyhow::Result<
         Some(end) => doubts.push(format!("{end}; shown is what was known before")),
     }
     for vaxel in replay.others() {
-        doubts.push(format!("vaxel {vaxel} wrote this, which may have decided otherwise than this one"));
+        doubts.push(doubt::other(vaxel));
     }
     doubts.extend(replay.otherwise().map(ToString::to_string));
     let at = match known.doubt(at, replay.state.poll_timeout(), runs, went_on, zone) {
@@ -188,28 +184,19 @@ impl Known {
         match self.ended {
             Some(Ended::Run { since, again }) => {
                 let since = since.max(self.until);
-                let (since_, again) = (show(since), show(again));
-                Some((format!("no vaxel ran from {since_} to {again}; shown is how it stood at {since_}"), since))
+                Some((format!("{}; shown is how it stood at {}", doubt::down(since, again, show), show(since)), since))
             }
-            Some(Ended::Writing { lost: Lost { events, since }, again }) => {
-                let (since_, again) = (show(since), show(again));
-                let doubt = format!(
-                    "the disk did not take the {events} events from {since_} to {again}; shown is how it stood before"
-                );
-                Some((doubt, since - Duration::from_micros(1)))
+            Some(Ended::Writing { lost, again }) => {
+                let doubt = format!("{}; shown is how it stood before", doubt::lost(lost, again, show));
+                Some((doubt, lost.since - Duration::from_micros(1)))
             }
             None if overdue.is_some() || silent => {
-                let what = match (runs, went_on) {
-                    (_, true) => "vaxel did not run then, or could not write",
-                    (true, false) => "vaxel runs and does not write",
-                    (false, false) => "no vaxel runs now",
-                };
+                let what = if went_on { "vaxel did not run then, or could not write" } else { doubt::silent(runs) };
                 let stood = overdue.unwrap_or(at).min(if silent { self.until } else { at });
                 Some((format!("{what}; shown is how it was before, at {}", show(stood)), stood))
             }
             None if !runs && !went_on => {
-                let doubt = "no vaxel runs now; shown is the last that was written before";
-                Some((doubt.to_owned(), self.until))
+                Some((format!("{}; shown is the last that was written before", doubt::silent(runs)), self.until))
             }
             None => None,
         }

@@ -27,10 +27,12 @@
 //! | `room` | room on the disk that is kept ahead |
 //! | `reader` | folding what is there |
 //! | `compare` | whether a fold decides as it was decided then |
+//! | `doubt` | why something may not have been as it is told |
 //! | `writer` | what is written when, and what is done when that fails |
 //! | `teller` | between the engine's thread and the journal's |
 
 mod compare;
+pub mod doubt;
 mod folder;
 mod format;
 mod reader;
@@ -61,6 +63,12 @@ pub const BEAT: Duration = Duration::from_secs(5);
 /// Where the journal is.
 pub fn folder(data: &Path) -> PathBuf {
     data.join("journal")
+}
+
+/// What is said of a folder without one.
+pub fn none(folder: &Path) -> anyhow::Error {
+    let folder = folder.display();
+    anyhow::anyhow!("there is no journal in {folder}; `--config FILE` names other settings than those of this folder")
 }
 
 /// A state that changes only through events, and in the same way each time.

@@ -6,7 +6,7 @@
 use super::asked::Span;
 use crate::acd::truth::{Counts, Figures, Truth};
 use crate::acd::{Acd, Change, Noted};
-use crate::edge::journal::{Damage, End, Replay};
+use crate::edge::journal::{Damage, End, Replay, doubt};
 use crate::edge::{moment, why};
 use crate::ids::{AgentId, QueueId};
 use crate::time::{Duration, Time};
@@ -77,7 +77,7 @@ fn agents(folder: &Path, span: &Span, runs: bool, zone: &TimeZone, known: &mut K
     let mut doubts = std::mem::take(&mut known.doubts);
     let begin = span.from.max(known.begin);
     let opened = Replay::<Acd>::open(folder, begin, |named, damage| {
-        doubts.push(format!("the snapshot {} cannot be used: {damage}", named.name()));
+        doubts.push(doubt::snapshot(named.name(), damage));
     })?;
     let mut replay = opened;
     // Before the end of some interval there is one that is good.
@@ -106,8 +106,7 @@ fn agents(folder: &Path, span: &Span, runs: bool, zone: &TimeZone, known: &mut K
             // Before its first start nothing is missed.
             && since > Time::EPOCH
         {
-            let [since, at] = [since, at].map(|at| moment::show_near(at, span.from, zone));
-            down.push(format!("no vaxel ran from {since} to {at}"));
+            down.push(doubt::down(since, at, |at| moment::show_near(at, span.from, zone)));
         }
         if at <= span.to {
             marks.pass(acd, at);
@@ -116,14 +115,14 @@ fn agents(folder: &Path, span: &Span, runs: bool, zone: &TimeZone, known: &mut K
     })?;
     doubts.extend(down.into_iter().chain(unread));
     for vaxel in replay.others() {
-        doubts.push(format!("vaxel {vaxel} wrote this, which may have decided otherwise than this one"));
+        doubts.push(doubt::other(vaxel));
     }
     doubts.extend(replay.otherwise().map(ToString::to_string));
     let is_overdue = replay.state.poll_timeout().is_some_and(|due| due + why::ALIVE < span.to);
     let is_silent = replay.beat().is_some_and(|beat| last + beat + why::ALIVE < span.to);
     if !went_on && (!runs || is_overdue || is_silent) && last < span.to {
         let shown = moment::show_near(last, span.from, zone);
-        let why = if runs { "vaxel runs and does not write" } else { "no vaxel runs now" };
+        let why = doubt::silent(runs);
         doubts.push(format!("{why}; shown is what was known until {shown}"));
         known.until = last.max(span.from);
     }
@@ -184,10 +183,7 @@ fn read_to(
 /// What nothing is known of.
 fn missing(end: &End, zone: &TimeZone) -> String {
     match end {
-        End::Gap { lost: Some(lost), file, .. } => {
-            let [since, again] = [lost.since, file.made].map(|at| moment::show(at, zone));
-            format!("the disk did not take the {} events from {since} to {again}", lost.events)
-        }
+        End::Gap { lost: Some(lost), file, .. } => doubt::lost(*lost, file.made, |at| moment::show(at, zone)),
         end => end.to_string(),
     }
 }

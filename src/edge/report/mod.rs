@@ -47,10 +47,7 @@ fn of(folder: &Path, asked: &Asked<'_>, runs: bool, now: Time, zone: &TimeZone) 
     let folder = journal::folder(folder);
     let named = || format!("cannot read the journal in {}", folder.display());
     let Some(begin) = journal::begin(&folder).with_context(named)? else {
-        bail!(
-            "there is no journal in {}; `--config FILE` names other settings than those of this folder",
-            folder.display()
-        );
+        return Err(journal::none(&folder));
     };
     if begin >= span.to {
         let begin = super::moment::show(begin, zone);
