@@ -551,6 +551,17 @@ fn a_report_that_cannot_be_says_what_to_do() {
     assert!(!good && said.contains(r#"expected "15m", "30m" or "1h""#) && said.contains("vaxel.toml:"), "{said}");
 }
 
+#[test]
+fn why_and_rewind_say_what_to_do_where_there_is_no_journal() {
+    let folder = scratch("no-journal");
+    for asked in [&["why", "call-1"][..], &["why", "+46701234567"], &["why", "entry-1"], &["rewind", "--at", "00:00"]] {
+        let (good, out, said) = run(&folder, asked);
+        let part =
+            "there is no journal in data/journal; `--config FILE` names other settings than those of this folder";
+        assert!(!good && out.is_empty() && said.contains(part), "{asked:?}: {said}");
+    }
+}
+
 /// Changes the text of each event in the journal of this data folder, and its checksum with it.
 fn rewrite_journal(data: &Path, change: impl Fn(&str) -> String) {
     let checksum = crc::Crc::<u32>::new(&crc::CRC_32_ISO_HDLC);

@@ -1,8 +1,7 @@
 //! `vaxel why`: how one contact came through the queues, and why it waited. Folded from the journal; only reads.
 
 use super::store::{self, Call};
-use super::{control, moment};
-use crate::acd::Exit;
+use super::{control, journal, moment};
 use crate::ids::{CallId, EntryId};
 use crate::need::Need;
 use crate::time::{Duration, Time};
@@ -17,6 +16,7 @@ mod story;
 #[cfg(test)]
 mod tests;
 mod watched;
+mod words;
 
 /// A service that runs acts on each deadline, and writes that it did; if it has not for so long, it does not run.
 pub(super) const ALIVE: Duration = Duration::from_secs(5);
@@ -73,6 +73,11 @@ struct Answer {
 ///
 /// Nothing is known of it, or of the agent; a file cannot be read.
 pub fn why(folder: &Path, asked: Asked, now: Time) -> anyhow::Result<String> {
+    let journal = journal::folder(folder);
+    if journal::begin(&journal).with_context(|| format!("cannot read the journal in {}", journal.display()))?.is_none()
+    {
+        return Err(journal::none(&journal));
+    }
     let zone = TimeZone::system();
     let look = Look { folder, agents: asked.agents, runs: control::is_answered(folder), now, zone: &zone };
     let (answer, more) = answer(look, asked)?;
@@ -137,7 +142,9 @@ fn told(look: Look, call: &Call) -> anyhow::Result<Told> {
     let calls_back = contact.calls_back.iter().map(|calls_back| calls_back.entry);
     let entries: Vec<EntryId> = waits.chain(promised).chain(calls_back).collect();
     if entries.is_empty() {
-        bail!("{} from {} to {} was in no queue", contact.id, contact.from, contact.to);
+        let was = if call.is_up { "is up, and in no queue that is written of" } else { "was in no queue" };
+        let not_yet = story::not_yet(look.runs && call.is_up);
+        bail!("{} from {} to {} {was}{not_yet}", contact.id, contact.from, contact.to);
     }
     story(look, &contact.id.to_string(), &entries)
 }
@@ -150,14 +157,15 @@ fn listed(call: &Call, now: Time, zone: &TimeZone) -> String {
             format!(
                 "{}: {} after {}",
                 wait.queue,
-                left(exit),
+                words::left(exit),
                 moment::show_length(Duration::from_millis(wait.counts_ms()))
             )
         }
         None => format!("{}: waits", wait.queue),
     });
     let waits = waits.collect::<Vec<_>>().join(", ");
-    let waits = if waits.is_empty() { "was in no queue" } else { &waits };
+    let none = if *is_up { "in no queue yet" } else { "was in no queue" };
+    let waits = if waits.is_empty() { none } else { &waits };
     let up = if *is_up { ", is up" } else { "" };
     format!("{}  {}  {waits}{up}", moment::show_near(contact.started, now, zone), contact.id)
 }
@@ -165,21 +173,4 @@ fn listed(call: &Call, now: Time, zone: &TimeZone) -> String {
 /// Empty if nothing is needed.
 pub(super) fn show(needs: &Need) -> String {
     String::from(needs.clone())
-}
-
-fn left(exit: Exit) -> &'static str {
-    match exit {
-        Exit::Answered => "answered",
-        Exit::Abandoned => "hung up",
-        Exit::ShortAbandoned => "hung up at once,",
-        Exit::Overflowed => "went elsewhere (overflow)",
-        Exit::TimedOut => "reached the longest wait,",
-        Exit::Callback => "is called back; left",
-        Exit::LeftByKey => "left by a key",
-        Exit::Transferred => "was transferred",
-        Exit::QueueClosed => "was sent on: the queue closed,",
-        Exit::NoAgents => "was sent on: nobody was there who could serve it,",
-        Exit::RefusedFull => "was sent on: the queue was full,",
-        Exit::SystemFault => "was lost by a fault of the system",
-    }
 }

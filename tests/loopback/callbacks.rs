@@ -69,7 +69,17 @@ fn a_promise_to_call_back_is_kept_by_the_next_run_after_a_kill() {
     next_request(&far, "ACK", &mut anna);
     let kept = "vaxel_callbacks_total{outcome=\"kept\",queue=\"sales\"}";
     house::soon("the talk", || house::metrics(program.http).get(kept) == Some(&1.0), || anna.turn());
-    said(&program, &["why", "+46701234567"], &["is to be called back by sales", "rings anna", "anna answers"]);
+    said(
+        &program,
+        &["why", "+46701234567"],
+        &[
+            "is to be called back by sales",
+            "rings anna",
+            "anna answers",
+            "the number is called now, after",
+            "the number answers",
+        ],
+    );
     anna.does(|phone, now| phone.hang_up(now));
     let (bye, from) = next_request(&far, "BYE", &mut anna);
     accept(&far, &bye, from, far_at);

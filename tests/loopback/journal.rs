@@ -195,7 +195,7 @@ fn queues_and_agents_that_the_settings_have_no_more_are_nowhere_until_they_come_
     next.does(|phone, now| phone.call(now, "300"));
     until(&mut [&mut next], 0, |event| matches!(event, PhoneEvent::Connected { .. }));
     let told = shown(&program, &mut [&mut next], &["why", "+46701234568"], &["still waits"]);
-    assert!(told.contains("1 agents:") && !told.contains("bjorn"), "{told}");
+    assert!(told.contains("1 agent:") && !told.contains("bjorn"), "{told}");
     next.does(|phone, now| phone.hang_up(now));
     stands(&program, &mut [&mut next], &["sales: nobody waits"]);
 

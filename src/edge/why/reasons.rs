@@ -123,8 +123,11 @@ impl Reason {
                 Some(format!("not rung for it again before {}", shown.at(*end))),
             ),
             WhyNot::NotYet { until: Some(at) } => {
-                let words =
-                    format!("free, but the number was called in vain, and is not again before {}", shown.at(*at));
+                let at = shown.at(*at);
+                let words = match acd.callback(entry).is_some_and(|callback| callback.tries > 0) {
+                    true => format!("free, but the number was called in vain, and is not again before {at}"),
+                    false => format!("free, but who asked to be called back has until {at} to hang up"),
+                };
                 (Verb::Be, words, None)
             }
             WhyNot::NotYet { until: None } => {
@@ -180,7 +183,7 @@ pub fn table(reasons: &[Reason], all: bool) -> String {
     }
     let mut groups: Vec<_> = groups.into_iter().collect();
     groups.sort_by_key(|(words, agents)| (std::cmp::Reverse(agents.len()), words.clone()));
-    let mut text = format!("          {} agents:\n", reasons.len());
+    let mut text = format!("          {} agent{}:\n", reasons.len(), if reasons.len() == 1 { "" } else { "s" });
     for (words, agents) in groups {
         let names = if agents.len() > NAMES_MAX || all { String::new() } else { format!(": {}", agents.join(", ")) };
         writeln!(text, "            {:>5} {words}{names}", agents.len()).expect("writing to memory cannot fail");

@@ -2,11 +2,9 @@
 
 use super::reasons::{self, Reason, Shown, name};
 use super::watched::Watched;
-use super::{ALIVE, Agents, Look, left, show};
-use crate::acd::{
-    Acd, AcdEvent, Change, Decision, Exit, Hours, Kind, Noted, Outcome, Prefer, QueueSettings, TaskStands, Who,
-};
-use crate::edge::journal::{self, End, Lost, Replay};
+use super::{ALIVE, Agents, Look, show, words};
+use crate::acd::{Acd, AcdEvent, Arrival, Change, Decision, Exit, Kind, Noted, Obstacle, Prefer, TaskStands, Who};
+use crate::edge::journal::{self, End, Replay, doubt};
 use crate::edge::moment;
 use crate::ids::{AgentId, EntryId, QueueId};
 use crate::time::{Duration, Time};
@@ -75,18 +73,22 @@ pub fn story(look: Look, of: &str, entries: &[EntryId]) -> anyhow::Result<Told> 
     let Look { runs, now, zone, .. } = look;
     let folder = journal::folder(look.folder);
     let named = || format!("cannot read the journal in {}", folder.display());
-    let is_it = |noted: &Noted| matches!(&noted.event.change, Change::Arrive { entry, .. } if entries.contains(entry));
+    let is_it = |noted: &Noted| entries.iter().any(|entry| is_arrival_of(noted, *entry));
     let arrivals: Vec<Noted> = journal::search::<Acd>(&folder, b"\"Arrive\"", is_it).with_context(named)?;
     let Some(first) = arrivals.iter().map(|noted| noted.event.at).min() else {
         match journal::begin(&folder).with_context(named)? {
             Some(begin) => bail!(
-                "{of} joined no queue since {}, when the journal in {} begins",
+                "{of} is not in the journal in {}, which begins at {}{}",
+                folder.display(),
                 moment::show(begin, zone),
-                folder.display()
+                not_yet(runs)
             ),
-            None => bail!("there is no journal in {}; `--config FILE` names other settings", folder.display()),
+            None => return Err(journal::none(&folder)),
         }
     };
+    let came = |entry: &EntryId| arrivals.iter().any(|noted| is_arrival_of(noted, *entry));
+    let missing = entries.iter().filter(|entry| !came(entry));
+    let missing = missing.map(|entry| format!("{entry} is not in the journal{}", not_yet(runs))).collect();
     // What was made then may have it already.
     let before = first - Duration::from_micros(1);
     let replay = Replay::<Acd>::open(&folder, before, |_, _| ()).with_context(named)?;
@@ -99,6 +101,8 @@ pub fn story(look: Look, of: &str, entries: &[EntryId]) -> anyhow::Result<Told> 
     })?;
     let mut story = Story {
         entries: BTreeMap::new(),
+        arrivals: BTreeMap::new(),
+        not_taken: None,
         promises: BTreeSet::new(),
         tasks: BTreeSet::new(),
         in_hand: BTreeMap::new(),
@@ -106,7 +110,7 @@ pub fn story(look: Look, of: &str, entries: &[EntryId]) -> anyhow::Result<Told> 
         to_come: arrivals.len(),
         watched: if let Agents::One(agent) = look.agents { Some(Watched::new(agent)) } else { None },
         look,
-        told: Told { id: of.to_owned(), lines: Vec::new(), doubts: Vec::new(), agent: None },
+        told: Told { id: of.to_owned(), lines: Vec::new(), doubts: missing, agent: None },
     };
     let mut last = first;
     loop {
@@ -117,12 +121,14 @@ pub fn story(look: Look, of: &str, entries: &[EntryId]) -> anyhow::Result<Told> 
             replay.state.apply(event);
             replay.compare(&noted);
             last = event.at;
+            let decisions = decided(&mut replay.state);
             if is_it(&noted) {
-                story.arrives(&replay.state, event);
+                story.arrives(&replay.state, event, &decisions);
             }
             story.is_moved(&replay.state, event);
+            story.is_reached(&replay.state, event);
             story.forgets(&replay.state, event.at);
-            story.observe(&mut replay.state, event.at);
+            story.observe(&replay.state, event.at, decisions);
             if let Change::WasDown { since } = event.change {
                 story.was_down(since, event.at);
             }
@@ -153,8 +159,7 @@ pub fn story(look: Look, of: &str, entries: &[EntryId]) -> anyhow::Result<Told> 
     let until = if is_alive { now } else { last };
     step(&mut replay.state, until, &mut story);
     if !is_alive {
-        let why = if runs { "vaxel runs and cannot write" } else { "no vaxel runs" };
-        story.line(last, &format!("(!) nothing was written after this: {why}"));
+        story.line(last, &format!("(!) nothing was written after this: {}", doubt::silent(runs)));
     }
     story.waits(&replay.state, until);
     story.end(&replay, until)
@@ -165,13 +170,22 @@ pub fn story(look: Look, of: &str, entries: &[EntryId]) -> anyhow::Result<Told> 
 fn step(acd: &mut Acd, until: Time, story: &mut Story) {
     while let Some(due) = acd.poll_timeout().filter(|due| *due <= until) {
         acd.apply(&AcdEvent { at: due, change: Change::Tick });
-        story.observe(acd, due);
+        let decisions = decided(acd);
+        story.observe(acd, due, decisions);
     }
+}
+
+fn decided(acd: &mut Acd) -> Vec<Decision> {
+    std::iter::from_fn(|| acd.poll_decision()).collect()
 }
 
 struct Story<'a> {
     /// Those that have arrived; false: left, or, of a task, done.
     entries: BTreeMap<EntryId, bool>,
+    /// Those of them that may still leave a queue, as they are.
+    arrivals: BTreeMap<EntryId, Arrival>,
+    /// The one of them that has just come to this queue, which did not take it.
+    not_taken: Option<(EntryId, QueueId)>,
     /// Those of them that are promises to call back.
     promises: BTreeSet<EntryId>,
     /// Which of them are tasks.
@@ -194,17 +208,19 @@ impl Story<'_> {
     }
 
     fn line(&mut self, at: Time, what: &str) {
+        self.line_of(at, what, Vec::new());
+    }
+
+    fn line_of(&mut self, at: Time, what: &str, agents: Vec<Reason>) {
         let (shown, what) = (self.shown().at(at), what.to_owned());
         let at = moment::show_with_offset(at, self.look.zone);
-        self.told.lines.push(Line { at, shown, what, agents: Vec::new() });
+        self.told.lines.push(Line { at, shown, what, agents });
     }
 
     /// With other versions of the program that wrote this, and what was decided otherwise.
     fn end(mut self, replay: &Replay<Acd>, at: Time) -> anyhow::Result<Told> {
-        let others = replay
-            .others()
-            .map(|vaxel| format!("vaxel {vaxel} wrote this, which may have decided otherwise than this one"));
-        self.told.doubts = others.chain(replay.otherwise().map(ToString::to_string)).collect();
+        let others = replay.others().map(doubt::other);
+        self.told.doubts.extend(others.chain(replay.otherwise().map(ToString::to_string)));
         if let Some(mut watched) = self.watched.take() {
             watched.end(at);
             watched.must_be_known(&replay.state)?;
@@ -216,18 +232,17 @@ impl Story<'_> {
     /// A run ended, and another began.
     fn was_down(&mut self, since: Time, again: Time) {
         if self.lost == Some(since) || self.entries.values().any(|waits| *waits) {
-            let (from, to) = (self.shown().at(since), self.shown().at(again));
-            self.line(since, &format!("(!) no vaxel ran from {from} to {to}"));
+            let down = doubt::down(since, again, |at| self.shown().at(at));
+            self.line(since, &format!("(!) {down}"));
         }
     }
 
     /// Not all that happened then is there.
     fn breaks_off(&mut self, last: Time, end: &End, then: &str) {
         match end {
-            End::Gap { lost: Some(Lost { events, since }), file, .. } => {
-                let (from, to) = (self.shown().at(*since), self.shown().at(file.made));
-                let what = format!("(!) the disk did not take the {events} events from {from} to {to}{then}");
-                self.line(*since, &what);
+            End::Gap { lost: Some(lost), file, .. } => {
+                let what = doubt::lost(*lost, file.made, |at| self.shown().at(at));
+                self.line(lost.since, &format!("(!) {what}{then}"));
             }
             end => self.line(last, &format!("(!) {end}{then}")),
         }
@@ -246,7 +261,19 @@ impl Story<'_> {
         }
     }
 
-    fn arrives(&mut self, acd: &Acd, event: &AcdEvent) {
+    /// Who was to be called back has answered.
+    fn is_reached(&mut self, acd: &Acd, event: &AcdEvent) {
+        if let Change::Reached { entry } = &event.change
+            && self.entries.get(entry) == Some(&true)
+            && self.promises.contains(entry)
+            && acd.callback(*entry).is_none()
+        {
+            self.line(event.at, "the number answers");
+        }
+    }
+
+    /// `decisions`: what followed from it.
+    fn arrives(&mut self, acd: &Acd, event: &AcdEvent, decisions: &[Decision]) {
         let Change::Arrive { entry, arrival } = &event.change else { return };
         self.to_come = self.to_come.saturating_sub(1);
         self.entries.insert(*entry, true);
@@ -255,10 +282,33 @@ impl Story<'_> {
         }
         let queue = acd.queue_settings(arrival.queue).map_or("an unknown queue", |settings| settings.name.as_str());
         self.promises.extend(arrival.callback.as_ref().map(|_| *entry));
-        if acd.entry(*entry).is_some_and(|waits| waits.queue != arrival.queue) {
-            // What is known of it now is of the queue where it went on to, which is told next.
-            let obstacle = obstacle(acd, arrival.queue);
-            return self.line(event.at, &format!("comes to {queue} as {entry}, which does not take it: {obstacle}"));
+        self.arrivals.insert(*entry, (**arrival).clone());
+        let not_taken = decisions.iter().find_map(|decision| match decision {
+            Decision::Exit { entry: of, queue, obstacle, waited, .. } if (*of, *queue) == (*entry, arrival.queue) => {
+                obstacle.map(|obstacle| (obstacle, *waited))
+            }
+            _ => None,
+        });
+        if let Some((obstacle, waited)) = not_taken {
+            // What is known of it now is of the queue where it went on to, if any, which is told next.
+            self.not_taken = Some((*entry, arrival.queue));
+            let obstacle_ = words::obstacle(obstacle, self.shown());
+            let what = match arrival.callback {
+                None => format!("comes to {queue} as {entry}, which does not take it: {obstacle_}"),
+                Some(_) => format!("is not called back by {queue}, as {entry}: {obstacle_}"),
+            };
+            let reasons = self.turned_away(acd, (*entry, arrival.queue), waited, obstacle);
+            return self.line_of_all(event.at, &what, reasons);
+        }
+        let since = acd.entry(*entry).map_or(arrival.since, |waits| waits.since);
+        let is_back = since < arrival.since.min(event.at);
+        let goes_on = |decision: &Decision| match decision {
+            Decision::Exit { entry: of, queue, to: Some(_), .. } => (*of, *queue) == (*entry, arrival.queue),
+            _ => false,
+        };
+        if decisions.iter().any(goes_on) {
+            let kept = if is_back { ", to the place that was kept" } else { "" };
+            return self.line(event.at, &format!("comes to {queue} as {entry}, and goes on at once{kept}"));
         }
         let joins = if arrival.callback.is_some() { "is to be called back by" } else { "joins" };
         let mut what = format!("{joins} {queue} as {entry}");
@@ -269,8 +319,7 @@ impl Story<'_> {
         if let Some(position) = acd.position(*entry) {
             what += &format!(", number {position} in line");
         }
-        let since = acd.entry(*entry).map_or(arrival.since, |waits| waits.since);
-        if since < arrival.since.min(event.at) {
+        if is_back {
             what += ", back in the place that was kept";
         }
         let waited = event.at.since(since);
@@ -311,23 +360,35 @@ impl Story<'_> {
     }
 
     /// Tells what follows for these entries.
-    fn observe(&mut self, acd: &mut Acd, at: Time) {
+    fn observe(&mut self, acd: &Acd, at: Time, decisions: Vec<Decision>) {
         let mut to_explain = BTreeSet::new();
-        let mut lines = Vec::new();
-        while let Some(decision) = acd.poll_decision() {
+        let not_taken = self.not_taken.take();
+        for decision in decisions {
             match decision {
                 Decision::Offer { entry, agent, .. } if self.entries.contains_key(&entry) => {
                     to_explain.insert(entry);
                     let agent = name(acd, agent);
                     let is_task = self.tasks.contains(&entry);
-                    lines.push(if is_task { format!("is offered to {agent}") } else { format!("rings {agent}") });
+                    let verb = if is_task { "is offered to" } else { "rings" };
+                    self.line(at, &format!("{verb} {agent}"));
                 }
                 Decision::OfferEnded { entry, agent, outcome, .. } if self.entries.contains_key(&entry) => {
                     let agent = name(acd, agent);
-                    let is_task = self.tasks.contains(&entry);
-                    lines.push(if is_task { offer_ended(&agent, outcome) } else { ended(&agent, outcome) });
+                    let what = match (self.tasks.contains(&entry), self.promises.contains(&entry)) {
+                        (true, _) => words::offer_of_task_ended(&agent, outcome),
+                        (false, true) => words::offer_of_promise_ended(&agent, outcome),
+                        (false, false) => words::offer_ended(&agent, outcome),
+                    };
+                    self.line(at, &what);
                 }
-                Decision::Exit { entry, waited, to: Some(to), .. } if self.entries.contains_key(&entry) => {
+                Decision::Exit { entry, queue, waited, to: Some(to), obstacle, .. }
+                    if self.entries.contains_key(&entry) =>
+                {
+                    if let Some(obstacle) = obstacle.filter(|_| not_taken != Some((entry, queue))) {
+                        let reasons = self.turned_away(acd, (entry, queue), waited, obstacle);
+                        let what = format!("cannot stay: {}", words::obstacle(obstacle, self.shown()));
+                        self.line_of_all(at, &what, reasons);
+                    }
                     let to = acd.queue_settings(to).map_or("an unknown queue", |settings| settings.name.as_str());
                     let mut line = format!("goes on to {to} after {}", moment::show_length(waited));
                     let needs = acd.needs(entry).map(show).unwrap_or_default();
@@ -338,29 +399,40 @@ impl Story<'_> {
                         line += &format!(", number {position} in line");
                     }
                     to_explain.insert(entry);
-                    lines.push(line);
+                    self.line(at, &line);
                 }
                 Decision::NotReached { entry, again, .. } if self.entries.contains_key(&entry) => {
-                    lines.push(match again {
-                        Some(again) => {
-                            let at = self.shown().at(again);
-                            format!("was called back in vain, and not again before {at}")
+                    let what = match again {
+                        Some(again) if again > at => {
+                            format!("was not reached, and is not called again before {}", self.shown().at(again))
                         }
-                        None => "was called back in vain, and is called no more".to_owned(),
-                    });
+                        Some(_) => "was not reached, and waits on in its place".to_owned(),
+                        None => "was not reached, and is called no more".to_owned(),
+                    };
+                    self.line(at, &what);
                 }
-                Decision::Exit { entry, exit, waited, .. } if self.entries.contains_key(&entry) => {
+                Decision::Exit { entry, queue, exit, waited, obstacle, .. } if self.entries.contains_key(&entry) => {
                     let is_task = self.tasks.contains(&entry);
                     self.entries.insert(entry, is_task && exit == Exit::Answered);
                     if exit == Exit::SystemFault {
                         self.lost = Some(at);
                     }
-                    let what = match exit {
-                        Exit::Answered if is_task => "accepted",
-                        Exit::LeftByKey if is_task => "withdrawn",
-                        exit => left(exit),
+                    if not_taken == Some((entry, queue)) {
+                        continue;
+                    }
+                    let waited_ = moment::show_length(waited);
+                    if let Some(obstacle) = obstacle {
+                        let obstacle_ = words::obstacle(obstacle, self.shown());
+                        let reasons = self.turned_away(acd, (entry, queue), waited, obstacle);
+                        self.line_of_all(at, &format!("was sent on after {waited_}: {obstacle_}"), reasons);
+                        continue;
+                    }
+                    let what = match (is_task, self.promises.contains(&entry)) {
+                        (true, _) => words::task_left(exit),
+                        (false, true) => words::promise_left(exit),
+                        (false, false) => words::left(exit),
                     };
-                    lines.push(format!("{what} after {}", moment::show_length(waited)));
+                    self.line(at, &format!("{what} after {waited_}"));
                 }
                 _ => {}
             }
@@ -370,9 +442,36 @@ impl Story<'_> {
             *waits |= acd.callback(*entry).is_some();
             *waits &= acd.entry(*entry).is_some() || acd.callback(*entry).is_some();
         }
-        lines.into_iter().for_each(|line| self.line(at, &line));
         to_explain.into_iter().for_each(|entry| self.reasons(acd, entry));
         self.watch(acd, at);
+        let known = self.arrivals.iter_mut().filter_map(|(entry, known)| Some((known, acd.entry(*entry)?.arrival)));
+        known.filter(|(known, now)| *known != *now).for_each(|(known, now)| known.clone_from(now));
+    }
+
+    /// Why no agent could have had it, who left this queue or was not taken by it, after so long; where it was for want of agents.
+    fn turned_away(
+        &self,
+        acd: &Acd,
+        (entry, queue): (EntryId, QueueId),
+        waited: Duration,
+        obstacle: Obstacle,
+    ) -> Vec<Reason> {
+        let Some(arrival) = self.arrivals.get(&entry).filter(|_| obstacle.is_want_of_agents()) else {
+            return Vec::new();
+        };
+        let arrival = Arrival { queue, since: acd.now() - waited, ..arrival.clone() };
+        let reasons = acd.explain_turned_away(entry, &arrival);
+        reasons.iter().map(|(agent, why)| Reason::of(acd, entry, *agent, why, self.shown())).collect()
+    }
+
+    /// With the reasons of all agents; or of the one who is asked about, whose reason is said beneath.
+    fn line_of_all(&mut self, at: Time, what: &str, reasons: Vec<Reason>) {
+        let Some(watched) = &self.watched else { return self.line_of(at, what, reasons) };
+        let theirs = reasons.into_iter().find(|reason| watched.is(&reason.agent));
+        self.line(at, what);
+        if let Some(reason) = theirs {
+            self.line_of(at, &reason.said(), vec![reason]);
+        }
     }
 
     /// Why each agent has it or not; with the line before. Of one agent it is told when it changes.
@@ -393,8 +492,7 @@ impl Story<'_> {
         let Some(mut watched) = self.watched.take() else { return };
         for entry in self.entries.keys().copied().collect::<Vec<_>>() {
             if let Some(reason) = watched.look(acd, entry, at, self.shown()) {
-                self.line(at, &reason.said());
-                self.told.lines.last_mut().expect("it was put there").agents.push(reason);
+                self.line_of(at, &reason.said(), vec![reason]);
             }
         }
         self.watched = Some(watched);
@@ -418,49 +516,26 @@ impl Story<'_> {
                 let worked = moment::show_length(at.since(since));
                 self.line(at, &format!("{} still works on it, for {worked}", name(acd, agent)));
             }
+            if acd.is_being_dialled(entry) {
+                self.line(at, "the number is being called");
+            }
             let Some(waiting) = acd.entry(entry) else { continue };
             let place = acd.position(entry).map_or(String::new(), |position| format!(", number {position} in line"));
             let waited = moment::show_length(at.since(waiting.since));
-            self.line(at, &format!("still waits, for {waited}{place}"));
+            let waits = if self.promises.contains(&entry) { "still waits to be called back" } else { "still waits" };
+            self.line(at, &format!("{waits}, for {waited}{place}"));
             self.reasons(acd, entry);
         }
     }
 }
 
-fn ended(agent: &str, outcome: Outcome) -> String {
-    match outcome {
-        Outcome::Accepted => format!("{agent} answers"),
-        Outcome::Declined => format!("{agent} declines"),
-        Outcome::Busy => format!("{agent} is busy"),
-        Outcome::NoAnswer => format!("{agent} does not answer"),
-        Outcome::Unreachable => format!("{agent} cannot be reached"),
-        Outcome::CallerGone => format!("{agent} is not rung any more: the caller has left"),
-        Outcome::AnsweredElsewhere => format!("{agent} is not rung any more: another was first"),
-        Outcome::Withdrawn => format!("{agent} is not rung any more: a licence for it has run out"),
-    }
+fn is_arrival_of(noted: &Noted, of: EntryId) -> bool {
+    matches!(&noted.event.change, Change::Arrive { entry, .. } if *entry == of)
 }
 
-/// What kept an entry out of this queue just now.
-fn obstacle(acd: &Acd, queue: QueueId) -> &'static str {
-    let is_full = |settings: &QueueSettings| acd.waiting(queue) >= settings.max_waiting;
-    match acd.hours(queue) {
-        Some(Hours::Closed { .. }) => "it is closed",
-        _ if acd.queue_settings(queue).is_some_and(is_full) => "it is full",
-        _ => "nobody is there for it, it would wait too long, or the queue is about to close",
-    }
-}
-
-/// Of an offer of a task.
-fn offer_ended(agent: &str, outcome: Outcome) -> String {
-    match outcome {
-        Outcome::Accepted => format!("{agent} accepts"),
-        Outcome::NoAnswer => format!("{agent} does not accept in time"),
-        Outcome::Unreachable => format!("{agent} is not there any more"),
-        Outcome::CallerGone => format!("{agent} is not offered it any more: it was withdrawn"),
-        Outcome::AnsweredElsewhere => format!("{agent} is not offered it any more: another was first"),
-        Outcome::Withdrawn => format!("{agent} is not offered it any more: a licence for it has run out"),
-        outcome @ (Outcome::Declined | Outcome::Busy) => ended(agent, outcome),
-    }
+/// Why what is not written may have been all the same.
+pub(super) fn not_yet(runs: bool) -> &'static str {
+    if runs { "; what happened in the last second may not be written yet" } else { "" }
 }
 
 fn is_known(acd: &Acd, entry: EntryId) -> bool {

@@ -1,12 +1,13 @@
 use super::*;
 use crate::acd::{
-    AgentSettings, Arrival, Change, HeldLicence, Kind, Outcome, Overflow, Prefer, QueueSettings, Relax, Skills,
-    Validity, When, Who,
+    AgentSettings, Arrival, Callback, Change, Exit, HeldLicence, Kind, Obstacle, Outcome, Overflow, Prefer,
+    QueueSettings, Relax, Skills, Validity, When, Who,
 };
 use crate::edge::journal::testing::{NINE, arrive, at, day, run, write};
 use crate::edge::testing::Folder;
-use crate::ids::{AgentId, OfferId, QueueId};
+use crate::ids::{AgentId, CallId, EntryId, OfferId, QueueId};
 use crate::need::{Attributes, Need};
+use crate::record::{CallEvent, Recorder, What};
 
 fn asked(
     agents: Agents,
@@ -141,9 +142,26 @@ fn of_who_is_not_taken_it_is_told_why_and_nothing_of_the_next_queue_as_if_it_wer
         ],
     );
     let text = told.unwrap();
-    let expected = "comes to small as entry-2, which does not take it: it is full\n\
+    let expected = "comes to small as entry-2, which does not take it: the queue is full (1 of 1)\n\
         09:01:00  goes on to big after 0s, needs guru, number 1 in line\n";
     assert!(text.contains(expected), "{text}");
+}
+
+#[test]
+fn who_goes_on_to_the_place_that_was_kept_elsewhere_is_told_so() {
+    let caller = |second, entry| {
+        let arrival = Arrival { caller: "+46701234567".into(), since: at(second), ..Arrival::default() };
+        (second, Change::Arrive { entry: EntryId(entry), arrival: Box::new(arrival) })
+    };
+    let after = |queue: &mut QueueSettings| {
+        let when = When::After(Duration::from_secs(20));
+        queue.overflow = vec![Overflow { to: QueueId(1), when, only: Attributes::new() }];
+    };
+    let lost = (40, Change::Leave { entry: EntryId(1), exit: Exit::SystemFault });
+    let text = told_of_anna(Agents::Counted, after, [caller(10, 1), lost, caller(60, 2)]);
+    let expected = "entry-2\n09:01:00  comes to sales as entry-2, and goes on at once, to the place that was kept\n\
+        09:01:00  goes on to other after 50s, number 1 in line\n";
+    assert!(text.starts_with(expected), "{text}");
 }
 
 fn guru() -> Need {
@@ -319,7 +337,7 @@ fn of_a_service_that_cannot_write_nothing_is_said_of_now() {
     };
     assert!(!told(at(44)).contains("(!)"));
     let text = told(at(46));
-    assert!(text.contains("09:00:35  (!) nothing was written after this: vaxel runs and cannot write"), "{text}");
+    assert!(text.contains("09:00:35  (!) nothing was written after this: vaxel runs and does not write"), "{text}");
     assert!(text.contains("09:00:35  still waits, for 25s"), "{text}");
 }
 
@@ -347,11 +365,182 @@ fn of(who: &str) -> Asked<'_> {
 #[test]
 fn who_is_not_known_is_said_with_what_is() {
     let error = told("entry-71", at(90), day()).unwrap_err().to_string();
-    assert!(error.contains("entry-71 joined no queue since 2026-11-23 09:00:00"), "{error}");
+    assert!(error.starts_with("entry-71 is not in the journal in "), "{error}");
+    let yet = "begins at 2026-11-23 09:00:00; what happened in the last second may not be written yet";
+    assert!(error.ends_with(yet), "{error}");
     let folder = Folder::new();
-    let error = why(folder.path(), of("entry-1"), at(0)).unwrap_err().to_string();
-    assert!(error.contains("there is no journal") && error.contains("--config"), "{error}");
-    let error = format!("{:#}", why(folder.path(), of("+46701234567"), at(0)).unwrap_err());
-    assert!(error.contains("vaxel.db"), "{error}");
+    for who in ["entry-1", "call-1", "+46701234567"] {
+        let error = format!("{:#}", why(folder.path(), of(who), at(0)).unwrap_err());
+        assert!(error.contains("there is no journal") && error.contains("--config"), "{who}: {error}");
+    }
     assert_eq!(at(0).as_secs(), NINE);
+}
+
+/// Of a call that joined these, the first of which the journal has.
+fn call_of(entries: &[u64], is_up: bool, runs: bool) -> anyhow::Result<String> {
+    let folder = Folder::new();
+    write(folder.path(), day());
+    let look = Look { folder: folder.path(), agents: Agents::Counted, runs, now: at(90), zone: &TimeZone::UTC };
+    let call = CallId(7);
+    let begins = What::CallStarted { call, from: "anna".into(), to: "300".into(), trunk: "".into() };
+    let queued = |entry: &u64| What::Queued { call, entry: EntryId(*entry), queue: "sales".into(), priority: 0 };
+    let mut recorder = Recorder::default();
+    for what in [begins].into_iter().chain(entries.iter().map(queued)) {
+        recorder.apply(&CallEvent { at: at(10), what });
+    }
+    let call = Call { contact: recorder.get(call).unwrap().clone(), is_up };
+    Ok(super::told(look, &call)?.text(Agents::Counted))
+}
+
+#[test]
+fn what_may_not_be_written_yet_is_not_said_not_to_have_been() {
+    let yet = "; what happened in the last second may not be written yet";
+    let error = |up, runs| call_of(&[], up, runs).unwrap_err().to_string();
+    assert_eq!(error(true, true), format!("call-7 from anna to 300 is up, and in no queue that is written of{yet}"));
+    assert_eq!(error(false, true), "call-7 from anna to 300 was in no queue");
+    let error = call_of(&[71], true, true).unwrap_err().to_string();
+    assert!(error.starts_with("call-7 is not in the journal in ") && error.ends_with(yet), "{error}");
+    let error = call_of(&[71], false, false).unwrap_err().to_string();
+    assert!(error.ends_with("begins at 2026-11-23 09:00:00"), "{error}");
+    let one = call_of(&[70, 71], true, true).unwrap();
+    assert!(
+        one.contains("joins sales as entry-70") && one.ends_with(&format!("(!) entry-71 is not in the journal{yet}\n")),
+        "{one}"
+    );
+}
+
+/// A queue with these settings and one agent, and what happens.
+fn told_of_anna(
+    agents: Agents,
+    change: impl FnOnce(&mut QueueSettings),
+    events: impl IntoIterator<Item = (u64, Change)>,
+) -> String {
+    let mut settings = QueueSettings { name: "sales".into(), ..QueueSettings::default() };
+    change(&mut settings);
+    let anna = AgentSettings { name: "anna".into(), wrap_up: Duration::ZERO, ..AgentSettings::default() };
+    let other = QueueSettings { name: "other".into(), ..QueueSettings::default() };
+    let begin = [
+        (0, Change::Queue { id: QueueId(0), settings }),
+        (0, Change::Queue { id: QueueId(1), settings: other }),
+        (0, Change::Agent { id: AgentId(0), settings: anna }),
+    ];
+    asked(agents, "entry-2", at(100), begin.into_iter().chain(events)).unwrap()
+}
+
+fn comes(second: u64, entry: u64) -> (u64, Change) {
+    let arrival = Arrival { since: at(second), ..Arrival::default() };
+    (second, Change::Arrive { entry: EntryId(entry), arrival: Box::new(arrival) })
+}
+
+const ANNA: AgentId = AgentId(0);
+
+fn lunch(second: u64) -> (u64, Change) {
+    (second, Change::Pause { agent: ANNA, reason: "lunch".into() })
+}
+
+#[test]
+fn who_is_turned_away_on_arrival_is_told_what_stood_in_the_way_and_of_want_of_agents_each_agents_reason() {
+    let in_the_way = |change: fn(&mut QueueSettings), events: Vec<(u64, Change)>| {
+        let text = told_of_anna(Agents::Counted, change, events.into_iter().chain([comes(60, 2)]));
+        let line = "entry-2\n09:01:00  comes to sales as entry-2, which does not take it: ";
+        text.strip_prefix(line).unwrap_or_else(|| panic!("{text}")).to_owned()
+    };
+    let in_vain = |queue: &mut QueueSettings| queue.join_unless.all_paused = true;
+    let nobody = "nobody is there who could serve it\n          1 agent:\n                1 offline: anna\n";
+    assert_eq!(in_the_way(in_vain, vec![]), nobody);
+    assert_eq!(in_the_way(|queue| queue.join_unless.no_agents = true, vec![]), nobody);
+    let paused = "all who are there and could serve it are paused or have asked for a pause\n          1 agent:\n\
+        \x20               1 paused (lunch): anna (since 09:00:05)\n";
+    let logged_in = (4, Change::LoggedIn { agent: ANNA });
+    assert_eq!(in_the_way(in_vain, vec![logged_in, lunch(5)]), paused);
+    let close = (5, Change::Close { queue: QueueId(0) });
+    assert_eq!(in_the_way(|_| (), vec![close]), "the queue is closed\n");
+    let closes = (5, Change::Open { queue: QueueId(0), until: Some(at(70)) });
+    let last_call = |queue: &mut QueueSettings| queue.last_call = Duration::from_secs(30);
+    assert_eq!(in_the_way(last_call, vec![closes]), "the queue closes at 09:01:10 and takes nobody any more\n");
+    assert_eq!(in_the_way(|queue| queue.max_waiting = 1, vec![comes(50, 1)]), "the queue is full (1 of 1)\n");
+}
+
+#[test]
+fn who_leaves_later_for_want_of_agents_is_told_so_with_their_reasons() {
+    let events = || [(4, Change::LoggedIn { agent: ANNA }), (5, Change::Busy { agent: ANNA }), comes(10, 2), lunch(40)];
+    let in_vain = |queue: &mut QueueSettings| queue.leave_when.all_paused = true;
+    let text = told_of_anna(Agents::Counted, in_vain, events());
+    let end = "\
+09:00:40  was sent on after 30s: all who are there and could serve it are paused or have asked for a pause
+          1 agent:
+                1 on a call of their own: anna
+";
+    assert!(text.ends_with(end), "{text}");
+    let overflows = |queue: &mut QueueSettings| {
+        queue.leave_when.all_paused = true;
+        queue.overflow = vec![Overflow { to: QueueId(1), when: When::NoAgents, only: Attributes::new() }];
+    };
+    let text = told_of_anna(Agents::Counted, overflows, events());
+    let on = "\
+09:00:40  cannot stay: all who are there and could serve it are paused or have asked for a pause
+          1 agent:
+                1 on a call of their own: anna
+09:00:40  goes on to other after 30s, number 1 in line
+          1 agent:
+";
+    assert!(text.contains(on), "{text}");
+}
+
+#[test]
+fn of_one_agent_something_true_is_said_also_where_nobody_waited() {
+    let one = Agents::One("anna");
+    let in_vain = |queue: &mut QueueSettings| queue.join_unless.all_paused = true;
+    let text = told_of_anna(one, in_vain, [comes(60, 2)]);
+    let expected = "\
+entry-2
+09:01:00  comes to sales as entry-2, which does not take it: nobody is there who could serve it
+09:01:00  anna is offline
+          anna: it was never in line, and nobody was rung for it
+";
+    assert_eq!(text, expected, "\n{text}");
+}
+
+#[test]
+fn of_a_promise_to_call_back_each_word_is_true_when_it_is_said() {
+    let callback = Callback { number: "+46701234567".into(), not_before: at(25), ..Callback::default() };
+    let arrival = Arrival { since: at(10), callback: Some(Box::new(callback)), ..Arrival::default() };
+    let promised = (10, Change::Arrive { entry: EntryId(2), arrival: Box::new(arrival) });
+    let accept = |second, offer| (second, Change::OfferEnded { offer: OfferId(offer), outcome: Outcome::Accepted });
+    let ended = |second| (second, Change::TalkEnded { entry: EntryId(2), broke: false });
+    let reached = (640, Change::Reached { entry: EntryId(2) });
+    let logged_in = (4, Change::LoggedIn { agent: ANNA });
+    let all = || [logged_in.clone(), promised.clone(), accept(30, 1), ended(35), accept(636, 2), reached.clone()];
+    let until = |count, now| {
+        let settings = QueueSettings { name: "sales".into(), ..QueueSettings::default() };
+        let anna = AgentSettings { name: "anna".into(), wrap_up: Duration::ZERO, ..AgentSettings::default() };
+        let begin = [(0, Change::Queue { id: QueueId(0), settings }), (0, Change::Agent { id: ANNA, settings: anna })];
+        asked(Agents::Counted, "entry-2", at(now), begin.into_iter().chain(all().into_iter().take(count))).unwrap()
+    };
+    let text = until(2, 12);
+    let hangs_up = "1 free, but who asked to be called back has until 09:00:25 to hang up: anna\n";
+    assert!(text.contains(hangs_up) && !text.contains("in vain"), "{text}");
+    assert!(text.contains("09:00:12  still waits to be called back, for 2s, number 1 in line\n"), "{text}");
+    let text = until(3, 32);
+    let called =
+        "09:00:30  anna answers\n09:00:30  the number is called now, after 20s\n09:00:32  the number is being called\n";
+    assert!(text.ends_with(called), "{text}");
+    let text = until(4, 37);
+    assert!(text.contains("09:00:35  was not reached, and is not called again before 09:10:35\n"), "{text}");
+    assert!(text.contains("1 free, but the number was called in vain, and is not again before 09:10:35"), "{text}");
+    let text = until(6, 700);
+    assert!(
+        text.ends_with("09:10:36  the number is called now, after 10m26s\n09:10:40  the number answers\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn an_estimate_that_stood_in_the_way_is_told_with_its_figures() {
+    let shown = reasons::Shown { now: at(0), zone: &TimeZone::UTC };
+    let (expected, longest) = (Duration::from_secs(300), Duration::from_secs(180));
+    let long_line = words::obstacle(Obstacle::LongLine { expected, longest }, shown);
+    assert_eq!(long_line, "it would wait 5m at least, and the queue takes nobody who would wait for more than 3m");
+    let long_wait = words::obstacle(Obstacle::LongWait { expected, longest }, shown);
+    assert_eq!(long_wait, "it would wait 5m more at least, and the queue keeps nobody who would for more than 3m");
 }

@@ -40,6 +40,11 @@ impl Watched {
         Watched { name: name.to_owned(), reasons: Vec::new(), id: None, now: BTreeMap::new() }
     }
 
+    /// Whether it is this agent.
+    pub fn is(&self, agent: &str) -> bool {
+        self.name == agent
+    }
+
     /// The reason for this entry now, if it is another than before.
     pub fn look(&mut self, acd: &Acd, entry: EntryId, at: Time, shown: Shown) -> Option<Reason> {
         let is_it = |id: &AgentId| acd.agent(*id).is_some_and(|agent| agent.settings.name == self.name);
@@ -95,6 +100,9 @@ impl Watched {
 
     /// For people.
     pub fn text(&self) -> String {
+        if self.reasons.is_empty() {
+            return format!("          {}: it was never in line, and nobody was rung for it\n", self.name);
+        }
         let all = self.reasons.iter().map(|spent| spent.length).sum();
         let mut text = format!("          {}, of the {} that it waited:\n", self.name, moment::show_length(all));
         for Spent { what, length, .. } in &self.reasons {
