@@ -249,6 +249,9 @@ fn log(event: &CallEvent, failures: &Throttle, foreign: &Throttle) {
                 tracing::warn!(%from, code, held_back, "a request inside a call came from elsewhere than its party");
             }
         }
+        What::AgentsLost { call, times } => {
+            tracing::warn!(%call, times, "an agent's line broke once more; the caller does not wait for another again");
+        }
         What::AnswerOverdue { call } => tracing::info!(%call, "the flow has left the caller unanswered for too long"),
         What::LegSilent { call, leg, .. } => tracing::warn!(%call, %leg, "no sound comes from this leg"),
         What::Redirected { call, by, to } => {

@@ -5,6 +5,7 @@ use super::calls::{Queued, Stage};
 use crate::acd::{Prefer, Who};
 use crate::flow::Input as FlowInput;
 use crate::ids::{AgentId, CallId};
+use crate::record::What;
 use crate::time::{Duration, Time};
 
 /// So often in one call. A phone that answers and is never heard again would else have its caller for ever.
@@ -19,18 +20,22 @@ pub(super) struct Waited {
 }
 
 impl Engine {
-    /// `None`: no queue had given this agent the caller, or it was too often.
+    /// `None`: no queue had given this agent the caller.
     pub(super) fn waited_for_talk(&self, id: CallId) -> Option<Waited> {
-        let call = self.calls.get(&id).filter(|call| call.run.is_some() && call.agents_lost < MOST)?;
+        let call = self.calls.get(&id).filter(|call| call.run.is_some())?;
         let Stage::Talking(talk) = &call.stage else { return None };
         let (Some(agent), Some(_), Some(queued)) = (talk.agent, talk.entry, call.queued.clone()) else { return None };
         let waited = talk.since.since(queued.since);
         Some(Waited { queued, agent, waited })
     }
 
-    /// As who hung up and called again: from where they had waited, and for the agent first.
-    pub(super) fn back_in_line(&mut self, now: Time, id: CallId, Waited { queued, agent, waited }: Waited) {
-        let Some(call) = self.calls.get_mut(&id) else { return };
+    /// As who hung up and called again: from where they had waited, and for the agent first. Whether they do.
+    pub(super) fn back_in_line(&mut self, now: Time, id: CallId, Waited { queued, agent, waited }: Waited) -> bool {
+        let Some(call) = self.calls.get_mut(&id) else { return false };
+        if call.agents_lost == MOST {
+            self.say(now, What::AgentsLost { call: id, times: MOST + 1 });
+            return false;
+        }
         call.served = None;
         call.agents_lost += 1;
         self.tell_flow(now, id, FlowInput::BackInLine);
@@ -41,5 +46,6 @@ impl Engine {
         let first = nobody_knows.then_some(Prefer { who: Who::Agent(agent), wait });
         self.enqueue_for(now, id, queued.request, now - waited, first);
         self.schedule(id);
+        true
     }
 }

@@ -304,8 +304,8 @@ impl Engine {
         let broke = ended.0 == EndedBy::System;
         let waited = self.waited_for_talk(id).filter(|_| broke);
         self.disconnect(now, id, broke);
-        if let Some(waited) = waited {
-            return self.back_in_line(now, id, waited);
+        if waited.is_some_and(|waited| self.back_in_line(now, id, waited)) {
+            return;
         }
         if let Some(served) = self.calls.get_mut(&id).filter(|c| c.run.is_some()).and_then(|c| c.served.take()) {
             let input = match served {

@@ -135,6 +135,7 @@ impl Board {
             | What::CallerKnown { .. }
             | What::CallerHeaderIgnored { .. }
             | What::AnswerOverdue { .. }
+            | What::AgentsLost { .. }
             | What::CallsBack { .. }
             | What::PromisedAgain { .. }
             | What::Step { .. }

@@ -447,6 +447,7 @@ impl Contact {
             | What::EstimateAsked { .. }
             | What::CallerHeaderIgnored { .. }
             | What::AnswerOverdue { .. }
+            | What::AgentsLost { .. }
             | What::RedirectAbroad { .. }
             | What::CallEnded { .. }
             | What::CallRefused { .. }

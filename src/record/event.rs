@@ -51,6 +51,11 @@ pub enum What {
     AnswerOverdue {
         call: CallId,
     },
+    /// The line of an agent of its broke so often in it that the caller does not wait for them again.
+    AgentsLost {
+        call: CallId,
+        times: u8,
+    },
     /// Its talk outside ends: `payer`, an agent or a trunk, has used up its minutes of the day.
     OutOfMinutes {
         call: CallId,
@@ -373,6 +378,7 @@ impl What {
             | What::CallAnswered { call }
             | What::AnswerOverdue { call }
             | What::OutOfMinutes { call, .. }
+            | What::AgentsLost { call, .. }
             | What::Step { call, .. }
             | What::FlowFault { call, .. }
             | What::Queued { call, .. }

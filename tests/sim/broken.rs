@@ -123,6 +123,7 @@ fn a_phone_that_is_lost_in_every_talk_does_not_have_its_caller_for_ever() {
     breaks(&mut story);
     until(&mut story, |story| story.happened(CALLER, &PhoneEvent::Ended));
     assert_eq!(exits(&story), [Exit::Answered; 4]);
+    assert!(story.told.iter().any(|what| matches!(what, What::AgentsLost { times: 4, .. })));
     over(story);
 }
 

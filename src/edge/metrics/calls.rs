@@ -30,6 +30,7 @@ pub struct Calls {
     headers_ignored: IntCounterVec,
     ended: IntCounterVec,
     answer_overdue: IntCounter,
+    agents_lost: IntCounter,
     out_cut: IntCounter,
     silent: IntCounter,
     faults: IntCounter,
@@ -217,6 +218,11 @@ impl Calls {
                 "vaxel_flow_faults_total",
                 "Times that a flow itself went wrong: an expression failed, or it went round without waiting.",
             ),
+            agents_lost: counter(
+                registry,
+                "vaxel_calls_agents_lost_total",
+                "Calls in which agents' lines broke so often that the caller did not wait for one again.",
+            ),
             answer_overdue: counter(
                 registry,
                 "vaxel_calls_answer_overdue_total",
@@ -296,6 +302,7 @@ impl Calls {
             What::RedirectsCut { .. } => self.redirects.with_label_values(&["cut"]).inc(),
             What::LegSilent { .. } => self.silent.inc(),
             What::AnswerOverdue { .. } => self.answer_overdue.inc(),
+            What::AgentsLost { .. } => self.agents_lost.inc(),
             What::OutOfMinutes { .. } => self.out_cut.inc(),
             What::FlowFault { .. } => self.faults.inc(),
             What::CallAnswered { .. }
