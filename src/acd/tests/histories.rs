@@ -408,6 +408,7 @@ fn play_beside_the_model(seed: u8, steps: impl IntoIterator<Item = Step>) -> Res
         if model.poll_timeout() != play.acd.poll_timeout() {
             return Err(format!("wakes at {:?}, the model at {:?}", play.acd.poll_timeout(), model.poll_timeout()));
         }
+        turned_away_for_a_reason(play)?;
         asks_the_same(play, &model)
     };
     play.open(seed)?;
@@ -437,6 +438,37 @@ fn in_one_order(decisions: Vec<Decision>) -> Vec<Decision> {
     });
     others.extend(gone);
     others
+}
+
+/// Each agent has one reason for not having who left just now for want of agents, and none that says that they were free.
+fn turned_away_for_a_reason(play: &Play<Acd>) -> Result<(), String> {
+    for decision in play.decisions.last().into_iter().flatten() {
+        let Decision::Exit { entry, queue, waited, obstacle: Some(obstacle), .. } = decision else { continue };
+        let arrival = play.events.iter().rev().find_map(|event| match &event.change {
+            Change::Arrive { entry: other, arrival } if other == entry => Some(arrival),
+            _ => None,
+        });
+        // In another queue than it came to it may need more.
+        let arrival = arrival.filter(|arrival| arrival.queue == *queue && obstacle.is_want_of_agents());
+        let Some(arrival) = arrival.filter(|_| play.acd.queue_settings(*queue).is_some()) else { continue };
+        let arrival = Arrival { since: play.acd.now() - *waited, ..(**arrival).clone() };
+        let why = play.acd.explain_turned_away(*entry, &arrival);
+        if !why.iter().map(|(agent, _)| *agent).eq(play.watch.agents()) {
+            return Err(format!("not every agent has a reason for {entry}: {why:?}"));
+        }
+        use WhyNot::*;
+        let free = |why: &WhyNot| matches!(why, RankedLower | KeptForOther { .. } | Refused { .. } | NotYet { .. });
+        // Who came back in the same instant came too late.
+        let changed = |id: &AgentId| {
+            play.decisions.last().is_some_and(|decisions| {
+                decisions.iter().any(|decision| matches!(decision, Decision::Agent { agent, .. } if agent == id))
+            })
+        };
+        if let Some((agent, why)) = why.iter().find(|(agent, why)| free(why) && !changed(agent)) {
+            return Err(format!("{agent} is there for {entry}, which leaves because of {obstacle:?}: {why:?}"));
+        }
+    }
+    Ok(())
 }
 
 fn asks_the_same(play: &Play<Acd>, model: &Model) -> Result<(), String> {
@@ -706,6 +738,7 @@ fn long_histories_keep_the_rules_and_agree_with_the_model() {
 fn histories_reach_every_exit_and_outcome() {
     let mut outcomes = BTreeMap::<Outcome, u32>::new();
     let mut exits = BTreeMap::<Exit, u32>::new();
+    let mut obstacles = BTreeMap::<String, u32>::new();
     for seed in 0..4 {
         let mut play = Play::new(hasty());
         play.open(seed).expect("the rules hold");
@@ -713,12 +746,18 @@ fn histories_reach_every_exit_and_outcome() {
         for decision in play.decisions.concat() {
             match decision {
                 Decision::OfferEnded { outcome, .. } => *outcomes.entry(outcome).or_default() += 1,
-                Decision::Exit { exit, .. } => *exits.entry(exit).or_default() += 1,
+                Decision::Exit { exit, obstacle, .. } => {
+                    *exits.entry(exit).or_default() += 1;
+                    let words = obstacle.map(|obstacle| format!("{obstacle:?}"));
+                    let name = words.as_ref().and_then(|words| words.split(' ').next()).unwrap_or("none");
+                    *obstacles.entry(name.to_owned()).or_default() += 1;
+                }
                 _ => {}
             }
         }
     }
     assert!(outcomes.len() == Outcome::ALL.len() && outcomes.values().all(|count| *count > 10), "{outcomes:?}");
+    assert!(obstacles.len() > 9, "{obstacles:?}");
     assert!(exits.len() == Exit::ALL.len() && exits.values().all(|count| *count > 20), "{exits:?}");
 }
 
