@@ -162,7 +162,7 @@ impl<D: Distributor> Play<D> {
                 0 if whom % 2 == 1 => Change::Estimate {
                     settings: estimate::Settings {
                         answers_min: u32::from(whom % 3) + 1,
-                        ..super::model_queues::hasty()
+                        ..super::model::queues::hasty()
                     },
                 },
                 0 => Change::Tick,
@@ -625,7 +625,7 @@ pub fn close(play: &mut Play<Acd>) -> Result<(), String> {
 
 /// With estimators that are trusted within seconds.
 fn hasty() -> Acd {
-    Acd::with_settings(0, truth::Settings::default(), super::model_queues::hasty())
+    Acd::with_settings(0, truth::Settings::default(), super::model::queues::hasty())
 }
 
 proptest! {

@@ -1,6 +1,6 @@
 //! What must hold in every history, seen from outside: from the events and the decisions alone.
 
-use super::model_back::{Absent, Goes, Waits, Was, one_waits, takes_place};
+use super::model::back::{Absent, Goes, Waits, Was, one_waits, takes_place};
 use super::*;
 use crate::need::{Attributes, Licence, Word};
 use std::cmp::Reverse;

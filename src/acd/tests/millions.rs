@@ -14,7 +14,7 @@ fn millions_of_events_with_everything_changing_break_no_rule() {
     let mut changes = BTreeMap::<&str, u64>::new();
     let mut rung = 0;
     for seed in 0..HISTORIES {
-        let mut play = Play::new(Acd::with_settings(seed, truth::Settings::default(), super::model_queues::hasty()));
+        let mut play = Play::new(Acd::with_settings(seed, truth::Settings::default(), super::model::queues::hasty()));
         play.open(seed as u8).expect("the rules hold");
         for step in steps(1_000 + seed).take(STEPS) {
             play.step(step).unwrap_or_else(|wrong| panic!("history {seed}: {wrong}"));

@@ -141,7 +141,7 @@ fn who_waits_leaves_when_the_last_agent_pauses_if_the_queue_says_so() {
 /// One agent with talks of a minute, a caller each minute, and three who wait: the line is known to take three minutes. The time
 /// is then 1,202 s, caller 21 talks, and 22 to 24 wait.
 fn slow_line(change: impl Fn(&mut QueueSettings)) -> Desk {
-    let mut desk = Desk { acd: Acd::with_settings(0, truth::Settings::default(), model_queues::hasty()) };
+    let mut desk = Desk { acd: Acd::with_settings(0, truth::Settings::default(), model::queues::hasty()) };
     desk.queue(1, |_| {});
     desk.agent(1, "");
     desk.at(0, login(1));

@@ -292,10 +292,10 @@ impl Story<'_> {
         if let Some((obstacle, waited)) = not_taken {
             // What is known of it now is of the queue where it went on to, if any, which is told next.
             self.not_taken = Some((*entry, arrival.queue));
-            let obstacle_ = words::obstacle(obstacle, self.shown());
+            let why = words::obstacle(obstacle, self.shown());
             let what = match arrival.callback {
-                None => format!("comes to {queue} as {entry}, which does not take it: {obstacle_}"),
-                Some(_) => format!("is not called back by {queue}, as {entry}: {obstacle_}"),
+                None => format!("comes to {queue} as {entry}, which does not take it: {why}"),
+                Some(_) => format!("is not called back by {queue}, as {entry}: {why}"),
             };
             let reasons = self.turned_away(acd, (*entry, arrival.queue), waited, obstacle);
             return self.line_of_all(event.at, &what, reasons);
@@ -420,11 +420,11 @@ impl Story<'_> {
                     if not_taken == Some((entry, queue)) {
                         continue;
                     }
-                    let waited_ = moment::show_length(waited);
+                    let length = moment::show_length(waited);
                     if let Some(obstacle) = obstacle {
-                        let obstacle_ = words::obstacle(obstacle, self.shown());
+                        let why = words::obstacle(obstacle, self.shown());
                         let reasons = self.turned_away(acd, (entry, queue), waited, obstacle);
-                        self.line_of_all(at, &format!("was sent on after {waited_}: {obstacle_}"), reasons);
+                        self.line_of_all(at, &format!("was sent on after {length}: {why}"), reasons);
                         continue;
                     }
                     let what = match (is_task, self.promises.contains(&entry)) {
@@ -432,7 +432,7 @@ impl Story<'_> {
                         (false, true) => words::promise_left(exit),
                         (false, false) => words::left(exit),
                     };
-                    self.line(at, &format!("{what} after {waited_}"));
+                    self.line(at, &format!("{what} after {length}"));
                 }
                 _ => {}
             }

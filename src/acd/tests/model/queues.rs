@@ -1,6 +1,5 @@
 //! The model's part about the life of a queue: hours, whom it takes, and where those go whom it does not keep.
 
-use super::model::{Caller, Mistake, Model};
 use super::*;
 use crate::acd::estimate::{Estimates, Seen};
 use crate::need::Attributes;

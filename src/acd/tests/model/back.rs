@@ -1,6 +1,5 @@
 //! What is remembered of callers, by looking at all of it.
 
-use super::model::Mistake;
 use super::*;
 
 /// Those who left, those who talk and those who have talked.

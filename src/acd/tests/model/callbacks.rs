@@ -1,7 +1,6 @@
 //! The model's part about those who are to be called back.
 
-use super::model::{Caller, Mistake, Model};
-use super::model_back::takes_place;
+use super::back::takes_place;
 use super::*;
 
 /// A promise that an agent has.
