@@ -4,7 +4,7 @@
 use super::admission::Obstacle;
 use super::agent::Task;
 use super::deadline::Deadline;
-use super::event::{Exit, Outcome};
+use super::event::{AgentState, Exit, Outcome};
 use super::queue::Hours;
 use super::{Acd, Ignored};
 use crate::ids::{AgentId, EntryId, QueueId};
@@ -68,6 +68,8 @@ impl Acd {
         if logged_in {
             self.logged_out(id, false)?;
         }
+        // Who was lost in a wrap-up has not been told of.
+        self.truth.agent_is(self.now, id, &AgentState::Offline);
         self.forget_refusals_by(id);
         self.set_pause(id, None);
         self.set_rest(id, None);

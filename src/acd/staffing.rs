@@ -263,6 +263,7 @@ impl Acd {
 
     pub(super) fn wrap_up_over(&mut self, id: AgentId) {
         self.set_wrap_up(id, None);
+        self.truth.wraps_up_no_more(self.now, id);
         self.contact_over(id);
         self.refresh(id);
     }
@@ -334,10 +335,10 @@ impl Acd {
             }
             agent.idle[kind.index()] = free;
         }
-        let (pool, lost) = (agent.pool, agent.lost.is_some());
+        let (pool, lost, wraps_up) = (agent.pool, agent.lost.is_some(), agent.wrap_up.is_some());
         if told {
             match state {
-                AgentState::Offline if lost => self.truth.agent_is_lost(self.now, id),
+                AgentState::Offline if lost => self.truth.agent_is_lost(self.now, id, wraps_up),
                 _ => self.truth.agent_is(self.now, id, &state),
             }
             self.decide(Decision::Agent { agent: id, state });

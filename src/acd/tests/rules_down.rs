@@ -210,3 +210,83 @@ fn a_wrap_up_goes_on_from_the_end_of_the_talk_that_broke() {
     assert_eq!((desk.acd.agent(anna).expect("one").since, spent.as_secs()), (Some(Time::from_secs(10)), 10));
     assert_eq!(desk.until(40), "a1 ready");
 }
+
+/// Contacts that are over, and seconds of talk and wrap-up: by the queue's figures, and by the agent's.
+fn handled(desk: &Desk) -> (u64, [u64; 2], [u64; 2]) {
+    let of_queue = desk.acd.truth().total(QueueId(1));
+    let of_agent = desk.acd.truth().agent(AgentId(1), desk.acd.now(), 0);
+    let spent = [crate::acd::Phase::Talking, crate::acd::Phase::WrapUp].map(|phase| of_agent.spent(phase).as_secs());
+    (of_queue.handled, [of_queue.talk_micros, of_queue.wrap_up_micros].map(|micros| micros / 1_000_000), spent)
+}
+
+/// After a talk from second 2 to 10 with half a minute for notes.
+fn notes_until_40() -> Desk {
+    let mut desk = Desk::new();
+    desk.agent_with(1, "", |agent| {
+        agent.wrap_up = Duration::from_secs(30);
+        agent.wrap_up_extension = Duration::from_secs(20);
+    });
+    for (second, change) in [(0, login(1)), (1, arrive(1)), (2, accepted(1)), (10, talk_ended(1))] {
+        desk.at(second, change);
+    }
+    desk
+}
+
+#[test]
+fn a_wrap_up_is_counted_whole_for_the_queue_as_for_the_agent_wherever_the_service_was_lost() {
+    // Back before it is over, with or without a call of their own in between, and made longer;
+    let own_call = [Change::Busy { agent: AgentId(1) }, Change::Free { agent: AgentId(1) }];
+    for (name, between, over, notes) in [
+        ("as it was", vec![], 40, 30),
+        ("twice lost", vec![(22, lost(1)), (25, login(1))], 40, 30),
+        ("their own call", vec![(22, own_call[0].clone()), (25, own_call[1].clone())], 40, 27),
+        ("made longer", vec![(22, Change::ExtendWrapUp { agent: AgentId(1) })], 60, 50),
+    ] {
+        let mut desk = notes_until_40();
+        desk.at(15, lost(1));
+        desk.until(18);
+        assert_eq!(handled(&desk), (0, [0, 0], [8, 5]), "{name}: nobody knows yet");
+        assert_eq!(desk.at(20, login(1)), "a1 wrap_up");
+        between.into_iter().for_each(|(second, change)| drop(desk.at(second, change)));
+        desk.until(over);
+        assert_eq!(handled(&desk), (1, [8, notes], [8, notes]), "{name}");
+    }
+    // in the middle of the talk;
+    let mut desk = Desk::new();
+    desk.agent_with(1, "", |agent| agent.wrap_up = Duration::from_secs(30));
+    for (second, change) in [(0, login(1)), (1, arrive(1)), (2, accepted(1)), (10, lost(1)), (10, talk_broke(1))] {
+        desk.at(second, change);
+    }
+    assert_eq!((handled(&desk).0, desk.at(15, login(1)).as_str()), (0, "a1 wrap_up"));
+    desk.until(40);
+    assert_eq!(handled(&desk), (1, [8, 30], [8, 30]));
+    // after it is over, by its time or by the agent, and never.
+    for (ended, back, notes) in [(None, 50, 30), (Some(30), 35, 20), (None, 5_000, 30)] {
+        let mut desk = notes_until_40();
+        desk.at(15, lost(1));
+        if let Some(ended) = ended {
+            desk.at(ended, Change::EndWrapUp { agent: AgentId(1) });
+        }
+        desk.until(back);
+        assert_eq!(handled(&desk), (1, [8, notes], [8, notes]), "as if they had been there");
+        let away = desk.acd.agent(AgentId(1)).expect("one").since;
+        assert_eq!((away, desk.at(back, login(1))), (Some(Time::from_secs(15)), "a1 ready".to_owned()));
+        desk.until(back + 10);
+        assert_eq!(handled(&desk), (1, [8, notes], [8, notes]));
+    }
+}
+
+#[test]
+fn a_contact_whose_agent_is_gone_or_has_no_wrap_up_is_over_at_once() {
+    let mut desk = notes_until_40();
+    desk.at(15, lost(1));
+    desk.at(20, Change::AgentGone { agent: AgentId(1) });
+    assert_eq!(handled(&desk), (1, [8, 5], [8, 5]));
+
+    let mut desk = Desk::ready(&[1]);
+    desk.agent_with(1, "", |agent| agent.wrap_up = Duration::ZERO);
+    for (second, change) in [(1, arrive(1)), (2, accepted(1)), (10, lost(1)), (10, talk_broke(1))] {
+        desk.at(second, change);
+    }
+    assert_eq!(handled(&desk), (1, [8, 0], [8, 0]));
+}

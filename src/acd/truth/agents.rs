@@ -227,18 +227,32 @@ impl Desk {
         if matches!(self.phase, Phase::WrapUp | Phase::Busy) { None } else { self.finishing.take() }
     }
 
-    /// The agent is offline because the service was gone.
-    pub fn is_lost(&mut self, now: Time, settings: &Settings) -> Option<Finishing> {
+    /// The agent is offline because the service was gone; `wraps_up`: a wrap-up goes on all the same, and its contact with it.
+    pub fn is_lost(&mut self, now: Time, wraps_up: bool, settings: &Settings) -> Option<Finishing> {
         let (phase, begun) = (self.phase, self.begun);
         let finished = self.is(now, &AgentState::Offline, settings);
         // All else is with somebody, or for somebody who would have to be there.
         match phase {
-            Phase::Paused | Phase::WrapUp => (self.lost, self.begun) = (phase, begun),
-            // Their wrap-up begins now, if they have one.
-            Phase::Talking => self.lost = Phase::WrapUp,
+            Phase::WrapUp if wraps_up => (self.lost, self.begun) = (phase, begun),
+            Phase::Paused => (self.lost, self.begun) = (phase, begun),
+            // It begins now, or goes on after a call of their own.
+            _ if wraps_up => self.lost = Phase::WrapUp,
             _ => {}
         }
-        finished
+        self.finishing = finished.filter(|_| wraps_up);
+        if wraps_up { None } else { finished }
+    }
+
+    /// The wrap-up that they were lost in is over. Gives the contact that is thereby over and done with.
+    pub fn wraps_up_no_more(&mut self, now: Time, settings: &Settings) -> Option<Finishing> {
+        if self.lost != Phase::WrapUp {
+            return None;
+        }
+        self.begun = self.since;
+        (self.phase, self.lost) = (Phase::WrapUp, Phase::Offline);
+        self.accrue(now, settings);
+        self.phase = Phase::Offline;
+        self.finishing.take()
     }
 
     /// What they were in when they were lost does not go on.

@@ -209,10 +209,18 @@ impl Truth {
         self.finish(finished);
     }
 
-    /// The service is gone, and the agent's phone with it. What they are in by themselves, a pause or a wrap-up, goes on if it is still
-    /// on when they are back: then the time between is part of it. Meanwhile nobody knows, and they are offline.
-    pub fn agent_is_lost(&mut self, now: Time, agent: AgentId) {
-        let finished = self.agents.entry(agent).or_default().is_lost(now, &self.settings);
+    /// The service is gone, and the agent's phone with it. What they are in by themselves, a pause or a wrap-up (`wraps_up`), goes on if it
+    /// is still on when they are back: then the time between is part of it. Meanwhile nobody knows, and they are offline.
+    ///
+    /// The contact that the wrap-up belongs to is in hand until that is over.
+    pub fn agent_is_lost(&mut self, now: Time, agent: AgentId, wraps_up: bool) {
+        let finished = self.agents.entry(agent).or_default().is_lost(now, wraps_up, &self.settings);
+        self.finish(finished);
+    }
+
+    /// The wrap-up that the agent was lost in is over before they are back: all of it is counted. Nothing happens if there is none.
+    pub fn wraps_up_no_more(&mut self, now: Time, agent: AgentId) {
+        let finished = self.agents.entry(agent).or_default().wraps_up_no_more(now, &self.settings);
         self.finish(finished);
     }
 
