@@ -1,7 +1,8 @@
 //! Contact records in SQLite: `vaxel.db` in the data folder.
 //!
 //! Call handling never waits for the disk: records stand in a bounded queue before one writer task, which takes as many
-//! as there are into one transaction and tries again for as long as the disk refuses. A record that finds the queue
+//! as there are into one transaction and tries again for as long as the disk refuses. What waits meanwhile stands in a file
+//! with room of its own (`held`), so a disk that is full makes the next start forget nothing. A record that finds the queue
 //! full is written to the log as JSON and counted, so nothing is lost in silence.
 //!
 //! A call that is up has a row in `open_calls`, with what is known of it; and once in a while the time is written. At
@@ -12,10 +13,12 @@
 //! last said that trunks are, in case it says nothing then. `tolls` has what agents and trunks have used up of their caps: a
 //! restart gives none of it back.
 
+mod held;
 mod latest;
 mod places;
 mod registrations;
 mod tolls;
+mod writer;
 
 pub use latest::{Asked, Call, contacts};
 pub use places::{Keeper, Kept};
@@ -29,28 +32,19 @@ use crate::record::Contact;
 use crate::sip::registrar::{self, Binding, Name, Saved};
 use crate::time::{Duration, Time};
 use anyhow::{Context, bail};
+use held::Held;
+use serde::{Deserialize, Serialize};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{Connection, Row as _, raw_sql};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::time::Instant as Stopwatch;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::Instant;
+use writer::Writer;
 
 /// Records, of calls that are over or up, that may wait for the disk.
 const WAITING_MAX: usize = 10_000;
-
-/// Records in one transaction.
-const BATCH_MAX: usize = 500;
-
-/// Rest after each transaction that was not full, so that the next has more records: with one for each record, they would
-/// be a quarter of a call's CPU time. What comes meanwhile is lost if the process is killed.
-const GATHER: Duration = Duration::from_millis(20);
-
-/// Between two tries at a disk that refuses; doubled up to the second.
-const RETRY: Duration = Duration::from_millis(100);
-const RETRY_MAX: Duration = Duration::from_secs(5);
 
 /// Lost registrations are said in the log no more often than this.
 const LOSSES: Duration = Duration::from_secs(10);
@@ -122,6 +116,7 @@ pub struct Store {
 }
 
 /// What is to be written.
+#[derive(Debug, Serialize, Deserialize)]
 enum Row {
     /// Of a call that is up.
     Open(Box<Contact>),
@@ -129,10 +124,13 @@ enum Row {
     Done(Box<Contact>),
     /// Of a phone that can be reached also after a restart; without a binding, of one that cannot.
     Registration(Box<(Name, Option<Saved>)>),
-    /// Where a trunk is.
+    /// Where a trunk is. Not held: DNS says it again.
+    #[serde(skip)]
     Places(Box<Kept>),
     /// What somebody has used up.
     Toll(Box<Toll>),
+    /// What all had used up at this start; all else that is known of it is of the runs before.
+    Tolls(Box<(Time, Vec<Spent>)>),
     /// Nothing but the time, which is written with everything.
     Alive,
 }
@@ -141,8 +139,13 @@ impl Row {
     fn call(&self) -> Option<CallId> {
         match self {
             Row::Open(contact) | Row::Done(contact) => Some(contact.id),
-            Row::Registration(_) | Row::Places(_) | Row::Toll(_) | Row::Alive => None,
+            Row::Registration(_) | Row::Places(_) | Row::Toll(_) | Row::Tolls(_) | Row::Alive => None,
         }
+    }
+
+    /// Whether it is held while the disk refuses.
+    fn outlives(&self) -> bool {
+        !matches!(self, Row::Places(_))
     }
 }
 
@@ -161,15 +164,57 @@ impl Store {
         let file = file(folder);
         let named = || format!("cannot use the contact records in {}", file.display());
         let mut database = connect(&file).await.with_context(named)?;
+        // A transaction that is not committed needs no disk.
+        raw_sql("PRAGMA cache_spill = OFF").execute(&mut database).await.with_context(named)?;
         migrate(&mut database, clock).await.with_context(named)?;
-        let (tasks, calls) = open_contacts(&mut database).await.with_context(named)?;
-        let registrations = registrations::read(&mut database, clock.now()).await.with_context(named)?;
-        let places = places::read(&mut database, clock.now()).await.with_context(named)?;
-        let tolls = tolls::read(&mut database, clock.now()).await.with_context(named)?;
+        let held_named = || format!("cannot use {}", held::file(&file).display());
+        let (held, mut refused, alive) = Held::open(&file).with_context(held_named)?;
+        // All in one transaction, which a full disk may not take: it is known all the same, and tried again.
+        let mut transaction = database.begin().await.with_context(named)?;
+        if !refused.is_empty() {
+            insert_all(&mut transaction, &refused).await.with_context(held_named)?;
+            let alive = alive.max(last_alive(&mut transaction).await.with_context(named)?);
+            insert_time(&mut transaction, alive).await.with_context(named)?;
+        }
+        let now = clock.now();
+        let (tasks, calls) = open_contacts(&mut transaction).await.with_context(named)?;
+        let registrations = registrations::read(&mut transaction, now).await.with_context(named)?;
+        let places = places::read(&mut transaction, now).await.with_context(named)?;
+        let tolls = tolls::read(&mut transaction, now).await.with_context(named)?;
+        tolls::settle(&mut transaction, now, &tolls).await.with_context(named)?;
+        let taken = transaction.commit().await;
+        let in_file = refused.len();
+        metrics.reserve.set(i64::try_from(held.room()).unwrap_or(i64::MAX));
+        let records = refused.iter().filter(|row| matches!(row, Row::Done(_))).count();
+        let database = match taken {
+            Ok(()) => {
+                refused.clear();
+                Some(database)
+            }
+            Err(error) => {
+                tracing::error!(%error, rows = in_file, "what the last run left to be written cannot be written yet");
+                metrics.waiting.add(i64::try_from(records).unwrap_or(i64::MAX));
+                refused.push(Row::Tolls(Box::new((now, tolls.clone()))));
+                None
+            }
+        };
         let (rows, waiting) = mpsc::channel(waiting_max);
         let (closing, deadline) = watch::channel(None);
-        let writer = Writer { file, database: Some(database), waiting, deadline, clock, metrics: metrics.clone() };
-        let (writer, losses) = (tokio::spawn(writer.run()), Throttle::new(LOSSES));
+        let held = Some(held);
+        let metrics_ = metrics.clone();
+        let writer = Writer {
+            file,
+            database,
+            held,
+            in_file,
+            waiting,
+            deadline,
+            clock,
+            metrics: metrics_,
+            room: now,
+            has_given_up: false,
+        };
+        let (writer, losses) = (tokio::spawn(writer.run(refused)), Throttle::new(LOSSES));
         let store = Store { rows, closing, writer, metrics, registrations, places, tolls, tasks, clock, losses };
         if !calls.is_empty() {
             tracing::warn!(calls = calls.len(), "calls were up when the service stopped; their records say so");
@@ -269,106 +314,21 @@ pub fn file(folder: &Path) -> PathBuf {
     folder.join("vaxel.db")
 }
 
-struct Writer {
-    file: PathBuf,
-    /// `None` after an error: opened anew, because a broken connection may stay broken.
-    database: Option<SqliteConnection>,
-    waiting: mpsc::Receiver<Row>,
-    deadline: watch::Receiver<Option<Instant>>,
-    clock: Clock,
-    metrics: Metrics,
-}
-
-impl Writer {
-    async fn run(mut self) {
-        let mut batch = Vec::with_capacity(BATCH_MAX);
-        while self.waiting.recv_many(&mut batch, BATCH_MAX).await > 0 {
-            let mut deadline = self.deadline.clone();
-            let written = tokio::select! {
-                () = self.write_until_it_works(&batch) => true,
-                () = passed(&mut deadline) => false,
-            };
-            let was_full = batch.len() == BATCH_MAX;
-            for row in batch.drain(..) {
-                let contact = match row {
-                    Row::Done(contact) => contact,
-                    Row::Registration(_) if !written => {
-                        self.metrics.registrations_lost.inc();
-                        continue;
-                    }
-                    Row::Toll(_) if !written => {
-                        self.metrics.tolls_lost.inc();
-                        continue;
-                    }
-                    Row::Registration(_) | Row::Places(_) | Row::Toll(_) | Row::Open(_) | Row::Alive => continue,
-                };
-                self.metrics.waiting.dec();
-                if written {
-                    self.metrics.written.inc();
-                } else {
-                    lost(&self.metrics, &contact);
-                }
-            }
-            if !was_full && !self.waiting.is_closed() {
-                sleep(GATHER).await;
-            }
-        }
-        if let Some(database) = self.database
-            && let Err(error) = database.close().await
-        {
-            tracing::warn!(%error, "the contact records were not closed well");
+async fn insert_all(database: &mut SqliteConnection, rows: &[Row]) -> sqlx::Result<()> {
+    // Of several rows of one call only the last counts.
+    let last: HashMap<_, _> = rows.iter().enumerate().map(|(n, row)| (row.call(), n)).collect();
+    for (n, row) in rows.iter().enumerate() {
+        match row {
+            Row::Done(contact) => insert(database, contact).await?,
+            Row::Open(contact) if last[&row.call()] == n => insert_open(database, contact).await?,
+            Row::Registration(row) => registrations::insert(database, &row.0, row.1.as_ref()).await?,
+            Row::Places(kept) => places::insert(database, kept).await?,
+            Row::Toll(toll) => tolls::insert(database, toll).await?,
+            Row::Tolls(all) => tolls::settle(database, all.0, &all.1).await?,
+            Row::Open(_) | Row::Alive => {}
         }
     }
-
-    async fn write_until_it_works(&mut self, batch: &[Row]) {
-        let mut pause = RETRY;
-        loop {
-            let began = Stopwatch::now();
-            match self.write(batch).await {
-                Ok(()) => return self.metrics.batch_seconds.observe(began.elapsed().as_secs_f64()),
-                Err(error) => {
-                    self.metrics.retries.inc();
-                    tracing::error!(%error, rows = batch.len(), "contact records cannot be written; trying again");
-                }
-            }
-            sleep(pause).await;
-            pause = (pause * 2).min(RETRY_MAX);
-        }
-    }
-
-    async fn write(&mut self, batch: &[Row]) -> sqlx::Result<()> {
-        // Kept only if all went well.
-        let mut database = match self.database.take() {
-            Some(database) => database,
-            None => connect(&self.file).await?,
-        };
-        let mut transaction = database.begin().await?;
-        // Of several rows of one call only the last counts.
-        let last: HashMap<_, _> = batch.iter().enumerate().map(|(n, row)| (row.call(), n)).collect();
-        for (n, row) in batch.iter().enumerate() {
-            match row {
-                Row::Done(contact) => insert(&mut transaction, contact).await?,
-                Row::Open(contact) if last[&row.call()] == n => insert_open(&mut transaction, contact).await?,
-                Row::Registration(row) => registrations::insert(&mut transaction, &row.0, row.1.as_ref()).await?,
-                Row::Places(kept) => places::insert(&mut transaction, kept).await?,
-                Row::Toll(toll) => tolls::insert(&mut transaction, toll).await?,
-                Row::Open(_) | Row::Alive => {}
-            }
-        }
-        insert_time(&mut transaction, self.clock.now()).await?;
-        transaction.commit().await?;
-        self.database = Some(database);
-        Ok(())
-    }
-}
-
-/// Returns when the writer has to give up, which may be never.
-async fn passed(deadline: &mut watch::Receiver<Option<Instant>>) {
-    match deadline.wait_for(Option::is_some).await.map(|at| *at) {
-        Ok(Some(at)) => sleep_until(at).await,
-        // The store was dropped without being closed.
-        Ok(None) | Err(_) => std::future::pending().await,
-    }
+    Ok(())
 }
 
 fn lost(metrics: &Metrics, contact: &Contact) {
@@ -503,9 +463,13 @@ mod tests {
     use crate::acd::Exit;
     use crate::edge::metrics::{Metrics as All, Names};
     use crate::edge::testing::Folder;
+    use crate::engine::tolls::Used;
     use crate::ids::{CallId, EntryId, LegId};
     use crate::record::{CallEvent, EndedBy, Recorder, What};
     use crate::time::Time;
+    use std::time::Instant as Stopwatch;
+    use tokio::time::sleep;
+    use writer::GATHER;
 
     const LIMIT: Duration = Duration::from_secs(10);
 
@@ -731,7 +695,64 @@ mod tests {
         store.keep(contact(1));
         store.keep(contact(2));
         tokio::time::timeout(LIMIT, store.close(Duration::from_millis(50))).await.unwrap();
+        let counts = || (metrics.store.written.get(), metrics.store.lost.get(), metrics.store.waiting.get());
+        assert_eq!(counts(), (0, 0, 0), "they are held for the next start");
+        raw_sql(MIGRATIONS[0]).execute(&mut other).await.unwrap();
+        open(&folder, &metrics).await.unwrap().close(LIMIT).await;
+        assert_eq!((rows(&folder).await.len(), counts()), (2, (0, 0, 0)));
+        // Nothing is held of what was written.
+        raw_sql("DELETE FROM contacts").execute(&mut other).await.unwrap();
+        open(&folder, &metrics).await.unwrap().close(LIMIT).await;
+        assert_eq!(rows(&folder).await.len(), 0);
+    }
+
+    /// Neither the database nor the file beside it takes anything.
+    #[tokio::test]
+    async fn what_cannot_be_held_either_is_logged_and_counted_at_the_end() {
+        let (folder, metrics) = (Folder::new(), metrics());
+        std::os::unix::fs::symlink("/dev/full", held::file(&file(folder.path()))).unwrap();
+        let store = open(&folder, &metrics).await.unwrap();
+        let mut other = connect(&file(folder.path())).await.unwrap();
+        raw_sql("DROP TABLE contacts").execute(&mut other).await.unwrap();
+        store.keep(contact(1));
+        store.keep(contact(2));
+        tokio::time::timeout(LIMIT, store.close(Duration::from_millis(50))).await.unwrap();
         assert_eq!((metrics.store.written.get(), metrics.store.lost.get(), metrics.store.waiting.get()), (0, 2, 0));
+    }
+
+    /// As after `kill -9`: what was held is known to the next start, also where the database still refuses.
+    #[tokio::test]
+    async fn what_is_held_is_known_at_the_next_start_whether_the_database_takes_it_or_not() {
+        let (folder, metrics) = (Folder::new(), metrics());
+        let now = Clock::start().now();
+        open(&folder, &metrics).await.unwrap().close(LIMIT).await;
+        let hold = |rows: &[Row]| {
+            let (mut held, ..) = Held::open_with(&file(folder.path()), 0).unwrap();
+            let lines = held.lines(now, rows).unwrap();
+            held.add(&lines).unwrap();
+        };
+        let midnight = crate::engine::tolls::midnight(now);
+        let talked = Used::Talked { leg: LegId(1), since: midnight, midnight, sum: Duration::from_secs(60) };
+        hold(&[Row::Done(Box::new(contact(1))), Row::Open(Box::new(open_call(2, 3)))]);
+        hold(&[Row::Alive, Row::Toll(Box::new(Toll { payer: "anna".into(), used: talked }))]);
+        // A transaction that is refused at its end: the constraint is looked at then.
+        let mut other = connect(&file(folder.path())).await.unwrap();
+        let is_full = "CREATE TABLE none (id INTEGER PRIMARY KEY) STRICT;
+            CREATE TABLE fault (id INTEGER REFERENCES none (id) DEFERRABLE INITIALLY DEFERRED) STRICT;
+            CREATE TRIGGER full AFTER INSERT ON contacts BEGIN INSERT INTO fault VALUES (1); END";
+        raw_sql(is_full).execute(&mut other).await.unwrap();
+        for _ in 0..2 {
+            let mut store = open(&folder, &metrics).await.unwrap();
+            let tolls = store.tolls();
+            assert_eq!((tolls.len(), tolls[0].talked), (1, Duration::from_secs(60)));
+            assert_eq!((open_calls(&folder).await, rows(&folder).await.len()), (vec![], 0), "nothing is written");
+            store.close(Duration::ZERO).await;
+        }
+        raw_sql("DROP TRIGGER full").execute(&mut other).await.unwrap();
+        open(&folder, &metrics).await.unwrap().close(LIMIT).await;
+        let rows = rows(&folder).await;
+        assert_eq!((rows.len(), open_calls(&folder).await), (2, vec![]));
+        assert_eq!(rows[1].get::<String, _>("ended_by"), "system_fault");
     }
 
     #[tokio::test]

@@ -12,6 +12,7 @@ use super::{Engine, Output};
 use crate::ids::{AgentId, CallId, LegId};
 use crate::record::{EndedBy, What};
 use crate::time::{Duration, Time};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -59,7 +60,7 @@ pub(super) enum Payer {
 }
 
 /// Something of a cap was used up: to be kept for [`Engine::restore_tolls`] in the next run.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Toll {
     /// An agent or a trunk, by name: also by another start the same.
     pub payer: String,
@@ -67,7 +68,7 @@ pub struct Toll {
 }
 
 /// Only what a cap will look at is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Used {
     /// A call, which counts for an hour.
     Call { call: CallId, at: Time },
@@ -78,7 +79,7 @@ pub enum Used {
 }
 
 /// What a payer had used up when the last run ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Spent {
     pub payer: String,
     /// When calls were made; in order.

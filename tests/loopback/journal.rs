@@ -11,9 +11,9 @@ use vaxel::sim::phone::PhoneEvent;
 use vaxel::sip::Transport::Udp;
 
 /// How soon the service takes calls again.
-const SOON: Duration = Duration::from_secs(5);
+pub const SOON: Duration = Duration::from_secs(5);
 
-const CODES: &str = "[codes]\nready = \"*1\"\npauses = { \"*2\" = \"break\" }\n";
+pub const CODES: &str = "[codes]\nready = \"*1\"\npauses = { \"*2\" = \"break\" }\n";
 
 /// Asks until the answer has all of these in it; meanwhile the phones are served.
 fn shown(program: &Program, people: &mut [&mut Person], arguments: &[&str], wanted: &[&str]) -> String {
@@ -35,7 +35,7 @@ fn now() -> String {
 }
 
 /// How it stands, once that has all of these in it.
-fn stands(program: &Program, people: &mut [&mut Person], wanted: &[&str]) -> String {
+pub fn stands(program: &Program, people: &mut [&mut Person], wanted: &[&str]) -> String {
     let began = Instant::now();
     loop {
         let stood = program.command(&["rewind", "--at", &now()]).unwrap_or_default();
@@ -47,7 +47,7 @@ fn stands(program: &Program, people: &mut [&mut Person], wanted: &[&str]) -> Str
     }
 }
 
-fn anna(program: &Program) -> Person {
+pub fn anna(program: &Program) -> Person {
     let folder = program.data();
     let passwords = std::fs::read_to_string(folder.join("agents.toml")).expect("passwords were made up");
     let line = passwords.lines().find_map(|line| line.strip_prefix("anna = ")).expect("one for anna");
@@ -57,7 +57,7 @@ fn anna(program: &Program) -> Person {
     anna
 }
 
-fn bjorn(program: &Program) -> Person {
+pub fn bjorn(program: &Program) -> Person {
     let mut bjorn = Person::new(Udp, HERE, program.sip, "bjorn", Some("correct horse".into()));
     bjorn.does(|phone, now| phone.register(now, Duration::from_secs(600)));
     until(&mut [&mut bjorn], 0, |event| *event == PhoneEvent::Registered);

@@ -12,6 +12,7 @@ mod contact;
 mod dialogs;
 mod emergency;
 mod flood;
+mod full;
 mod guess;
 mod house;
 mod journal;

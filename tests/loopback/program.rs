@@ -15,6 +15,8 @@ pub struct Program {
     pub tcp: SocketAddr,
     pub ws: SocketAddr,
     pub http: SocketAddr,
+    /// It sees the files that the process with this number sees; `None`: those of everybody.
+    there: Option<u32>,
     /// Held open: who started it may still want to read.
     _said: BufReader<ChildStdout>,
     /// Taken when another goes on in it.
@@ -29,11 +31,15 @@ impl Program {
 
     /// `more`: settings beside those of every test.
     pub fn start_with(log: impl Into<Stdio>, filter: &str, more: &str) -> Program {
-        let folder = Folder::new();
+        Program::start_there(Folder::new(), None, log, filter, more)
+    }
+
+    /// In this folder, where the process with this number sees it.
+    pub fn start_there(folder: Folder, there: Option<u32>, log: impl Into<Stdio>, filter: &str, more: &str) -> Program {
         let more = format!("\n[log]\nfilter = \"{filter}\"\n{more}");
         let text = house::settings_file(&folder.0, &more);
         std::fs::write(settings_in(&folder), text).expect("a file");
-        Program::start_in(folder, log)
+        Program::start_in(folder, there, log)
     }
 
     /// Kills it and starts it again on a disk that takes `delay` (as strace writes it) for what it is asked, from some time after the
@@ -52,8 +58,10 @@ impl Program {
     }
 
     /// With the settings in that folder.
-    fn start_in(folder: Folder, log: impl Into<Stdio>) -> Program {
-        Program::start_by(Command::new(env!("CARGO_BIN_EXE_vaxel")), folder, log)
+    fn start_in(folder: Folder, there: Option<u32>, log: impl Into<Stdio>) -> Program {
+        let mut program = Program::start_by(vaxel(there), folder, log);
+        program.there = there;
+        program
     }
 
     fn start_by(mut command: Command, folder: Folder, log: impl Into<Stdio>) -> Program {
@@ -77,6 +85,7 @@ impl Program {
             ws: after("ws "),
             http: after("http://"),
             process,
+            there: None,
             _said: lines,
             folder: Some(folder),
         }
@@ -96,17 +105,18 @@ impl Program {
         let text = std::fs::read_to_string(&file).expect("its settings");
         let text = text.replacen("udp:127.0.0.1:0", &format!("udp:{}", self.sip), 1);
         std::fs::write(&file, change(text)).expect("a file");
-        Program::start_in(folder, log)
+        Program::start_in(folder, self.there, log)
     }
 
     /// Its data folder.
     pub fn data(&self) -> PathBuf {
-        self.folder.as_ref().expect("taken only at the end").0.join("data")
+        let folder = &self.folder.as_ref().expect("taken only at the end").0;
+        seen_by(self.there, &folder.join("data"))
     }
 
     /// What another command of the program prints, with the settings of this one; `Err`: what it complains of.
     pub fn command(&self, arguments: &[&str]) -> Result<String, String> {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_vaxel"));
+        let mut command = vaxel(self.there);
         command.arg("--config").arg(settings_in(self.folder.as_ref().expect("taken only at the end"))).args(arguments);
         let output = command.env("TZ", "UTC").output().expect("it starts");
         let text = |bytes| String::from_utf8(bytes).expect("text");
@@ -142,6 +152,25 @@ impl Program {
             meanwhile();
         }
     }
+}
+
+/// The program, where that process sees its files.
+fn vaxel(there: Option<u32>) -> Command {
+    let program = env!("CARGO_BIN_EXE_vaxel");
+    let Some(process) = there else { return Command::new(program) };
+    let mut enter = Command::new("nsenter");
+    enter.args(["--target", &process.to_string(), "--mount"]);
+    if !rustix::process::geteuid().is_root() {
+        enter.args(["--user", "--preserve-credentials"]);
+    }
+    enter.arg(program);
+    enter
+}
+
+/// What that process sees there.
+pub fn seen_by(process: Option<u32>, path: &Path) -> PathBuf {
+    let root = process.map(|process| PathBuf::from(format!("/proc/{process}/root")));
+    root.map_or_else(|| path.into(), |root| root.join(path.strip_prefix("/").expect("an absolute path")))
 }
 
 fn settings_in(folder: &Folder) -> PathBuf {

@@ -34,9 +34,9 @@
 mod compare;
 pub mod doubt;
 mod folder;
-mod format;
+pub(super) mod format;
 mod reader;
-mod room;
+pub(super) mod room;
 mod teller;
 #[cfg(test)]
 pub mod testing;

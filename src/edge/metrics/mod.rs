@@ -89,6 +89,8 @@ pub struct Store {
     pub tolls_lost: IntCounter,
     pub retries: IntCounter,
     pub waiting: IntGauge,
+    /// Bytes of what waits that can be kept when the disk is full.
+    pub reserve: IntGauge,
     pub batch_seconds: Histogram,
 }
 
@@ -197,6 +199,11 @@ impl Store {
             ),
             retries: counter(registry, "vaxel_store_retries_total", "Batches tried again after an error."),
             waiting: gauge(registry, "vaxel_store_records_waiting", "Contact records not yet written."),
+            reserve: gauge(
+                registry,
+                "vaxel_store_reserve_bytes",
+                "Bytes of records and registrations that are kept however full the disk is; 0 where the file system cannot keep room.",
+            ),
             batch_seconds: histogram(registry, batch.buckets(seconds)),
         }
     }

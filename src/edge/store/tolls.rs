@@ -75,16 +75,20 @@ pub(super) async fn read(database: &mut SqliteConnection, now: Time) -> sqlx::Re
             _ => {}
         }
     }
+    Ok(all.into_values().filter(|spent| !spent.calls.is_empty() || !spent.talked.is_zero()).collect())
+}
+
+/// Nothing but this, which was [read](read) then, is counted from then on.
+pub(super) async fn settle(database: &mut SqliteConnection, now: Time, all: &[Spent]) -> sqlx::Result<()> {
     let mut transaction = database.begin().await?;
     sqlx::query("DELETE FROM tolls WHERE what <> 'call' OR at <= ?")
         .bind(whole((now - HOUR).as_micros()))
         .execute(&mut *transaction)
         .await?;
-    for spent in all.values().filter(|spent| !spent.talked.is_zero()) {
-        put(&mut transaction, &spent.payer, "day", today, 0, spent.talked).await?;
+    for spent in all.iter().filter(|spent| !spent.talked.is_zero()) {
+        put(&mut transaction, &spent.payer, "day", spent.midnight, 0, spent.talked).await?;
     }
-    transaction.commit().await?;
-    Ok(all.into_values().filter(|spent| !spent.calls.is_empty() || !spent.talked.is_zero()).collect())
+    transaction.commit().await
 }
 
 #[cfg(test)]
@@ -133,6 +137,11 @@ mod tests {
         ] {
             insert(&mut database, &toll(payer, used)).await.unwrap();
         }
+        let begins = async |database: &mut SqliteConnection, now| {
+            let all = read(database, now).await.unwrap();
+            settle(database, now, &all).await.unwrap();
+            all
+        };
         super::super::insert_time(&mut database, noon - 3 * MINUTE).await.unwrap();
         let anna = Spent {
             payer: "agent anna".into(),
@@ -142,13 +151,13 @@ mod tests {
         };
         let spent = |payer: &str, talked| Spent { payer: payer.into(), calls: Vec::new(), midnight: today, talked };
         let carrier = spent("trunk carrier", (noon - 3 * MINUTE).since(today));
-        assert_eq!(read(&mut database, noon).await.unwrap(), [anna.clone(), carrier.clone()]);
+        assert_eq!(begins(&mut database, noon).await, [anna.clone(), carrier.clone()]);
         // Nothing is counted twice by the start after that.
         super::super::insert_time(&mut database, noon + MINUTE).await.unwrap();
-        assert_eq!(read(&mut database, noon + MINUTE).await.unwrap(), [anna.clone(), carrier.clone()]);
+        assert_eq!(begins(&mut database, noon + MINUTE).await, [anna.clone(), carrier.clone()]);
         let later = Spent { calls: Vec::new(), ..anna };
-        assert_eq!(read(&mut database, noon + HOUR).await.unwrap(), [later, carrier]);
-        assert_eq!(read(&mut database, noon + HOUR * 12).await.unwrap(), []);
+        assert_eq!(begins(&mut database, noon + HOUR).await, [later, carrier]);
+        assert_eq!(begins(&mut database, noon + HOUR * 12).await, []);
         let rows = sqlx::query("SELECT COUNT(*) FROM tolls").fetch_one(&mut database).await.unwrap();
         assert_eq!(rows.get::<i64, _>(0), 0, "nothing is kept for ever");
     }
