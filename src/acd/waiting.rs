@@ -148,11 +148,11 @@ impl Acd {
             self.withdraw(*agent, Outcome::CallerGone);
         }
         self.exit(id, exit);
-        if let Some(left) = left {
-            self.keep_place(id, left);
-        }
         for agent in rung {
             self.refresh_keeping_idle(agent);
+        }
+        if let Some(left) = left {
+            self.keep_place(id, left);
         }
     }
 

@@ -444,10 +444,12 @@ fn in_one_order(decisions: Vec<Decision>) -> Vec<Decision> {
 fn turned_away_for_a_reason(play: &Play<Acd>) -> Result<(), String> {
     for decision in play.decisions.last().into_iter().flatten() {
         let Decision::Exit { entry, queue, waited, obstacle: Some(obstacle), .. } = decision else { continue };
-        let arrival = play.events.iter().rev().find_map(|event| match &event.change {
+        let mut arrivals = play.events.iter().filter_map(|event| match &event.change {
             Change::Arrive { entry: other, arrival } if other == entry => Some(arrival),
             _ => None,
         });
+        // Of a name that came twice it is not known here which of them was taken.
+        let arrival = arrivals.next().filter(|_| arrivals.next().is_none());
         // In another queue than it came to it may need more.
         let arrival = arrival.filter(|arrival| arrival.queue == *queue && obstacle.is_want_of_agents());
         let Some(arrival) = arrival.filter(|_| play.acd.queue_settings(*queue).is_some()) else { continue };

@@ -126,10 +126,15 @@ impl Watch {
                 self.tasks.retain(|_, by| by != agent);
             }
             Change::Open { queue, .. } | Change::Close { queue } if !self.queues.contains_key(queue) => {}
-            Change::Open { queue, until } if until.is_none_or(|until| until > self.at) => match until {
-                Some(until) => _ = self.closes.insert(*queue, *until),
-                None => _ = self.closes.remove(queue),
-            },
+            Change::Open { queue, until } if until.is_none_or(|until| until > self.at) => {
+                match until {
+                    Some(until) => _ = self.closes.insert(*queue, *until),
+                    None => _ = self.closes.remove(queue),
+                }
+                // Promises slept while it was closed, and are kept for the next from now on.
+                let promises = self.waiting.values_mut().filter(|c| c.queue == *queue && c.arrival.callback.is_some());
+                promises.for_each(|promise| promise.kept_since = event.at);
+            }
             Change::Close { queue } if self.is_open(*queue) => _ = self.closes.insert(*queue, self.at),
             Change::Agent { id, settings } => {
                 let seen = Seen {

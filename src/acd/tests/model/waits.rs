@@ -134,12 +134,12 @@ impl Model {
         }
         let again = self.callers.iter().find(|c| c.id == id && self.wrong(Mistake::AbandonedTwice)).cloned();
         self.exit(id, exit);
+        let lost = self.wrong(Mistake::IdlePlaceLostByCallerGone);
+        self.tell_states(if lost { &[] } else { &ringing });
         let waiting = self.who_waits();
         let goes = self.absent.goes_at_once(self.now, id, &waiting, self.mistake);
         self.redialled(goes);
         self.callers.extend(again.filter(|c| c.since.as_secs().is_multiple_of(7)).map(|c| Caller { ringing: 0, ..c }));
-        let lost = self.wrong(Mistake::IdlePlaceLostByCallerGone);
-        self.tell_states(if lost { &[] } else { &ringing });
     }
 
     pub fn send_away_if_hopeless(&mut self, entry: EntryId) {
