@@ -2,7 +2,7 @@
 
 use super::callers::{Caller, stream};
 use super::plan::Plan;
-use crate::acd::{Acd, AcdEvent, AgentState, Change, Decision, Exit, Hours, QueueSettings};
+use crate::acd::{Acd, AcdEvent, AgentState, Change, Decision, Exit, Hours, Kind, QueueSettings};
 use crate::ids::{AgentId, EntryId, QueueId};
 use crate::sim::chance::Chance;
 use crate::time::{Duration, Time};
@@ -21,6 +21,8 @@ pub struct Recording {
     replayed: Replayed,
     /// When queues opened, and until when, and when they closed.
     doors: BTreeMap<QueueId, Vec<(Time, Hours)>>,
+    /// When each came.
+    tasks: Vec<Time>,
 }
 
 /// What a recording came to. The same events from the same state give the same, on every machine.
@@ -58,17 +60,19 @@ struct WrapUp {
 impl Recording {
     /// From the state that the first event changed.
     pub fn new(acd: Acd) -> Recording {
-        let hours = |(id, _)| Some((id, vec![(acd.now(), acd.hours(id)?)]));
-        let doors = acd.queues().filter_map(hours).collect();
-        Recording {
-            doors,
+        let mut recording = Recording {
+            doors: BTreeMap::new(),
+            tasks: Vec::new(),
             acd,
             decisions: Sha256::new(),
             callers: BTreeMap::new(),
             talks: BTreeMap::new(),
             wrap_ups: BTreeMap::new(),
             replayed: Replayed::default(),
-        }
+        };
+        let queues: Vec<QueueId> = recording.acd.queues().map(|(id, _)| id).collect();
+        queues.into_iter().for_each(|id| recording.door(id, recording.acd.now()));
+        recording
     }
 
     pub fn apply(&mut self, event: &AcdEvent) {
@@ -83,12 +87,18 @@ impl Recording {
         {
             seen.talk = seen.answered.map(|answered| event.at.since(answered));
         }
-        match event.change {
-            Change::Open { queue, until } => self.door(queue, event.at, Hours::Open { until }),
-            Change::Close { queue } => self.door(queue, event.at, Hours::Closed { since: event.at }),
-            _ => {}
+        if let Change::Arrive { arrival, .. } = &event.change
+            && arrival.kind == Kind::Task
+        {
+            self.tasks.push(event.at);
         }
         self.acd.apply(event);
+        match event.change {
+            Change::Queue { id: queue, .. } | Change::Open { queue, .. } | Change::Close { queue } => {
+                self.door(queue, event.at);
+            }
+            _ => {}
+        }
         while let Some(decision) = self.acd.poll_decision() {
             self.replayed.decisions += 1;
             self.decisions.update(serde_json::to_vec(&decision).expect("decisions have a form in JSON"));
@@ -96,8 +106,17 @@ impl Recording {
         }
     }
 
-    fn door(&mut self, queue: QueueId, at: Time, hours: Hours) {
-        self.doors.entry(queue).or_default().push((at, hours));
+    /// Notes the hours of the queue where they are others than before. Those that are noted first were its hours before, too, as
+    /// far as is known.
+    fn door(&mut self, queue: QueueId, at: Time) {
+        let Some(hours) = self.acd.hours(queue) else { return };
+        let doors = self.doors.entry(queue).or_default();
+        match doors.last_mut() {
+            None => doors.push((at, hours)),
+            Some((noted_at, noted)) if *noted_at == at => *noted = hours,
+            Some((_, noted)) if *noted == hours => {}
+            Some(_) => doors.push((at, hours)),
+        }
     }
 
     /// When each queue was open on the day that began at `midnight`, as a plan has it; by id.
@@ -110,7 +129,8 @@ impl Recording {
                 Hours::Open { until } => Some((*from, until.map_or(end, |until| until.min(end)))),
                 Hours::Closed { .. } => None,
             });
-            let open = open.map(|(from, to)| (from.since(midnight), to.since(midnight)));
+            let from = |from: Time| if from == doors[0].0 { Duration::ZERO } else { from.since(midnight) };
+            let open = open.map(|(at, to)| (from(at), to.since(midnight)));
             Some(open.filter(|(from, to)| from < to).collect())
         };
         (0..self.queues().len()).map(|id| of_queue(u32::try_from(id).ok()?)).collect()
@@ -209,6 +229,13 @@ impl Recording {
         callers
     }
 
+    /// Tasks that came when [`callers`](Recording::callers) did. They are none: nobody is on the line, and what is done with them the
+    /// plan does not say.
+    pub fn tasks(&self, plan: &Plan, midnight: Time) -> usize {
+        let within = |at: &&Time| **at >= midnight && (plan.opens..plan.closes).contains(&at.since(midnight));
+        self.tasks.iter().filter(within).count()
+    }
+
     fn of_queues(&self) -> BTreeMap<QueueId, OfQueue> {
         let mut of_queues: BTreeMap<QueueId, OfQueue> = BTreeMap::new();
         for seen in self.callers.values() {
@@ -236,7 +263,7 @@ struct OfQueue {
 fn seen(event: &AcdEvent) -> Option<(EntryId, Seen)> {
     let Change::Arrive { entry, arrival } = &event.change else { return None };
     // Nobody is on the line.
-    if arrival.callback.is_some() {
+    if arrival.kind == Kind::Task || arrival.callback.is_some() {
         return None;
     }
     let seen = Seen {
@@ -327,7 +354,12 @@ mod tests {
             (0, queue(0)),
             (0, queue(1)),
             (0, Change::Close { queue: QueueId(0) }),
+            (3, queue(2)),
             (8, Change::Open { queue: QueueId(0), until: Some(hours(12)) }),
+            (9, queue(2)),
+            (10, Change::Close { queue: QueueId(2) }),
+            (11, queue(2)),
+            (12, Change::Open { queue: QueueId(2), until: None }),
             (13, Change::Open { queue: QueueId(0), until: Some(hours(17)) }),
             (15, Change::Close { queue: QueueId(0) }),
             (20, Change::QueueGone { queue: QueueId(1) }),
@@ -335,7 +367,29 @@ mod tests {
             recording.apply(&AcdEvent { at: hours(at), change });
         }
         let expected = vec![(8 * HOUR, 12 * HOUR), (13 * HOUR, 15 * HOUR)];
-        assert_eq!(recording.open_hours(midnight), [Some(expected), None]);
+        let but_for_two_hours = vec![(Duration::ZERO, 10 * HOUR), (12 * HOUR, Time::NEVER.since(midnight))];
+        assert_eq!(recording.open_hours(midnight), [Some(expected), None, Some(but_for_two_hours)]);
+        // From a state in the middle of the day it is the same.
+        let again = Recording::new(recording.state().clone());
+        assert_eq!(again.open_hours(midnight), [Some(vec![]), None, None]);
+    }
+
+    #[test]
+    fn a_recorded_task_is_no_caller_of_the_day() {
+        let plan = day();
+        let (mut events, _) = record(&plan);
+        let callers = |recording: &Recording| recording.callers(&plan, plan.midnight(), 1);
+        let before = callers(&replay(&events));
+        let first = events.iter().position(|event| matches!(event.change, Change::Arrive { .. })).unwrap();
+        let mut task = events[first].clone();
+        let Change::Arrive { entry, arrival } = &mut task.change else { unreachable!() };
+        (*entry, arrival.kind) = (EntryId(1 << 50), Kind::Task);
+        events.insert(first, task);
+        let recording = replay(&events);
+        assert_eq!(recording.tasks(&plan, plan.midnight()), 1);
+        assert_eq!(recording.tasks(&plan, plan.midnight() + 24 * HOUR), 0);
+        let at = |callers: Vec<Caller>| callers.into_iter().map(|caller| caller.at).collect::<Vec<Time>>();
+        assert_eq!(at(callers(&recording)), at(before));
     }
 
     fn record(plan: &Plan) -> (Vec<AcdEvent>, Vec<Decision>) {
