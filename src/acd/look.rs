@@ -30,6 +30,8 @@ pub struct EntryView<'a> {
     pub reference: &'a str,
     /// Those who are rung for it.
     pub rung: Vec<AgentId>,
+    /// It is in no line for now: a promise that is not to be kept yet, or whose queue is closed.
+    pub sleeps: bool,
     /// For whom it is kept at first, one after the other.
     pub prefer: &'a [Prefer],
     /// For whom of those now.
@@ -88,6 +90,7 @@ impl Acd {
             prefer: &entry.arrival.prefer,
             kept_for: entry.kept_for(),
             rung,
+            sleeps: entry.stands == Stands::Asleep,
         })
     }
 }

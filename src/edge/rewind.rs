@@ -43,7 +43,9 @@ pub struct InHand {
 #[derive(Debug, PartialEq, Serialize)]
 pub struct Queue {
     pub name: String,
-    pub waiting: u32,
+    /// Callers on the line, of whom the longest wait is.
+    pub waiting: usize,
+    pub tasks: usize,
     /// Those who are to be called back.
     pub callbacks: u32,
     pub longest_wait_seconds: Option<f64>,
@@ -58,7 +60,7 @@ pub struct Entry {
     pub kind: Kind,
     /// The call's id; what a task is called where it came from.
     pub reference: String,
-    /// As callers are told; several may have the same where agents can do different things.
+    /// As callers are told; several may have the same where agents can do different things. Those that sleep have none.
     pub position: Option<u32>,
     pub waits_seconds: f64,
     pub needs: String,
@@ -66,6 +68,8 @@ pub struct Entry {
     pub rung: Vec<String>,
     /// Nobody is on the line.
     pub is_called_back: bool,
+    /// And not yet, or not while the queue is closed.
+    pub sleeps: bool,
 }
 
 #[derive(Debug, PartialEq, Serialize)]
@@ -215,19 +219,25 @@ impl Stood {
                 entry: if entry.kind == Kind::Task { TaskName(id).to_string() } else { id.to_string() },
                 kind: entry.kind,
                 reference: entry.reference.to_owned(),
-                position: acd.position(id),
+                position: if entry.sleeps { None } else { acd.position(id) },
                 waits_seconds: at.since(entry.since).as_secs_f64(),
                 needs: acd.needs(id).map(why::show).unwrap_or_default(),
                 rung: entry.rung.iter().map(|agent| names[agent].to_owned()).collect(),
                 is_called_back: acd.callback(id).is_some(),
+                sleeps: entry.sleeps,
             })
         };
-        let queue = |(id, settings): (QueueId, &QueueSettings)| Queue {
-            name: settings.name.clone(),
-            waiting: acd.waiting(id),
-            callbacks: acd.callbacks(id),
-            longest_wait_seconds: acd.longest_wait(id, at).map(|wait| wait.as_secs_f64()),
-            entries: acd.entries(id).into_iter().filter_map(entry).collect(),
+        let queue = |(id, settings): (QueueId, &QueueSettings)| {
+            let entries: Vec<Entry> = acd.entries(id).into_iter().filter_map(entry).collect();
+            let on_the_line = || entries.iter().filter(|entry| entry.kind == Kind::Call && !entry.is_called_back);
+            Queue {
+                name: settings.name.clone(),
+                waiting: on_the_line().count(),
+                tasks: entries.iter().filter(|entry| entry.kind == Kind::Task).count(),
+                callbacks: acd.callbacks(id),
+                longest_wait_seconds: on_the_line().map(|entry| entry.waits_seconds).max_by(f64::total_cmp),
+                entries,
+            }
         };
         let agent = |agent: AgentView<'_>| {
             let (reason, until) = match agent.state {
@@ -271,9 +281,18 @@ impl Stood {
     }
 }
 
-/// How many are to be called back.
-fn promised(callbacks: u32) -> String {
-    if callbacks == 0 { String::new() } else { format!(", {callbacks} to be called back") }
+/// How many wait beside those on the line.
+fn beside(queue: &Queue) -> String {
+    let tasks = match queue.tasks {
+        0 => String::new(),
+        1 => ", 1 task".into(),
+        tasks => format!(", {tasks} tasks"),
+    };
+    let promised = match queue.callbacks {
+        0 => String::new(),
+        callbacks => format!(", {callbacks} to be called back"),
+    };
+    tasks + &promised
 }
 
 /// For people. `at` is when it stood so.
@@ -287,10 +306,10 @@ fn text(stood: &Stood) -> String {
     for queue in &stood.queues {
         line(format_args!(""));
         match queue.longest_wait_seconds {
-            None => line(format_args!("{}: nobody waits{}", queue.name, promised(queue.callbacks))),
+            None => line(format_args!("{}: nobody waits{}", queue.name, beside(queue))),
             Some(longest) => {
-                let (waiting, promised) = (queue.waiting, promised(queue.callbacks));
-                line(format_args!("{}: {waiting} waiting, the longest {}{promised}", queue.name, length(longest)));
+                let (waiting, beside) = (queue.waiting, beside(queue));
+                line(format_args!("{}: {waiting} waiting, the longest {}{beside}", queue.name, length(longest)));
             }
         }
         for entry in &queue.entries {
@@ -298,7 +317,11 @@ fn text(stood: &Stood) -> String {
             let needs = if entry.needs.is_empty() { String::new() } else { format!("  needs {}", entry.needs) };
             let rung = if entry.rung.is_empty() { String::new() } else { format!("  rings {}", entry.rung.join(", ")) };
             let waits = length(entry.waits_seconds);
-            let back = if entry.is_called_back { "  to be called back" } else { "" };
+            let back = match (entry.is_called_back, entry.sleeps) {
+                (false, _) => "",
+                (true, false) => "  to be called back",
+                (true, true) => "  to be called back, not yet",
+            };
             line(format_args!("  {place:>3}  {waits:>8}  {}  {}{back}{needs}{rung}", entry.entry, entry.reference));
         }
     }
@@ -339,9 +362,10 @@ fn text(stood: &Stood) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::acd::Exit;
-    use crate::edge::journal::testing::{ANNA, ENTRY, arrive, at, day, run, write};
+    use crate::acd::{Arrival, Callback, Exit};
+    use crate::edge::journal::testing::{ANNA, ENTRY, SALES, arrive, at, day, run, write};
     use crate::edge::testing::Folder;
+    use crate::ids::EntryId;
 
     fn stood(seconds: u64) -> anyhow::Result<Stood> {
         let folder = Folder::new();
@@ -369,6 +393,37 @@ agents
         assert!(shown.contains("sales: nobody waits\n"), "{shown}");
         assert!(shown.contains("  anna     paused: no answer, since 09:01:00, until 09:02:00\n"), "{shown}");
         assert!(shown.contains("  cecilia  talking, since 09:01:15\n"), "{shown}");
+    }
+
+    #[test]
+    fn tasks_and_promises_are_told_apart_from_who_is_on_the_line() {
+        let arrive = |entry, at_second, more: fn(&mut Arrival)| {
+            let mut arrival = Arrival { queue: SALES, since: at(at_second), ..Arrival::default() };
+            more(&mut arrival);
+            (13, Change::Arrive { entry: EntryId(entry), arrival: Box::new(arrival) })
+        };
+        let task = |arrival: &mut Arrival| arrival.kind = Kind::Task;
+        let promise = |arrival: &mut Arrival| {
+            let number = "+46701234567".to_owned();
+            arrival.callback = Some(Box::new(Callback { number, not_before: at(3600), ..Callback::default() }));
+        };
+        let anew = [arrive(71, 1, task), arrive(72, 2, task), arrive(73, 12, promise)];
+        let events: Vec<(u64, Change)> =
+            day().into_iter().take_while(|(second, _)| *second <= 10).chain(anew).collect();
+        let folder = Folder::new();
+        run(folder.path(), 0, events, |_| false);
+        let stood = fold(folder.path(), at(15), true, &TimeZone::UTC).unwrap();
+        let shown = text(&stood);
+        let expected = "\
+sales: 1 waiting, the longest 5s, 2 tasks, 1 to be called back
+    1       14s  task-71    needs sales
+    2       13s  task-72    needs sales
+    3        5s  entry-70    needs sales
+    -        3s  entry-73    to be called back, not yet  needs sales
+";
+        assert!(shown.contains(expected), "{shown}");
+        let queue = &stood.queues[0];
+        assert_eq!((queue.waiting, queue.tasks, queue.callbacks, queue.longest_wait_seconds), (1, 2, 1, Some(5.0)));
     }
 
     #[test]

@@ -50,7 +50,7 @@ fn a_promise_to_call_back_is_kept_by_the_next_run_after_a_kill() {
     let now = || vaxel::edge::Clock::start().now().to_string();
     caller.turn();
     said(&program, &["why", "+46701234567"], &["is to be called back by sales"]);
-    let stood = ["sales: nobody waits, 1 to be called back", "to be called back  needs sales"];
+    let stood = ["sales: nobody waits, 1 to be called back", "to be called back, not yet  needs sales"];
     said(&program, &["rewind", "--at", &now()], &stood);
     let program = program.killed_and_started_again(Stdio::inherit());
     house::soon("what was promised", || house::metrics(program.http).get(waiting) == Some(&1.0), || ());

@@ -256,7 +256,9 @@ impl Story<'_> {
         if let Change::Priority { entry, priority } = &event.change
             && self.entries.get(entry) == Some(&true)
         {
-            let place = acd.position(*entry).map(|place| format!(", number {place} in line")).unwrap_or_default();
+            let is_in_line = acd.entry(*entry).is_some_and(|entry| !entry.sleeps);
+            let place = acd.position(*entry).filter(|_| is_in_line);
+            let place = place.map(|place| format!(", number {place} in line")).unwrap_or_default();
             self.line(event.at, &format!("has priority {priority} from now on{place}"));
         }
     }
