@@ -194,12 +194,13 @@ enum Command {
         #[command(subcommand)]
         act: Act,
     },
-    /// Change the priority of a caller or task that waits, now.
+    /// Change the priority of a caller, a task or somebody who is to be called back, now.
     ///
-    /// It stands where it would if it had come with that priority; what rings for it rings on. `vaxel why NUMBER` tells a call's id,
-    /// `vaxel task list` a task's.
+    /// It stands where it would if it had come with that priority; what rings for it rings on. `vaxel why NUMBER` tells a call's id, and
+    /// the id of the entry that waits for who has hung up to be called back; `vaxel task list` a task's.
     #[command(
-        after_help = "Examples:\n  vaxel priority call-1795424400123456 10\n  vaxel priority task-1795424400123456 -- -5"
+        after_help = "Examples:\n  vaxel priority call-1795424400123456 10\n  vaxel priority task-1795424400123456 -- -5\n  \
+                      vaxel priority entry-1795424400123457 10"
     )]
     Priority {
         #[arg(value_name = "ID", value_parser = edge::tasks::contact)]

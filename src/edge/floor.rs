@@ -6,7 +6,7 @@ use super::reload::Reloader;
 use crate::acd::Exit;
 use crate::engine::tasks::TaskAct;
 use crate::engine::{AgentAct, Answer, Refusal, Wish};
-use crate::ids::EntryId;
+use crate::ids::{CallId, EntryId};
 use crate::time::Duration;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -93,6 +93,19 @@ impl fmt::Display for TaskName {
     }
 }
 
+/// What an agent is, of whom labels say this.
+fn in_words(state: &str) -> &str {
+    match state {
+        "back_off" => "not rung for a while",
+        "offered" => "rung",
+        "wrap_up" => "in wrap-up",
+        "busy" => "on a call of their own",
+        "off_shift" => "past their shift",
+        "probed" => "asked whether their phone is there",
+        other => other,
+    }
+}
+
 /// Of a thousand names nobody reads all.
 const SHOWN_MAX: usize = 20;
 
@@ -144,8 +157,9 @@ fn words(refusal: &Refusal) -> String {
         Refusal::InHand { task, agent } => {
             format!("{agent} works on {}; `vaxel task done {}` says that it is done", TaskName(*task), TaskName(*task))
         }
-        Refusal::NotWaiting { contact } => format!(
-            "{contact} waits in no queue now; `vaxel why NUMBER` and `vaxel task list` show what waits, by its id"
+        Refusal::NotWaiting { contact: CallId(id) } => format!(
+            "no call-{id}, task-{id} or entry-{id} waits in a queue now; `vaxel why NUMBER` tells the id of a call that waits, and of who \
+             is to be called back that of the entry, `vaxel task list` those of tasks"
         ),
         Refusal::NotInHand { task } => format!(
             "nobody has accepted {}; who is not to have it any more withdraws it: `vaxel task withdraw {}`",
@@ -153,13 +167,14 @@ fn words(refusal: &Refusal) -> String {
             TaskName(*task)
         ),
         Refusal::NotOffered { task, agent, state, to } if to.is_empty() => format!(
-            "{} is not offered to {agent}, who is {state}, nor to anybody now; `vaxel why {}` says why",
+            "{} is not offered to {agent}, who is {}, nor to anybody now; `vaxel why {}` says why",
             TaskName(*task),
+            in_words(state),
             TaskName(*task)
         ),
         Refusal::NotOffered { task, agent, state, to } => {
             let to = in_a_row(to);
-            format!("{} is not offered to {agent}, who is {state}, but to {to}", TaskName(*task))
+            format!("{} is not offered to {agent}, who is {}, but to {to}", TaskName(*task), in_words(state))
         }
     }
 }
@@ -170,7 +185,6 @@ mod tests {
     use crate::edge::Clock;
     use crate::edge::door::{Granted, What, door};
     use crate::engine::tasks::Filing;
-    use crate::ids::CallId;
     use tokio::sync::oneshot;
 
     /// What is said to a wish that an engine answers so.
@@ -234,7 +248,11 @@ mod tests {
                 Refusal::NotOffered { task, agent: "bo".into(), state: "ready", to: vec!["anna".into()] },
                 ["not offered to bo", "but to anna"],
             ),
-            (Refusal::NotWaiting { contact: CallId(7) }, ["call-7 waits in no queue", "vaxel why"]),
+            (
+                Refusal::NotOffered { task, agent: "bo".into(), state: "wrap_up", to: vec![] },
+                ["not offered to bo, who is in wrap-up, nor", "vaxel why task-7"],
+            ),
+            (Refusal::NotWaiting { contact: CallId(7) }, ["no call-7, task-7 or entry-7 waits", "that of the entry"]),
             (Refusal::NoWrapUp { agent: "bo".into() }, ["bo has no time for notes", "after a talk"]),
             (Refusal::NoMoreWrapUp { agent: "bo".into() }, ["bo is not in a wrap-up", "wrap_up_extension"]),
             (Refusal::BadFiling("the reference is empty".into()), ["the reference is empty", "nothing was filed"]),

@@ -107,9 +107,11 @@ fn table(tasks: &[Listed], now: Time, zone: &TimeZone) -> String {
 ///
 /// It is none.
 pub fn contact(text: &str) -> Result<CallId, String> {
-    let number = text.strip_prefix("call-").or_else(|| text.strip_prefix("task-"));
+    let number = ["call-", "task-", "entry-"].into_iter().find_map(|prefix| text.strip_prefix(prefix));
     let number = number.and_then(|number| number.parse().ok());
-    number.map(CallId).ok_or_else(|| format!("`{text}` is no id of a call or task, as call-1795424400123456"))
+    number.map(CallId).ok_or_else(|| {
+        format!("`{text}` is no id of a call, task or entry, as call-1795424400123456; `vaxel rewind` and `vaxel why` show them")
+    })
 }
 
 /// A task's id as it is shown; the number alone will do.
@@ -221,6 +223,10 @@ mod tests {
     fn arguments_are_read_or_said_to_be_wrong() {
         assert_eq!((id("task-7"), id("7")), (Ok(EntryId(7)), Ok(EntryId(7))));
         assert!(id("call-7").unwrap_err().contains("task-"));
+        for text in ["call-7", "task-7", "entry-7"] {
+            assert_eq!(contact(text), Ok(CallId(7)));
+        }
+        assert!(contact("7").unwrap_err().contains("`vaxel why`") && contact("offer-7").is_err());
         assert_eq!(attribute("a=b=c"), Ok(("a".into(), "b=c".into())));
         assert!(attribute("=b").is_err() && attribute("a").unwrap_err().contains("topic=invoice"));
         assert_eq!(prefer("anna"), Ok(("anna".into(), PREFER)));

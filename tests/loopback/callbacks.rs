@@ -52,6 +52,19 @@ fn a_promise_to_call_back_is_kept_by_the_next_run_after_a_kill() {
     said(&program, &["why", "+46701234567"], &["is to be called back by sales"]);
     let stood = ["sales: nobody waits, 1 to be called back", "to be called back, not yet  needs sales"];
     said(&program, &["rewind", "--at", &now()], &stood);
+    let told = program.command(&["why", "+46701234567"]).expect("a call");
+    let id = |before: &str| told.split_once(before).and_then(|(_, rest)| rest.split(',').next()).expect("an id");
+    let (entry, promise) = (id("joins sales as "), id("is to be called back by sales as "));
+    let call = told.lines().next().expect("the call");
+    for gone in [call, entry] {
+        let error = program.command(&["priority", gone, "9"]).expect_err("the caller has hung up");
+        assert!(error.contains("of who is to be called back that of the entry"), "{error}");
+    }
+    assert_eq!(
+        program.command(&["priority", promise, "9"]).expect("it is promised"),
+        "it waits with priority 9 from now on\n"
+    );
+    said(&program, &["why", "+46701234567"], &["has priority 9 from now on"]);
     let program = program.killed_and_started_again(Stdio::inherit());
     house::soon("what was promised", || house::metrics(program.http).get(waiting) == Some(&1.0), || ());
 

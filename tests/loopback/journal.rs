@@ -378,7 +378,7 @@ fn the_priority_of_who_waits_can_be_changed() {
     let done = program.command(&["priority", call, "5"]).expect("it waits");
     assert_eq!(done, "it waits with priority 5 from now on\n");
     shown(&program, people, &["why", call], &["has priority 5 from now on, number 1 in line"]);
-    for (id, wanted) in [("call-7", "call-7 waits in no queue"), ("anna", "no id of a call or task")] {
+    for (id, wanted) in [("call-7", "no call-7, task-7 or entry-7 waits"), ("anna", "no id of a call, task or entry")] {
         let error = program.command(&["priority", id, "5"]).expect_err("it is refused");
         assert!(error.contains(wanted), "{error}");
     }

@@ -74,6 +74,8 @@ fn killed_it_knows_every_task_where_it_was() {
     let waits = add(&program, "mail 2");
     let error = program.command(&["task", "add", "sales", "mail 2"]).expect_err("it is there");
     assert!(error.contains(&waits) && error.contains("is not done"), "{error}");
+    let done = program.command(&["priority", &waits, "5"]).expect("it waits");
+    assert_eq!(done, "it waits with priority 5 from now on\n");
 
     let program = program.killed_and_started_again(Stdio::inherit());
     let list = shown(&program, &mut [&mut anna], &["task", "list"], &["in hand", "waiting, number 1"]);
@@ -95,7 +97,7 @@ fn killed_it_knows_every_task_where_it_was() {
     shown(&program, &mut [&mut anna], &["task", "list"], &[&waits, "offered", "anna"]);
     program.command(&["task", "decline", "anna", &waits]).expect("it is offered to her");
     let told = shown(&program, &mut [&mut anna], &["why", &waits], &["anna declines"]);
-    for part in ["joins sales", "is offered to anna", "still waits"] {
+    for part in ["joins sales", "has priority 5 from now on", "is offered to anna", "still waits"] {
         assert!(told.contains(part), "{part} is not in {told}");
     }
     program.command(&["task", "withdraw", &waits]).expect("it waits");
