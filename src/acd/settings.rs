@@ -149,6 +149,15 @@ impl AgentSettings {
 }
 
 impl QueueSettings {
+    /// What is needed here of everybody, at first and after each step of `relax`, in no order.
+    pub fn needs_in_time(&self) -> impl Iterator<Item = Need> {
+        let relaxed = self.relax.iter().map(|step| Need {
+            licences: self.needs.licences.union(&step.need.licences).cloned().collect(),
+            skills: step.need.skills.clone(),
+        });
+        std::iter::once(self.needs.clone()).chain(relaxed)
+    }
+
     /// Whether what is needed here depends on what is known of an entry.
     pub(super) fn asks_attributes(&self) -> bool {
         self.needs.has_names() || self.rules.iter().any(|rule| !rule.needs.is_none())

@@ -262,8 +262,10 @@ impl Check<'_> {
             // What depends on the contact may be met.
             let needs = queue.needs.resolved(&Attributes::new());
             let may_serve = |agent: &Agent| {
-                let needs = queue.needs.resolved(&licensed_for(&agent.settings, &queue.needs));
-                agent.settings.could_serve(QueueId(i as u32), queue.members_only, &needs)
+                queue.needs_in_time().any(|needs| {
+                    let needs = needs.resolved(&licensed_for(&agent.settings, &needs));
+                    agent.settings.could_serve(QueueId(i as u32), queue.members_only, &needs)
+                })
             };
             if agents.iter().any(may_serve) {
                 continue;

@@ -9,7 +9,7 @@ use super::values::Name;
 use super::{DEFAULTS, LISTS, each, queue};
 use crate::acd::{AgentSettings, HeldLicence, QueueSettings, Validity};
 use crate::ids::QueueId;
-use crate::need::Attributes;
+use crate::need::{Attributes, Need};
 use crate::sim::forecast::{AGENTS_MAX, AtClosing, Break, CALLS_MAX, Calls, Group, Lengths, Plan, Rate, TimeOfDay};
 use crate::time::{Duration, show_duration};
 use jiff::civil::Date;
@@ -291,8 +291,9 @@ fn calls(table: &Table, plan: &Plan) -> Calls {
     let attributes: Attributes = table.texts("attributes").unwrap_or_default().into_iter().collect();
     if let Some((index, queue)) = index.map(|index| (index, &plan.queues[index])) {
         let id = QueueId(u32::try_from(index).unwrap_or(0));
-        let asked = needs.and(&queue.needs).resolved(&attributes);
-        let able = |group: &&Group| group.settings.could_serve(id, queue.members_only, &asked);
+        let asked: Vec<Need> = queue.needs_in_time().map(|asked| needs.and(&asked).resolved(&attributes)).collect();
+        let could = |group: &Group, asked: &Need| group.settings.could_serve(id, queue.members_only, asked);
+        let able = |group: &&Group| asked.iter().any(|asked| could(group, asked));
         let able: Vec<&Group> = plan.groups.iter().filter(able).collect();
         if able.is_empty() && !plan.groups.is_empty() {
             let problem = Problem::warning(table.place("queue"), "nobody has the skills for these calls");
@@ -589,6 +590,17 @@ mod tests {
         let settings = &plan.groups[0].settings;
         assert_eq!((settings.queues.contains(&QueueId(0)), settings.teams.contains("red")), (true, true));
         assert_eq!(plan.calls[0].attributes.get("language").map(String::as_str), Some("sv"));
+    }
+
+    #[test]
+    fn who_has_the_skills_after_a_while_has_them() {
+        let day = CLEAN.replace(
+            "name = \"sales\"",
+            "name = \"sales\"\nneeds = \"a >= 5\"\nrelax = [{ after = \"20s\", needs = \"a\" }]",
+        );
+        let with = |level| load(&day.replace("agents = 3", &format!("agents = 3\nskills = {{ {level} }}")), &[]);
+        assert_eq!(with("a = 2").unwrap().1, []);
+        assert!(with("b = 2").unwrap().1[0].to_string().contains("nobody has the skills"));
     }
 
     #[test]

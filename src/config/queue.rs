@@ -12,7 +12,7 @@ use crate::acd::{
 use crate::hours::Calendar;
 use crate::ids::QueueId;
 use crate::need::Attributes;
-use crate::time::Duration;
+use crate::time::{Duration, show_duration};
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
@@ -32,6 +32,7 @@ pub(super) fn queues(top: &Table, every: &QueueSettings, said_by_every: Option<&
     let read = each(top, "queues", |table| queue(table, every, said_by_every));
     let (mut queues, ways): (Vec<Queue>, Vec<Vec<Way>>) = read.into_iter().unzip();
     let names: Vec<String> = queues.iter().map(|queue| queue.settings.name.clone()).collect();
+    let longest: Vec<Option<Duration>> = queues.iter().map(|queue| longest_wait(&queue.settings)).collect();
     for (queue, ways) in queues.iter_mut().zip(ways) {
         for Way { to, place, when, only } in ways {
             match names.iter().position(|name| *name == to) {
@@ -39,6 +40,18 @@ pub(super) fn queues(top: &Table, every: &QueueSettings, said_by_every: Option<&
                     top.reader.note(Problem::error(place, format!("`{to}` goes on to itself")));
                 }
                 Some(found) => {
+                    if let (When::After(after), Some(max)) = (when, longest[found])
+                        && max <= after
+                    {
+                        let [after, max] = [after, max].map(show_duration);
+                        let message = format!(
+                            "who goes on to `{to}` after {after} and is not answered at once is timed out there"
+                        );
+                        let help = format!(
+                            "its `max_wait` is {max}, and the time already waited counts: make that longer, or `after` shorter"
+                        );
+                        top.reader.note(Problem::warning(place, message).help(help));
+                    }
                     let to = QueueId(u32::try_from(found).unwrap_or(u32::MAX));
                     queue.settings.overflow.push(Overflow { to, when, only });
                 }
@@ -53,6 +66,12 @@ pub(super) fn queues(top: &Table, every: &QueueSettings, said_by_every: Option<&
         }
     }
     queues
+}
+
+/// Beyond which nobody waits there, as far as the queue says; `None`: there may be somebody who does.
+fn longest_wait(queue: &QueueSettings) -> Option<Duration> {
+    let of_rules = queue.rules.iter().filter_map(|rule| rule.max_wait).max();
+    queue.max_wait.map(|max| max.max(of_rules.unwrap_or_default()))
 }
 
 fn queue(table: &Table, every: &QueueSettings, said_by_every: Option<&Announcement>) -> (Queue, Vec<Way>) {

@@ -1,6 +1,6 @@
 //! When queues are open, whom they take, and where they send callers on to.
 
-use super::{load_with, problems};
+use super::{load_with, problems, shown};
 use crate::acd::{InVain, Overflow, QueueSettings, Rule, When};
 use crate::hours::Opening;
 use crate::ids::QueueId;
@@ -9,6 +9,43 @@ use crate::time::{Duration, Time};
 
 fn known(name: &str, value: &str) -> Attributes {
     [(name.to_owned(), value.to_owned())].into_iter().collect()
+}
+
+/// What there is to say about these queues and one agent, who has `sales = 2` and a licence.
+fn doubts(queues: &str) -> String {
+    let numbers = "[[numbers]]\nnumber = \"1\"\nflow = \"main\"\n";
+    let agent = "[[agents]]\nname = \"anna\"\nskills = { sales = 2 }\nlicences = [{ kind = \"bank\", jurisdiction = \"SE\" }]\n";
+    shown(&load_with(Some(&format!("{numbers}{queues}{agent}")), &[], &[]).expect("it is right").warnings)
+}
+
+#[test]
+fn an_agent_who_can_answer_once_the_need_is_relaxed_is_one() {
+    let queue = |relax: &str| {
+        let needs = r#"needs = 'sales >= 5 and licence(bank, "SE")'"#;
+        doubts(&format!("[[queues]]\nname = \"sales\"\n{needs}\nrelax = [{{ after = \"20s\", needs = '{relax}' }}]\n"))
+    };
+    assert_eq!(queue("sales"), "");
+    let nobody = "no agent can answer queue `sales`";
+    assert!(queue("sales >= 3").contains(nobody));
+    // No step takes a licence away, and one may ask for more.
+    assert!(queue(r#"sales and licence(bank, "NO")"#).contains(nobody));
+}
+
+#[test]
+fn who_goes_on_only_to_be_timed_out_is_told_of() {
+    let queues = |after: &str, more: &str| {
+        let overflow = format!("overflow = [{{ to = \"support\", when = [\"full\"], after = \"{after}\" }}]");
+        doubts(&format!(
+            "[[queues]]\nname = \"sales\"\n{overflow}\n[[queues]]\nname = \"support\"\nmax_wait = \"5m\"\n{more}\n"
+        ))
+    };
+    for after in ["5m", "10m"] {
+        let told = queues(after, "");
+        let who = format!("who goes on to `support` after {after} and is not answered at once is timed out there");
+        assert!(told.contains(&who) && told.contains("its `max_wait` is 5m"), "{told}");
+    }
+    assert_eq!(queues("299s", ""), "");
+    assert_eq!(queues("10m", "rules = [{ when = { tier = \"gold\" }, max_wait = \"20m\" }]"), "");
 }
 
 #[test]
