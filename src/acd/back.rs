@@ -59,7 +59,7 @@ struct BrokenTalk {
     /// As if the wait had ended when the talk broke.
     since: Time,
     #[serde(default)]
-    broke: Option<Time>,
+    priority: i32,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -75,6 +75,8 @@ struct Talker {
     #[serde(default)]
     been: Vec<QueueId>,
     waited: Duration,
+    #[serde(default)]
+    priority: i32,
     /// Of a journal that did not say so: long ago.
     #[serde(default)]
     began: Time,
@@ -82,10 +84,10 @@ struct Talker {
 
 impl Talker {
     /// `None`: they cannot be told from others.
-    fn of(arrival: &Arrival, been: &[QueueId], now: Time) -> Option<Talker> {
+    fn of(arrival: &Arrival, now: Time) -> Option<Talker> {
         let caller = is_known(arrival).then(|| arrival.caller.clone())?;
-        let (been, waited) = (been.to_vec(), now.since(arrival.since));
-        Some(Talker { caller, queue: arrival.queue, been, waited, began: now })
+        let (been, waited) = (arrival.been.clone(), now.since(arrival.since));
+        Some(Talker { caller, queue: arrival.queue, been, waited, priority: arrival.priority, began: now })
     }
 }
 
@@ -164,7 +166,7 @@ impl Acd {
         (is_kept && redialled::is_known(entry)).then(|| Left {
             caller: entry.arrival.caller.clone(),
             queue: entry.queue(),
-            been: entry.been.clone(),
+            been: entry.arrival.been.clone(),
             since: entry.since(),
             away: entry.arrival.away,
             priority: entry.arrival.priority,
@@ -187,19 +189,21 @@ impl Acd {
         let entry = &self.entries[&id];
         // Who is to be called back does not talk yet.
         if entry.arrival.callback.is_none() {
-            let talker = Talker::of(&entry.arrival, &entry.been, self.now);
+            let talker = Talker::of(&entry.arrival, self.now);
             self.callers.talks.extend(talker.map(|talker| (id, talker)));
         }
     }
 
     /// Who was to be called back has answered.
     pub(super) fn talk_begins_with(&mut self, id: EntryId, arrival: &Arrival) {
-        let talker = Talker::of(arrival, &[], self.now);
+        let talker = Talker::of(arrival, self.now);
         self.callers.talks.extend(talker.map(|talker| (id, talker)));
     }
 
     pub(super) fn remember_talk(&mut self, id: EntryId, agent: AgentId, broke: bool) {
-        let Some(Talker { caller, queue, been, waited, began }) = self.callers.talks.remove(&id) else { return };
+        let Some(Talker { caller, queue, been, waited, priority, began }) = self.callers.talks.remove(&id) else {
+            return;
+        };
         let before: Vec<EntryId> = self.callers.talked.of(self.now, &caller).map(|(entry, _)| entry).collect();
         for entry in before {
             self.callers.talked.forget(&caller, entry);
@@ -208,7 +212,8 @@ impl Acd {
         self.callers.talked.remember(self.now, &caller, id, self.now + TALKED_KEPT, talked);
         if broke && let Some(queue_of_talk) = self.queues.get(&queue) {
             let within = queue_of_talk.settings.reconnect_within;
-            if self.gives_agent(&Broken { caller: &caller, agent, queue, been: &been, waited, began, within }) {
+            if self.gives_agent(&Broken { caller: &caller, agent, queue, been: &been, waited, priority, began, within })
+            {
                 return;
             }
             let until = self.now + within;
@@ -218,7 +223,7 @@ impl Acd {
                 &caller,
                 id,
                 until,
-                BrokenTalk { agent, queue, been, since, broke: Some(self.now) },
+                BrokenTalk { agent, queue, been, since, priority },
             );
         }
     }
@@ -232,8 +237,11 @@ impl Acd {
         let (broken, talked_from) = self.give_agent_back(arrival).unzip();
         let talked_from = talked_from.flatten();
         let was_here = [was_in, talked_from].contains(&Some(arrival.queue)) || self.waits_once(arrival);
-        let was_elsewhere = was_in.or(talked_from).filter(|queue| *queue != arrival.queue);
-        CameAgain { place, broken, promise: self.give_promised_place(arrival), was_here, was_elsewhere }
+        let (promise, promised_in) = self.give_promised_place(arrival).unzip();
+        // A promise takes no room on the line.
+        let was_in = was_in.or(talked_from).map(|queue| (queue, true)).or(promised_in.map(|queue| (queue, false)));
+        let was_elsewhere = was_in.filter(|(queue, _)| *queue != arrival.queue);
+        CameAgain { place, broken, promise, was_here, was_elsewhere }
     }
 
     /// The caller was let in with what was kept for them.
@@ -260,13 +268,13 @@ impl Acd {
         Some((id, place.queue))
     }
 
-    /// That of a promise to call them back, which is thereby withdrawn.
-    fn give_promised_place(&self, arrival: &mut Arrival) -> Option<EntryId> {
+    /// That of a promise to call them back, which is thereby withdrawn. With the queue where it stands.
+    fn give_promised_place(&self, arrival: &mut Arrival) -> Option<(EntryId, QueueId)> {
         let (id, promised) = self.promise_to(&arrival.caller, arrival.queue)?;
         let left = promised.callback.as_deref().map_or(self.now, |callback| callback.promised);
         arrival.takes_place(promised.since, promised.away, left, self.now);
         arrival.priority = arrival.priority.max(promised.priority);
-        Some(id)
+        Some((id, promised.queue))
     }
 
     /// In any queue whose needs the agent meets; of several talks that broke, that of the latest entry. With the queue from which it
@@ -276,7 +284,9 @@ impl Acd {
         let wait = self.queues[&arrival.queue].settings.reconnect_wait;
         let came_by_this = broken.queue == arrival.queue || broken.been.contains(&arrival.queue);
         if came_by_this {
-            arrival.takes_place(broken.since, Duration::ZERO, broken.broke.unwrap_or(self.now), self.now);
+            // They had been answered: the longest wait begins anew.
+            arrival.takes_place(broken.since, Duration::ZERO, broken.since, self.now);
+            arrival.priority = arrival.priority.max(broken.priority);
         }
         arrival.prefer.insert(0, Prefer { who: Who::Agent(broken.agent), wait });
         Some((id, came_by_this.then_some(broken.queue)))
@@ -299,7 +309,8 @@ pub struct CameAgain {
     /// They were in this queue's line, or in a talk from it; or a line of theirs waits in it that may be gone.
     pub was_here: bool,
     /// They had gone on from this queue to that one: they go there again, if it takes them.
-    pub was_elsewhere: Option<QueueId>,
+    /// `true`: as whoever was there.
+    pub was_elsewhere: Option<(QueueId, bool)>,
 }
 
 /// Whoever calls can be told from others.

@@ -110,11 +110,11 @@ impl Acd {
         }
     }
 
-    /// The promise that stands for this number in this queue.
+    /// The promise that stands for this number in this queue, or in one to which they had gone on from it.
     pub(super) fn promise_to(&self, number: &str, queue: QueueId) -> Option<(EntryId, &Arrival)> {
         let id = *self.promises.get(number)?;
         let arrival = self.promised(id)?;
-        (arrival.queue == queue).then_some((id, arrival))
+        arrival.was_in(queue).then_some((id, arrival))
     }
 
     fn promised(&self, id: EntryId) -> Option<&Arrival> {

@@ -13,8 +13,6 @@ pub struct Entry {
     pub kept: Kept,
     /// When it came to its queue; `arrival.since` may be before that.
     pub arrived: Time,
-    /// Queues where it was before.
-    pub been: Vec<QueueId>,
     /// When its time is over, and as what it exits then.
     pub times_out: Option<(Time, Exit)>,
     /// When it tries to go to another queue.
@@ -91,7 +89,6 @@ impl Entry {
         Entry {
             arrival,
             arrived: now,
-            been: Vec::new(),
             kept: Kept { turn: 0, until },
             times_out: None,
             overflows: None,
@@ -107,11 +104,6 @@ impl Entry {
 
     pub fn queue(&self) -> QueueId {
         self.arrival.queue
-    }
-
-    /// The first queue where it was.
-    pub fn came_by(&self) -> QueueId {
-        self.been.first().copied().unwrap_or(self.queue())
     }
 
     pub fn kind(&self) -> Kind {

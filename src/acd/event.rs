@@ -52,6 +52,9 @@ pub struct Arrival {
     pub since: Time,
     /// So long of the time since then nobody was on the line: it counts for place and figures, and not for the longest wait.
     pub away: Duration,
+    /// Queues where it was before this one, in order: those who come by one of them again have its place.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub been: Vec<QueueId>,
     /// What is known of it by name: language, topic, tier. Rules and needs of the queue may ask for it.
     pub attributes: Attributes,
     /// What it is called elsewhere: a call's id.
@@ -350,6 +353,16 @@ pub enum Decision {
 }
 
 impl Arrival {
+    /// The first queue where it was.
+    pub fn came_by(&self) -> QueueId {
+        self.been.first().copied().unwrap_or(self.queue)
+    }
+
+    /// Whether it is in this queue, or was.
+    pub(super) fn was_in(&self, queue: QueueId) -> bool {
+        self.queue == queue || self.been.contains(&queue)
+    }
+
     /// The place of who waited since then and left the line at `left`, as of now.
     pub(super) fn takes_place(&mut self, since: Time, away: Duration, left: Time, now: Time) {
         if since < self.since {
@@ -371,6 +384,7 @@ impl Default for Arrival {
             max_wait: None,
             since: Time::NEVER,
             away: Duration::ZERO,
+            been: Vec::new(),
             attributes: Attributes::new(),
             reference: String::new(),
             caller: String::new(),

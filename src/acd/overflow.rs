@@ -152,12 +152,12 @@ pub struct WayOut {
 impl Entry {
     /// Nobody goes back, nor on for ever.
     pub fn may_go_on_to(&self, queue: QueueId) -> bool {
-        self.been.len() < OVERFLOWS_MAX && queue != self.queue() && !self.been.contains(&queue)
+        self.arrival.been.len() < OVERFLOWS_MAX && !self.arrival.was_in(queue)
     }
 
     /// From its queue to another.
     pub fn goes_on(&mut self, way: WayOut, now: Time) {
-        self.been.push(std::mem::replace(&mut self.arrival.queue, way.to));
+        self.arrival.been.push(std::mem::replace(&mut self.arrival.queue, way.to));
         self.arrival.need.licences.extend(way.licences);
         self.arrived = now;
         self.tried = None;

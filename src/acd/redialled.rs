@@ -56,6 +56,7 @@ pub struct Broken<'a> {
     pub been: &'a [QueueId],
     /// How long the caller had waited for it.
     pub waited: Duration,
+    pub priority: i32,
     pub began: Time,
     /// For how long the agent is kept.
     pub within: Duration,
@@ -66,7 +67,7 @@ impl Acd {
     /// times.
     pub(super) fn gives_place(&mut self, left: &Left) -> bool {
         let is_theirs = |entry: &Entry| {
-            let came_by = entry.came_by();
+            let came_by = entry.arrival.came_by();
             entry.since() > left.since && (left.queue == came_by || left.been.contains(&came_by))
         };
         let Some(id) = self.redialled(&left.caller, left.for_so_long, is_theirs) else { return false };
@@ -84,10 +85,14 @@ impl Acd {
         let Some(id) = self.redialled(broken.caller, broken.within, is_theirs) else { return false };
         let entry = &self.entries[&id];
         let wait = self.queues[&entry.queue()].settings.reconnect_wait;
-        let came_by_this = entry.queue() == broken.queue || broken.been.contains(&entry.came_by());
+        let came_by_this = entry.queue() == broken.queue || broken.been.contains(&entry.arrival.came_by());
         if came_by_this {
             let since = entry.since() - broken.waited;
-            self.waits_since(id, since, entry.arrival.away);
+            // They had been answered: the longest wait began anew.
+            let away = entry.arrival.away + broken.waited;
+            self.waits_since(id, since, away);
+            let priority = self.entries[&id].arrival.priority.max(broken.priority);
+            self.entry_mut(id).arrival.priority = priority;
         }
         let until = self.now + wait;
         let entry = self.entry_mut(id);

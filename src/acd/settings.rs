@@ -66,7 +66,8 @@ pub struct QueueSettings {
     /// Whose place is kept.
     pub keep_place_for: KeepPlaceFor,
     /// For how long a caller whose talk broke goes back to that agent first, also from another queue; zero: not at all. In the same
-    /// queue, or the one by which they had come to it, the wait from before the talk counts on, without the talk.
+    /// queue, or the one by which they had come to it, the wait from before the talk counts on, without the talk; the longest
+    /// wait begins anew.
     pub reconnect_within: Duration,
     /// How long a caller of this queue is kept for that agent, whose wrap-up or next talk may come to its end meanwhile.
     pub reconnect_wait: Duration,

@@ -112,7 +112,8 @@ struct KeptEntry {
     id: EntryId,
     arrival: Arrival,
     arrived: Time,
-    #[serde(default)]
+    /// Where older versions had that of the arrival.
+    #[serde(default, skip_serializing)]
     been: Vec<QueueId>,
     #[serde(default)]
     tried: Option<Time>,
@@ -265,7 +266,8 @@ impl Acd {
 
     /// `rung`: who is rung for it.
     fn restore_entry(&mut self, kept: KeptEntry, rung: Vec<AgentId>) -> Result<(), String> {
-        let KeptEntry { id, arrival, arrived, been, tried, kept: (turn, until), refusals } = kept;
+        let KeptEntry { id, mut arrival, arrived, been, tried, kept: (turn, until), refusals } = kept;
+        arrival.been.extend(been);
         let (queue, since) = (arrival.queue, arrival.since);
         let line = self.queues.get_mut(&queue).ok_or_else(|| format!("{id} waits in {queue}, which is not there"))?;
         line.since_mut(&arrival).insert((since, id));
@@ -274,7 +276,6 @@ impl Acd {
         let mut entry = Entry {
             arrival,
             arrived,
-            been,
             kept: Kept { turn, until },
             times_out: None,
             overflows: None,
@@ -342,7 +343,7 @@ impl KeptEntry {
             id,
             arrival: entry.arrival.clone(),
             arrived: entry.arrived,
-            been: entry.been.clone(),
+            been: Vec::new(),
             tried: entry.tried,
             kept: (entry.kept.turn, entry.kept.until),
             refusals: entry.refusals.iter().map(refusal).collect(),

@@ -88,7 +88,7 @@ impl Acd {
         TaskView {
             id,
             queue: entry.queue(),
-            filed_in: entry.been.first().copied().unwrap_or(entry.queue()),
+            filed_in: entry.arrival.came_by(),
             priority: entry.arrival.priority,
             since: entry.since(),
             reference: &entry.arrival.reference,
@@ -118,7 +118,7 @@ impl Acd {
         let entry = &self.entries[&id];
         let task = InHand {
             queue: entry.queue(),
-            filed_in: entry.been.first().copied().unwrap_or(entry.queue()),
+            filed_in: entry.arrival.came_by(),
             priority: entry.arrival.priority,
             since: entry.since(),
             accepted: self.now,

@@ -64,7 +64,8 @@ impl Acd {
         let mut entry = Entry::new(id, arrival, self.now);
         let now = self.now;
         self.truth_of(entry.kind()).arrived(now, queue);
-        let way_back = came_again.was_elsewhere.and_then(|there| self.way_to(&entry, &[there], true));
+        let way_back = came_again.was_elsewhere.filter(|(there, _)| entry.may_go_on_to(*there));
+        let way_back = way_back.and_then(|(there, was_there)| self.way_to(&entry, &[there], was_there));
         let obstacle = match way_back {
             None => self.obstacle(&entry, queue, came_again.was_here),
             Some(_) => None,

@@ -40,7 +40,7 @@ impl Engine {
         let Some(offer) = self.offers.get(&id) else { return false };
         let Some(said) = self.settings.announcements.get(&*offer.queue) else { return false };
         let Some(call) = self.calls.get(&offer.call) else { return false };
-        let waited = call.queued.as_ref().map_or(Duration::ZERO, |queued| now.since(queued.since));
+        let waited = call.queued.as_ref().map_or(Duration::ZERO, |queued| now.since(queued.stands.since));
         let sounds = self.sounds(said, waited);
         if sounds.is_empty() {
             return false;

@@ -2,6 +2,7 @@
 
 use super::Engine;
 use super::calls::{Queued, Stage};
+use super::in_line::InLine;
 use crate::acd::{Prefer, Who};
 use crate::flow::Input as FlowInput;
 use crate::ids::{AgentId, CallId};
@@ -25,7 +26,7 @@ impl Engine {
         let call = self.calls.get(&id).filter(|call| call.run.is_some())?;
         let Stage::Talking(talk) = &call.stage else { return None };
         let (Some(agent), Some(_), Some(queued)) = (talk.agent, talk.entry, call.queued.clone()) else { return None };
-        let waited = talk.since.since(queued.since);
+        let waited = talk.since.since(queued.stands.since);
         Some(Waited { queued, agent, waited })
     }
 
@@ -44,7 +45,9 @@ impl Engine {
         let queue = self.queue_ids.get(&queued.request.queue).copied();
         let wait = queue.map_or(Duration::ZERO, |queue| self.acd.reconnect_wait(queue));
         let first = nobody_knows.then_some(Prefer { who: Who::Agent(agent), wait });
-        self.enqueue_for(now, id, queued.request, now - waited, first);
+        // They had been answered: the longest wait begins anew.
+        let stands = InLine { since: now - waited, away: waited, ..queued.stands };
+        self.enqueue_for(now, id, queued.request, stands, first);
         self.schedule(id);
         true
     }

@@ -14,6 +14,7 @@
 
 use super::calls::{Call, ELSEWHERE, HOPS, Plan, Stage};
 use super::identity::Identity;
+use super::in_line::InLine;
 use super::{Engine, Queue};
 use crate::acd::estimate::Told;
 use crate::acd::{Arrival, Callback, Change, Exit, Outcome, Relax};
@@ -94,18 +95,22 @@ impl Engine {
     fn promise(&mut self, now: Time, id: CallId, number: &str, queue: Option<&str>, language: String) -> Option<()> {
         let call = self.calls.get(&id)?;
         let (caller, shows) = (call.from.clone(), call.to.clone());
-        let queued = call.queued.clone().filter(|queued| queue.is_none_or(|queue| queue == queued.request.queue));
+        let queued = call.queued.clone().filter(|queued| queue.is_none_or(|queue| self.was_in(queued, queue)));
         let number = self.number(number, None);
         if !self.may_be_called_back(call, &number) {
             return None;
         }
-        let (request, since) = match (queued, queue) {
-            (Some(queued), _) => (queued.request, queued.since),
+        let (request, stands) = match (queued, queue) {
+            (Some(queued), None) => (queued.request, queued.stands),
+            (Some(queued), Some(queue)) => self.back_to(queued, queue),
             (None, Some(queue)) => {
                 let queue = queue.to_owned();
                 let (need, relax, prefer) = Default::default();
                 let (priority, max_wait, attributes) = Default::default();
-                (QueueRequest { queue, need, relax, prefer, priority, max_wait, language, attributes }, now)
+                (
+                    QueueRequest { queue, need, relax, prefer, priority, max_wait, language, attributes },
+                    InLine::new(now),
+                )
             }
             (None, None) => {
                 let (flow, step) = call.run.as_ref().map_or(("", ""), |run| run.place());
@@ -131,13 +136,16 @@ impl Engine {
         attributes.insert("language".to_owned(), request.language);
         let not_before = now + HANGS_UP_WITHIN;
         let callback = Callback { number: number.clone(), shows: shows.clone(), not_before, ..Callback::default() };
+        let InLine { since, away, been, priority } = stands;
         let arrival = Arrival {
             queue,
             need: request.need,
             relax: request.relax.into_iter().map(|(after, need)| Relax { after, need }).collect(),
             prefer,
-            priority: request.priority,
+            priority: priority.unwrap_or(request.priority),
             since,
+            away,
+            been,
             attributes: attributes.into_iter().collect(),
             reference: id.to_string(),
             caller: number.clone(),

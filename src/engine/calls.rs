@@ -5,6 +5,7 @@ use super::agents::Begun;
 use super::announcing::Announcing;
 use super::callbacks::CallsBack;
 use super::identity::Identity;
+use super::in_line::InLine;
 use super::location::Location;
 use super::outbound::Attempt;
 use super::search::Search;
@@ -103,10 +104,12 @@ pub(super) enum Served {
     ByTransfer,
 }
 
+/// What the caller waits for, or did.
 #[derive(Clone)]
 pub(super) struct Queued {
+    /// As the flow asked for it; but of the queue where the caller is now, with the licences that other queues asked for.
     pub request: QueueRequest,
-    pub since: Time,
+    pub stands: InLine,
 }
 
 /// Where the caller is.

@@ -1,7 +1,7 @@
 //! What the ACD decides, and how it is carried out.
 
 use super::Engine;
-use super::calls::{ELSEWHERE, Offer, Stage, Talk};
+use super::calls::{ELSEWHERE, Offer, Queued, Stage, Talk};
 use crate::acd::{AgentState, Change, Decision, Exit, Outcome};
 use crate::flow::{Input as FlowInput, QueueResult};
 use crate::ids::{AgentId, CallId, EntryId, OfferId, QueueId};
@@ -139,10 +139,12 @@ impl Engine {
     fn goes_on(&mut self, now: Time, call: CallId, entry: EntryId, to: QueueId) {
         let name = self.queues[&to].name.clone();
         let licences = self.acd.needs(entry).map(|need| need.licences.clone()).unwrap_or_default();
+        self.note_entry(entry);
         let Some(waiting) = self.calls.get_mut(&call) else { return };
         waiting.place = None;
         let queued = waiting.queued.as_mut();
-        let priority = queued.as_ref().map_or(0, |queued| queued.request.priority);
+        let of = |queued: &Queued| queued.stands.priority.unwrap_or(queued.request.priority);
+        let priority = queued.as_deref().map_or(0, of);
         if let Some(queued) = queued {
             queued.request.queue = name.to_string();
             // Should they be called back, or go back to the line, these are needed as well.

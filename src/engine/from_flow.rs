@@ -3,6 +3,7 @@
 use super::Engine;
 use super::calls::{Call, Plan, Queued, Stage};
 use super::hunt::NoWay;
+use super::in_line::InLine;
 use super::search::Search;
 use crate::acd::{AgentState, Arrival, Change, Exit, Prefer, Relax, Who};
 use crate::flow::{Action, Facts, Input as FlowInput, Preferred, Prompt, QueueRequest, QueueResult, Run, Target};
@@ -66,9 +67,12 @@ impl Engine {
             }
             Action::Enqueue(request) => {
                 let kept = std::mem::take(&mut call.keeps_place);
-                let queued = call.queued.as_ref().filter(|queued| kept && queued.request.queue == request.queue);
-                let since = queued.map_or(now, |queued| queued.since);
-                self.enqueue(now, id, request, since);
+                let queued = call.queued.clone().filter(|_| kept);
+                let (request, stands) = match queued.filter(|queued| self.was_in(queued, &request.queue)) {
+                    Some(queued) => queued.goes_on(request),
+                    None => (request, InLine::new(now)),
+                };
+                self.enqueue(now, id, request, stands);
             }
             Action::CallBack { number, queue, language } => {
                 self.call_back(now, id, &number, queue.as_deref(), language);
@@ -113,9 +117,8 @@ impl Engine {
         }
     }
 
-    /// `since`: when the waiting began.
-    pub(super) fn enqueue(&mut self, now: Time, id: CallId, request: QueueRequest, since: Time) {
-        self.enqueue_for(now, id, request, since, None);
+    pub(super) fn enqueue(&mut self, now: Time, id: CallId, request: QueueRequest, stands: InLine) {
+        self.enqueue_for(now, id, request, stands, None);
     }
 
     /// `first`: for whom the caller is kept before all whom the flow names.
@@ -124,7 +127,7 @@ impl Engine {
         now: Time,
         id: CallId,
         request: QueueRequest,
-        since: Time,
+        stands: InLine,
         first: Option<Prefer>,
     ) {
         let Some(&queue) = self.queue_ids.get(&request.queue) else {
@@ -137,13 +140,15 @@ impl Engine {
         let entry = EntryId(self.ids.next());
         let Some(call) = self.calls.get_mut(&id) else { return };
         call.stage = Stage::Waiting { entry };
-        call.queued = Some(Queued { request: request.clone(), since });
+        call.queued = Some(Queued { request: request.clone(), stands: stands.clone() });
         // That of another queue says nothing.
         call.place = None;
         self.entries.insert(entry, id);
         let name = self.queues[&queue].name.clone();
-        self.say(now, What::Queued { call: id, entry, queue: name, priority: request.priority });
-        let QueueRequest { need, relax, prefer, priority, max_wait, mut attributes, language, .. } = request;
+        let InLine { since, away, been, priority } = stands;
+        let priority = priority.unwrap_or(request.priority);
+        self.say(now, What::Queued { call: id, entry, queue: name, priority });
+        let QueueRequest { need, relax, prefer, max_wait, mut attributes, language, .. } = request;
         let relax = relax.into_iter().map(|(after, need)| Relax { after, need }).collect();
         attributes.insert("language".to_owned(), language);
         let reference = id.to_string();
@@ -158,6 +163,8 @@ impl Engine {
             priority,
             max_wait,
             since,
+            away,
+            been,
             attributes: attributes.into_iter().collect(),
             reference,
             caller,
@@ -165,9 +172,7 @@ impl Engine {
         };
         self.acd_apply(now, Change::Arrive { entry, arrival: Box::new(arrival) });
         // Earlier, if the place was kept from before.
-        if let (Some(waits), Some(call)) = (self.acd.entry(entry), self.calls.get_mut(&id)) {
-            call.queued.iter_mut().for_each(|queued| queued.since = waits.since);
-        }
+        self.note_entry(entry);
         self.tell_place(now, id);
     }
 

@@ -24,6 +24,7 @@ mod from_trunks;
 mod hours;
 mod hunt;
 pub mod identity;
+mod in_line;
 mod location;
 pub mod numbering;
 mod outbound;
@@ -35,6 +36,7 @@ mod replaces;
 mod restarted;
 mod search;
 pub mod settings;
+
 mod strays;
 mod talk;
 pub mod tasks;
@@ -505,6 +507,7 @@ impl Engine {
     }
 
     fn acd_apply(&mut self, at: Time, change: Change) {
+        self.note_how_it_stands(&change);
         let event = AcdEvent { at, change };
         self.acd.apply(&event);
         self.out.push_back(Output::Acd(Box::new(Noted { event, digest: self.acd.digest() })));

@@ -14,6 +14,7 @@
 use super::Engine;
 use super::calls::{Call, Plan, Queued, Served, Stage, Talk};
 use super::identity::Identity;
+use super::in_line::InLine;
 use crate::acd::{Change, Exit};
 use crate::call::Referral;
 use crate::flow::{Facts, Input as FlowInput, RINGBACK};
@@ -293,10 +294,11 @@ impl Engine {
     fn come_back(&mut self, now: Time, id: CallId, agent: Option<AgentId>, code: u16) {
         let Some(call) = self.calls.get_mut(&id) else { return };
         match (call.served, call.queued.clone()) {
-            (Some(Served::ByQueue), Some(Queued { mut request, .. })) => {
+            (Some(Served::ByQueue), Some(Queued { mut request, mut stands })) => {
                 request.priority = request.priority.saturating_add(COMES_BACK);
+                stands.priority = stands.priority.map(|priority| priority.saturating_add(COMES_BACK));
                 self.play_music(id);
-                self.enqueue(now, id, request, now);
+                self.enqueue(now, id, request, InLine { since: now, away: Duration::ZERO, ..stands });
             }
             (Some(_), _) => {
                 call.served = None;
@@ -503,8 +505,9 @@ impl Engine {
         self.transfer_over(now, id, 200);
         let Some(gone) = self.calls.get_mut(&goes) else { return };
         let Stage::Waiting { entry } = std::mem::replace(&mut gone.stage, Stage::Flow) else { return };
-        let (run, queued, is_announcing) = (gone.run.take(), gone.queued.take(), gone.play.is_some());
+        let (run, is_announcing) = (gone.run.take(), gone.play.is_some());
         self.acd_apply(now, Change::Leave { entry, exit: Exit::Transferred });
+        let queued = self.calls.get_mut(&goes).and_then(|gone| gone.queued.take());
         self.end_call(now, goes, EndedBy::Agent, &format!("became part of call {id}"));
         let Some(call) = self.calls.get_mut(&id) else { return };
         call.served = None;
@@ -514,9 +517,9 @@ impl Engine {
             run.is_about(facts);
             run
         });
-        if let Some(Queued { request, since }) = queued {
+        if let Some(Queued { request, stands }) = queued {
             self.play_music(id);
-            self.enqueue(now, id, request, since);
+            self.enqueue(now, id, request, stands);
         }
         if is_announcing {
             // The caller does not hear the rest of it.

@@ -4,6 +4,7 @@
 
 mod broken;
 mod callbacks;
+mod carried;
 mod carriers;
 mod desk;
 mod elsewhere;

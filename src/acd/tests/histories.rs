@@ -205,6 +205,7 @@ impl<D: Distributor> Play<D> {
             since: self.at - Duration::from_secs(earlier),
             attributes: if how.is_multiple_of(3) { attributes } else { Attributes::new() },
             callback,
+            been: if whom % 11 == 5 { vec![QueueId((queue + 1) % QUEUES)] } else { Vec::new() },
             caller: ["", "anna", "anna", "anna", "bo"][usize::from((whom ^ how) / 4 % 5)].to_owned(),
             ..Arrival::default()
         };

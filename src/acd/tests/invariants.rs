@@ -187,15 +187,17 @@ impl Watch {
                             let one_waits = one_waits(&waiting, &arrival);
                             was = self.absent.comes_back(event.at, &mut arrival, settings, None);
                             was.here |= one_waits;
-                            self.takes_promised_place(&mut arrival);
+                            let promised_in = self.takes_promised_place(&mut arrival);
+                            was.elsewhere = was.elsewhere.or(promised_in);
                         }
                     }
+                    let been = arrival.been.clone();
                     let caller = Caller {
                         queue: arrival.queue,
                         since: arrival.since,
                         arrival,
                         joined: event.at,
-                        been: Vec::new(),
+                        been,
                         was_here: was.here,
                         was_elsewhere: was.elsewhere.map(|queue| (queue, event.at)),
                         kept_since: event.at,
@@ -241,8 +243,8 @@ impl Watch {
                     let talks =
                         |seen: &Seen| matches!(seen.state, AgentState::Talking { entry: talk, .. } if talk == *entry);
                     let agent = self.agents.iter().find(|(_, seen)| talks(seen)).map(|(agent, _)| *agent);
-                    let arrival = Arrival { since: caller.since, ..caller.arrival };
-                    self.absent.is_answered(event.at, *entry, agent.expect("who dials"), (&arrival, &[]));
+                    let (arrival, been) = (Arrival { since: caller.since, ..caller.arrival }, caller.been);
+                    self.absent.is_answered(event.at, *entry, agent.expect("who dials"), (&arrival, &been));
                 }
             }
             Change::OfferEnded { offer, outcome: Outcome::Unreachable } => {
@@ -689,16 +691,17 @@ impl Watch {
     }
 
     /// Who comes by themselves has the place of the promise that was made to them.
-    fn takes_promised_place(&self, arrival: &mut Arrival) {
+    fn takes_promised_place(&self, arrival: &mut Arrival) -> Option<QueueId> {
         let mine = |caller: &&Caller| {
             let to = caller.arrival.callback.as_ref().map(|callback| &callback.number);
-            caller.queue == arrival.queue && to == Some(&arrival.caller) && arrival.kind == Kind::Call
+            let was_there = caller.queue == arrival.queue || caller.been.contains(&arrival.queue);
+            was_there && to == Some(&arrival.caller) && arrival.kind == Kind::Call && !arrival.caller.is_empty()
         };
-        if let Some(promise) = self.waiting.values().chain(self.dialled.values()).find(mine) {
-            let callback = promise.arrival.callback.as_ref().expect("it is one");
-            takes_place(arrival, promise.since, promise.arrival.away + self.at.since(callback.promised), None);
-            arrival.priority = arrival.priority.max(promise.arrival.priority);
-        }
+        let promise = self.waiting.values().chain(self.dialled.values()).find(mine)?;
+        let callback = promise.arrival.callback.as_ref().expect("it is one");
+        takes_place(arrival, promise.since, promise.arrival.away + self.at.since(callback.promised), None);
+        arrival.priority = arrival.priority.max(promise.arrival.priority);
+        (promise.queue != arrival.queue).then_some(promise.queue)
     }
 
     /// Promises that agents have, and that nobody has answered.

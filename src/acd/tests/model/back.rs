@@ -34,13 +34,14 @@ pub struct Waits {
     /// By which it came.
     pub queue: QueueId,
     pub since: Time,
+    pub away: Duration,
 }
 
 impl Waits {
     pub fn of(id: EntryId, arrival: &Arrival, been: &[QueueId], since: Time) -> Option<Waits> {
         let queue = *been.first().unwrap_or(&arrival.queue);
         let is_one = is_known(arrival) && arrival.callback.is_none();
-        is_one.then(|| Waits { id, caller: arrival.caller.clone(), queue, since })
+        is_one.then(|| Waits { id, caller: arrival.caller.clone(), queue, since, away: arrival.away })
     }
 }
 
@@ -73,6 +74,7 @@ struct Talk {
     /// Where it was before.
     been: Vec<QueueId>,
     waited: Duration,
+    priority: i32,
     began: Time,
     /// As if the wait had ended with the talk.
     since: Time,
@@ -125,6 +127,7 @@ impl Absent {
                 agent,
                 been: been.to_vec(),
                 waited,
+                priority: arrival.priority,
                 began: now,
                 since: arrival.since,
                 broke: Time::NEVER,
@@ -206,7 +209,12 @@ impl Absent {
         let talk = talk.clone();
         let came_by_this = talk.queue == arrival.queue || talk.been.contains(&arrival.queue);
         if came_by_this && !wrong(Mistake::BrokenTalkLosesItsWait) {
-            takes_place(arrival, talk.since, now.since(talk.broke), mistake);
+            // As if nobody had been on the line until now.
+            let away = if mistake == Some(Mistake::BrokenTalkIsWaiting) { talk.broke } else { talk.since };
+            takes_place(arrival, talk.since, now.since(away), mistake);
+            if !wrong(Mistake::BrokenTalkWithoutPriority) {
+                arrival.priority = arrival.priority.max(talk.priority);
+            }
         }
         arrival.prefer.insert(0, Prefer { who: Who::Agent(talk.agent), wait: queue.reconnect_wait });
         if !wrong(Mistake::BrokenTalkGivenTwice) {
@@ -254,7 +262,9 @@ impl Absent {
         let came_by_this = queue_of(to.id) == talk.queue || talk.been.contains(&to.queue);
         let since = came_by_this.then(|| to.since - talk.waited);
         let queue = came_by_this.then_some(talk.queue);
-        Some(Goes { to: to.id, since, away: None, priority: None, agent: Some(talk.agent), queue })
+        let away = came_by_this.then(|| to.away + talk.waited);
+        let priority = came_by_this.then_some(talk.priority);
+        Some(Goes { to: to.id, since, away, priority, agent: Some(talk.agent), queue })
     }
 
     pub fn was_down(&mut self, now: Time, since: Time) {

@@ -55,7 +55,9 @@ impl Model {
         }
         let all = self.callers.iter().chain(self.dialled.iter().map(|d| &d.caller));
         let mine = |c: &&Caller| {
-            c.queue == arrival.queue && c.callback().is_some_and(|callback| callback.number == arrival.caller)
+            let was_there = c.been.contains(&arrival.queue) && !self.wrong(Mistake::PromiseKnownOnlyWhereItStands);
+            let there = c.queue == arrival.queue || was_there;
+            there && c.callback().is_some_and(|callback| callback.number == arrival.caller)
         };
         let promise = all.into_iter().find(mine)?;
         let promised = promise.callback().expect("it is one").promised;
@@ -79,8 +81,8 @@ impl Model {
         let Some(which) = self.dialled.iter().position(|dialled| dialled.caller.id == id) else { return };
         let Dialled { caller, .. } = self.dialled.remove(which);
         let agent = self.agents.iter().find(|a| a.talk == Some(id)).expect("it talks").id;
-        let arrival = Arrival { since: caller.since, ..caller.arrival };
-        self.absent.is_answered(self.now, id, agent, (&arrival, &[]));
+        let (arrival, been) = (Arrival { since: caller.since, ..caller.arrival }, caller.been);
+        self.absent.is_answered(self.now, id, agent, (&arrival, &been));
     }
 
     pub fn dialled_in_vain(&mut self, id: EntryId, broke: bool) {

@@ -152,15 +152,15 @@ impl Model {
     }
 
     /// Whether the caller goes on to where they were before.
-    pub fn returns_to(&self, caller: &Caller, there: QueueId) -> bool {
+    pub fn returns_to(&self, caller: &Caller, there: QueueId, was_there: bool) -> bool {
         let new = there != caller.queue && !caller.been.contains(&there) && caller.been.len() < OVERFLOWS_MAX;
         let anyhow = self.wrong(Mistake::ReturnsAnyhow);
-        new && self.knows(there) && (anyhow || self.why_not_join(caller, there, true).is_none())
+        new && self.knows(there) && (anyhow || self.why_not_join(caller, there, was_there).is_none())
     }
 
     pub fn goes_where_it_was(&mut self, id: EntryId, there: QueueId) {
         let Some(caller) = self.callers.iter().find(|c| c.id == id).cloned() else { return };
-        if caller.ringing == 0 && self.returns_to(&caller, there) {
+        if caller.ringing == 0 && self.returns_to(&caller, there, true) {
             self.go_on(id, there, None);
         }
     }

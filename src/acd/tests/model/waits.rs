@@ -24,7 +24,7 @@ impl Model {
             arrival: Arrival { since: arrival.since.min(self.now), ..arrival.clone() },
             since: arrival.since.min(self.now),
             arrived: self.now,
-            been: Vec::new(),
+            been: arrival.been.clone(),
             tried: None,
             looks: None,
             ringing: 0,
@@ -46,7 +46,11 @@ impl Model {
         caller.since = caller.arrival.since;
         caller.turn_over = caller.arrival.prefer.first().map_or(Time::NEVER, |first| self.now + first.wait);
         let waited = self.now.since(caller.since);
-        let back = was.elsewhere.filter(|there| self.returns_to(&caller, *there));
+        let promised_in = self.callers.iter().chain(self.dialled.iter().map(|d| &d.caller));
+        let promised_in = promised_in.into_iter().find(|c| Some(c.id) == promise).map(|c| c.queue);
+        let elsewhere = was.elsewhere.map(|there| (there, true)).or(promised_in.map(|there| (there, false)));
+        let back = elsewhere.filter(|(there, was_there)| self.returns_to(&caller, *there, *was_there));
+        let back = back.map(|(there, _)| there);
         if let Some(there) = back {
             if let Some(promise) = promise {
                 self.withdraw(promise);
