@@ -100,7 +100,8 @@ impl Engine {
         if !self.may_be_called_back(call, &number) {
             return None;
         }
-        let (request, stands) = match (queued, queue) {
+        let licences = call.licences.clone();
+        let (mut request, stands) = match (queued, queue) {
             (Some(queued), None) => (queued.request, queued.stands),
             (Some(queued), Some(queue)) => self.back_to(queued, queue),
             (None, Some(queue)) => {
@@ -120,6 +121,7 @@ impl Engine {
                 return None;
             }
         };
+        request.need.licences.extend(licences);
         let queue = *self.queue_ids.get(&request.queue)?;
         if let Some(stands) = self.acd.callback_to(&number) {
             // It is promised already, and they are called once.
@@ -136,7 +138,7 @@ impl Engine {
         attributes.insert("language".to_owned(), request.language);
         let not_before = now + HANGS_UP_WITHIN;
         let callback = Callback { number: number.clone(), shows: shows.clone(), not_before, ..Callback::default() };
-        let InLine { since, away, been, priority } = stands;
+        let InLine { since, away, been, priority, .. } = stands;
         let arrival = Arrival {
             queue,
             need: request.need,
@@ -219,6 +221,7 @@ impl Engine {
                 caller_agent: None,
                 begun: None,
                 caller_entry: None,
+                licences: BTreeSet::new(),
                 group: id,
                 // What the agents' phones show.
                 from: number.clone(),

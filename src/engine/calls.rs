@@ -17,6 +17,7 @@ use crate::call::Dial;
 use crate::flow::{Input as FlowInput, QueueRequest, Run};
 use crate::ids::{AgentId, CallId, EntryId, LegId};
 use crate::media::PlayId;
+use crate::need::Licence;
 use crate::record::{EndedBy, What};
 use crate::sip::{Headers, Party, Uri};
 use crate::time::Time;
@@ -37,6 +38,8 @@ pub(super) struct Call {
     pub begun: Option<Begun>,
     /// The entry by which that agent came into the call before the call became theirs by a transfer.
     pub caller_entry: Option<EntryId>,
+    /// What all must hold who serve the caller from now on: an agent who had to hold it has transferred them.
+    pub licences: BTreeSet<Licence>,
     /// Legs of calls of one group can be bridged with each other: the calls of an agent who may join them.
     pub group: CallId,
     pub from: String,

@@ -145,10 +145,11 @@ impl Engine {
         call.place = None;
         self.entries.insert(entry, id);
         let name = self.queues[&queue].name.clone();
-        let InLine { since, away, been, priority } = stands;
+        let InLine { since, away, been, priority, .. } = stands;
         let priority = priority.unwrap_or(request.priority);
         self.say(now, What::Queued { call: id, entry, queue: name, priority });
-        let QueueRequest { need, relax, prefer, max_wait, mut attributes, language, .. } = request;
+        let QueueRequest { mut need, relax, prefer, max_wait, mut attributes, language, .. } = request;
+        need.licences.extend(self.calls.get(&id).iter().flat_map(|call| call.licences.clone()));
         let relax = relax.into_iter().map(|(after, need)| Relax { after, need }).collect();
         attributes.insert("language".to_owned(), language);
         let reference = id.to_string();

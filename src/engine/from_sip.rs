@@ -149,6 +149,7 @@ impl Engine {
                 caller_agent,
                 begun,
                 caller_entry: None,
+                licences: BTreeSet::new(),
                 group,
                 from,
                 name,

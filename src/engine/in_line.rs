@@ -5,7 +5,9 @@ use super::calls::Queued;
 use crate::acd::{Change, Outcome};
 use crate::flow::QueueRequest;
 use crate::ids::{EntryId, QueueId};
+use crate::need::Licence;
 use crate::time::{Duration, Time};
+use std::collections::BTreeSet;
 
 /// How the distributor has a caller, as far as no flow says so.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,11 +19,13 @@ pub(super) struct InLine {
     pub been: Vec<QueueId>,
     /// Once it has changed: by hand, or with the place of who called before.
     pub priority: Option<i32>,
+    /// All that whoever serves the caller must hold.
+    pub licences: BTreeSet<Licence>,
 }
 
 impl InLine {
     pub fn new(now: Time) -> InLine {
-        InLine { since: now, away: Duration::ZERO, been: Vec::new(), priority: None }
+        InLine { since: now, away: Duration::ZERO, been: Vec::new(), priority: None, licences: BTreeSet::new() }
     }
 }
 
@@ -58,7 +62,8 @@ impl Engine {
         let Some(queued) = queued else { return };
         let priority = (waits.arrival.priority != queued.request.priority).then_some(waits.arrival.priority);
         let (away, been) = (waits.arrival.away, waits.arrival.been.clone());
-        queued.stands = InLine { since: waits.since, away, been, priority };
+        let licences = self.acd.needs(entry).map(|need| need.licences.clone()).unwrap_or_default();
+        queued.stands = InLine { since: waits.since, away, been, priority, licences };
     }
 
     /// Whether who waited was in this queue, at last or before.

@@ -171,6 +171,7 @@ impl Engine {
         let Some(by) = self.part(now, id, leg) else { return };
         self.say(now, What::Transferred { call: id, by: by.name.clone(), kind, to });
         let Some(call) = self.calls.get_mut(&id) else { return };
+        call.licences.extend(call.queued.iter().flat_map(|queued| queued.stands.licences.clone()));
         call.transfer = Some(Box::new(Transfer {
             by,
             gone: false,

@@ -1,9 +1,9 @@
 //! What goes with a caller who waits again: the time, the way from queue to queue, a priority that was changed, and licences.
 
 use crate::desk::with_line;
-use crate::switchboard::{ANNA, CALLER, Story, office};
+use crate::switchboard::{ANNA, BJORN, CALLER, Story, office};
 use crate::{compiled, leads_out_to};
-use vaxel::acd::{Arrival, Exit, Overflow, QueueSettings, When};
+use vaxel::acd::{Arrival, Exit, HeldLicence, Overflow, QueueSettings, When};
 use vaxel::engine::{Input, Network, Settings, Wish};
 use vaxel::ids::{EntryId, QueueId};
 use vaxel::need::{Attributes, Need};
@@ -100,7 +100,7 @@ fn until(story: &mut Story, is_so: impl Fn(&Story) -> bool) {
 }
 
 fn over(mut story: Story) {
-    for id in [ANNA, CALLER, CARLA] {
+    for id in [ANNA, BJORN, CALLER, CARLA] {
         story.act(id, Act::HangUp);
     }
     story.pass(2 * 86_400 * SECOND);
@@ -196,6 +196,28 @@ fn who_loses_the_agent_and_then_the_own_line_has_the_place_in_the_other_queue_st
     assert!(back.since(&story) > 150, "{} s", back.since(&story));
     assert_eq!(back.1.priority, 50);
     story.act(CARLA, Act::HangUp);
+    over(story);
+}
+
+#[test]
+fn who_is_transferred_by_an_agent_with_a_licence_is_offered_to_nobody_without_it() {
+    let mut settings = house(BANK);
+    with_line(&mut settings);
+    let held = HeldLicence { kind: "bank".into(), jurisdiction: "SE".into(), valid: Default::default() };
+    settings.agents[0].settings.licences = vec![held];
+    settings.agents[1].settings.skills.insert("sales".into(), 5);
+    let mut story = Story::new(settings);
+    story.world.add_phone(CARLA, "+46701234567", None);
+    story.act(ANNA, Act::Register { expires: 3600 * SECOND });
+    story.act(CARLA, Act::Call("100".into()));
+    story.act(ANNA, Act::Answer);
+    story.pass(5 * SECOND);
+    story.act(BJORN, Act::Register { expires: 3600 * SECOND });
+    story.act(ANNA, Act::Transfer("303".into()));
+    story.pass(20 * SECOND);
+    let offered = |what: &What| if let What::Offered { agent, .. } = what { Some(agent.to_string()) } else { None };
+    let offered: Vec<String> = story.told.iter().filter_map(offered).collect();
+    assert_eq!(offered, ["agent0", "agent0"], "also of a line that asks for no licence");
     over(story);
 }
 
