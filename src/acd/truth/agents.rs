@@ -346,3 +346,47 @@ impl Desk {
         &mut self.days.last_mut().expect("pushed if there was none").1
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// So many hundred seconds of everything: 10 % of it offered, 40 % talking (a quarter of that held, an eighth consulting),
+    /// 10 % wrap-up, 20 % ready, 15 % paused and 5 % in calls of their own.
+    fn day(hundreds: u64) -> Figures {
+        let secs = |secs: u64| secs * 1_000_000 * hundreds;
+        let [calls, declined, no_answer, failed, caller_gone] = [20, 3, 2, 4, 1].map(|count| count * hundreds);
+        let mut day = Figures { calls, declined, no_answer, failed, caller_gone, ..Figures::default() };
+        day.spend(Phase::Offered, TalkDetail::Speaking, "", secs(10));
+        day.spend(Phase::Talking, TalkDetail::Speaking, "", secs(25));
+        day.spend(Phase::Talking, TalkDetail::Held, "", secs(10));
+        day.spend(Phase::Talking, TalkDetail::Consulting, "", secs(5));
+        // The detail of a talk says nothing in any other phase.
+        day.spend(Phase::WrapUp, TalkDetail::Held, "", secs(10));
+        day.spend(Phase::Ready, TalkDetail::Consulting, "", secs(20));
+        day.spend(Phase::Paused, TalkDetail::Speaking, "lunch", secs(10));
+        day.spend(Phase::Paused, TalkDetail::Speaking, "break", secs(5));
+        day.spend(Phase::Busy, TalkDetail::Speaking, "", secs(5));
+        day
+    }
+
+    #[test]
+    fn a_day_worked_out_by_hand() {
+        let day = day(1);
+        assert_eq!((day.offers(), day.logged_in()), (30, Duration::from_secs(100)));
+        let talking = [TalkDetail::Speaking, TalkDetail::Held, TalkDetail::Consulting];
+        assert_eq!(talking.map(|detail| day.talking(detail).as_secs()), [25, 10, 5]);
+        // (10 + 40 + 10) ÷ (60 + 20), and (60 + 5) ÷ 100.
+        assert_eq!((day.occupancy(), day.utilisation()), (Some(0.75), Some(0.65)));
+        let paused: Vec<(&str, u64)> = day.paused().map(|(reason, spent)| (reason, spent.as_secs())).collect();
+        assert_eq!(paused, [("break", 5), ("lunch", 10)]);
+    }
+
+    #[test]
+    fn days_add_up_and_what_came_since_is_the_rest() {
+        let mut sum = day(2);
+        sum.add(&day(3));
+        assert_eq!(sum, day(5));
+        assert_eq!(sum.since(&day(2)), day(3));
+    }
+}
