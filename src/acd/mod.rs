@@ -148,7 +148,7 @@ pub struct Acd {
     digest: Digest,
     hopes: Hopes,
     callers: Callers,
-    /// Of calls, and of everything that agents do.
+    /// Of calls, and of what agents spend their time on.
     truth: Truth,
     truth_of_tasks: Truth,
     estimates: Estimates,
@@ -347,7 +347,7 @@ impl Acd {
     }
 
     /// The same figures about the tasks of queues: they may wait for hours where callers wait for seconds, and a mean of both would
-    /// be of neither. Of agents it knows nothing but how many tasks they accepted.
+    /// be of neither. Of agents it knows nothing but what became of the tasks they were offered; their `calls` are those they accepted.
     pub fn truth_of_tasks(&self) -> &Truth {
         &self.truth_of_tasks
     }

@@ -203,7 +203,8 @@ impl Acd {
             self.estimates.rung_no_more(entry);
         }
         self.decide(Decision::OfferEnded { offer, entry, agent: agent_id, outcome });
-        self.truth.offer_ended(self.now, agent_id, outcome);
+        let (now, kind) = (self.now, self.entries[&entry].kind());
+        self.truth_of(kind).offer_ended(now, agent_id, outcome);
         entry
     }
 

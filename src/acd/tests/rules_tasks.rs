@@ -89,3 +89,26 @@ fn tasks_are_counted_apart_from_callers_and_spoil_no_figure_of_theirs() {
     assert_eq!(desk.acd.queue_counts(QueueId(1)).expect("it exists").offered, 2);
     assert_eq!(desk.acd.truth().agent(AgentId(1), Time::from_secs(150), 0).calls, 2);
 }
+
+#[test]
+fn what_became_of_offers_of_tasks_is_counted_apart_from_calls() {
+    let mut desk = Desk::ready(&[]);
+    desk.agent_with(1, "", |agent| (agent.tasks, agent.rona_pause) = (5, Duration::from_secs(1)));
+    desk.at(1, login(1));
+    desk.at(2, task(1, 1));
+    desk.at(3, accepted(1));
+    desk.at(4, task(1, 2));
+    desk.at(5, ended(2, Outcome::Declined));
+    desk.at(5, leave(2, Exit::LeftByKey));
+    desk.at(6, task(1, 3));
+    desk.until(27);
+    desk.at(27, leave(3, Exit::LeftByKey));
+    desk.at(28, arrive(4));
+    desk.at(29, ended(4, Outcome::Declined));
+    let figures = |truth: &Truth| {
+        let of = truth.agent(AgentId(1), Time::from_secs(40), 0);
+        (of.calls, of.declined, of.no_answer, of.offers())
+    };
+    assert_eq!(figures(desk.acd.truth()), (0, 1, 0, 1));
+    assert_eq!(figures(desk.acd.truth_of_tasks()), (1, 1, 1, 3));
+}

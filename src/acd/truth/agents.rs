@@ -1,4 +1,4 @@
-//! What each agent did today: how long in which state, how many calls, how many refused.
+//! What each agent did today: how long in which state, how many calls, how many refused. Of tasks there are such figures apart.
 
 use super::Settings;
 use super::counts::{micros, share};
