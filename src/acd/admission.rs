@@ -148,7 +148,7 @@ impl Acd {
         let in_vain = in_vain(unless) || in_vain(self.queues[&id].settings.leave_when);
         let in_vain = in_vain.then(|| self.want_of_agents(at_last.into_iter().chain([need])));
         let seen = unless.estimate.map(|_| self.seen_by_newcomer(entry, id, need));
-        let idle = self.lines.need(need).able.meets(&self.pools.with_idle[entry.kind().index()]);
+        let idle = self.pools.have_idle(&self.lines.need(need).able, entry.kind());
         for need in at_last.into_iter().chain([need]) {
             self.lines.give_need(need, &mut self.pools);
         }

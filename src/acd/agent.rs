@@ -23,7 +23,7 @@
 
 use super::down::Lost;
 use super::event::{AgentState, Kind, TalkDetail};
-use super::pool::{IdleAgent, PoolId};
+use super::pool::{IdleAgent, PoolId, Slot};
 use super::rest::Strain;
 use super::settings::AgentSettings;
 use crate::ids::{AgentId, EntryId, OfferId};
@@ -65,8 +65,8 @@ pub struct Agent {
     pub state: AgentState,
     /// As what the pool counts them.
     pub counted: Counted,
-    /// By kind of contact: whether the pool lists them among the idle.
-    pub idle: [bool; Kind::COUNT],
+    /// By kind of contact: where the pool lists them among the idle.
+    pub idle: [Option<Slot>; Kind::COUNT],
     /// By kind of contact: since when the agent is idle, while they are: since they last came free for it, where the offer of a
     /// caller who hung up does not count as an interruption.
     ///
@@ -129,7 +129,7 @@ impl Agent {
             probe: None,
             state: AgentState::Offline,
             counted: Counted::default(),
-            idle: [false; Kind::COUNT],
+            idle: [None; Kind::COUNT],
             idle_since: [Time::EPOCH; Kind::COUNT],
             refused: BTreeSet::new(),
         }
@@ -179,7 +179,7 @@ impl Agent {
 
     /// Whether the agent could be offered a contact of this kind.
     pub fn is_free_for(&self, kind: Kind) -> bool {
-        self.idle[kind.index()]
+        self.idle[kind.index()].is_some()
     }
 
     /// As the pool lists them while they are idle. Who changes any of it takes them off the list first.
@@ -192,11 +192,25 @@ impl Agent {
         self.could_be_offered(kind, self.logged_in)
     }
 
+    /// Where the pool is to list them among the idle.
+    pub fn slot(&self, kind: Kind) -> Option<Slot> {
+        self.may_be_offered(kind).then_some(match kind {
+            Kind::Call => Slot::Calls,
+            Kind::Task if self.no_calls_for_now() => Slot::TasksBehindCalls,
+            Kind::Task => Slot::Tasks,
+        })
+    }
+
+    /// Because of the tasks they work on.
+    pub fn no_calls_for_now(&self) -> bool {
+        !self.tasks.is_empty() && !self.settings.calls_during_tasks
+    }
+
     /// Were they logged in, or not.
     pub fn could_be_offered(&self, kind: Kind, logged_in: bool) -> bool {
         matches!(self.derive_as(logged_in), AgentState::Ready | AgentState::Working { .. })
             && match kind {
-                Kind::Call => self.tasks.is_empty() || self.settings.calls_during_tasks,
+                Kind::Call => !self.no_calls_for_now(),
                 Kind::Task => self.tasks.len() < self.settings.tasks as usize,
             }
     }

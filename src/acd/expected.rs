@@ -21,7 +21,7 @@ impl Acd {
     pub fn expected_wait_on_arrival(&self, id: QueueId, priority: i32, now: Time) -> Option<Estimate> {
         let queue = self.queues.get(&id)?;
         let able = &self.lines.need(queue.plain).able;
-        if able.meets(&self.pools.with_idle[Kind::Call.index()]) {
+        if self.pools.have_idle(able, Kind::Call) {
             return Some(Estimate::SOON);
         }
         let priority = i64::from(queue.settings.priority) + i64::from(priority);

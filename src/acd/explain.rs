@@ -4,7 +4,7 @@ use super::Acd;
 use super::ability::{Requirement, Unable};
 use super::agent::{Agent, Task};
 use super::entry::{Entry, Stands};
-use super::event::{AgentState, Arrival, Who};
+use super::event::{AgentState, Arrival, Kind, Who};
 use super::line::Refused;
 use super::settings::{RestReason, Validity};
 use crate::ids::{AgentId, EntryId, OfferId};
@@ -69,9 +69,17 @@ pub enum WhyNot {
     Talking {
         entry: EntryId,
     },
-    /// On as many tasks as they can have beside such a contact.
+    /// On as many tasks as they can have.
     Working {
         tasks: u32,
+    },
+    /// On tasks, and offered no calls meanwhile.
+    NoCallsDuringTasks {
+        tasks: u32,
+    },
+    /// On tasks, and offered no calls meanwhile, so no further task either before this call that waits for them.
+    BehindCall {
+        entry: EntryId,
     },
     /// On a call that no queue gave them.
     Busy,
@@ -168,6 +176,9 @@ impl Acd {
             AgentState::BackOff { until } => WhyNot::BackOff { until: *until },
             AgentState::Resting { until, reason } => WhyNot::Resting { until: *until, reason: *reason },
             AgentState::Probed { until } => WhyNot::Probed { until: *until },
+            AgentState::Working { tasks } if entry.kind() == Kind::Call && agent.no_calls_for_now() => {
+                WhyNot::NoCallsDuringTasks { tasks: *tasks }
+            }
             AgentState::Working { tasks } if !agent.may_be_offered(entry.kind()) => WhyNot::Working { tasks: *tasks },
             AgentState::Ready if !agent.may_be_offered(entry.kind()) => WhyNot::Working { tasks: 0 },
             // An offered agent has been told of above.
@@ -177,7 +188,10 @@ impl Acd {
                     Some(refusal) if refusal.phase == Refused::JustNow => WhyNot::Refused { until: refusal.just_now },
                     _ if !self.is_kept_for(entry, id, agent) => WhyNot::KeptForOther { until: entry.kept.until },
                     _ if entry.stands == Stands::Asleep => WhyNot::NotYet { until: entry.wakes(self.now) },
-                    _ => WhyNot::RankedLower,
+                    _ => match self.call_before(id, entry.kind(), entry.place.at(self.line_of(entry).rate, self.now)) {
+                        Some(call) => WhyNot::BehindCall { entry: call },
+                        None => WhyNot::RankedLower,
+                    },
                 }
             }
         }
@@ -233,6 +247,8 @@ impl WhyNot {
             WhyNot::Ringing { .. } => "ringing",
             WhyNot::Talking { .. } => "talking",
             WhyNot::Working { .. } => "working",
+            WhyNot::NoCallsDuringTasks { .. } => "no_calls_during_tasks",
+            WhyNot::BehindCall { .. } => "behind_call",
             WhyNot::Busy => "busy",
             WhyNot::BackOff { .. } => "back_off",
             WhyNot::OffShift { .. } => "off_shift",

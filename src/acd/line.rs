@@ -307,6 +307,13 @@ impl Lines {
         lines.map(|(key, line)| (key, line.first().expect("no line is empty")))
     }
 
+    /// The lines kept for some agent, each with its head.
+    pub fn kept_for_somebody(&self) -> impl Iterator<Item = (&LineKey, Place)> {
+        // Those kept for nobody come before them.
+        let lines = self.lines.iter().rev().take_while(|(key, _)| key.only.is_some());
+        lines.map(|(key, line)| (key, line.first().expect("no line is empty")))
+    }
+
     /// Entries in line that are kept for a team which this pool is of.
     pub fn kept_for_teams(&self, meets: &Bits) -> Vec<EntryId> {
         let lines = meets.common(&self.of_teams).flat_map(|need| self.of_need(None, need));

@@ -7,7 +7,7 @@
 //! scores the greater weight × wait; ties by who came first. An agent takes the highest of those they may serve; an entry takes, of
 //! the agents who may serve it, the one whom its queue's strategy prefers. With equal priority, ageing and weight nobody is
 //! overtaken by a later arrival of the same kind whose needs the same agent meets, unless that agent refused them or they are
-//! kept for somebody else for now.
+//! kept for somebody else for now; nor is a call overtaken by a task at an agent who is offered no calls while they work on tasks.
 //!
 //! Who may serve an entry is what its need says (see [`crate::need`]), which may be relaxed while it waits; licences never are.
 //!

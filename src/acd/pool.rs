@@ -21,8 +21,29 @@ pub struct Pool {
     pub logged_in: u32,
     /// Logged in and not paused.
     pub in_service: u32,
-    /// By kind of contact.
-    pub idle: [Idle; Kind::COUNT],
+    /// By [`Slot`].
+    pub idle: [Idle; Slot::COUNT],
+}
+
+/// What somebody is idle for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Slot {
+    Calls,
+    Tasks,
+    /// They work on tasks and are offered no calls meanwhile: a further task only if none of these calls comes before it.
+    TasksBehindCalls,
+}
+
+impl Slot {
+    const COUNT: usize = 3;
+
+    /// In which of them those are who could be offered a contact of this kind.
+    pub fn of(kind: Kind) -> &'static [Slot] {
+        match kind {
+            Kind::Call => &[Slot::Calls],
+            Kind::Task => &[Slot::Tasks, Slot::TasksBehindCalls],
+        }
+    }
 }
 
 /// Who of a pool can be offered something, in the orders in which strategies look at them.
@@ -53,8 +74,8 @@ pub struct Pools {
     by_abilities: BTreeMap<Abilities, PoolId>,
     by_clue: BTreeMap<Clue, Bits>,
     all: Bits,
-    /// Pools with somebody idle, by kind of contact.
-    pub with_idle: [Bits; Kind::COUNT],
+    /// Pools with somebody idle, by [`Slot`].
+    pub with_idle: [Bits; Slot::COUNT],
 }
 
 impl Pools {
@@ -106,23 +127,33 @@ impl Pools {
         Some(pool)
     }
 
-    pub fn add_idle(&mut self, id: PoolId, kind: Kind, agent: IdleAgent) {
-        let idle = &mut self.pool_mut(id).idle[kind.index()];
+    pub fn add_idle(&mut self, id: PoolId, slot: Slot, agent: IdleAgent) {
+        let idle = &mut self.pool_mut(id).idle[slot as usize];
         let (_, who) = agent.place;
         idle.by_time.insert((agent.since, who));
         idle.by_calls.insert((agent.calls, agent.since, who));
         idle.by_place.insert(agent.place);
-        self.with_idle[kind.index()].set(id, true);
+        self.with_idle[slot as usize].set(id, true);
     }
 
-    pub fn remove_idle(&mut self, id: PoolId, kind: Kind, agent: IdleAgent) {
-        let idle = &mut self.pool_mut(id).idle[kind.index()];
+    pub fn remove_idle(&mut self, id: PoolId, slot: Slot, agent: IdleAgent) {
+        let idle = &mut self.pool_mut(id).idle[slot as usize];
         let (_, who) = agent.place;
         idle.by_time.remove(&(agent.since, who));
         idle.by_calls.remove(&(agent.calls, agent.since, who));
         idle.by_place.remove(agent.place);
         let left = !idle.by_time.is_empty();
-        self.with_idle[kind.index()].set(id, left);
+        self.with_idle[slot as usize].set(id, left);
+    }
+
+    /// Whether somebody of this pool could be offered a contact of this kind.
+    pub fn has_idle(&self, id: PoolId, kind: Kind) -> bool {
+        Slot::of(kind).iter().any(|slot| self.with_idle[*slot as usize].has(id))
+    }
+
+    /// Whether somebody of one of these could.
+    pub fn have_idle(&self, pools: &Bits, kind: Kind) -> bool {
+        Slot::of(kind).iter().any(|slot| pools.meets(&self.with_idle[*slot as usize]))
     }
 
     pub fn pool(&self, id: PoolId) -> &Pool {

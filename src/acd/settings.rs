@@ -102,7 +102,8 @@ pub struct AgentSettings {
     pub queues: BTreeSet<QueueId>,
     /// Tasks at a time. None is offered during a call.
     pub tasks: u32,
-    /// Whether calls are offered while a task is being worked on.
+    /// Whether calls are offered while a task is being worked on. If not, no further task is either that comes after a call which the
+    /// agent would be offered had they no task.
     pub calls_during_tasks: bool,
     /// How long one offer rings; less than a second is taken as a second.
     pub ring_time: Duration,

@@ -254,10 +254,11 @@ impl Acd {
         agent.off_shift = agent.last_offer().is_some_and(|at| at <= self.now);
         self.deadlines.set(Deadline::Shift(id), None, agent.shift_deadline());
         agent.state = agent.derive();
-        let free: Vec<Kind> = Kind::ALL.into_iter().filter(|kind| agent.may_be_offered(*kind)).collect();
-        for kind in free {
-            agent.idle[kind.index()] = true;
-            self.pools.add_idle(pool, kind, agent.listed(id, kind));
+        agent.idle = Kind::ALL.map(|kind| agent.slot(kind));
+        for kind in Kind::ALL {
+            if let Some(slot) = agent.idle[kind.index()] {
+                self.pools.add_idle(pool, slot, agent.listed(id, kind));
+            }
         }
         let counted = agent.counts_as();
         self.agents.insert(id, Box::new(agent));

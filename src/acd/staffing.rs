@@ -322,18 +322,19 @@ impl Acd {
         let agent = self.agents.get_mut(&id).expect("looked at just now");
         agent.note_idle_while_lost(since);
         for kind in Kind::ALL {
-            let free = agent.may_be_offered(kind);
-            if free == agent.is_free_for(kind) {
+            let slot = agent.slot(kind);
+            let was = std::mem::replace(&mut agent.idle[kind.index()], slot);
+            if slot == was {
                 continue;
             }
-            if free {
-                agent.idle_since[kind.index()] = since[kind.index()];
-                self.pools.add_idle(agent.pool, kind, agent.listed(id, kind));
-                self.touched.agent(id, agent.pool, kind);
-            } else {
-                self.pools.remove_idle(agent.pool, kind, agent.listed(id, kind));
+            match was {
+                Some(was) => self.pools.remove_idle(agent.pool, was, agent.listed(id, kind)),
+                None => agent.idle_since[kind.index()] = since[kind.index()],
             }
-            agent.idle[kind.index()] = free;
+            if let Some(slot) = slot {
+                self.pools.add_idle(agent.pool, slot, agent.listed(id, kind));
+                self.touched.agent(id, agent.pool, kind);
+            }
         }
         let (pool, lost, wraps_up) = (agent.pool, agent.lost.is_some(), agent.wrap_up.is_some());
         if told {
@@ -363,8 +364,8 @@ impl Acd {
     fn unlist(&mut self, id: AgentId) {
         let agent = &self.agents[&id];
         for kind in Kind::ALL {
-            if agent.is_free_for(kind) {
-                self.pools.remove_idle(agent.pool, kind, agent.listed(id, kind));
+            if let Some(slot) = agent.idle[kind.index()] {
+                self.pools.remove_idle(agent.pool, slot, agent.listed(id, kind));
             }
         }
     }
@@ -372,8 +373,8 @@ impl Acd {
     fn list(&mut self, id: AgentId) {
         let agent = &self.agents[&id];
         for kind in Kind::ALL {
-            if agent.is_free_for(kind) {
-                self.pools.add_idle(agent.pool, kind, agent.listed(id, kind));
+            if let Some(slot) = agent.idle[kind.index()] {
+                self.pools.add_idle(agent.pool, slot, agent.listed(id, kind));
                 self.touched.agent(id, agent.pool, kind);
             }
         }

@@ -334,7 +334,7 @@ fn agent_settings(id: u32, how: u8, at: Time) -> Change {
             .collect(),
         queues: (0..QUEUES).filter(|queue| how >> queue & 1 == 1).map(QueueId).collect(),
         tasks: u32::from(how % 3),
-        calls_during_tasks: !how.is_multiple_of(5),
+        calls_during_tasks: how % 5 > 1,
         ring_time: secs(how, 7),
         shift_margin: secs(how / 4, 3),
         wrap_up: secs(how / 3, 4),

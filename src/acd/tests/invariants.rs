@@ -334,7 +334,9 @@ impl Watch {
                 );
                 for (other, earlier) in &self.waiting {
                     let before = self.order(*other, earlier) < self.order(*entry, caller);
-                    let alike = earlier.arrival.kind == caller.arrival.kind && !self.may_be_kept(earlier);
+                    let kinds = (earlier.arrival.kind, caller.arrival.kind);
+                    let alike = kinds.0 == kinds.1 || kinds == (Kind::Call, Kind::Task) && seen.no_calls_for_now();
+                    let alike = alike && !self.may_be_kept(earlier);
                     let could =
                         alike && earlier.ringing.is_empty() && !self.sleeps(earlier) && self.may_serve(*agent, earlier);
                     must!(!(before && could), "{entry} overtakes {other} at {agent}: {earlier:?}");
@@ -524,7 +526,17 @@ impl Watch {
                         let waits = c.ringing.is_empty() && !self.may_be_kept(c) && !self.sleeps(c);
                         waits && seen.is_free_for(c.arrival.kind) && self.may_serve(*id, c)
                     };
-                    let served = self.waiting.iter().find(|(_, c)| could(c));
+                    let behind = |entry: EntryId, c: &Caller| {
+                        let first = |other: EntryId, call: &Caller| {
+                            call.arrival.kind == Kind::Call
+                                && self.order(other, call) < self.order(entry, c)
+                                && self.can_serve(*id, call)
+                        };
+                        let is_behind = c.arrival.kind == Kind::Task && seen.no_calls_for_now();
+                        is_behind && self.waiting.iter().any(|(other, call)| first(*other, call))
+                    };
+                    let mut waiting = self.waiting.iter();
+                    let served = waiting.find(|(e, c)| could(c) && !behind(**e, c));
                     must!(served.is_none(), "{id} is idle while {} waits", served.expect("some").0);
                     must!(seen.logged_in, "{id} is ready without a phone");
                 }
@@ -772,6 +784,10 @@ impl Watch {
 impl Seen {
     fn is_off_shift(&self, now: Time) -> bool {
         self.shift_ends.is_some_and(|ends| ends - self.settings.shift_margin <= now)
+    }
+
+    fn no_calls_for_now(&self) -> bool {
+        matches!(self.state, AgentState::Working { .. }) && !self.settings.calls_during_tasks
     }
 
     fn is_free_for(&self, kind: Kind) -> bool {

@@ -90,6 +90,96 @@ fn tasks_are_counted_apart_from_callers_and_spoil_no_figure_of_theirs() {
     assert_eq!(desk.acd.truth().agent(AgentId(1), Time::from_secs(150), 0).calls, 2);
 }
 
+/// Agent 1 may have two tasks, gets no calls meanwhile and has task 100 in hand since 1.
+fn busy_with_one() -> Desk {
+    let mut desk = Desk::new();
+    desk.agent_with(1, "", |agent| (agent.tasks, agent.calls_during_tasks) = (2, false));
+    desk.at(0, login(1));
+    desk.at(1, task(1, 100));
+    desk.at(1, accepted(1));
+    desk
+}
+
+#[test]
+fn who_gets_no_calls_during_tasks_gets_no_further_task_before_a_call_that_waits_for_them() {
+    let mut desk = busy_with_one();
+    assert_eq!(desk.at(2, arrive_at(1, 1, "", 3)), "");
+    assert_eq!(desk.acd.explain(EntryId(1))[0].1, WhyNot::NoCallsDuringTasks { tasks: 1 });
+    assert_eq!(desk.at(3, task(1, 101)), "");
+    assert_eq!(desk.acd.explain(EntryId(101))[0].1, WhyNot::BehindCall { entry: EntryId(1) });
+    assert_eq!(desk.at(4, talk_ended(100)), "a1 ready, o2: e1 rings a1, a1 offered");
+    desk.at(5, accepted(2));
+    assert_eq!(desk.at(6, talk_ended(1)), "a1 ready, o3: e101 rings a1, a1 offered");
+}
+
+#[test]
+fn a_task_that_comes_before_the_call_is_offered_beside_the_others() {
+    let mut desk = busy_with_one();
+    assert_eq!(desk.at(2, arrive(1)), "");
+    let mut first = |entry, priority| match task(1, entry) {
+        Change::Arrive { entry, mut arrival } => {
+            (arrival.priority, arrival.since) = (priority, Time::from_secs(3));
+            desk.at(3, Change::Arrive { entry, arrival })
+        }
+        _ => unreachable!("it is one"),
+    };
+    assert_eq!(first(101, 0), "", "behind it");
+    assert_eq!(first(102, 1), "o2: e102 rings a1, a1 offered");
+}
+
+#[test]
+fn a_task_goes_on_as_soon_as_no_call_before_it_waits_for_its_agent() {
+    let held = || {
+        let mut desk = busy_with_one();
+        desk.at(2, arrive_at(1, 1, "", 3));
+        assert_eq!(desk.at(3, task(1, 101)), "");
+        desk
+    };
+    let mut desk = held();
+    assert_eq!(desk.at(4, leave(1, Exit::Abandoned)), "e1 short_abandoned after 2, o2: e101 rings a1, a1 offered");
+    let mut desk = held();
+    let lower = Change::Priority { entry: EntryId(1), priority: -1 };
+    assert_eq!(desk.at(4, lower), "o2: e101 rings a1, a1 offered");
+    let mut desk = held();
+    desk.agent(2, "");
+    let told = desk.at(4, login(2));
+    assert_eq!(told, "a2 ready, o2: e1 rings a2, a2 offered, o3: e101 rings a1, a1 offered", "another has it");
+    let mut desk = held();
+    desk.queue(1, |queue| queue.needs = need("sales"));
+    assert!(matches!(desk.acd.explain(EntryId(1))[0].1, WhyNot::NotSkilled { .. }), "nor can they serve the task");
+    desk.agent_with(1, "", |agent| agent.tasks = 2);
+    desk.queue(1, |_| {});
+    assert_eq!(desk.state(1).label(), "offered", "they get calls meanwhile from now on");
+}
+
+#[test]
+fn a_call_they_refused_or_that_is_kept_for_another_keeps_no_task_from_them() {
+    let mut desk = Desk::new();
+    desk.queue(1, |queue| queue.retry_same_agent = Duration::from_secs(300));
+    desk.agent_with(1, "", |agent| (agent.tasks, agent.calls_during_tasks) = (2, false));
+    desk.at(0, login(1));
+    desk.at(1, arrive_at(1, 1, "", 3));
+    desk.at(2, task(1, 100));
+    assert_eq!(desk.at(3, ended(1, Outcome::Declined)), "o1 declined, a1 ready, o2: e100 rings a1, a1 offered");
+    desk.at(4, accepted(2));
+    assert_eq!(desk.at(5, task(1, 101)), "o3: e101 rings a1, a1 offered", "just refused");
+    assert_eq!(desk.at(6, ended(3, Outcome::Unreachable)).split(',').next(), Some("o3 unreachable"));
+
+    let mut desk = busy_with_one();
+    desk.agent(2, "");
+    let wait = Duration::from_secs(300);
+    let kept = |for_whom: u32| vec![Prefer { who: Who::Agent(AgentId(for_whom)), wait }];
+    desk.at(2, login(2));
+    desk.at(2, busy(2));
+    desk.at(3, arrival(1, Arrival { queue: QueueId(1), priority: 3, prefer: kept(2), ..Arrival::default() }));
+    assert_eq!(desk.at(4, task(1, 101)), "o2: e101 rings a1, a1 offered", "kept for a2");
+    desk.at(5, accepted(2));
+    desk.at(6, talk_ended(100));
+    desk.at(7, arrival(2, Arrival { queue: QueueId(1), priority: 3, prefer: kept(1), ..Arrival::default() }));
+    assert_eq!(desk.at(8, task(1, 102)), "", "kept for a1");
+    assert_eq!(desk.at(9, talk_ended(101)), "a1 ready, o3: e2 rings a1, a1 offered");
+}
+
 #[test]
 fn what_became_of_offers_of_tasks_is_counted_apart_from_calls() {
     let mut desk = Desk::ready(&[]);

@@ -77,6 +77,15 @@ impl Reason {
             WhyNot::Working { tasks } => {
                 (Verb::Be, "on as many tasks as they can have".into(), Some(tasks.to_string()))
             }
+            WhyNot::NoCallsDuringTasks { tasks } => (
+                Verb::Be,
+                "on tasks, and get no calls meanwhile (`calls_during_tasks`)".into(),
+                Some(tasks.to_string()),
+            ),
+            WhyNot::BehindCall { entry } => {
+                let words = "on tasks, and get no further one before a call that waits for them".into();
+                (Verb::Be, words, Some(contact(acd, *entry)))
+            }
             WhyNot::KeptForOther { until } => {
                 let for_whom = acd.entry(entry).and_then(|entry| entry.kept_for.cloned());
                 let for_whom = match for_whom {

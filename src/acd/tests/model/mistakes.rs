@@ -154,6 +154,7 @@ mistakes! {
     TasksWithoutEnd,
     TasksDuringCalls,
     NoCallsDuringTasks,
+    TasksPassCalls,
     WrapUpAfterTasks,
     AnswerKeepsDeadline,
     AnswerRingsOn,

@@ -44,7 +44,8 @@ impl Model {
         // One step of each mistake is enough; without a limit they would never come to an end.
         let twice = |mistake, condition: bool| self.wrong(mistake) && condition && self.last_offer.is_multiple_of(5);
         let mut found = None;
-        for caller in callers {
+        let waits_in_line = |c: &Caller| c.ringing == 0 && !c.asleep;
+        for (i, caller) in callers.iter().copied().enumerate() {
             let kind = caller.arrival.kind as usize;
             let free = |a: &&Person| {
                 a.offer.is_none() && a.free[kind] && a.lost.is_none()
@@ -53,7 +54,18 @@ impl Model {
             let waits = caller.ringing == 0 && !caller.asleep || twice(Mistake::TwoAgentsForOneEntry, true);
             let may =
                 |a: &&Person| self.can_serve(a, caller) && self.is_kept_for(a, caller) && !self.is_barred(a, caller);
-            let agents: Vec<&Person> = self.agents.iter().filter(free).filter(|_| waits).filter(may).collect();
+            // With no task in hand they could be offered that call, which comes before this task.
+            let call_first = |a: &&Person| {
+                let could = |c: &&&Caller| {
+                    let is_call = c.arrival.kind == Kind::Call && waits_in_line(c);
+                    is_call && self.can_serve(a, c) && self.is_kept_for(a, c) && !self.is_barred(a, c)
+                };
+                let no_calls = !a.tasks.is_empty() && !a.settings.calls_during_tasks;
+                let asks = caller.arrival.kind == Kind::Task && no_calls && !self.wrong(Mistake::TasksPassCalls);
+                asks && callers[..i].iter().any(|c| could(&c))
+            };
+            let waiting = self.agents.iter().filter(free).filter(|_| waits).filter(may);
+            let agents: Vec<&Person> = waiting.filter(|a| !call_first(a)).collect();
             if !agents.is_empty() {
                 found = Some((caller.clone(), agents.iter().map(|a| a.id).collect::<Vec<_>>()));
                 break;
