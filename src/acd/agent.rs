@@ -14,7 +14,7 @@
 //! | a pause | `Pause`; an offer not answered (RONA) | `Resume`; for RONA its deadline | `Paused` |
 //! | back-off | the phone was busy or not to be reached, or failed a probe | `Resume`, `LoggedIn`, its deadline | `BackOff` |
 //! | a probe | the end of a RONA pause or a back-off, if the phone is doubted | `ProbeEnded`, `Resume`, `LoggedOut`, its deadline | `Probed` |
-//! | a rest | the end of a wrap-up, or of a contact without one | `Resume`, its deadline | `Resting` |
+//! | a rest | the end of a wrap-up, or of a contact without one, or of a call of their own | `Resume`, its deadline | `Resting` |
 //! | tasks | accepted offers of tasks | `TalkEnded` of each | `Working` |
 //! | none of these | | | `Ready` |
 //!
@@ -209,6 +209,7 @@ impl Agent {
     /// Were they logged in, or not.
     pub fn could_be_offered(&self, kind: Kind, logged_in: bool) -> bool {
         matches!(self.derive_as(logged_in), AgentState::Ready | AgentState::Working { .. })
+            && !self.rests_next()
             && match kind {
                 Kind::Call => !self.no_calls_for_now(),
                 Kind::Task => self.tasks.len() < self.settings.tasks as usize,

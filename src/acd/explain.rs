@@ -81,6 +81,10 @@ pub enum WhyNot {
     BehindCall {
         entry: EntryId,
     },
+    /// On tasks, and offered nothing more until these are done: they were occupied for too much of the time, and rest then.
+    RestsNext {
+        tasks: u32,
+    },
     /// On a call that no queue gave them.
     Busy,
     BackOff {
@@ -176,6 +180,7 @@ impl Acd {
             AgentState::BackOff { until } => WhyNot::BackOff { until: *until },
             AgentState::Resting { until, reason } => WhyNot::Resting { until: *until, reason: *reason },
             AgentState::Probed { until } => WhyNot::Probed { until: *until },
+            AgentState::Working { tasks } if agent.rests_next() => WhyNot::RestsNext { tasks: *tasks },
             AgentState::Working { tasks } if entry.kind() == Kind::Call && agent.no_calls_for_now() => {
                 WhyNot::NoCallsDuringTasks { tasks: *tasks }
             }
@@ -249,6 +254,7 @@ impl WhyNot {
             WhyNot::Working { .. } => "working",
             WhyNot::NoCallsDuringTasks { .. } => "no_calls_during_tasks",
             WhyNot::BehindCall { .. } => "behind_call",
+            WhyNot::RestsNext { .. } => "rests_next",
             WhyNot::Busy => "busy",
             WhyNot::BackOff { .. } => "back_off",
             WhyNot::OffShift { .. } => "off_shift",

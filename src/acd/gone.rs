@@ -72,7 +72,7 @@ impl Acd {
         self.truth.agent_is(self.now, id, &AgentState::Offline);
         self.forget_refusals_by(id);
         self.set_pause(id, None);
-        self.set_rest(id, None);
+        self.rest_no_more(id);
         self.set_back_off(id, None);
         let agent = self.agents.remove(&id).expect("looked at just now");
         self.deadlines.set(Deadline::WrapUp(id), agent.wrap_up, None);

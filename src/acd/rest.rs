@@ -20,6 +20,9 @@ pub struct Strain {
     /// The rest that begins when wrap-up ends.
     due: Duration,
     pub rest: Option<(Time, RestReason)>,
+    /// The cap asks for a rest, and tasks are in hand: nothing more is offered until they are done.
+    #[serde(default)]
+    next: bool,
     /// What was in the bucket of the occupancy cap, and when. In thousandths of microseconds.
     filled: u64,
     at: Time,
@@ -29,6 +32,17 @@ impl Agent {
     /// Until when they rest, and why.
     pub fn rest(&self) -> Option<(Time, RestReason)> {
         self.strain.as_ref()?.rest
+    }
+
+    /// Whether they rest now or next.
+    pub fn rests(&self) -> bool {
+        self.rest().is_some() || self.rests_next()
+    }
+
+    /// Whether they rest by the cap as soon as the tasks in hand are done.
+    pub fn rests_next(&self) -> bool {
+        let next = self.strain.as_ref().is_some_and(|strain| strain.next);
+        next && !self.tasks.is_empty() && self.settings.occupancy_cap.is_some()
     }
 
     /// A talk begins after which they may rest so long, if it takes longer than that.
@@ -101,15 +115,22 @@ impl AgentState {
 }
 
 impl Acd {
-    /// If there is no talk and no wrap-up: the rest that is due begins.
+    /// If there is no talk, no wrap-up and no call of their own: the rest that is due begins. That of the cap waits until no task is in
+    /// hand.
     pub(super) fn contact_over(&mut self, id: AgentId) {
         let now = self.now;
         let agent = self.agent_mut(id);
-        if agent.task != Task::None || agent.wrap_up.is_some() {
+        if agent.task != Task::None || agent.wrap_up.is_some() || agent.own_call {
             return;
         }
         let of_call = agent.strain.as_mut().map_or(Duration::ZERO, |strain| std::mem::take(&mut strain.due));
-        let of_cap = agent.rest_of_cap(now);
+        let mut of_cap = agent.rest_of_cap(now);
+        if let Some(strain) = &mut agent.strain {
+            strain.next = of_cap > Duration::ZERO && !agent.tasks.is_empty();
+            if strain.next {
+                of_cap = Duration::ZERO;
+            }
+        }
         let reason = if of_cap > of_call { RestReason::Occupancy } else { RestReason::Call };
         let until = now + of_call.max(of_cap);
         if until > agent.rest().map_or(now, |(until, _)| until) {
@@ -122,7 +143,15 @@ impl Acd {
         self.refresh(id);
     }
 
-    pub(super) fn set_rest(&mut self, id: AgentId, rest: Option<(Time, RestReason)>) {
+    /// The agent goes on without the rest they have or are to have.
+    pub(super) fn rest_no_more(&mut self, id: AgentId) {
+        if let Some(strain) = &mut self.agent_mut(id).strain {
+            strain.next = false;
+        }
+        self.set_rest(id, None);
+    }
+
+    fn set_rest(&mut self, id: AgentId, rest: Option<(Time, RestReason)>) {
         let agent = self.agent_mut(id);
         if agent.strain.is_none() && rest.is_none() {
             return;

@@ -180,8 +180,9 @@ pub struct RestRule {
 }
 
 /// A leaky bucket: while the agent is occupied (rung, talking, on tasks, in wrap-up or on a call of their own) it fills by `1 - share`
-/// of the time, else it drains by `share` of it. Who has filled it for longer than `burst` can, rests after the contact until it is
-/// empty. So over any longer time no more than `share` of it is occupied.
+/// of the time, else it drains by `share` of it. Who has filled it for longer than `burst` can, rests until it is empty, after the
+/// contact or the call of their own; with tasks in hand they are offered nothing more, and rest when these are done. So over any longer
+/// time no more than `share` of it is occupied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OccupancyCap {

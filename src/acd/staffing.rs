@@ -165,13 +165,13 @@ impl Acd {
 
     pub(super) fn resume(&mut self, id: AgentId) -> Result<(), Ignored> {
         let paused = |agent: &&mut Box<Agent>| {
-            let waits = agent.back_off.is_some() || agent.probe.is_some() || agent.rest().is_some();
+            let waits = agent.back_off.is_some() || agent.probe.is_some() || agent.rests();
             // Who is doubted may have no phone that could be asked.
             agent.pause.is_some() || waits || agent.doubted
         };
         self.agents.get_mut(&id).filter(paused).ok_or(Ignored)?.backed_off = 0;
         self.set_pause(id, None);
-        self.set_rest(id, None);
+        self.rest_no_more(id);
         self.set_back_off(id, None);
         self.trust(id);
         self.forget_refusals_by(id);
@@ -193,6 +193,7 @@ impl Acd {
     pub(super) fn free(&mut self, id: AgentId) -> Result<(), Ignored> {
         let agent = self.agents.get_mut(&id).filter(|agent| agent.own_call).ok_or(Ignored)?;
         agent.own_call = false;
+        self.contact_over(id);
         self.refresh(id);
         Ok(())
     }

@@ -526,6 +526,8 @@ impl Watch {
                         let waits = c.ringing.is_empty() && !self.may_be_kept(c) && !self.sleeps(c);
                         waits && seen.is_free_for(c.arrival.kind) && self.may_serve(*id, c)
                     };
+                    // Who rests when the tasks in hand are done is offered nothing, and what fills the bucket is not known here.
+                    let may_rest_next = seen.state != AgentState::Ready && seen.settings.occupancy_cap.is_some();
                     let behind = |entry: EntryId, c: &Caller| {
                         let first = |other: EntryId, call: &Caller| {
                             call.arrival.kind == Kind::Call
@@ -536,7 +538,7 @@ impl Watch {
                         is_behind && self.waiting.iter().any(|(other, call)| first(*other, call))
                     };
                     let mut waiting = self.waiting.iter();
-                    let served = waiting.find(|(e, c)| could(c) && !behind(**e, c));
+                    let served = waiting.find(|(e, c)| could(c) && !behind(**e, c) && !may_rest_next);
                     must!(served.is_none(), "{id} is idle while {} waits", served.expect("some").0);
                     must!(seen.logged_in, "{id} is ready without a phone");
                 }

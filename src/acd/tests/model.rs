@@ -469,6 +469,7 @@ impl Model {
         let rest_outlives = self.wrong(Mistake::RestOutlivesResume);
         let doubted_at_resume = self.wrong(Mistake::ProbedAfterResume);
         let kept_by_resume = self.wrong(Mistake::BackOffGrowthKeptByResume);
+        let never_tires = self.wrong(Mistake::OwnCallsNeverTire);
         let now = self.now;
         let a = self.person(agent);
         match change {
@@ -503,9 +504,11 @@ impl Model {
                     || a.back_off.is_some()
                     || a.probe.is_some()
                     || a.strain.rest.is_some()
+                    || a.rests_next()
                     || a.doubted =>
             {
                 a.strain.rest = a.strain.rest.filter(|_| rest_outlives);
+                a.strain.next = false;
                 if !doubted_at_resume {
                     (a.doubted, a.probe) = (false, None);
                 }
@@ -522,7 +525,12 @@ impl Model {
                     self.end_ringing(agent, Outcome::Busy);
                 }
             }
-            Change::Free { .. } => a.own_call = false,
+            Change::Free { .. } if a.own_call => {
+                a.own_call = false;
+                if !never_tires {
+                    self.rest_if_due(agent);
+                }
+            }
             Change::EndWrapUp { .. } if a.wrap_up.is_some() => {
                 a.wrap_up = None;
                 self.rest_if_due(agent);
@@ -543,6 +551,7 @@ impl Model {
         let keep_lost = self.wrong(Mistake::LostKeepsIdlePlaceAnyhow);
         let (no_end, during_calls) = (self.wrong(Mistake::TasksWithoutEnd), self.wrong(Mistake::TasksDuringCalls));
         let no_calls = self.wrong(Mistake::NoCallsDuringTasks);
+        let takes_more = self.wrong(Mistake::TakesMoreBeforeRest);
         let now = self.now;
         for a in &mut self.agents {
             let state = a.state(pause_first);
@@ -550,7 +559,8 @@ impl Model {
             let after_pause = after_pause || keep_lost && a.lost.is_some();
             // Who is lost keeps the place among the idle.
             let there = a.state_if(pause_first, a.phone || a.lost.is_some());
-            let may = matches!(there, AgentState::Ready | AgentState::Working { .. });
+            let may =
+                matches!(there, AgentState::Ready | AgentState::Working { .. }) && (!a.rests_next() || takes_more);
             let calls = may && (a.tasks.is_empty() || a.settings.calls_during_tasks && !no_calls);
             let may_task = may || during_calls && matches!(state, AgentState::Talking { .. });
             let tasks = may_task && (a.tasks.len() < a.settings.tasks as usize || no_end);

@@ -135,3 +135,64 @@ fn the_longer_of_two_reasons_to_rest_is_told() {
     desk.at(50, talk_ended(2));
     assert_eq!(desk.state(1), rests(65, RestReason::Call));
 }
+
+#[test]
+fn a_rest_of_the_cap_waits_until_nothing_is_in_hand_and_nothing_is_offered_before_it() {
+    let mut desk = desk(|agent| {
+        agent.tasks = 3;
+        agent.occupancy_cap = Some(Box::new(OccupancyCap { share: 500, burst: secs(10), longest_rest: secs(300) }));
+    });
+    for entry in 1..=2 {
+        desk.at(0, arrival(entry, Arrival { queue: QueueId(1), kind: Kind::Task, ..Arrival::default() }));
+        desk.at(0, accepted(entry));
+    }
+    assert_eq!(desk.at(100, talk_ended(1)), "a1 working", "the other is in hand");
+    assert_eq!(desk.at(110, arrive(3)), "");
+    assert_eq!(desk.acd.explain(EntryId(3)), [(AgentId(1), WhyNot::RestsNext { tasks: 1 })]);
+    let text = serde_json::to_string(&desk.acd.snapshot()).expect("it can be kept");
+    let again = Acd::restore(serde_json::from_str(&text).expect("written just now")).expect("it was just so");
+    assert!(again == desk.acd, "kept");
+    assert_eq!(desk.at(200, talk_ended(2)), "a1 resting");
+    assert_eq!(desk.state(1), rests(400, RestReason::Occupancy), "all the 200 s were work");
+    let work = desk.acd.truth().agent(AgentId(1), Time::from_secs(200), 0);
+    assert_eq!(work.spent(Phase::Working), secs(200));
+    assert_eq!(desk.until(400), "a1 ready, o3: e3 rings a1, a1 offered");
+}
+
+#[test]
+fn resuming_ends_also_a_rest_that_has_not_begun() {
+    let mut desk = desk(|agent| {
+        agent.tasks = 2;
+        agent.occupancy_cap = Some(Box::new(OccupancyCap { share: 500, burst: secs(10), longest_rest: secs(300) }));
+    });
+    for entry in 1..=2 {
+        desk.at(0, arrival(entry, Arrival { queue: QueueId(1), kind: Kind::Task, ..Arrival::default() }));
+        desk.at(0, accepted(entry));
+    }
+    desk.at(100, talk_ended(1));
+    assert_eq!(desk.at(110, arrive(3)), "");
+    assert_eq!(desk.at(120, resume(1)), "o3: e3 rings a1, a1 offered");
+}
+
+#[test]
+fn a_call_of_their_own_tires_as_any_other() {
+    let mut desk = desk(|agent| {
+        agent.occupancy_cap = Some(Box::new(OccupancyCap { share: 500, burst: secs(10), longest_rest: secs(300) }));
+    });
+    desk.at(2, busy(1));
+    desk.at(3, arrive(1));
+    assert_eq!(desk.at(102, free(1)), "a1 resting");
+    assert_eq!(desk.state(1), rests(202, RestReason::Occupancy));
+}
+
+#[test]
+fn a_rest_that_is_due_begins_when_the_call_of_their_own_is_over() {
+    let mut desk = desk(|agent| agent.rests = vec![RestRule { rest: secs(30), ..RestRule::default() }]);
+    desk.at(0, arrive(1));
+    desk.at(0, accepted(1));
+    desk.at(50, talk_ended(1));
+    desk.at(55, busy(1));
+    desk.until(90);
+    assert_eq!(desk.at(100, free(1)), "a1 resting");
+    assert_eq!(desk.state(1), rests(130, RestReason::Call));
+}

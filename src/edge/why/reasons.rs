@@ -86,6 +86,11 @@ impl Reason {
                 let words = "on tasks, and get no further one before a call that waits for them".into();
                 (Verb::Be, words, Some(contact(acd, *entry)))
             }
+            WhyNot::RestsNext { tasks } => {
+                let words =
+                    "on tasks, and rest when these are done: they were occupied for too much of the time".into();
+                (Verb::Be, words, Some(tasks.to_string()))
+            }
             WhyNot::KeptForOther { until } => {
                 let for_whom = acd.entry(entry).and_then(|entry| entry.kept_for.cloned());
                 let for_whom = match for_whom {

@@ -10,6 +10,8 @@ pub(super) struct Strain {
     rules: Vec<RestRule>,
     due: Duration,
     pub rest: Option<(Time, RestReason)>,
+    /// The cap asks for a rest, but there are tasks in hand.
+    pub next: bool,
     /// All that ever happened: since when occupied or not, under which cap.
     past: Vec<(Time, bool, Option<OccupancyCap>)>,
 }
@@ -126,8 +128,11 @@ impl Model {
         let no_cap = self.wrong(Mistake::NoOccupancyCap);
         let unbounded = self.wrong(Mistake::OccupancyRestNeverBounded);
         let never_drains = self.wrong(Mistake::OccupancyNeverDrains);
+        let (with_tasks, own_calls) =
+            (self.wrong(Mistake::RestsWithTasksInHand), self.wrong(Mistake::OwnCallsNeverTire));
         let a = self.person(agent);
-        if a.talk.is_some() || a.offer.is_some() || a.wrap_up.is_some() {
+        let own_call = a.own_call && !own_calls;
+        if a.talk.is_some() || a.offer.is_some() || a.wrap_up.is_some() || own_call {
             return;
         }
         let call = std::mem::take(&mut a.strain.due);
@@ -143,6 +148,10 @@ impl Model {
                 cap = if unbounded { cap } else { cap.min(longest_rest) };
             }
         }
+        a.strain.next = !a.tasks.is_empty() && cap > Duration::ZERO && !with_tasks;
+        if a.strain.next {
+            cap = Duration::ZERO;
+        }
         let reason = if cap > call { RestReason::Occupancy } else { RestReason::Call };
         let until = now + cap.max(call);
         if until > now && a.strain.rest.is_none_or(|(earlier, _)| until > earlier) {
@@ -156,6 +165,10 @@ impl Person {
         use AgentState::*;
         let occupied = matches!(self.told, Offered { .. } | Talking { .. } | Working { .. } | WrapUp { .. } | Busy);
         self.strain.past.push((now, occupied, self.settings.occupancy_cap.as_deref().copied()));
+    }
+
+    pub(super) fn rests_next(&self) -> bool {
+        self.strain.next && !self.tasks.is_empty() && self.settings.occupancy_cap.is_some()
     }
 
     /// What is in the bucket, from the beginning.
