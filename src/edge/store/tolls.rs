@@ -78,7 +78,7 @@ pub(super) async fn read(database: &mut SqliteConnection, now: Time) -> sqlx::Re
     Ok(all.into_values().filter(|spent| !spent.calls.is_empty() || !spent.talked.is_zero()).collect())
 }
 
-/// Nothing but this, which was [read](read) then, is counted from then on.
+/// Nothing but this, which was [read] then, is counted from then on.
 pub(super) async fn settle(database: &mut SqliteConnection, now: Time, all: &[Spent]) -> sqlx::Result<()> {
     let mut transaction = database.begin().await?;
     sqlx::query("DELETE FROM tolls WHERE what <> 'call' OR at <= ?")
