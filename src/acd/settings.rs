@@ -231,7 +231,7 @@ pub enum Strategy {
     Random,
     /// The first in the order of the list.
     Linear,
-    /// All at once; who answers first has it.
+    /// All who are free then at once; who answers first has it. Who comes free while they ring is rung after them.
     RingAll,
 }
 
