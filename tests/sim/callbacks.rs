@@ -3,11 +3,11 @@
 use crate::switchboard::{ANNA, BJORN, Story, office};
 use crate::{compiled, leads_out_to};
 use vaxel::acd::{AgentState, Exit, Overflow, QueueSettings, When};
-use vaxel::engine::{Engine, Network, Settings};
+use vaxel::engine::{Engine, Settings};
 use vaxel::ids::QueueId;
 use vaxel::need::{Attributes, Need};
 use vaxel::record::{Contact, Fate, What};
-use vaxel::sim::world::{Act, PhoneId, World};
+use vaxel::sim::world::{Act, PhoneId};
 use vaxel::sim::{Phone, PhoneEvent};
 use vaxel::time::Duration;
 
@@ -38,9 +38,7 @@ steps:
 /// Carla's carrier is the way out to her, too.
 fn house() -> Settings {
     let mut settings = office();
-    let carrier = &mut settings.trunks[0];
-    leads_out_to(carrier, CARLA);
-    carrier.from.push(Network { address: World::address(CARLA, 5060).ip(), prefix: 32 });
+    leads_out_to(&mut settings.trunks[0], CARLA);
     settings.flows.insert("main".to_owned(), compiled("main", FLOW));
     settings
 }

@@ -4,11 +4,11 @@ use crate::desk::with_line;
 use crate::switchboard::{ANNA, BJORN, CALLER, Story, office};
 use crate::{compiled, leads_out_to};
 use vaxel::acd::{Arrival, Exit, HeldLicence, Overflow, QueueSettings, When};
-use vaxel::engine::{Input, Network, Settings, Wish};
+use vaxel::engine::{Input, Settings, Wish};
 use vaxel::ids::{EntryId, QueueId};
 use vaxel::need::{Attributes, Need};
 use vaxel::record::What;
-use vaxel::sim::world::{Act, PhoneId, World};
+use vaxel::sim::world::{Act, PhoneId};
 use vaxel::time::Duration;
 
 const CARLA: PhoneId = PhoneId(53);
@@ -40,9 +40,7 @@ steps:
 /// Carla's carrier is the way out to her, too. Who waits in sales for a minute goes on to helpers.
 fn house(licence: &str) -> Settings {
     let mut settings = office();
-    let carrier = &mut settings.trunks[0];
-    leads_out_to(carrier, CARLA);
-    carrier.from.push(Network { address: World::address(CARLA, 5060).ip(), prefix: 32 });
+    leads_out_to(&mut settings.trunks[0], CARLA);
     settings.flows.insert("main".to_owned(), compiled("main", &FLOW.replace("AND_LICENCE", licence)));
     let when = When::After(60 * SECOND);
     settings.queues[0].overflow.push(Overflow { to: HELPERS, when, only: Attributes::new() });

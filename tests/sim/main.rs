@@ -121,12 +121,13 @@ fn compiled(name: &str, text: &str) -> Arc<Flow> {
 /// Who has it is at [`vaxel::sim::day::OUTSIDE`].
 const ABROAD: &str = "+4687000000";
 
-/// Calls out by this trunk come to that phone.
+/// Calls out by this trunk come to that phone, whose calls come by it.
 fn leads_out_to(trunk: &mut Trunk, phone: PhoneId) {
     let remote = World::address(phone, 5060);
     let hop = Hop { transport: Transport::Udp, local: switchboard(), remote, connection: None };
     (trunk.sends, trunk.takes) = (true, vec!["+".into()]);
     trunk.targets = vec![Target { hop, priority: 0, weight: 1 }];
+    trunk.from.push(Net { address: remote.ip(), prefix: 32 });
 }
 
 fn settings(agents: u32, queue: QueueSettings) -> Settings {
