@@ -4,6 +4,7 @@
 mod staff;
 
 use super::invariants::Watch;
+use super::model::why::{Misled, without_skill};
 use super::model::{Distributor, Mistake, Model};
 use super::*;
 use crate::need::Attributes;
@@ -485,6 +486,11 @@ fn asks_the_same(play: &Play<Acd>, model: &Model) -> Result<(), String> {
         if !why.iter().map(|(agent, _)| *agent).eq(watch.agents()) {
             return Err(format!("not every agent has a reason: {why:?}"));
         }
+        let expected = model.reasons(entry, None);
+        let differs = why.iter().zip(&expected).find(|((_, why), (_, other))| without_skill(why.clone()) != *other);
+        if let Some(((agent, why), (_, expected))) = differs {
+            return Err(format!("{agent} does not have {entry}: {why:?}, but the model says {expected:?}"));
+        }
         let rings = why.iter().any(|(_, why)| matches!(why, WhyNot::Ringing { .. }));
         let idle = |why: &WhyNot| *why == WhyNot::RankedLower && !rings;
         if let Some((agent, why)) = why.iter().find(|(_, why)| idle(why)) {
@@ -788,6 +794,32 @@ fn every_mistake_makes_a_history_that_differs() {
     assert!(missed.is_empty(), "not found: {missed:?}");
 }
 
+/// Whether a reason that is forgotten, or told at the wrong time, would be found by comparing with the model.
+#[test]
+fn every_wrong_reason_is_found() {
+    let mut missed = Misled::ALL.to_vec();
+    for seed in 0..40 {
+        let (mut play, mut model) = (Play::new(hasty()), Model::new(None));
+        play.open(seed).expect("the rules hold");
+        let mut seen = 0;
+        for step in steps(u64::from(seed)).take(1_500) {
+            play.step(step).expect("the rules hold");
+            play.events[seen..].iter().for_each(|event| model.apply(event));
+            seen = play.events.len();
+            for entry in play.watch.entries() {
+                let told: Vec<_> =
+                    play.acd.explain(entry).into_iter().map(|(a, why)| (a, without_skill(why))).collect();
+                assert_eq!(told, model.reasons(entry, None));
+                missed.retain(|misled| told == model.reasons(entry, Some(*misled)));
+            }
+            if missed.is_empty() {
+                return;
+            }
+        }
+    }
+    panic!("not found: {missed:?}");
+}
+
 fn decisions_in_leaps(events: &[AcdEvent]) -> Vec<Vec<Decision>> {
     let mut acd = hasty();
     events.iter().map(|event| decided(&mut acd, event)).collect()
@@ -806,7 +838,9 @@ fn the_watch_sees_broken_rules_without_a_model() {
         TwoAgentsForOneEntry,
         TwoEntriesForOneAgent,
         LastComeFirst,
-        NoPriority,
+        NoPriorityOfQueues,
+        NoPriorityOfEntries,
+        NoPriorityOfRules,
         NoAgeing,
         NoWeights,
         PriorityChangesOnlyForNewcomers,

@@ -11,6 +11,7 @@ pub mod queues;
 mod rings;
 mod staff;
 mod waits;
+pub mod why;
 
 use self::back::{Absent, Goes, Waits, one_waits};
 use self::callbacks::Dialled;

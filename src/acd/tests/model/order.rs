@@ -24,7 +24,8 @@ impl Model {
         }
     }
 
-    pub(super) fn next_match(&mut self) -> Option<(EntryId, Vec<AgentId>)> {
+    /// All who wait, as their turn comes.
+    fn in_turn(&self) -> Vec<&Caller> {
         let mut callers: Vec<&Caller> = self.callers.iter().collect();
         callers.sort_by_key(|c| {
             let came = (c.since, c.id);
@@ -41,11 +42,26 @@ impl Model {
             };
             (std::cmp::Reverse(self.score(c)), std::cmp::Reverse(weighted), came)
         });
+        callers
+    }
+
+    /// Whom the agent, who has a task in hand and gets no calls meanwhile, could be offered before this task if they had none.
+    pub(super) fn call_before(&self, agent: &Person, task: &Caller) -> Option<&Caller> {
+        if task.arrival.kind == Kind::Call || agent.tasks.is_empty() || agent.settings.calls_during_tasks {
+            return None;
+        }
+        let waits = |c: &Caller| c.ringing == 0 && !c.asleep && c.arrival.kind == Kind::Call;
+        let could = |c: &&Caller| {
+            waits(c) && self.can_serve(agent, c) && self.is_kept_for(agent, c) && !self.is_barred(agent, c)
+        };
+        self.in_turn().into_iter().take_while(|c| c.id != task.id).find(could)
+    }
+
+    pub(super) fn next_match(&mut self) -> Option<(EntryId, Vec<AgentId>)> {
         // One step of each mistake is enough; without a limit they would never come to an end.
         let twice = |mistake, condition: bool| self.wrong(mistake) && condition && self.last_offer.is_multiple_of(5);
         let mut found = None;
-        let waits_in_line = |c: &Caller| c.ringing == 0 && !c.asleep;
-        for (i, caller) in callers.iter().copied().enumerate() {
+        for caller in self.in_turn() {
             let kind = caller.arrival.kind as usize;
             let free = |a: &&Person| {
                 a.offer.is_none() && a.free[kind] && a.lost.is_none()
@@ -54,16 +70,8 @@ impl Model {
             let waits = caller.ringing == 0 && !caller.asleep || twice(Mistake::TwoAgentsForOneEntry, true);
             let may =
                 |a: &&Person| self.can_serve(a, caller) && self.is_kept_for(a, caller) && !self.is_barred(a, caller);
-            // With no task in hand they could be offered that call, which comes before this task.
-            let call_first = |a: &&Person| {
-                let could = |c: &&&Caller| {
-                    let is_call = c.arrival.kind == Kind::Call && waits_in_line(c);
-                    is_call && self.can_serve(a, c) && self.is_kept_for(a, c) && !self.is_barred(a, c)
-                };
-                let no_calls = !a.tasks.is_empty() && !a.settings.calls_during_tasks;
-                let asks = caller.arrival.kind == Kind::Task && no_calls && !self.wrong(Mistake::TasksPassCalls);
-                asks && callers[..i].iter().any(|c| could(&c))
-            };
+            let call_first =
+                |a: &&Person| !self.wrong(Mistake::TasksPassCalls) && self.call_before(a, caller).is_some();
             let waiting = self.agents.iter().filter(free).filter(|_| waits).filter(may);
             let agents: Vec<&Person> = waiting.filter(|a| !call_first(a)).collect();
             if !agents.is_empty() {
@@ -102,9 +110,16 @@ impl Model {
         };
         let by_id = self.wrong(Mistake::ListIsById);
         let place = |a: &Person| (if by_id { 0 } else { a.settings.place }, a.id);
-        let strategy = if self.wrong(Mistake::AlwaysLongestIdle) { Strategy::LongestIdle } else { settings.strategy };
-        match strategy {
+        match settings.strategy {
             Strategy::LongestIdle => {}
+            Strategy::MostSkilled if self.wrong(Mistake::MostSkilledIsLongestIdle) => {}
+            Strategy::LeastSkilled if self.wrong(Mistake::LeastSkilledIsMost) => {
+                people.sort_by_key(|a| std::cmp::Reverse(fit(a)));
+            }
+            Strategy::FewestCalls if self.wrong(Mistake::FewestCallsIsMost) => {
+                people.sort_by_key(|a| std::cmp::Reverse(a.calls));
+            }
+            Strategy::Linear if self.wrong(Mistake::LinearIsLongestIdle) => {}
             Strategy::MostSkilled => people.sort_by_key(|a| std::cmp::Reverse(fit(a))),
             Strategy::LeastSkilled => people.sort_by_key(|a| fit(a)),
             Strategy::FewestCalls => people.sort_by_key(|a| a.calls),
@@ -117,7 +132,8 @@ impl Model {
             Strategy::Random => {
                 people.sort_by_key(|a| place(a));
                 let ids: Vec<AgentId> = people.into_iter().map(|a| a.id).collect();
-                return vec![ids[self.chance.below(ids.len())]];
+                let drawn = self.chance.below(ids.len());
+                return vec![ids[if self.wrong(Mistake::RandomIsFirst) { 0 } else { drawn }]];
             }
             Strategy::RingAll => {
                 let most = if self.wrong(Mistake::RingAllRingsOne) { 1 } else { settings.ring_all_max.max(1) };
@@ -201,20 +217,20 @@ impl Model {
         let rules = self.queue(caller).rules.iter().filter(|rule| self.has_all(caller, &rule.when));
         let nothing = Attributes::new();
         let known = if self.wrong(Mistake::NoAttributes) { &nothing } else { &caller.arrival.attributes };
-        rules.filter(|_| !self.wrong(Mistake::NoRules)).map(|rule| rule.needs.resolved(known)).collect()
+        rules.filter(|_| !self.wrong(Mistake::RulesAskNothing)).map(|rule| rule.needs.resolved(known)).collect()
     }
 
     pub(super) fn is_barred(&self, agent: &Person, caller: &Caller) -> bool {
-        let refused = |a: &Person| caller.refusals.iter().find(|refusal| refusal.agent == a.id);
-        let Some(refusal) = refused(agent) else { return false };
+        let Some(refusal) = caller.refusals.iter().find(|refusal| refusal.agent == agent.id) else { return false };
+        refusal.just_now.is_some() || self.others_left(caller) || self.wrong(Mistake::NoLastResort)
+    }
+
+    /// Who could be offered the caller some time and has not refused.
+    pub(super) fn others_left(&self, caller: &Caller) -> bool {
         let in_service = |a: &&Person| self.is_there(a) && a.pause.is_none() && self.can_serve(a, caller);
-        let others = self
-            .agents
-            .iter()
-            .filter(in_service)
-            .filter(|a| self.kept_for_team_of(a, caller))
-            .any(|a| refused(a).is_none());
-        refusal.just_now.is_some() || others || self.wrong(Mistake::NoLastResort)
+        let of_team = |a: &&Person| self.kept_for_team_of(a, caller);
+        let has_refused = |a: &Person| caller.refusals.iter().any(|refusal| refusal.agent == a.id);
+        self.agents.iter().filter(in_service).filter(of_team).any(|a| !has_refused(a))
     }
 
     /// While it is kept for a team, the others of the team are all others there are.
@@ -231,10 +247,12 @@ impl Model {
         let ageing = if self.wrong(Mistake::NoAgeing) { 0.0 } else { queue.ageing };
         let weight = if self.wrong(Mistake::NoWeights) { 1 } else { i128::from(queue.weight) };
         let per_second = (ageing * 1e6).round() as i128 * weight;
-        let rules = queue.rules.iter().filter(|rule| self.has_all(caller, &rule.when) && !self.wrong(Mistake::NoRules));
+        let rules = queue.rules.iter().filter(|rule| self.has_all(caller, &rule.when));
         let of_rules: i128 = rules.map(|rule| i128::from(rule.priority)).sum();
-        let priority = i128::from(queue.priority) + i128::from(caller.arrival.priority) + of_rules;
-        let priority = if self.wrong(Mistake::NoPriority) { 0 } else { priority };
+        let unless = |mistake, priority| if self.wrong(mistake) { 0 } else { priority };
+        let priority = unless(Mistake::NoPriorityOfQueues, i128::from(queue.priority))
+            + unless(Mistake::NoPriorityOfEntries, i128::from(caller.arrival.priority))
+            + unless(Mistake::NoPriorityOfRules, of_rules);
         priority * 1_000_000_000_000 + per_second * self.now.since(caller.since).as_micros() as i128
     }
 

@@ -71,8 +71,12 @@ impl Model {
             let closes = self.doors.get(&queue).and_then(|door| door.closes);
             return Some(closes.map_or(Obstacle::Closed, |closes| Obstacle::LastCall { closes }));
         }
-        let in_vain = self.in_vain(settings.join_unless, &there) && !self.wrong(Mistake::JoinsInVain);
-        if in_vain || self.in_vain(settings.leave_when, &there) {
+        let join_unless = InVain {
+            no_agents: settings.join_unless.no_agents && !self.wrong(Mistake::JoinsWithNobodyThere),
+            all_paused: settings.join_unless.all_paused && !self.wrong(Mistake::JoinsWhereAllPaused),
+            ..settings.join_unless
+        };
+        if self.in_vain(join_unless, &there) || self.in_vain(settings.leave_when, &there) {
             return Some(self.who_is_missing(&there));
         }
         if was_here && !self.wrong(Mistake::PlaceFindsNoRoom) {
@@ -97,8 +101,8 @@ impl Model {
     }
 
     pub fn in_vain(&self, rules: InVain, caller: &Caller) -> bool {
-        let all_paused = rules.all_paused && !self.wrong(Mistake::PausedAreThere);
-        rules.no_agents && !self.could_be_served(caller, true) || all_paused && !self.could_be_served(caller, false)
+        let (no_agents, all_paused) = (rules.no_agents, rules.all_paused);
+        no_agents && !self.could_be_served(caller, true) || all_paused && !self.could_be_served(caller, false)
     }
 
     /// Now or when it needs less; `paused`: also by agents who are.
@@ -120,21 +124,36 @@ impl Model {
         if caller.is_promise() && !self.wrong(Mistake::PromiseWaitsForNobodyInVain) {
             return false;
         }
-        self.in_vain(self.queue(caller).leave_when, caller)
+        let leave_when = self.queue(caller).leave_when;
+        let no_agents = leave_when.no_agents && !self.wrong(Mistake::StaysWithNobodyThere);
+        let all_paused = leave_when.all_paused && !self.wrong(Mistake::StaysWhereAllPaused);
+        self.in_vain(InVain { no_agents, all_paused, ..leave_when }, caller)
     }
 
     /// Where it goes of those where it may go.
     pub fn way_out(&self, caller: &Caller, applies: impl Fn(When) -> bool) -> Option<QueueId> {
-        if caller.been.len() >= OVERFLOWS_MAX || self.wrong(Mistake::NoOverflow) {
+        if caller.been.len() >= OVERFLOWS_MAX {
             return None;
         }
         let back = self.wrong(Mistake::OverflowsBack) && caller.been.len() < 3;
         let into_full = self.wrong(Mistake::OverflowsAnyhow);
         let ways = self.queue(caller).overflow.iter().filter(|way| {
             let new = way.to != caller.queue && (back || !caller.been.contains(&way.to));
-            new && applies(way.when) && self.has_all(caller, &way.only) && self.knows(way.to)
+            new && applies(way.when) && self.is_for(way, caller) && self.knows(way.to)
         });
         ways.map(|way| way.to).find(|to| into_full || self.why_not_join(caller, *to, false).is_none())
+    }
+
+    fn is_for(&self, way: &Overflow, caller: &Caller) -> bool {
+        let never = match way.when {
+            When::After(_) => Mistake::NoOverflowInTime,
+            When::Full => Mistake::NoOverflowOfFull,
+            When::NoAgents => Mistake::NoOverflowWithoutAgents,
+            When::LongWait => Mistake::NoOverflowOfLongWaits,
+            When::Closed => Mistake::NoOverflowOfClosed,
+        };
+        let for_all = self.wrong(Mistake::OverflowsWhoeverItIs);
+        (for_all || self.has_all(caller, &way.only)) && !self.wrong(never)
     }
 
     pub fn has_all(&self, caller: &Caller, asked: &Attributes) -> bool {
@@ -210,7 +229,7 @@ impl Model {
         if caller.is_promise() {
             return None;
         }
-        let ways = self.queue(caller).overflow.iter().filter(|way| self.has_all(caller, &way.only));
+        let ways = self.queue(caller).overflow.iter().filter(|way| self.is_for(way, caller));
         let after = ways.filter_map(|way| match way.when {
             When::After(after) => Some(caller.arrived + after),
             _ => None,
@@ -261,7 +280,7 @@ impl Model {
         }
         let queue = self.queue(caller);
         let rules = queue.rules.iter().filter(|rule| self.has_all(caller, &rule.when));
-        let of_rules = rules.filter_map(|rule| rule.max_wait).next().filter(|_| !self.wrong(Mistake::NoRules));
+        let of_rules = rules.filter_map(|rule| rule.max_wait).next().filter(|_| !self.wrong(Mistake::RulesLimitNoWait));
         let most = caller.arrival.max_wait.or(of_rules).or(queue.max_wait);
         let closed = self.doors.get(&caller.queue).and_then(|door| door.closed);
         let stays = self.wrong(Mistake::ClosedKeeps);
