@@ -284,9 +284,17 @@ impl Engine {
         let ended = match end {
             LegEnd::Lost => (EndedBy::System, "the phone of who was called is gone"),
             LegEnd::HungUp { reason } if is_fault(reason.as_deref()) => (EndedBy::System, "the line broke"),
-            _ => (EndedBy::Agent, "hung up"),
+            _ => (self.far_end(id), "hung up"),
         };
         self.far_end_gone(now, id, leg, ended);
+    }
+
+    /// Who hung up, where it was whom the caller talks with.
+    fn far_end(&self, id: CallId) -> EndedBy {
+        match self.calls.get(&id).map(|call| &call.stage) {
+            Some(Stage::Talking(Talk { agent: None, .. })) => EndedBy::Called,
+            _ => EndedBy::Agent,
+        }
     }
 
     /// The party the caller talks with is gone. `ended`: how the call ends where no flow goes on.

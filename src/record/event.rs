@@ -357,8 +357,12 @@ impl Fate {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EndedBy {
+    /// Who called; an agent who dials, or calls a number that was promised it, stands there too.
     Caller,
+    /// The agent at the other end.
     Agent,
+    /// Who was at the other end and is no agent: called back, dialled, or whom the caller was transferred to.
+    Called,
     /// The flow hung up.
     Flow,
     /// We ended it: limit, drain, dead leg, fault.

@@ -6,7 +6,7 @@ use vaxel::acd::{AgentState, Exit, Overflow, QueueSettings, When};
 use vaxel::engine::{Engine, Settings};
 use vaxel::ids::QueueId;
 use vaxel::need::{Attributes, Need};
-use vaxel::record::{Contact, Fate, What};
+use vaxel::record::{Contact, EndedBy, Fate, What};
 use vaxel::sim::world::{Act, PhoneId};
 use vaxel::sim::{Phone, PhoneEvent};
 use vaxel::time::Duration;
@@ -134,6 +134,7 @@ fn who_hangs_up_is_called_when_an_agent_has_answered_and_the_two_talk() {
     assert_eq!((calls_back.entry, calls_back.since, calls_back.tries), (promise.entry, asked.waits[0].since, 0));
     assert_eq!((called.to.as_str(), &*called.trunk, called.offers.len()), (NUMBER, "callback", 1));
     assert_eq!((called.talks.len(), called.talks[0].talked_ms / 1_000), (1, 60));
+    assert_eq!((called.ended_by, called.cause.as_str()), (EndedBy::Called, "hung up"));
 }
 
 #[test]

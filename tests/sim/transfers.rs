@@ -5,7 +5,7 @@ use vaxel::acd::Exit;
 use vaxel::engine::settings::Target;
 use vaxel::engine::{Input, Output, Settings};
 use vaxel::ids::LegId;
-use vaxel::record::{AgentPhase, Contact, TransferKind, What};
+use vaxel::record::{AgentPhase, Contact, EndedBy, TransferKind, What};
 use vaxel::sim::world::{Act, PhoneId, World};
 use vaxel::sim::{Phone, PhoneEvent};
 use vaxel::sip::{Hop, Transport};
@@ -254,6 +254,35 @@ fn a_caller_is_sent_to_a_number_outside_or_into_a_flow() {
     let contacts = over(story);
     assert_eq!(contacts[0].waits.len(), 2);
     assert_eq!(segments(&contacts[0]), [("100", None, None), ("100", Some("agent0"), Some(200))]);
+}
+
+#[test]
+fn an_agent_is_said_to_have_ended_the_call_only_where_it_was_one() {
+    let mut story = Story::new(house());
+    story.world.add_phone(OUTSIDE, "+468", None);
+    story.register_both();
+    // Bjorn hangs up, then whom Bjorn has sent Anna to, then whom Anna has dialled.
+    for (dials, sends_on, hangs_up, by) in [
+        ("2001", None, BJORN, EndedBy::Agent),
+        ("2001", Some("+4687000000"), OUTSIDE, EndedBy::Called),
+        ("+4687000000", None, OUTSIDE, EndedBy::Called),
+    ] {
+        story.act(ANNA, Act::Call(dials.into()));
+        if let Some(number) = sends_on {
+            story.act(BJORN, Act::Answer);
+            story.act(BJORN, Act::Transfer(number.into()));
+        }
+        story.act(hangs_up, Act::Answer);
+        assert!(is_talking(&story, ANNA) && is_talking(&story, hangs_up), "{dials} {sends_on:?}");
+        story.told.clear();
+        story.act(hangs_up, Act::HangUp);
+        assert_eq!(story.ended_by(), Some(by), "{dials} {sends_on:?}");
+        story.pass(Duration::from_secs(10));
+    }
+    story.act(OUTSIDE, Act::Unplug);
+    let records: Vec<_> = story.world.checker.contacts.iter().map(|contact| contact.ended_by).collect();
+    assert_eq!(records, [EndedBy::Agent, EndedBy::Called, EndedBy::Called]);
+    story.over();
 }
 
 #[test]

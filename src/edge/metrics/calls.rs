@@ -55,7 +55,7 @@ struct Queue {
     promises: IntGauge,
 }
 
-const ENDERS: [EndedBy; 4] = [EndedBy::Caller, EndedBy::Agent, EndedBy::Flow, EndedBy::System];
+const ENDERS: [EndedBy; 5] = [EndedBy::Caller, EndedBy::Agent, EndedBy::Called, EndedBy::Flow, EndedBy::System];
 
 /// What the engine says today; a new reason gets its child when it first comes.
 const REFUSALS: [&str; 10] = [
@@ -467,6 +467,7 @@ pub(in crate::edge) fn ender(by: EndedBy) -> &'static str {
     match by {
         EndedBy::Caller => "caller",
         EndedBy::Agent => "agent",
+        EndedBy::Called => "called",
         EndedBy::Flow => "flow",
         EndedBy::System => "system",
         EndedBy::SystemFault => "system_fault",
@@ -516,6 +517,7 @@ mod tests {
             r#"vaxel_calls_total{trunk="carrier"}"#,
             r#"vaxel_calls_total{trunk="agent"}"#,
             r#"vaxel_calls_refused_total{reason="draining"}"#,
+            r#"vaxel_calls_ended_total{by="called"}"#,
             r#"vaxel_calls_ended_total{by="system"}"#,
             "vaxel_leg_silent_total",
             "vaxel_calls",
