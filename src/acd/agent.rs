@@ -18,8 +18,8 @@
 //! | tasks | accepted offers of tasks | `TalkEnded` of each | `Working` |
 //! | none of these | | | `Ready` |
 //!
-//! So nothing can be stuck that its own end does not free, a pause asked for during a talk needs no memory of its own,
-//! and a phone that comes back finds its agent where they would be anyway.
+//! So nothing can be stuck that its own end does not free, a pause asked for during a talk, or once the phone has answered, needs no
+//! memory of its own, and a phone that comes back finds its agent where they would be anyway.
 
 use super::down::Lost;
 use super::event::{AgentState, Kind, TalkDetail};
@@ -80,8 +80,17 @@ pub struct Agent {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Task {
     None,
-    Offered { offer: OfferId, entry: EntryId, deadline: Time },
-    Talking { entry: EntryId, detail: TalkDetail },
+    /// `answered`: the agent is told something before the two are connected.
+    Offered {
+        offer: OfferId,
+        entry: EntryId,
+        deadline: Time,
+        answered: bool,
+    },
+    Talking {
+        entry: EntryId,
+        detail: TalkDetail,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -185,6 +194,11 @@ impl Agent {
     /// As the pool lists them while they are idle. Who changes any of it takes them off the list first.
     pub fn listed(&self, id: AgentId, kind: Kind) -> IdleAgent {
         IdleAgent { place: (self.settings.place, id), since: self.idle_since[kind.index()], calls: self.calls }
+    }
+
+    /// Their phone rings for an offer, and nobody has answered it.
+    pub fn rings(&self) -> bool {
+        matches!(self.task, Task::Offered { answered: false, .. })
     }
 
     /// Whether that follows from the facts.

@@ -118,8 +118,8 @@ pub enum Change {
         #[serde(default)]
         down: bool,
     },
-    /// Takes effect after a talk and its wrap-up. An offer that rings is withdrawn as `Declined`. Once more: with the
-    /// new reason.
+    /// Takes effect after a talk and its wrap-up, also if the phone has only answered. An offer that rings is withdrawn as `Declined`.
+    /// Once more: with the new reason.
     Pause { agent: AgentId, reason: String },
     /// Ends a pause, asked for or not (RONA), a rest and a back-off; the agent is trusted without a probe.
     Resume { agent: AgentId },

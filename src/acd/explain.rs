@@ -158,7 +158,7 @@ impl Acd {
 
     fn why_not(&self, id: AgentId, agent: &Agent, entry: &Entry, asked: &Asked, nobody_else: bool) -> WhyNot {
         let rings_for = match agent.task {
-            Task::Offered { offer, entry: rung, deadline } if rung == entry.place.entry => {
+            Task::Offered { offer, entry: rung, deadline, .. } if rung == entry.place.entry => {
                 return WhyNot::Ringing { offer, deadline };
             }
             Task::Offered { entry: rung, .. } => Some(rung),

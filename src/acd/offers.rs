@@ -44,7 +44,7 @@ impl Acd {
             let offer = OfferId(self.last_offer);
             let agent = self.agent_mut(*agent_id);
             let deadline = now + agent.ring_time(ring_time);
-            agent.task = Task::Offered { offer, entry: entry_id, deadline };
+            agent.task = Task::Offered { offer, entry: entry_id, deadline, answered: false };
             self.deadlines.set(Deadline::Offer(*agent_id), None, Some(deadline));
             self.offers.insert(offer, *agent_id);
             let decision = Decision::Offer { offer, entry: entry_id, queue: queue_id, agent: *agent_id, deadline };
@@ -81,9 +81,10 @@ impl Acd {
         let agent_id = *self.offers.get(&offer).ok_or(Ignored)?;
         let until = until.max(self.now + SHORTEST);
         let agent = self.agent_mut(agent_id);
-        let Task::Offered { deadline, entry, .. } = &mut agent.task else {
+        let Task::Offered { deadline, entry, answered, .. } = &mut agent.task else {
             unreachable!("offers lists the agents who are offered something");
         };
+        *answered = true;
         let (old, entry_id) = (std::mem::replace(deadline, until), *entry);
         self.deadlines.set(Deadline::Offer(agent_id), Some(old), Some(until));
         let others = match &self.entries[&entry_id].stands {
@@ -182,7 +183,7 @@ impl Acd {
     /// Takes agent and entry apart and says so.
     pub(super) fn withdraw(&mut self, agent_id: AgentId, outcome: Outcome) -> EntryId {
         let task = std::mem::replace(&mut self.agent_mut(agent_id).task, Task::None);
-        let Task::Offered { offer, entry, deadline } = task else {
+        let Task::Offered { offer, entry, deadline, .. } = task else {
             unreachable!("only agents who are offered something are asked to end it");
         };
         let now = self.now;

@@ -99,6 +99,8 @@ enum KeptTask {
         offer: OfferId,
         entry: EntryId,
         deadline: Time,
+        #[serde(default)]
+        answered: bool,
     },
     Talking {
         entry: EntryId,
@@ -234,8 +236,8 @@ impl Acd {
         };
         match kept.task {
             KeptTask::None => {}
-            KeptTask::Offered { offer, entry, deadline } => {
-                agent.task = Task::Offered { offer, entry, deadline };
+            KeptTask::Offered { offer, entry, deadline, answered } => {
+                agent.task = Task::Offered { offer, entry, deadline, answered };
                 self.offers.insert(offer, id);
                 self.deadlines.set(Deadline::Offer(id), None, Some(deadline));
             }
@@ -313,7 +315,9 @@ impl KeptAgent {
             own_call: agent.own_call,
             task: match agent.task {
                 Task::None => KeptTask::None,
-                Task::Offered { offer, entry, deadline } => KeptTask::Offered { offer, entry, deadline },
+                Task::Offered { offer, entry, deadline, answered } => {
+                    KeptTask::Offered { offer, entry, deadline, answered }
+                }
                 Task::Talking { entry, detail } => KeptTask::Talking { entry, detail },
             },
             wrap_up: agent.wrap_up,

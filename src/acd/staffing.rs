@@ -155,7 +155,7 @@ impl Acd {
             return Err(Ignored);
         }
         self.set_pause(id, Some(Pause { reason: reason.to_owned(), until: None }));
-        if let Task::Offered { .. } = self.agents[&id].task {
+        if self.agents[&id].rings() {
             self.offer_ended(id, Outcome::Declined);
         } else {
             self.refresh(id);
@@ -182,7 +182,7 @@ impl Acd {
     pub(super) fn busy(&mut self, id: AgentId) -> Result<(), Ignored> {
         let agent = self.agents.get_mut(&id).filter(|agent| !agent.own_call).ok_or(Ignored)?;
         agent.own_call = true;
-        if let Task::Offered { .. } = agent.task {
+        if agent.rings() {
             self.offer_ended(id, Outcome::Busy);
         } else {
             self.refresh(id);

@@ -9,6 +9,7 @@
 //! | the agent hangs up | has declined | to the next agent |
 //! | the agent's phone is gone, or silent for too long | backs off | to the next agent |
 //! | the caller hangs up, or leaves the line by key | free, hung up | as ever |
+//! | the agent pauses, or calls somebody else | hears on; that comes after the talk | waits |
 //! | another phone of the agent takes the call over | hears it there from the beginning | waits |
 
 use super::Engine;

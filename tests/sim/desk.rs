@@ -182,6 +182,24 @@ fn an_agent_who_hangs_up_has_declined_and_the_caller_goes_to_the_next() {
 }
 
 #[test]
+fn an_agent_who_pauses_meanwhile_does_so_after_the_talk() {
+    let mut story = answered(|_| {});
+    let second = PhoneId(60);
+    story.world.add_phone(second, "agent0", Some("secret0"));
+    story.act(second, Act::Register { expires: 300 * SECOND });
+    story.act(second, Act::Call("*2".into()));
+    assert_eq!((outcomes(&story), story.phase("agent0")), (vec![], Some(AgentPhase::Offered)));
+    story.pass(5 * SECOND);
+    assert_eq!(exit(&story), Some((Exit::Answered, 4)));
+    story.act(ANNA, Act::HangUp);
+    story.pass(60 * SECOND);
+    assert_eq!(story.phase("agent0"), Some(AgentPhase::Paused));
+    story.act(second, Act::HangUp);
+    story.act(second, Act::Unplug);
+    over(story);
+}
+
+#[test]
 fn an_agent_whose_phone_is_lost_leaves_the_caller_to_the_next() {
     let mut story = answered(|_| {});
     story.act(ANNA, Act::Unregister);

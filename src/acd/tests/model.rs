@@ -67,6 +67,8 @@ pub struct Person {
     pub off_shift: bool,
     own_call: bool,
     pub offer: Option<(OfferId, EntryId, Time)>,
+    /// They hear something before the caller.
+    pub answered: bool,
     pub talk: Option<EntryId>,
     detail: TalkDetail,
     tasks: Vec<EntryId>,
@@ -334,6 +336,7 @@ impl Model {
                         off_shift: false,
                         own_call: false,
                         offer: None,
+                        answered: false,
                         talk: None,
                         detail: TalkDetail::Speaking,
                         tasks: Vec::new(),
@@ -471,8 +474,10 @@ impl Model {
         let doubted_at_resume = self.wrong(Mistake::ProbedAfterResume);
         let kept_by_resume = self.wrong(Mistake::BackOffGrowthKeptByResume);
         let never_tires = self.wrong(Mistake::OwnCallsNeverTire);
+        let answer_rings = self.wrong(Mistake::AnswerIsCutOff);
         let now = self.now;
         let a = self.person(agent);
+        let rings = !a.answered || answer_rings;
         match change {
             Change::LoggedIn { .. } if !a.phone => {
                 a.lost = None;
@@ -496,7 +501,7 @@ impl Model {
             }
             Change::Pause { reason, .. } => {
                 a.pause = Some((reason.clone(), None));
-                if !self.wrong(Mistake::PauseLetsRing) {
+                if !self.wrong(Mistake::PauseLetsRing) && rings {
                     self.end_ringing(agent, Outcome::Declined);
                 }
             }
@@ -522,7 +527,7 @@ impl Model {
             }
             Change::Busy { .. } if !a.own_call => {
                 a.own_call = true;
-                if !self.wrong(Mistake::OwnCallLetsRing) {
+                if !self.wrong(Mistake::OwnCallLetsRing) && rings {
                     self.end_ringing(agent, Outcome::Busy);
                 }
             }

@@ -23,9 +23,8 @@ fn what_ends_it_then_ends_it_as_while_it_rang_and_the_caller_keeps_the_place() {
     for (change, told) in [
         (ended(1, Declined), "o1 declined, a1 ready, o2: e1 rings a2, a2 offered"),
         (ended(1, Unreachable), "o1 unreachable, a1 back_off, o2: e1 rings a2, a2 offered"),
-        (pause(1, "lunch"), "o1 declined, a1 paused, o2: e1 rings a2, a2 offered"),
         (logout(1), "o1 unreachable, a1 offline, o2: e1 rings a2, a2 offered"),
-        (busy(1), "o1 busy, a1 busy, o2: e1 rings a2, a2 offered"),
+        (Change::AgentGone { agent: AgentId(1) }, "o1 unreachable, a1 offline, o2: e1 rings a2, a2 offered"),
         (leave(1, Exit::Abandoned), "o1 caller_gone, e1 abandoned after 9, a1 ready"),
     ] {
         let mut desk = Desk::ready(&[1, 2]);
@@ -38,6 +37,19 @@ fn what_ends_it_then_ends_it_as_while_it_rang_and_the_caller_keeps_the_place() {
     desk.at(9, answered(1, 30));
     assert_eq!(desk.until(29), "");
     assert_eq!(desk.until(30), "o1 no_answer, a1 paused, o2: e1 rings a2, a2 offered");
+}
+
+#[test]
+fn what_ends_ringing_comes_after_the_talk_once_the_phone_has_answered() {
+    for (change, then) in [(pause(1, "lunch"), "a1 paused"), (busy(1), "a1 busy")] {
+        let mut desk = Desk::ready(&[1]);
+        desk.at(1, arrive(1));
+        desk.at(1, arrive(2));
+        desk.at(2, answered(1, 12));
+        assert_eq!(desk.at(3, change), "", "the caller is theirs");
+        assert_eq!(desk.at(4, accepted(1)), "o1 accepted, e1 answered after 3, a1 talking");
+        assert_eq!(desk.at(9, talk_ended(1)), then);
+    }
 }
 
 #[test]

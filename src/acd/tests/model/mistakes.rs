@@ -167,6 +167,7 @@ mistakes! {
     WrapUpAfterTasks,
     AnswerKeepsDeadline,
     AnswerRingsOn,
+    AnswerIsCutOff,
     HoldOutlivesTalk,
     ClosedTakes,
     NoLastCall,

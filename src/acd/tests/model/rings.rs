@@ -133,6 +133,7 @@ impl Model {
         if !self.wrong(Mistake::AnswerKeepsDeadline) {
             self.person(agent).offer = Some((offer, entry, until));
         }
+        self.person(agent).answered = true;
         if self.wrong(Mistake::AnswerRingsOn) {
             return;
         }
@@ -145,6 +146,7 @@ impl Model {
 
     pub(super) fn take_apart(&mut self, agent: AgentId, outcome: Outcome) {
         let (offer, entry, _) = self.person(agent).offer.take().expect("the caller has seen it");
+        self.person(agent).answered = false;
         if let Some(caller) = self.caller(entry) {
             caller.ringing = caller.ringing.saturating_sub(1);
             if caller.ringing == 0 {
