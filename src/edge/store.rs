@@ -16,6 +16,7 @@
 mod held;
 mod latest;
 mod places;
+mod reading;
 mod registrations;
 mod tolls;
 mod writer;

@@ -5,6 +5,8 @@ use crate::house::{self, PATIENCE, carrier};
 use crate::person::{Person, until};
 use crate::program::Program;
 use rustix::process::Signal;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 use vaxel::sim::phone::PhoneEvent;
@@ -105,6 +107,16 @@ fn the_running_service_can_be_asked_how_it_stood_and_why_somebody_waits() {
     assert!(error.contains("begins at"), "{error}");
     let error = program.command(&["why", "+4699999"]).expect_err("nobody called");
     assert!(error.contains("no contact record has a call from +4699999"), "{error}");
+    let error = program.command(&["why", "bjorn"]).expect_err("he dialled nothing");
+    let part = "no contact record has a call that bjorn dialled; `vaxel why --agent bjorn CALL` tells";
+    assert!(error.contains(part), "{error}");
+    // What has no caller's number is a task.
+    program.command(&["task", "add", "sales", "mail 4711"]).expect("it is filed");
+    shown(&program, &mut [], &["task", "list"], &["mail 4711"]);
+    for nobody in ["", " "] {
+        let error = program.command(&["why", nobody]).expect_err("it is not said who");
+        assert!(error.contains("it is not said who: a call's id (`call-…`"), "{error}");
+    }
 }
 
 #[test]
@@ -413,4 +425,59 @@ fn of_a_service_that_is_dead_nothing_is_said_of_now() {
     while last(&program) == first {
         assert!(began.elapsed() < PATIENCE, "an idle service is not told from a dead one");
     }
+}
+
+/// Every file of the data folder, and what is in it.
+fn content(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("a folder") {
+            let entry = entry.expect("a name");
+            match entry.file_type().expect("a kind") {
+                kind if kind.is_dir() => folders.push(entry.path()),
+                kind if kind.is_file() => drop(files.insert(entry.path(), std::fs::read(entry.path()).expect("bytes"))),
+                // The door of a service.
+                _ => drop(files.insert(entry.path(), Vec::new())),
+            }
+        }
+    }
+    files
+}
+
+#[test]
+fn who_only_looks_changes_nothing_in_the_data_folder_and_needs_no_right_to() {
+    let (mut program, anna, mut caller) = somebody_waits();
+    shown(&program, &mut [&mut caller], &["why", "0701234567"], &["still waits"]);
+    let waited = now();
+    let looks = |program: &Program| {
+        let data = program.data();
+        let (data, before) = (data.to_str().expect("plain letters"), content(&data));
+        for (arguments, wanted) in [
+            (&["why", "0701234567"][..], "joins sales"),
+            (&["rewind", "--at", &waited], "sales: 1 waiting"),
+            (&["report"], "sales"),
+            (&["simulate", "--journal", data], "events"),
+            (&["check"], "good"),
+        ] {
+            let said = program.command(arguments).expect("it reads");
+            assert!(said.contains(wanted), "{arguments:?}: {said}");
+            if let Some(same) = program.command_that_may_not_write(arguments) {
+                let same = same.expect("it reads");
+                assert!(same.contains(wanted), "{arguments:?}: {same}");
+            }
+        }
+        assert!(content(Path::new(data)) == before, "{:?}", content(Path::new(data)).keys());
+    };
+    program.signal(Signal::KILL);
+    program.process.wait().expect("it was killed");
+    assert!(program.data().join("vaxel.db-wal").exists());
+    looks(&program);
+    // And after an end that was told.
+    drop((anna, caller));
+    let mut program = program.killed_and_started_again(Stdio::inherit());
+    program.signal(Signal::TERM);
+    assert_eq!(program.end(|| ()), Some(0));
+    assert!(!program.data().join("vaxel.db-wal").exists());
+    looks(&program);
 }

@@ -2,7 +2,7 @@
 
 use crate::house::{self, Folder, PATIENCE};
 use rustix::process::{Pid, Signal, kill_process};
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -116,7 +116,32 @@ impl Program {
 
     /// What another command of the program prints, with the settings of this one; `Err`: what it complains of.
     pub fn command(&self, arguments: &[&str]) -> Result<String, String> {
-        let mut command = vaxel(self.there);
+        self.said_by(vaxel(self.there), arguments)
+    }
+
+    /// The same where its data folder may be read and not written. `None`, which is said: this machine lets nobody mount one so.
+    pub fn command_that_may_not_write(&self, arguments: &[&str]) -> Option<Result<String, String>> {
+        let unshare = || {
+            let mut unshare = Command::new("unshare");
+            if !rustix::process::geteuid().is_root() {
+                unshare.args(["--user", "--map-root-user"]);
+            }
+            let mount = "mount --bind \"$0\" \"$0\" && mount -o remount,ro,bind \"$0\" && ! touch \"$0/touched\" && exec \"$@\"";
+            unshare.args(["--mount", "sh", "-c", mount]).arg(self.data()).stderr(Stdio::piped());
+            unshare
+        };
+        if !unshare().arg("true").output().is_ok_and(|tried| tried.status.success()) {
+            let untested =
+                b"NOT TESTED: a data folder that may not be written (only root can mount one on this machine)\n";
+            std::io::stderr().write_all(untested).expect("somebody listens");
+            return None;
+        }
+        let mut command = unshare();
+        command.arg(env!("CARGO_BIN_EXE_vaxel"));
+        Some(self.said_by(command, arguments))
+    }
+
+    fn said_by(&self, mut command: Command, arguments: &[&str]) -> Result<String, String> {
         command.arg("--config").arg(settings_in(self.folder.as_ref().expect("taken only at the end"))).args(arguments);
         let output = command.env("TZ", "UTC").output().expect("it starts");
         let text = |bytes| String::from_utf8(bytes).expect("text");

@@ -1,13 +1,13 @@
 //! What the contact records know of one call. Only reads, beside the service or without it.
 
-use super::{file, whole};
+use super::{file, reading, whole};
 use crate::ids::CallId;
 use crate::record::Contact;
 use crate::sip::capture::is_same;
 use anyhow::Context;
 use futures_util::TryStreamExt as _;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{ConnectOptions as _, Connection as _, Row as _};
+use sqlx::Row as _;
+use sqlx::sqlite::SqliteConnection;
 use std::path::Path;
 
 /// Digits at the end of a number that all ways to write it have.
@@ -45,13 +45,7 @@ pub struct Call {
 pub fn contacts(folder: &Path, asked: Asked, most: usize) -> anyhow::Result<Found> {
     let file = file(folder);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let read = async {
-        let options = SqliteConnectOptions::new().filename(&file).read_only(true);
-        let mut database = options.connect().await?;
-        let found = find(&mut database, asked, most).await?;
-        database.close().await?;
-        Ok::<_, sqlx::Error>(found)
-    };
+    let read = reading::with(&file, async |database| find(database, asked, most).await);
     runtime.block_on(read).with_context(|| format!("cannot read the contact records in {}", file.display()))
 }
 
