@@ -316,8 +316,8 @@ enum Command {
     #[command(after_help = "Examples:\n  vaxel why +46701234567\n  vaxel why --agent anna +46701234567\n  \
                       vaxel why --last 3 --all +46701234567\n  vaxel why call-1795424400123456 --json")]
     Why {
-        /// A call's id (`call-…`, as in the log and in contact records), an entry's (`entry-…`), or a caller's number: the calls from
-        /// there that are up, else the last; others are listed.
+        /// A call's id (`call-…`, as in the log and in contact records), an entry's (`entry-…`), a task's (`task-…`), or a caller's
+        /// number, or the name of an agent who dialled: the calls from there that are up, else the last; others are listed.
         #[arg(value_name = "CALL")]
         call: String,
         /// Tell of the last N calls of the number.

@@ -2,11 +2,13 @@
 
 use super::store::{self, Call};
 use super::{control, journal, moment};
+use crate::acd::Acd;
 use crate::ids::{CallId, EntryId};
 use crate::need::Need;
 use crate::time::{Duration, Time};
 use anyhow::{Context, bail};
 use jiff::tz::TimeZone;
+use journal::Replay;
 use serde::Serialize;
 use std::path::Path;
 use story::{Told, story};
@@ -100,6 +102,12 @@ pub fn why(folder: &Path, asked: Asked, now: Time) -> anyhow::Result<String> {
 /// And whether there are more calls than those.
 fn answer(look: Look, asked: Asked) -> anyhow::Result<(Answer, bool)> {
     let Asked { who, last, .. } = asked;
+    if who.trim().is_empty() {
+        bail!(
+            "it is not said who: a call's id (`call-…`, as in the log and in contact records), an entry's (`entry-…`), a task's \
+             (`task-…`), or the number that a caller came from"
+        );
+    }
     let number = |prefix: &str| who.strip_prefix(prefix).and_then(|number| number.parse().ok());
     let (entry, call) = (number("entry-").or_else(|| number("task-")), number("call-"));
     if last.is_some() && (entry.is_some() || call.is_some()) {
@@ -123,6 +131,12 @@ fn answer(look: Look, asked: Asked) -> anyhow::Result<(Answer, bool)> {
     let up = found.calls.iter().filter(|call| call.is_up).count();
     let (first, others) = found.calls.split_at(last.unwrap_or(up.max(1)).min(found.calls.len()));
     let contacts = match first {
+        [] if is_agent(look, who)? => {
+            bail!(
+                "{who} is an agent, and no contact record has a call that {who} dialled; `vaxel why --agent {who} CALL` \
+                 tells why {who} had a caller or not, `CALL` being the call's id or the caller's number"
+            )
+        }
         [] => {
             bail!("no contact record has a call from {who}; a call's id is in the log, as `call-…`, and serves as well")
         }
@@ -132,6 +146,19 @@ fn answer(look: Look, asked: Asked) -> anyhow::Result<(Answer, bool)> {
     };
     let others = others.iter().map(|call| listed(call, look.now, look.zone)).collect();
     Ok((Answer { contacts, others }, found.more))
+}
+
+/// As far as the journal goes.
+fn is_agent(look: Look, who: &str) -> anyhow::Result<bool> {
+    let folder = journal::folder(look.folder);
+    let named = || format!("cannot read the journal in {}", folder.display());
+    let Some(mut replay) = Replay::<Acd>::open(&folder, look.now, |_, _| ()).with_context(named)? else {
+        return Ok(false);
+    };
+    while let Some(noted) = replay.next().with_context(named)? {
+        replay.apply(&noted);
+    }
+    Ok(replay.state.agents().any(|agent| agent.settings.name == who))
 }
 
 /// One call.
