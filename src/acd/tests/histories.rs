@@ -6,16 +6,13 @@ mod staff;
 use super::invariants::Watch;
 use super::model::why::{Misled, without_skill};
 use super::model::{Distributor, Mistake, Model};
+use super::proof::{Step, each_is_found, steps};
 use super::*;
 use crate::need::Attributes;
 use proptest::prelude::*;
 
 const AGENTS: u32 = 5;
 const QUEUES: u32 = 3;
-
-/// One step in four small numbers: what, to whom, how, and how much later. Whatever the numbers are, the step makes
-/// sense most of the time and sometimes on purpose does not.
-pub type Step = [u8; 4];
 
 /// Plays steps on a distributor and notes the events.
 pub struct Play<D> {
@@ -379,18 +376,6 @@ fn some_relax(how: u8) -> Vec<Relax> {
 /// Levels 0 to 3 of two skills, and often none.
 fn some_skills(how: u8, seldom: u8) -> Skills {
     if !how.is_multiple_of(seldom) { Skills::new() } else { skills(&format!("x {}, y {}", how % 4, how / 16 % 4)) }
-}
-
-/// Steps from a seed, for histories of any length (splitmix64).
-pub fn steps(mut seed: u64) -> impl Iterator<Item = Step> {
-    std::iter::from_fn(move || {
-        seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut bits = seed;
-        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        let [a, b, c, d, ..] = (bits ^ (bits >> 31)).to_le_bytes();
-        Some([a, b, c, d])
-    })
 }
 
 /// Plays the steps on the distributor, beside the model, with everything that can be asked compared.
@@ -789,9 +774,7 @@ fn every_mistake_makes_a_history_that_differs() {
             events.iter().zip(decisions).any(|(event, decisions)| decided(&mut model, event) != *decisions)
         })
     };
-    assert!(!differs(None), "the model without a mistake differs");
-    let missed: Vec<Mistake> = Mistake::ALL.iter().copied().filter(|mistake| !differs(Some(*mistake))).collect();
-    assert!(missed.is_empty(), "not found: {missed:?}");
+    each_is_found(Mistake::ALL, differs);
 }
 
 /// Whether a reason that is forgotten, or told at the wrong time, would be found by comparing with the model.

@@ -1,6 +1,7 @@
 //! Many long histories with everything in them, watched from outside: what must always hold, held millions of times.
 
-use super::histories::{Play, close, steps};
+use super::histories::{Play, close};
+use super::proof::steps;
 use super::*;
 
 /// Some two and a half million events in all.

@@ -5,6 +5,7 @@ mod histories;
 mod invariants;
 mod millions;
 mod model;
+pub(in crate::acd) mod proof;
 mod rules_answered;
 mod rules_back;
 mod rules_callback;

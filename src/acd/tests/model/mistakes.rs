@@ -1,19 +1,6 @@
 //! Each rule of the model can be left out or turned round, by itself.
 
-/// The mistakes, and the list of all of them.
-macro_rules! mistakes {
-    ($($name:ident,)*) => {
-        /// One rule left out or turned round.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum Mistake {
-            $($name,)*
-        }
-
-        impl Mistake {
-            pub const ALL: &[Mistake] = &[$(Mistake::$name,)*];
-        }
-    };
-}
+use crate::acd::tests::proof::mistakes;
 
 mistakes! {
     TwoAgentsForOneEntry,
