@@ -292,9 +292,10 @@ impl Desk {
         if self.lost == Phase::Offline { self.begun } else { self.since }
     }
 
-    /// The day's figures, as far as it has gone. `day`: 0 is the one of `now`, 1 the day before.
-    pub fn figures(&self, now: Time, day: u64, settings: &Settings) -> Figures {
-        let day = settings.day(now).saturating_sub(day);
+    /// The day's figures, as far as it has gone; empty if it is not kept. `days_ago`: 0 is the one of `now`, 1 the day before.
+    pub fn figures(&self, now: Time, days_ago: u64, settings: &Settings) -> Figures {
+        let is_kept = days_ago < u64::from(settings.days_kept.max(1));
+        let Some(day) = settings.day(now).checked_sub(days_ago).filter(|_| is_kept) else { return Figures::default() };
         let kept = self.days.iter().find(|(number, _)| *number == day);
         let mut figures = kept.map_or_else(Figures::default, |(_, figures)| figures.clone());
         let (begin, end) = (settings.begin_of_day(day), settings.begin_of_day(day + 1));

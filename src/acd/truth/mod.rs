@@ -181,7 +181,7 @@ impl Truth {
     }
 
     /// The talk is over. What wrap-up the agent is in from here on belongs to this contact, until the agent is in any
-    /// other state but a call of their own. Nothing happens if there is no such talk.
+    /// other state but a call of their own, or another talk of theirs is over. Nothing happens if there is no such talk.
     pub fn talk_ended(&mut self, now: Time, entry: EntryId) {
         self.held(now, entry, false);
         let Some(talk) = self.talks.remove(&entry) else { return };

@@ -1,7 +1,15 @@
-//! A little day worked through on paper, and random days against a plain recount.
+//! A little day worked through on paper, and random days (`days`) against a plain recount (`recount`).
 
+mod days;
+mod page;
+mod recount;
+
+use self::days::Day;
+use self::page::Page;
+use self::recount::{Mistake, Recount};
 use super::*;
 use crate::acd::phase::Phase;
+use crate::acd::tests::proof::{differences, each_is_found, steps};
 use crate::ids::OfferId;
 use proptest::prelude::*;
 
@@ -411,118 +419,62 @@ fn what_is_written_is_read_back() {
     }
 }
 
-/// A contact of a random day.
-#[derive(Clone, Debug)]
-struct Contact {
-    queue: QueueId,
-    arrived: Time,
-    exit: Option<(Exit, Duration)>,
-    /// Talk, and what of it and of the wrap-up is over.
-    handled: Option<u64>,
+/// The counts of a day, and every figure at each question with what was told up to it.
+fn counted(day: &Day) -> (Truth, Vec<(usize, Page)>) {
+    let mut truth = Truth::new(day.settings.clone());
+    let (mut pages, mut before) = (Vec::new(), Vec::new());
+    for (index, (now, told)) in day.told.iter().enumerate() {
+        told.to(&mut truth, *now);
+        if matches!(told, days::Told::Asked) {
+            pages.push((index + 1, page::of_truth(&truth, *now, &mut before)));
+        }
+    }
+    (truth, pages)
 }
 
-#[derive(Clone, Debug)]
-enum Step {
-    Pass(u64),
-    Arrive(u32),
-    Exit(usize, Exit),
-    EndTalk(usize),
-    Agent(u32, u8),
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    prop_oneof![
-        3 => (0u64..200).prop_map(Step::Pass),
-        1 => (0u64..100_000).prop_map(Step::Pass),
-        6 => (0u32..3).prop_map(Step::Arrive),
-        6 => (any::<usize>(), prop::sample::select(Exit::ALL.to_vec())).prop_map(|(who, exit)| Step::Exit(who, exit)),
-        3 => any::<usize>().prop_map(Step::EndTalk),
-        3 => (0u32..3, 0u8..4).prop_map(|(agent, state)| Step::Agent(agent, state)),
-    ]
+/// Whether the random days that agree with the recount would find a mistake, each by itself.
+#[test]
+fn every_mistake_makes_a_day_that_differs() {
+    let days: Vec<Day> = (0..60).map(|seed| Day::of(steps(seed).take(300))).collect();
+    let pages: Vec<_> = days.iter().map(|day| counted(day).1).collect();
+    each_is_found(Mistake::ALL, |mistake| {
+        days.iter().zip(&pages).any(|(day, pages)| {
+            let recount = Recount { settings: &day.settings, mistake };
+            pages.iter().any(|(told, page)| recount.page(&day.told[..*told]) != *page)
+        })
+    });
 }
 
 proptest! {
     #[test]
-    fn every_contact_is_counted_once_in_its_interval(
-        steps in prop::collection::vec(step(), 0..200),
-        kept in 1u32..5,
-    ) {
-        let mut truth = Truth::new(Settings { intervals_kept: kept, ..Settings::default() });
-        let (mut now, mut contacts) = (at(0), Vec::<Contact>::new());
-        let mut talks: Vec<(usize, AgentId)> = Vec::new();
+    fn a_random_day_is_counted_as_it_is_recounted(steps in prop::collection::vec(any::<[u8; 4]>(), 0..300)) {
+        let day = Day::of(steps);
+        let (truth, pages) = counted(&day);
+        let recount = Recount { settings: &day.settings, mistake: None };
+        for (told, page) in pages {
+            let differ = differences(&page, &recount.page(&day.told[..told]));
+            prop_assert!(differ.is_empty(), "{differ}after {:#?}", &day.told[..told]);
+        }
+        let text = serde_json::to_string(&truth).expect("plain data");
+        prop_assert_eq!(serde_json::from_str::<Truth>(&text).expect("as written"), truth);
+    }
+
+    /// Whatever happens, the laws hold, and no total goes down.
+    #[test]
+    fn every_word_of_a_random_day_leaves_it_balanced(steps in prop::collection::vec(any::<[u8; 4]>(), 0..200)) {
+        let day = Day::of(steps);
+        let mut truth = Truth::new(day.settings);
         let mut before = BTreeMap::<QueueId, Counts>::new();
-        for step in steps {
-            match step {
-                Step::Pass(seconds) => now += secs(seconds),
-                Step::Arrive(queue) => {
-                    contacts.push(Contact { queue: QueueId(queue), arrived: now, exit: None, handled: None });
-                    truth.arrived(now, QueueId(queue));
-                }
-                Step::Exit(who, exit) => {
-                    let waiting: Vec<usize> = (0..contacts.len()).filter(|i| contacts[*i].exit.is_none()).collect();
-                    let Some(index) = waiting.get(who % waiting.len().max(1)).copied() else { continue };
-                    let contact = &mut contacts[index];
-                    let waited = now.since(contact.arrived);
-                    contact.exit = Some((exit, waited));
-                    truth.exited(contact.queue, contact.arrived, exit, waited, LEVEL);
-                    if exit == Exit::Answered {
-                        let agent = AgentId(index as u32);
-                        truth.talk_began(now, EntryId(index as u64), agent, contact.queue, contact.arrived, false);
-                        truth.agent_is(now, agent, &talking(index as u64));
-                        contact.handled = Some(now.as_micros());
-                        talks.push((index, agent));
-                    }
-                }
-                Step::EndTalk(who) if !talks.is_empty() => {
-                    let (index, agent) = talks.swap_remove(who % talks.len());
-                    truth.talk_ended(now, EntryId(index as u64));
-                    truth.agent_is(now, agent, &ready());
-                    contacts[index].handled = contacts[index].handled.map(|began| now.as_micros() - began);
-                }
-                Step::EndTalk(_) => {}
-                Step::Agent(agent, state) => {
-                    let state = [ready(), paused("tea"), AgentState::Busy, AgentState::Offline][state as usize].clone();
-                    truth.agent_is(now, AgentId(1_000 + agent), &state);
-                }
-            }
+        for (now, told) in day.told {
+            told.to(&mut truth, now);
             prop_assert_eq!(truth.imbalance(), None);
-            for queue in truth.queues().collect::<Vec<_>>() {
+            for queue in truth.queues() {
                 let (total, was) = (truth.total(queue), before.get(&queue).copied().unwrap_or_default());
                 prop_assert!(total.offered >= was.offered && total.handled >= was.handled);
                 prop_assert!(Exit::ALL.iter().all(|exit| total.exits.of(*exit) >= was.exits.of(*exit)));
                 before.insert(queue, total);
             }
         }
-        // A plain recount of who came in each kept interval.
-        for queue in truth.queues().collect::<Vec<_>>() {
-            prop_assert!(truth.intervals(queue).count() <= kept as usize);
-            let mut recounted = 0;
-            for Interval { begin, counts } in truth.intervals(queue) {
-                let of = |contact: &&Contact| contact.queue == queue && (*begin..*begin + secs(900)).contains(&contact.arrived);
-                let them: Vec<&Contact> = contacts.iter().filter(of).collect();
-                recounted += them.len() as u64;
-                prop_assert_eq!(counts.offered, them.len() as u64);
-                prop_assert_eq!(counts.waiting, them.iter().filter(|contact| contact.exit.is_none()).count() as u64);
-                for exit in Exit::ALL {
-                    let ended = them.iter().filter(|contact| contact.exit.is_some_and(|(how, _)| how == exit)).count();
-                    prop_assert_eq!(counts.exits.of(exit), ended as u64);
-                }
-                let answered = them.iter().filter_map(|contact| contact.exit).filter(|(exit, _)| *exit == Exit::Answered);
-                let waits: Vec<u64> = answered.map(|(_, waited)| micros(waited)).collect();
-                prop_assert_eq!(counts.answered_wait_micros, waits.iter().sum::<u64>());
-                prop_assert_eq!(counts.answered_wait_micros_max, waits.iter().copied().max().unwrap_or(0));
-                let level = micros(LEVEL);
-                prop_assert_eq!(counts.answered_in_level, waits.iter().filter(|wait| **wait <= level).count() as u64);
-                let talking: Vec<usize> = talks.iter().map(|(index, _)| *index).collect();
-                let over = (0..contacts.len()).filter(|index| !talking.contains(index));
-                let over: Vec<u64> = over.filter(|i| of(&&contacts[*i])).filter_map(|i| contacts[i].handled).collect();
-                prop_assert_eq!((counts.handled, counts.talk_micros), (over.len() as u64, over.iter().sum::<u64>()));
-            }
-            prop_assert_eq!(recounted + truth.older(queue).offered, truth.total(queue).offered);
-        }
-        prop_assert_eq!(truth.talks(), talks.len());
-        let text = serde_json::to_string(&truth).expect("plain data");
-        prop_assert_eq!(serde_json::from_str::<Truth>(&text).expect("as written"), truth);
     }
 
     /// Whatever an agent does, each moment of the time logged in is spent on one thing and in one day.
