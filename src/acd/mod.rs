@@ -25,7 +25,7 @@
 //! | `callback` | those who are to be called back |
 //! | `admission`, `overflow` | whom a queue takes, when waiting is in vain, hours; from one queue to another |
 //! | `offers` | an offer from the first ring to its outcome; refusals |
-//! | `ability` | what agents can do and entries need |
+//! | `ability`, `lacking` | what agents can do and entries need; what of that nobody has |
 //! | `line`, `pool`, `matching` | entries by need, agents by abilities, and who goes to whom |
 //! | `deadline`, `ranked`, `bits`, `chance` | time, places in line, small sets, the dice |
 //! | `snapshot` | all of it, to be kept and made anew |
@@ -51,6 +51,7 @@ mod expected;
 mod explain;
 mod gone;
 mod hope;
+mod lacking;
 mod line;
 mod look;
 mod matching;
@@ -79,6 +80,7 @@ pub use counts::QueueCounts;
 pub use digest::{Digest, Noted};
 pub use event::{AcdEvent, AgentState, Arrival, Change, Decision, Exit, Kind, Outcome, Prefer, TalkDetail, Who};
 pub use explain::WhyNot;
+pub use lacking::Lacking;
 pub use look::{AgentView, EntryView};
 pub use overflow::OVERFLOWS_MAX;
 pub use phase::Phase;

@@ -1,13 +1,13 @@
 //! What no setting can be wrong about alone: names given twice, needs that nobody meets.
 
-use super::problem::{Place, Problem, nearest};
+use super::problem::{Place, Problem, nearest, nobody_has};
 use super::read::Table;
 use super::source::At;
 use super::{Agent, Config, Secret, Trunk};
-use crate::acd::AgentSettings;
+use crate::acd::{AgentSettings, Lacking};
 use crate::engine::settings::Network;
 use crate::ids::QueueId;
-use crate::need::{Attributes, Licence, Need, Skill, Word};
+use crate::need::{Attributes, Need, Word};
 use crate::sip::Transport;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -273,32 +273,15 @@ impl Check<'_> {
             let place =
                 if queue.needs.is_none() { self.place("queues", i, "name") } else { self.place("queues", i, "needs") };
             let problem = Problem::warning(place, format!("no agent can answer queue `{}`", queue.name));
-            let known = || agents.iter().flat_map(|agent| agent.settings.skills.keys().map(String::as_str));
-            let has =
-                |agent: &Agent, name: &str, level| agent.settings.skills.get(name).is_some_and(|has| *has >= level);
-            let named = needs.skills.skills().filter_map(|(skill, level)| match skill {
-                Skill::Named(name) => Some((name, level)),
-                Skill::By { .. } => None,
-            });
-            let lacking = { named }.find(|(name, level)| !agents.iter().any(|agent| has(agent, name, *level)));
-            let held = |licence: &Licence| agents.iter().any(|agent| agent.settings.holds(licence));
-            let unlicensed = needs.licences.iter().find(|licence| !held(licence));
             let members = agents.iter().any(|agent| agent.settings.queues.contains(&QueueId(i as u32)));
-            self.top.reader.note(match lacking {
-                _ if agents.is_empty() => problem.help("there are no agents; add [[agents]] with `name` and `skills`"),
-                _ if queue.members_only && !members => {
-                    problem.help(format!("it is for members only; give some agents `queues = [\"{}\"]`", queue.name))
-                }
-                None if unlicensed.is_some() => problem.help(format!("nobody holds a {}", unlicensed.expect("some"))),
-                None => problem.help("each skill is there, but nobody has them all"),
-                Some((skill, level)) if known().any(|name| name == skill) => {
-                    problem.help(format!("nobody has `{skill}` at {level} or better"))
-                }
-                Some((skill, _)) => match nearest(skill, known()) {
-                    Some(meant) => problem.help(format!("nobody has `{skill}`; did you mean `{meant}`?")),
-                    None => problem.help(format!("nobody has `{skill}`")),
-                },
-            });
+            let help = if agents.is_empty() {
+                "there are no agents; add [[agents]] with `name` and `skills`".to_owned()
+            } else if queue.members_only && !members {
+                format!("it is for members only; give some agents `queues = [\"{}\"]`", queue.name)
+            } else {
+                nobody_has(&Lacking::among(&needs, agents.iter().map(|agent| &agent.settings)))
+            };
+            self.top.reader.note(problem.help(help));
         }
     }
 

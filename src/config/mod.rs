@@ -29,7 +29,7 @@ pub use data::Data;
 pub use day::{DAY, load_day};
 pub use fill::Given;
 pub use pauses::PauseReason;
-pub use problem::{Place, Problem, Severity, nearest};
+pub use problem::{Place, Problem, Severity, nearest, nobody_has};
 pub use report::{Every, Report};
 pub use starter::starter;
 pub use values::{ClientCertificate, Domain, Hop, Listen, Ports, Secret, To};

@@ -1,5 +1,6 @@
 //! One thing wrong with what the operator wrote, shown so that it can be mended without looking elsewhere.
 
+use crate::acd::Lacking;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -116,6 +117,19 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         .filter(|(distance, candidate)| *distance <= (candidate.chars().count().max(3)) / 3)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
+}
+
+/// What is wanting for a need that nobody meets, and what was probably meant.
+pub fn nobody_has(lacking: &Lacking) -> String {
+    match lacking {
+        Lacking::Skill { name, known } => match nearest(name, known.iter().map(String::as_str)) {
+            Some(meant) => format!("nobody has `{name}`; did you mean `{meant}`?"),
+            None => format!("nobody has `{name}`"),
+        },
+        Lacking::Level { name, least } => format!("nobody has `{name}` at {least} or better"),
+        Lacking::Licence(licence) => format!("nobody holds a {licence}"),
+        Lacking::Together => "each skill is there, but nobody has them all".to_owned(),
+    }
 }
 
 #[cfg(test)]

@@ -4,9 +4,9 @@
 //! A line of JSON asks, lines of JSON answer. Only the user that runs the service, and root, are answered: what passes
 //! here are people's numbers.
 
-use super::floor::{Done, Floor, TaskName, done_for};
+use super::floor::{Done, Floor, TaskName, done_for, waits_in_vain};
 use super::homer::Homer;
-use super::output::print;
+use super::output::{complain, print};
 use super::tap::{Tap, Tapped};
 pub use crate::engine::AgentAct;
 use crate::engine::tasks::{Listed, TaskAct};
@@ -94,9 +94,11 @@ enum Answer {
         is_kept: bool,
     },
     /// The task has this id.
+    /// `warning`: it waits, but probably not as meant.
     Filed {
         task: EntryId,
         is_kept: bool,
+        warning: Option<String>,
     },
     Tasks(Vec<Listed>),
     Refused(String),
@@ -252,7 +254,9 @@ impl Operator {
     async fn grant(&mut self, floor: &Floor, wish: Wish, what: String) -> Result<(), Gone> {
         let answer = match floor.grant(wish).await {
             Ok(Done { answer: engine::Answer::Done, is_kept }) => Answer::Done { what, is_kept },
-            Ok(Done { answer: engine::Answer::Filed(task), is_kept }) => Answer::Filed { task, is_kept },
+            Ok(Done { answer: engine::Answer::Filed { task, lacking }, is_kept }) => {
+                Answer::Filed { task, is_kept, warning: lacking.map(|lacking| waits_in_vain(task, &lacking)) }
+            }
             Ok(Done { answer: engine::Answer::Tasks(tasks), .. }) => Answer::Tasks(tasks),
             Err(why) => Answer::Refused(why),
         };
@@ -441,7 +445,11 @@ pub fn task(folder: &Path, act: TaskAct) -> anyhow::Result<String> {
     };
     match ask(folder, &Question::Task(act))?.next().context("the service ended")?? {
         Answer::Done { is_kept, .. } => Ok(format!("{done}{}\n", doubt(is_kept))),
-        Answer::Filed { task, is_kept } => Ok(format!("{}{}\n", TaskName(task), doubt(is_kept))),
+        Answer::Filed { task, is_kept, warning } => {
+            // Beside the id, which programs read.
+            warning.iter().for_each(complain);
+            Ok(format!("{}{}\n", TaskName(task), doubt(is_kept)))
+        }
         Answer::Refused(why) => bail!(why),
         other => bail!("the service answered another question: {other:?}"),
     }

@@ -3,7 +3,8 @@
 
 use super::door::Door;
 use super::reload::Reloader;
-use crate::acd::Exit;
+use crate::acd::{Exit, Lacking};
+use crate::config::nobody_has;
 use crate::engine::tasks::TaskAct;
 use crate::engine::{AgentAct, Answer, Refusal, Wish};
 use crate::ids::{CallId, EntryId};
@@ -82,6 +83,16 @@ pub fn done_for(agent: &str, act: &AgentAct) -> String {
         AgentAct::EndWrapUp => format!("{agent} has finished the notes"),
         AgentAct::ExtendWrapUp => format!("{agent} has more time for the notes"),
     }
+}
+
+/// Of a task that was filed, and that no agent can take.
+pub fn waits_in_vain(task: EntryId, lacking: &Lacking) -> String {
+    let task = TaskName(task);
+    let why = nobody_has(lacking);
+    format!(
+        "warning: no agent can take {task}: {why}\n  = help: it waits until one can, by other settings (`vaxel reload`); \
+         `vaxel task withdraw {task}` takes it back"
+    )
 }
 
 /// As people write a task's id.

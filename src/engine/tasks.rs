@@ -162,7 +162,7 @@ impl Engine {
 
     pub(super) fn on_task_act(&mut self, now: Time, act: TaskAct) -> Result<Answer, Refusal> {
         match act {
-            TaskAct::File(filing) => self.file(now, *filing).map(Answer::Filed),
+            TaskAct::File(filing) => self.file(now, *filing),
             TaskAct::Withdraw(task) => self.withdraw(now, task).map(|()| Answer::Done),
             TaskAct::Accept { agent, task } => self.offer_is(now, &agent, task, Outcome::Accepted),
             TaskAct::Decline { agent, task } => self.offer_is(now, &agent, task, Outcome::Declined),
@@ -171,7 +171,7 @@ impl Engine {
         }
     }
 
-    fn file(&mut self, now: Time, filing: Filing) -> Result<EntryId, Refusal> {
+    fn file(&mut self, now: Time, filing: Filing) -> Result<Answer, Refusal> {
         filing.check()?;
         let Filing { queue: name, reference, attributes, need, priority, prefer, since, max_wait } = filing;
         let Some(&queue) = self.queue_ids.get(&name) else {
@@ -189,6 +189,8 @@ impl Engine {
         self.tasks.keep(entry, queue, reference.clone());
         self.entries.insert(entry, contact_of(entry));
         let attributes: Attributes = attributes.into_iter().collect();
+        // What the queue needs, the check of the settings has looked at.
+        let lacking = if need.is_none() { None } else { self.acd.lacking(&need.resolved(&attributes)) };
         let about = About { reference: reference.to_string(), attributes: attributes.clone(), priority, since };
         let queue_name = self.queues[&queue].name.clone();
         self.say(now, What::Task { task: contact_of(entry), entry, queue: queue_name, news: TaskNews::Filed(about) });
@@ -208,7 +210,7 @@ impl Engine {
         self.settle(now);
         match self.tasks.last_exit.take() {
             Some((left, exit)) if left == entry => Err(Refusal::NotTaken { queue: name, exit }),
-            _ => Ok(entry),
+            _ => Ok(Answer::Filed { task: entry, lacking }),
         }
     }
 

@@ -4,7 +4,7 @@ use super::agents::AgentAct;
 use super::calls::Stage;
 use super::tasks::{Listed, TaskAct};
 use super::{Engine, Output};
-use crate::acd::{Change, Exit};
+use crate::acd::{Change, Exit, Lacking};
 use crate::ids::{CallId, EntryId};
 use crate::time::Time;
 use serde::{Deserialize, Serialize};
@@ -25,12 +25,14 @@ pub enum Wish {
 }
 
 /// It was done.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Answer {
     Done,
-    /// As this.
-    Filed(EntryId),
+    /// As this. `lacking`: it waits, though no agent could take it as the settings are now.
+    Filed {
+        task: EntryId,
+        lacking: Option<Lacking>,
+    },
     Tasks(Vec<Listed>),
 }
 

@@ -141,6 +141,15 @@ impl Program {
         Some(self.said_by(command, arguments))
     }
 
+    /// What it says on standard error, having done what it was asked.
+    pub fn command_warns(&self, arguments: &[&str]) -> String {
+        let mut command = vaxel(self.there);
+        command.arg("--config").arg(settings_in(self.folder.as_ref().expect("taken only at the end"))).args(arguments);
+        let output = command.output().expect("it starts");
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stderr).expect("text")
+    }
+
     fn said_by(&self, mut command: Command, arguments: &[&str]) -> Result<String, String> {
         command.arg("--config").arg(settings_in(self.folder.as_ref().expect("taken only at the end"))).args(arguments);
         let output = command.env("TZ", "UTC").output().expect("it starts");

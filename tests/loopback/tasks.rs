@@ -129,4 +129,13 @@ fn what_is_wrong_is_said_with_what_to_do() {
         let error = program.command(arguments).expect_err("it is refused");
         assert!(error.contains(wanted), "{arguments:?}: {error}");
     }
+    let warned = program.command_warns(&["task", "add", "sales", "mail 3", "--need", "slaes >= 2"]);
+    assert!(warned.starts_with("warning: no agent can take task-"), "{warned}");
+    assert!(
+        warned.contains(": nobody has `slaes`; did you mean `sales`?\n  = help: it waits until one can"),
+        "{warned}"
+    );
+    let id = warned.split([' ', ':']).find(|word| word.starts_with("task-")).expect("its id");
+    program.command(&["task", "withdraw", id]).expect("it waits");
+    assert_eq!(program.command_warns(&["task", "add", "sales", "mail 4", "--need", "sales"]), "");
 }

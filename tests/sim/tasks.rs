@@ -3,7 +3,7 @@
 use crate::desk::with_line;
 use crate::switchboard::{ANNA, CALLER, Story, office};
 use std::collections::BTreeMap;
-use vaxel::acd::{Acd, Exit, Outcome};
+use vaxel::acd::{Acd, Exit, Lacking, Outcome};
 use vaxel::engine::tasks::{ATTRIBUTES_MAX, Filing, ListedState, NAME_MAX, REFERENCE_MAX, TaskAct, VALUE_MAX};
 use vaxel::engine::{Answer, Engine, Input, Output, Refusal, Settings, Wish};
 use vaxel::ids::EntryId;
@@ -39,7 +39,7 @@ fn wish(story: &mut Story, act: TaskAct) -> Result<Answer, Refusal> {
 
 fn file(story: &mut Story, filing: Filing) -> EntryId {
     match wish(story, TaskAct::File(Box::new(filing))) {
-        Ok(Answer::Filed(task)) => task,
+        Ok(Answer::Filed { task, .. }) => task,
         other => panic!("{other:?}"),
     }
 }
@@ -321,4 +321,26 @@ fn what_an_agent_worked_on_who_is_none_any_more_is_over_and_that_is_said() {
     assert_eq!(engine.leftovers(), []);
     wish(&mut story, TaskAct::Done(work)).expect("he has it here");
     story.over();
+}
+
+#[test]
+fn a_task_that_nobody_can_take_is_filed_and_that_is_said() {
+    let mut story = desk(|settings| settings.agents[0].settings.skills = [("sales".to_owned(), 5)].into());
+    let mut lacks = |reference: &str, need: &str, topic: &str| {
+        let need = vaxel::need::Need::parse(need).expect("a need").0;
+        let attributes = [("topic".to_owned(), topic.to_owned())].into();
+        match wish(&mut story, TaskAct::File(Box::new(Filing { need, attributes, ..task(reference) }))) {
+            Ok(Answer::Filed { lacking, .. }) => lacking,
+            other => panic!("{other:?}"),
+        }
+    };
+    let skill = |name: &str| {
+        let known = ["sales", "support"].map(str::to_owned).into();
+        Some(Lacking::Skill { name: name.into(), known })
+    };
+    assert_eq!(lacks("1", "sale >= 2", "x"), skill("sale"));
+    assert_eq!(lacks("2", "sales >= 6", "x"), Some(Lacking::Level { name: "sales".into(), least: 6 }));
+    assert_eq!(lacks("3", "topic(topic)", "invoice"), skill("topic_invoice"));
+    assert_eq!(lacks("4", "sales >= 5", "x"), None);
+    assert_eq!(list(&mut story).len(), 4, "all wait");
 }
