@@ -1,6 +1,7 @@
 //! One thing wrong with what the operator wrote, shown so that it can be mended without looking elsewhere.
 
 use crate::acd::Lacking;
+use crate::flow::problem::{Excerpt, shortened};
 use std::fmt;
 use std::path::PathBuf;
 
@@ -79,29 +80,30 @@ impl fmt::Display for Problem {
             Severity::Error => "error",
             Severity::Warning => "warning",
         };
-        writeln!(f, "{severity}: {}", self.message)?;
+        writeln!(f, "{severity}: {}", shortened(&self.message))?;
         let margin = match &self.place {
             Place::Line { file, line, column, length, text } => {
                 let number = line.to_string();
                 let margin = " ".repeat(number.len());
                 writeln!(f, "{margin}--> {}:{line}:{column}", file.display())?;
                 writeln!(f, "{margin} |")?;
-                writeln!(f, "{number} | {}", text.replace('\t', " "))?;
-                writeln!(f, "{margin} | {}{}", " ".repeat(column - 1), "^".repeat(*length))?;
+                let part = Excerpt::of(text, *column, *length);
+                writeln!(f, "{number} | {}", part.text.replace('\t', " "))?;
+                writeln!(f, "{margin} | {}{}", " ".repeat(part.column - 1), "^".repeat(part.length))?;
                 margin
             }
             Place::Variable(name) => {
-                writeln!(f, " --> environment variable {name}")?;
+                writeln!(f, " --> environment variable {}", shortened(name))?;
                 " ".into()
             }
             Place::File(file) => {
-                writeln!(f, " --> {}", file.display())?;
+                writeln!(f, " --> {}", shortened(&file.to_string_lossy()))?;
                 " ".into()
             }
             Place::Settings => " ".into(),
         };
         match &self.help {
-            Some(help) => writeln!(f, "{margin} = help: {help}"),
+            Some(help) => writeln!(f, "{margin} = help: {}", shortened(help)),
             None => Ok(()),
         }
     }
@@ -145,6 +147,26 @@ mod tests {
             problem.to_string(),
             "error: unknown setting `relm`\n --> vaxel.toml:2:1\n  |\n2 | relm = \"växel\"\n  | ^^^^\n  = help: did you mean `realm`?\n"
         );
+    }
+
+    #[test]
+    fn a_value_without_end_is_not_shown_whole() {
+        let text = format!("[sip]\nrealm = \"{}\"\n", "x".repeat(2_000_000));
+        let value = &text[14..text.len() - 1];
+        let place = Place::in_text("vaxel.toml", &text, 14..14 + value.len());
+        let shown = Problem::error(place, format!("`realm` is {value}, which is too long")).to_string();
+        let lines: Vec<&str> = shown.lines().collect();
+        assert!(shown.len() < 1_000, "{}", shown.len());
+        assert!(
+            lines[0].starts_with("error: `realm` is \"xxx") && lines[0].ends_with("xxx\", which is too long"),
+            "{shown}"
+        );
+        assert!(lines[3].starts_with("2 | realm = \"xxx") && lines[3].ends_with("xxx…"), "{shown}");
+        assert!(lines[4].starts_with("  |         ^^^"), "{shown}");
+        for place in [Place::File(PathBuf::from(value)), Place::Variable(value.to_owned())] {
+            let shown = Problem::error(place, "it cannot be read").help(value).to_string();
+            assert!(shown.len() < 1_000, "{}", shown.len());
+        }
     }
 
     #[test]

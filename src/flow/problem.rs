@@ -1,6 +1,7 @@
 //! What is wrong in a flow file, and where, in a shape a person can act on.
 
 use super::yaml::Span;
+use std::borrow::Cow;
 use std::fmt;
 
 /// One thing the author of a file must mend.
@@ -35,19 +36,68 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let number = self.line.to_string();
         let gutter = " ".repeat(number.len());
-        writeln!(f, "error: {}", self.message)?;
+        let part = Excerpt::of(&self.source, self.column as usize, self.length as usize);
+        writeln!(f, "error: {}", shortened(&self.message))?;
         writeln!(f, "{gutter}--> {}:{}:{}", self.file, self.line, self.column)?;
         writeln!(f, "{gutter} |")?;
-        writeln!(f, "{number} | {}", self.source)?;
+        writeln!(f, "{number} | {}", part.text)?;
         // Tabs are kept, so that the caret stands under the place whatever width they are shown with.
-        let before = (self.column as usize).saturating_sub(1);
-        let pad: String = self.source.chars().take(before).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
-        writeln!(f, "{gutter} | {pad}{}", "^".repeat(self.length as usize))?;
+        let before = part.column.saturating_sub(1);
+        let pad: String = part.text.chars().take(before).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+        writeln!(f, "{gutter} | {pad}{}", "^".repeat(part.length))?;
         if let Some(help) = &self.help {
-            writeln!(f, "{gutter} = help: {help}")?;
+            writeln!(f, "{gutter} = help: {}", shortened(help))?;
         }
         Ok(())
     }
+}
+
+/// Characters of a line that are shown; of a longer one the part around what is wrong.
+pub const LINE_MAX: usize = 200;
+
+/// Characters of what is said of it, with the value that is wrong; of more, the beginning and the end.
+pub const MESSAGE_MAX: usize = 400;
+
+/// What of a line is shown.
+pub struct Excerpt {
+    pub text: String,
+    /// From 1, where in `text` the wrong part begins.
+    pub column: usize,
+    pub length: usize,
+}
+
+impl Excerpt {
+    /// `column`: from 1; both count characters.
+    pub fn of(line: &str, column: usize, length: usize) -> Excerpt {
+        let all = line.chars().count();
+        if all <= LINE_MAX {
+            return Excerpt { text: line.to_owned(), column, length };
+        }
+        let begin = column.saturating_sub(1 + LINE_MAX / 4).min(all - LINE_MAX);
+        let mut text: String = line.chars().skip(begin).take(LINE_MAX).collect();
+        let mut column = column.saturating_sub(begin).max(1);
+        if begin + LINE_MAX < all {
+            text.push('…');
+        }
+        if begin > 0 {
+            text.insert(0, '…');
+            column += 1;
+        }
+        let length = length.min((text.chars().count() + 1).saturating_sub(column)).max(1);
+        Excerpt { text, column, length }
+    }
+}
+
+/// At most [`MESSAGE_MAX`] characters, one more where something was left out.
+pub fn shortened(message: &str) -> Cow<'_, str> {
+    let all = message.chars().count();
+    if all <= MESSAGE_MAX {
+        return Cow::Borrowed(message);
+    }
+    let (first, last) = (MESSAGE_MAX * 3 / 4, MESSAGE_MAX / 4);
+    let begin: String = message.chars().take(first).collect();
+    let end: String = message.chars().skip(all - last).collect();
+    Cow::Owned(format!("{begin}…{end}"))
 }
 
 /// The known name nearest to a misspelt one, if any is near enough to be meant.
@@ -107,5 +157,28 @@ mod tests {
         assert_eq!(suggest("languge", ["language", "topic"]).as_deref(), Some("did you mean `language`?"));
         assert_eq!(suggest("xyz", ["language", "topic"]).as_deref(), Some("there is: language, topic"));
         assert_eq!(suggest("xyz", []), None);
+    }
+
+    #[test]
+    fn of_a_line_or_a_value_without_end_the_part_that_is_wrong_is_shown() {
+        let long = "x".repeat(2_000_000);
+        for (before, after) in [("", long.as_str()), (&long, ""), (&long, &long), (&long[..60], &long[..100])] {
+            let line = format!("{before}WRONG{after}");
+            let column = before.len() as u32 + 1;
+            let at = Span { line: 1, column, length: 5 };
+            let message = format!("`{line}` is wrong");
+            let shown = Problem::new("a.yaml", &line, at, message, Some(line.clone())).to_string();
+            assert!(shown.chars().count() < LINE_MAX * 2 + MESSAGE_MAX * 2 + 100, "{}", shown.len());
+            let lines: Vec<&str> = shown.lines().collect();
+            let caret = lines[4].chars().take_while(|c| *c != '^').count();
+            let marked: String = lines[3].chars().skip(caret).take(5).collect();
+            assert_eq!((marked.as_str(), lines[4].trim_start_matches(['|', ' '])), ("WRONG", "^^^^^"));
+            assert!(shown.starts_with("error: `") && lines[0].ends_with("` is wrong"), "{shown}");
+        }
+        let all = "y".repeat(500);
+        let wrong = Excerpt::of(&all, 1, 500);
+        assert_eq!((wrong.text.chars().count(), wrong.column, wrong.length), (LINE_MAX + 1, 1, LINE_MAX + 1));
+        assert_eq!(shortened(&all[..MESSAGE_MAX]), all[..MESSAGE_MAX]);
+        assert_eq!(shortened(&all).chars().count(), MESSAGE_MAX + 1);
     }
 }
