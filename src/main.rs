@@ -39,7 +39,6 @@ enum Act {
     /// Take no more callers of the queues, after the talk and its notes if there is one.
     Pause {
         /// One of `[[pause_reasons]]` in the settings, or of the codes.
-        #[arg(value_name = "REASON")]
         reason: String,
     },
     /// Take callers again.
@@ -61,10 +60,9 @@ enum TaskCommand {
                       vaxel task add billing ticket-17 --attribute language=sv --need 'billing >= 5' --prefer anna@30m\n  \
                       vaxel task add sales promise-8 --priority 10 --since 09:30 --max-wait 2h")]
     Add {
-        #[arg(value_name = "QUEUE")]
+        /// Where it waits: one of `[[queues]]`.
         queue: String,
         /// What it is called where it comes from.
-        #[arg(value_name = "REFERENCE")]
         reference: String,
         /// What is known of it, for rules and needs of the queue, and for who works on it. Again for another.
         #[arg(long, value_name = "NAME=VALUE", value_parser = edge::tasks::attribute)]
@@ -95,22 +93,25 @@ enum TaskCommand {
     /// Say for an agent that they take the task that is offered to them.
     #[command(after_help = "Example:\n  vaxel task accept anna task-1795424400123456")]
     Accept {
-        #[arg(value_name = "AGENT")]
+        /// Who takes it: one of `[[agents]]`.
         agent: String,
+        /// The task's id, as `add` and `list` print it.
         #[arg(value_name = "TASK", value_parser = edge::tasks::id)]
         task: EntryId,
     },
     /// Say for an agent that they do not take the task that is offered to them: it goes to the next.
     #[command(after_help = "Example:\n  vaxel task decline anna task-1795424400123456")]
     Decline {
-        #[arg(value_name = "AGENT")]
+        /// To whom it is offered.
         agent: String,
+        /// The task's id, as `add` and `list` print it.
         #[arg(value_name = "TASK", value_parser = edge::tasks::id)]
         task: EntryId,
     },
     /// Say that who works on a task has done it.
     #[command(after_help = "Example:\n  vaxel task done task-1795424400123456")]
     Done {
+        /// The task's id, as `add` and `list` print it.
         #[arg(value_name = "TASK", value_parser = edge::tasks::id)]
         task: EntryId,
     },
@@ -119,6 +120,7 @@ enum TaskCommand {
     /// In figures and records it leaves as `left_by_key`: on purpose.
     #[command(after_help = "Example:\n  vaxel task withdraw task-1795424400123456")]
     Withdraw {
+        /// The task's id, as `add` and `list` print it.
         #[arg(value_name = "TASK", value_parser = edge::tasks::id)]
         task: EntryId,
     },
@@ -189,7 +191,7 @@ enum Command {
         after_help = "Examples:\n  vaxel agent anna pause lunch\n  vaxel agent anna resume\n  vaxel agent anna done\n  vaxel agent anna more"
     )]
     Agent {
-        #[arg(value_name = "NAME")]
+        /// Who: one of `[[agents]]`.
         name: String,
         #[command(subcommand)]
         act: Act,
@@ -203,10 +205,10 @@ enum Command {
                       vaxel priority entry-1795424400123457 10"
     )]
     Priority {
+        /// Of the call (`call-…`), task (`task-…`) or entry (`entry-…`) that waits.
         #[arg(value_name = "ID", value_parser = edge::tasks::contact)]
         contact: CallId,
         /// Added to the queue's; higher is served sooner.
-        #[arg(value_name = "PRIORITY")]
         priority: i32,
     },
     /// Have the running service read its settings again.

@@ -89,6 +89,67 @@ fn help_of_every_command_has_an_example() {
     }
 }
 
+/// What its help says of each argument, by how the argument is written; also of the commands inside it.
+fn arguments(folder: &Path, command: &[&str], found: &mut Vec<(String, String)>) {
+    let (good, help, _) = run(folder, &[command, &["--help"]].concat());
+    assert!(good, "{command:?}");
+    let part =
+        |name: &str| help.split(&format!("\n{name}:\n")).nth(1).map(|rest| rest.split("\nExample").next().unwrap());
+    for block in ["Arguments", "Options"].into_iter().filter_map(part) {
+        let block = block.split("\nOptions:\n").next().expect("a part");
+        for line in block.lines() {
+            let begins = line.trim_start().starts_with(['<', '[', '-']) && line.starts_with("  ");
+            let deep = line.starts_with("          ");
+            let (name, text) = line.trim().split_once("  ").unwrap_or((line.trim(), ""));
+            match found.last_mut() {
+                Some((_, said)) if deep || !begins => said.push_str(line.trim()),
+                _ => found.push((format!("{} {name}", command.join(" ")), text.trim().to_owned())),
+            }
+        }
+    }
+    let inside = part("Commands").unwrap_or_default().split("\n\n").next().expect("a part");
+    for name in inside.lines().filter(|line| line.starts_with("  ") && !line.starts_with("   ")) {
+        let name = name.split_whitespace().next().expect("a name");
+        // What is said of an agent stands behind the name.
+        let more = if command.is_empty() && name == "agent" { &["agent", "anna"][..] } else { &[name] };
+        if name != "help" {
+            arguments(folder, &[command, more].concat(), found);
+        }
+    }
+}
+
+#[test]
+fn help_says_of_every_argument_what_it_is() {
+    let mut found = Vec::new();
+    arguments(&scratch("arguments"), &[], &mut found);
+    for part in ["task add <QUEUE>", "task add --prefer <AGENT[@TIME]>", "agent anna pause <REASON>", "why <CALL>"] {
+        assert!(found.iter().any(|(name, _)| name == part), "{part} is not in {found:?}");
+    }
+    let silent: Vec<_> = found.iter().filter(|(_, text)| text.is_empty()).map(|(name, _)| name).collect();
+    assert!(silent.is_empty() && found.len() > 60, "{silent:?} of {}", found.len());
+}
+
+#[test]
+fn what_cannot_be_had_is_said_with_the_setting_that_asks_for_it() {
+    let folder = scratch("taken");
+    let udp = std::net::UdpSocket::bind("127.0.0.1:0").expect("a port");
+    let tcp = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let sip = format!("udp:{}", udp.local_addr().expect("an address"));
+    let http = tcp.local_addr().expect("an address").to_string();
+    let taken = "another program has it, perhaps another vaxel): Address already in use";
+    for (sip, http, data, wanted) in [
+        (&*sip, "127.0.0.1:0", "data", format!("(`listen` in `[sip]`: {taken}")),
+        ("udp:127.0.0.1:0", &*http, "data", format!("(`listen` in `[http]`: {taken}")),
+        ("udp:127.0.0.1:0", "127.0.0.1:0", "/proc/nope", "/proc/nope (`folder` in `[data]`): ".to_owned()),
+    ] {
+        let mut command = vaxel(&folder, &[]);
+        let set = [("VAXEL_SIP__LISTEN", sip), ("VAXEL_HTTP__LISTEN", http), ("VAXEL_DATA__FOLDER", data)];
+        let output = command.envs(set).output().expect("vaxel runs");
+        let said = String::from_utf8(output.stderr).expect("UTF-8");
+        assert!(!output.status.success() && said.contains(&wanted), "{wanted}: {said}");
+    }
+}
+
 #[test]
 fn a_new_project_is_good_and_has_everything_in_it() {
     let folder = scratch("init");

@@ -42,6 +42,13 @@ impl Check<'_> {
         self.top.reader.sources.value(&At::default().key(list).index(index).key(key))
     }
 
+    /// One of these is written there, and something of the settings is wrong: what is missing may be only that.
+    fn is_wrong(&self, list: &str, index: usize, keys: &[&str]) -> bool {
+        let at = At::default().key(list).index(index);
+        let is_written = |key: &&str| self.top.reader.sources.is_written(&at.key(key));
+        keys.iter().any(is_written) && self.top.reader.problems.borrow().iter().any(Problem::is_error)
+    }
+
     fn listens(&self) {
         let listen = &self.config.sip.listen;
         let at = At::default().key("sip").key("listen");
@@ -190,7 +197,8 @@ impl Check<'_> {
             self.called_by(i, trunk);
             self.known_by(i, trunk);
             let (certificate, login) = (trunk.certificate.is_some(), trunk.login.is_some());
-            if trunk.from.is_empty() && trunk.to.is_none() && !login && !certificate {
+            let is_nothing = trunk.from.is_empty() && trunk.to.is_none() && !login && !certificate;
+            if is_nothing && !self.is_wrong("trunks", i, &["from", "to", "login", "certificate"]) {
                 let problem = Problem::warning(place, format!("trunk `{}` neither brings nor takes calls", trunk.name));
                 self.top.reader.note(problem.help("add `from`, or `to` and `takes`"));
             }

@@ -357,6 +357,16 @@ fn pauses_of_the_file_replace_the_built_in_one() {
 }
 
 #[test]
+fn a_trunk_whose_place_is_misspelt_is_not_said_to_have_none() {
+    let of = |line: &str| problems(&format!("[[trunks]]\nname = \"a\"\n{line}"));
+    for wrong in ["from = [\"203.0.113.300\"]", "to = \"carrier\"", "certificate = \"*.example\""] {
+        let said = of(wrong);
+        assert!(said.contains("error: ") && !said.contains("neither brings nor takes calls"), "{said}");
+    }
+    assert!(of("from = []").contains("trunk `a` neither brings nor takes calls"));
+}
+
+#[test]
 fn trunk_numbers_are_tried_longest_first() {
     let file = format!("{CLEAN}\n[[trunks]]\nname = 't'\nto = 'udp:203.0.113.1:5060'\ntakes = ['0', '0046', '00']");
     let config = load_with(Some(&file), &[], &[]).unwrap().config;

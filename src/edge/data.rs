@@ -34,14 +34,14 @@ impl Folder {
     ///
     /// It cannot be made or written, or another process has it.
     pub fn open(path: &Path) -> anyhow::Result<Folder> {
-        let named = || format!("cannot use the data folder {}", path.display());
+        let named = || format!("cannot use the data folder {} (`folder` in `[data]`)", path.display());
         DirBuilder::new().recursive(true).mode(0o700).create(path).with_context(named)?;
         let lock = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path.join("lock"));
         let lock = lock.with_context(named)?;
         match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(Folder { path: path.to_owned(), _lock: lock }),
             Err(Errno::WOULDBLOCK) => bail!(
-                "the data folder {} is in use by another vaxel; set another one as data.folder, or stop that process",
+                "the data folder {} is in use by another vaxel; name another as `folder` in `[data]`, or stop that process",
                 path.display()
             ),
             Err(error) => Err(error).with_context(named),
@@ -153,6 +153,7 @@ mod tests {
         let first = Folder::open(&path).unwrap();
         let error = Folder::open(&path).unwrap_err().to_string();
         assert!(error.contains("in use by another vaxel"), "{error}");
+        assert!(error.contains("`folder` in `[data]`"), "{error}");
         drop(first);
         Folder::open(&path).unwrap();
         assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o700);

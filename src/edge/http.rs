@@ -6,6 +6,7 @@
 
 use super::door::Door;
 use super::metrics::Metrics;
+use super::sip::why_not;
 use crate::time::Duration;
 use anyhow::Context;
 use axum::Router;
@@ -58,8 +59,12 @@ pub(super) struct Sources {
 
 /// Begins to answer, on the current runtime; where, with the port that the system chose.
 pub(super) async fn start(bind: SocketAddr, sources: Sources) -> anyhow::Result<SocketAddr> {
-    let named = || format!("cannot listen for HTTP on {bind}");
-    let listener = TcpListener::bind(bind).await.with_context(named)?;
+    let named = || format!("cannot listen for HTTP on {bind} (`listen` in `[http]`)");
+    let listener = TcpListener::bind(bind).await;
+    let listener = listener.map_err(|error| {
+        let why = why_not(&error);
+        anyhow::Error::new(error).context(format!("cannot listen for HTTP on {bind} (`listen` in `[http]`{why})"))
+    })?;
     let bound = listener.local_addr().with_context(named)?;
     let dropped = sources.metrics.http_dropped.clone();
     let service = Router::new()

@@ -129,9 +129,9 @@ impl Sip {
                 }
                 Err(error) if !listen.is_needed && is_not_ours(&error) => left_out.push(name),
                 Err(error) => {
-                    let hint =
-                        if is_not_ours(&error) { " (`listen` in `[sip]`: not an address of this machine)" } else { "" };
-                    return Err(error).with_context(|| format!("cannot listen for SIP on {name}{hint}"));
+                    let why = why_not(&error);
+                    return Err(error)
+                        .with_context(|| format!("cannot listen for SIP on {name} (`listen` in `[sip]`{why})"));
                 }
             }
         }
@@ -233,6 +233,15 @@ impl Sip {
         of(&|socket| socket.face() == local)
             .or_else(|| of(&|socket| socket.is_wildcard_for(local)))
             .or_else(|| of(&|socket| socket.bound().is_ipv4() == local.is_ipv4()))
+    }
+}
+
+/// What is known beyond the setting of why nothing can be heard there.
+pub(super) fn why_not(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        _ if is_not_ours(error) => ": not an address of this machine",
+        std::io::ErrorKind::AddrInUse => ": another program has it, perhaps another vaxel",
+        _ => "",
     }
 }
 
@@ -396,7 +405,10 @@ mod tests {
         assert!(none.contains("udp 192.0.2.1:0, tcp 192.0.2.1:0"), "{none}");
         // Somebody else is there: that is no address we lack.
         let taken = sip.bound()[0].1;
-        assert!(told(&[on(Transport::Udp, taken, false)]).contains(&format!("on udp {taken}: ")));
+        assert!(
+            told(&[on(Transport::Udp, taken, false)])
+                .contains(&format!("on udp {taken} (`listen` in `[sip]`: another program has it"))
+        );
     }
 
     #[test]
