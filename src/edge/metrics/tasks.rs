@@ -189,6 +189,10 @@ mod tests {
         assert!(of("vaxel_tasks_longest_wait_seconds", "sales") > 600.0);
         assert_eq!(scraped[r#"vaxel_task_exits_total{exit="overflowed",queue="mail"}"#], 1.0);
         assert_eq!(scraped[r#"vaxel_task_offers_total{outcome="accepted",queue="mail"}"#], 1.0);
+        for outcome in Outcome::ALL.map(super::super::calls::outcome_name) {
+            let of_calls = format!(r#"vaxel_offers_total{{outcome="{outcome}",queue="mail"}}"#);
+            assert_eq!(scraped[&of_calls], 0.0, "no caller was offered");
+        }
         assert_eq!(scraped[r#"vaxel_task_wait_seconds_bucket{outcome="answered",queue="mail",le="900"}"#], 1.0);
         assert_eq!(
             of("vaxel_queue_entries_total", "mail") + of("vaxel_queue_waiting", "mail"),
