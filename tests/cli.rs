@@ -151,6 +151,26 @@ fn what_cannot_be_had_is_said_with_the_setting_that_asks_for_it() {
 }
 
 #[test]
+fn of_a_value_without_end_a_check_prints_no_line_without_end() {
+    let folder = scratch("endless");
+    let endless = "x".repeat(2_000_000);
+    for (before, after) in [
+        ("[sip]\nrealm = \"", "\n"),
+        ("[sip]\nlisten = [\"", "\"]\n"),
+        ("[[agents]]\nname = \"anna\"\nshift = \"", "\"\n"),
+        ("[sounds]\nfolder = \"", "\"\n"),
+        ("[flows]\nfolder = \"", "\"\n"),
+        ("", " = 1\n"),
+    ] {
+        std::fs::write(folder.join("vaxel.toml"), format!("{before}{endless}{after}")).expect("a file");
+        let (good, out, err) = run(&folder, &["check"]);
+        assert!(!good && err.contains("xxx"), "{before}");
+        let longest = [&out, &err].into_iter().flat_map(|said| said.lines()).map(str::len).max();
+        assert!(longest < Some(1_000), "{before}: {longest:?}");
+    }
+}
+
+#[test]
 fn a_new_project_is_good_and_has_everything_in_it() {
     let folder = scratch("init");
     let (good, out, err) = run(&folder, &["init", "centre"]);

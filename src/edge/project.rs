@@ -5,6 +5,7 @@ use super::flows::{self, File};
 use super::sip::{Tls, TlsSettings, would_send_from};
 use super::{log, sounds};
 use crate::config::{self, Config, Loaded, Place, Problem};
+use crate::flow::problem::shortened;
 use crate::flow::{self, Flow};
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -89,7 +90,7 @@ impl Findings {
 
     fn error(&mut self, message: impl Display) {
         self.errors += 1;
-        self.problems.push(format!("error: {message}\n"));
+        self.problems.push(format!("error: {}\n", shortened(&message.to_string())));
     }
 }
 
