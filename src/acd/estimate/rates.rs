@@ -26,11 +26,6 @@ impl<const SHIFT: u32> Rate<SHIFT> {
         self.micros = self.micros.saturating_add(micros);
     }
 
-    /// Of how many events it is made, the forgotten counted less.
-    pub fn events(&self) -> u64 {
-        self.events >> 32
-    }
-
     /// Events per microsecond. `None` if no time has passed.
     pub fn per_micro(&self) -> Option<f64> {
         (self.micros > 0).then(|| self.events as f64 / 4_294_967_296.0 / self.micros as f64)
@@ -42,10 +37,15 @@ impl<const SHIFT: u32> Rate<SHIFT> {
 pub struct Movement {
     /// Answers of entries that had to wait, per time in which somebody stood in line.
     served: Rate<SERVED>,
+    /// How many there ever were.
+    #[serde(default)]
+    answers: u64,
     /// Departures by anything but an answer, per time waited.
     left: Rate<LEFT>,
-    /// Mean time from the ring to the answer, in 2^−RING microseconds.
+    /// Mean time from the ring to the answer, in 2^−RING microseconds, and whether there ever was one: the first is the mean.
     ringing: u64,
+    #[serde(default)]
+    rang: bool,
     /// Time in which somebody stood in line, since the last answer that counted.
     stood: u64,
     last_rung: Time,
@@ -83,10 +83,11 @@ impl Movement {
     pub fn answered(&mut self, now: Time, rung: Time, had_to_wait: bool) {
         if had_to_wait {
             self.served.passed(std::mem::take(&mut self.stood), true);
+            self.answers += 1;
         }
         let ringing = micros_between(rung, now).min(RING_MAX);
-        self.ringing =
-            if self.ringing == 0 { ringing << RING } else { self.ringing - (self.ringing >> RING) + ringing };
+        let first = !std::mem::replace(&mut self.rang, true) && self.ringing == 0;
+        self.ringing = if first { ringing << RING } else { self.ringing - (self.ringing >> RING) + ringing };
     }
 
     /// An entry is gone after this wait, of its own will (or its queue's) or not.
@@ -94,9 +95,9 @@ impl Movement {
         self.left.passed(waited, left);
     }
 
-    /// Answers it knows of, the forgotten counted less.
+    /// Answers it knows of. In a snapshot from before they were counted there are those that are not forgotten.
     pub fn answers(&self) -> u64 {
-        self.served.events()
+        self.answers.max(self.served.events >> 32)
     }
 
     /// Microseconds until the answer for who has `ahead` others before them in line, on average: queue length with
@@ -106,6 +107,9 @@ impl Movement {
     /// With i others before one, the line moves up at rate a + i·ν: a of them taken to agents, ν of each leaving by
     /// themselves. So the wait is the sum of 1 / (a + i·ν) for i from 0 to `ahead`, and the ringing. a is measured while
     /// somebody waits, so agents who also serve other queues, or are at lunch, are in it as they are in the line.
+    ///
+    /// Who steps in before one at rate o takes a place of it away: places of one bucket of [`Overtaking`] are left at rate
+    /// a + i·ν − o for the i of the first, but an eighth of a + i·ν at least, and ν more for each further.
     pub fn by_queue_length(&self, ahead: u32) -> Option<f64> {
         let served = self.served.per_micro().filter(|rate| *rate > 0.0)?;
         let left = self.left.per_micro().unwrap_or(0.0);
@@ -116,8 +120,8 @@ impl Movement {
             if first > ahead {
                 break;
             }
-            // Of those who step in within this bucket, half do so behind one who stands in it.
-            let here = overtaking + if first == last { rate } else { rate / 2.0 };
+            // Of those who step in within this bucket, half do so behind one who stands in it; the first bucket is one place.
+            let here = overtaking + if bucket == 0 { rate } else { rate / 2.0 };
             let moves = served + f64::from(first) * left;
             sum += sum_of_steps((moves - here).max(moves / OVERTAKING_MAX), left, last - first);
             overtaking += rate;
@@ -297,6 +301,42 @@ mod tests {
         assert!((secs - 800.0).abs() < 8.0, "{secs}");
     }
 
+    #[test]
+    fn nobody_waits_less_long_for_one_more_before_them() {
+        let mut movement = Movement::default();
+        let at = Time::from_secs;
+        for turn in 1..=500 {
+            movement.rung_after_wait(at(10 * turn), at((10 * turn).saturating_sub(50)));
+            movement.answered(at(10 * turn), at(10 * turn), true);
+            movement.gone(50_000_000, turn % 5 == 0);
+            movement.arrived(at(10 * turn), (turn * turn % 19) as u32, 20);
+        }
+        let waits: Vec<f64> = (0..200).map(|ahead| movement.by_queue_length(ahead).expect("500 answers")).collect();
+        assert!(waits.is_sorted_by(|fewer, more| fewer < more), "{waits:?}");
+    }
+
+    #[test]
+    fn answers_are_counted_however_many_there_were() {
+        let mut movement = Movement::default();
+        for turn in 1..=1_000 {
+            movement.answered(Time::from_secs(turn), Time::from_secs(turn), true);
+            assert_eq!(movement.answers(), turn);
+        }
+    }
+
+    /// Phones that answer by themselves do so at once; one that does not is one of 32.
+    #[test]
+    fn a_ring_of_no_time_is_a_ring() {
+        let mut movement = Movement::default();
+        let at = Time::from_secs;
+        movement.rung_after_wait(at(10), at(0));
+        movement.answered(at(10), at(10), true);
+        let before = movement.by_queue_length(0).expect("an answer");
+        movement.answered(at(42), at(10), false);
+        let ringing = movement.by_queue_length(0).expect("an answer") - before;
+        assert!((ringing - 1e6).abs() < 10.0, "{ringing}");
+    }
+
     /// Whoever folds the same events gets the same bits: pinned on one machine, to be met by all.
     #[test]
     fn predictions_are_the_same_to_the_last_bit() {
@@ -313,7 +353,7 @@ mod tests {
         assert_eq!(bits, PINNED);
     }
 
-    const PINNED: [u64; 4] = [4711993957811988786, 4724350661215114727, 4733042132451946174, 4745183642752434579];
+    const PINNED: [u64; 4] = [4711993957811988786, 4724204899374425494, 4733042132451946174, 4745183642752434579];
 
     #[test]
     fn the_time_in_which_agents_were_idle_does_not_count() {
@@ -338,6 +378,6 @@ mod tests {
         (0..200).for_each(|_| rate.passed(2_000, true));
         let micros = 1.0 / rate.per_micro().expect("time has passed");
         assert!((1_900.0..=2_000.0).contains(&micros), "{micros}");
-        assert!((60..=64).contains(&rate.events()), "{}", rate.events());
+        assert!((60..=64).contains(&(rate.events >> 32)), "{}", rate.events >> 32);
     }
 }
