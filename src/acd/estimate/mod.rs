@@ -21,6 +21,9 @@
 //! still have been right, and is not counted. To leave out all of them would hide the long waits, in which most of them
 //! leave, and flatter whoever predicts too little.
 //!
+//! The last hour is the present twelfth of one, as far as it has gone, and the eleven before it. A median is that of errors
+//! spread evenly over each twentieth of the true wait, and never more than the whole of it.
+//!
 //! # Who overtakes
 //!
 //! The queue length is what stands *before* an entry, by score, and not how many wait; and it learns how many step in

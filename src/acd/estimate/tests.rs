@@ -1,7 +1,14 @@
-//! The three estimators at a line that can be worked out on paper: who is trusted, when, and what is said.
+//! The three estimators at a line that can be worked out on paper: who is trusted, when, and what is said. And random plans
+//! (`plans`) beside the same estimates from a list of all that happened (`model`).
 
+mod model;
+mod plans;
+
+use self::model::Mistake;
 use super::*;
+use crate::acd::tests::proof::{each_is_found, steps};
 use crate::ids::OfferId;
+use proptest::prelude::*;
 
 const SALES: QueueId = QueueId(1);
 
@@ -294,4 +301,26 @@ fn the_distributor_tells_the_estimators_what_an_entry_has_before_it() {
     tell(&mut acd, 7, Change::LoggedIn { agent: crate::ids::AgentId(1) });
     tell(&mut acd, 8, Change::Leave { entry: EntryId(2), exit: Exit::Abandoned });
     assert_eq!(acd.expected_wait_on_arrival(SALES, 0, at(8)), Some(Estimate::SOON), "an agent is idle");
+}
+
+/// Whether the random plans that agree with the model would find a mistake, each by itself.
+#[test]
+fn every_mistake_makes_a_plan_that_differs() {
+    let plans: Vec<plans::Plan> = (0..60).map(|seed| plans::Plan::of(steps(seed).take(500))).collect();
+    let answers: Vec<_> = plans.iter().map(|plan| plans::answers(plan).1).collect();
+    each_is_found(Mistake::ALL, |mistake| {
+        plans.iter().zip(&answers).any(|(plan, answers)| model::differs(plan, answers, mistake).is_some())
+    });
+}
+
+proptest! {
+    #[test]
+    fn a_random_plan_is_foretold_as_by_the_model(steps in prop::collection::vec(any::<[u8; 4]>(), 0..500)) {
+        let plan = plans::Plan::of(steps);
+        let (estimates, answers) = plans::answers(&plan);
+        let differs = model::differs(&plan, &answers, None);
+        prop_assert!(differs.is_none(), "{}", differs.unwrap_or_default());
+        let text = serde_json::to_string(&estimates).expect("plain data");
+        prop_assert_eq!(serde_json::from_str::<Estimates>(&text).expect("as written"), estimates);
+    }
 }
