@@ -8,6 +8,7 @@ use std::cell::Cell;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use vaxel::acd::{Acd, AcdEvent, AgentSettings, Arrival, Change, Decision, Exit, Outcome, QueueSettings, Skills};
+use vaxel::audio::{g711, tone};
 use vaxel::ids::{AgentId, EntryId, LegId, QueueId};
 use vaxel::media::{
     Codec, Command, Deck, Direction, Event, Library, PlayId, Port, Settings, Sink, Slot, Sound, Stream,
@@ -83,18 +84,21 @@ fn deck(codecs: &[Codec], now: Time) -> (Deck, Count) {
     for (leg, &codec) in (0..).zip(codecs) {
         let slot = deck.open(now, LegId(leg)).expect("there is room");
         assert_eq!(u64::from(slot.0), leg);
-        let stream = Stream {
-            remote: peer(leg),
-            remote_rtcp: None,
-            codec,
-            payload: if codec == Codec::Pcmu { 0 } else { 8 },
-            digits: Some(101),
-            ptime: Duration::from_millis(20),
-            direction: Direction::SendRecv,
-        };
-        deck.command(now, Command::Configure { leg: LegId(leg), stream }, &mut out);
+        deck.command(now, Command::Configure { leg: LegId(leg), stream: stream(leg, codec, Some(101)) }, &mut out);
     }
     (deck, out)
+}
+
+fn stream(leg: u64, codec: Codec, digits: Option<u8>) -> Stream {
+    Stream {
+        remote: peer(leg),
+        remote_rtcp: None,
+        codec,
+        payload: if codec == Codec::Pcmu { 0 } else { 8 },
+        digits,
+        ptime: Duration::from_millis(20),
+        direction: Direction::SendRecv,
+    }
 }
 
 /// One packet of a leg's peer, written into `buffer`: sound, or every so often a key.
@@ -149,6 +153,36 @@ fn relay_transcoding_keys_and_reports_ask_for_no_memory() {
     assert_eq!((out.rtp, digits), (4 * 6000, 4 * 120), "the work was done");
     assert!(out.rtcp > 40, "{}", out.rtcp);
     assert_eq!(deck.counters().packets_foreign, 4 * 6000);
+    assert_eq!(requests, 0);
+}
+
+#[test]
+fn keys_as_tones_either_way_ask_for_no_memory() {
+    let codecs = [Codec::Pcmu, Codec::Pcma, Codec::Pcma, Codec::Pcmu];
+    let begin = Time::from_secs(1_795_424_400);
+    let (mut deck, mut out) = deck(&codecs, begin);
+    // The first and the third know of no telephone-event: what comes under its number is none of theirs.
+    for leg in [0, 2] {
+        let codec = codecs[leg as usize];
+        deck.command(begin, Command::Configure { leg: LegId(leg), stream: stream(leg, codec, None) }, &mut out);
+    }
+    for (a, b) in [(0, 1), (2, 3)] {
+        deck.command(begin, Command::Bridge { a: LegId(a), b: LegId(b) }, &mut out);
+    }
+    let tone = tone::dtmf('5', -13.0, Duration::from_millis(100)).expect("a key");
+    let mut buffer = [0; 172];
+    let before = REQUESTS.get();
+    let digits = talk(&mut deck, &mut out, &codecs, begin);
+    for (n, piece) in (6000u32..).zip(tone.chunks(160)) {
+        let packet = packet(&mut buffer, Codec::Pcmu, n);
+        packet[12..].iter_mut().zip(piece).for_each(|(byte, sample)| *byte = g711::ulaw_encode(*sample));
+        deck.packet(begin + Duration::from_millis(20) * n, Slot(0), Port::Rtp, peer(0), packet, &mut out);
+    }
+    let requests = REQUESTS.get() - before;
+    assert_eq!(deck.poll_event(), Some(Event::Digit { leg: LegId(0), digit: '5' }));
+    assert_eq!(digits, 2 * 120, "of the two that know of it");
+    // The sound makes room for tones of six packets: without them there were 1,440 less.
+    assert!(out.rtp > 4 * 5880, "the tones were sent: {}", out.rtp);
     assert_eq!(requests, 0);
 }
 

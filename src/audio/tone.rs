@@ -27,6 +27,39 @@ pub fn dtmf_frequencies(key: char) -> Option<(f64, f64)> {
     Some((ROWS[place / 4], COLUMNS[place % 4]))
 }
 
+/// The tones of a key, sample by sample, for as long as it is held: the row at −10 and the column at −8 dBm0, for lines take more from the
+/// higher one. Nothing is kept but where the two are.
+#[derive(Clone, Debug)]
+pub struct KeyTone {
+    /// Each as a point that turns, and by how much it turns with a sample.
+    tones: [((f64, f64), (f64, f64)); 2],
+}
+
+/// Of a sine of 0 dBm0 in dBFS (ITU-T G.711: the µ-law is overloaded above 3.17 dBm0, the A-law 0.03 dB earlier).
+const DBM0: f64 = -3.17;
+
+impl KeyTone {
+    /// `None` if there is no such key.
+    pub fn new(key: char) -> Option<KeyTone> {
+        let (row, column) = dtmf_frequencies(key)?;
+        let tone = |frequency: f64, dbm0: f64| {
+            let amplitude = f64::from(i16::MAX) * 10f64.powf((dbm0 + DBM0) / 20.0);
+            let turn = TAU * frequency / f64::from(RATE);
+            ((amplitude, 0.0), (turn.cos(), turn.sin()))
+        };
+        Some(KeyTone { tones: [tone(row, -10.0), tone(column, -8.0)] })
+    }
+
+    pub fn sample(&mut self) -> i16 {
+        let mut sum = 0.0;
+        for (at, turn) in &mut self.tones {
+            sum += at.1;
+            *at = (at.0 * turn.0 - at.1 * turn.1, at.0 * turn.1 + at.1 * turn.0);
+        }
+        sum.round() as i16
+    }
+}
+
 /// As [`sine`], several together, each at `level`; none: silence.
 pub fn chord(frequencies: &[f64], level: f64, length: Duration, rate: u32) -> Vec<i16> {
     let amplitude = f64::from(i16::MAX) * 10f64.powf(level / 20.0);
@@ -76,5 +109,17 @@ mod tests {
         assert_eq!(dtmf('x', -13.0, Duration::from_millis(200)), None);
         assert_eq!(dtmf_frequencies('5'), Some((770.0, 1336.0)));
         assert_eq!(dtmf_frequencies('#'), Some((941.0, 1477.0)));
+    }
+
+    #[test]
+    fn a_key_that_is_held_for_a_minute_keeps_its_tones() {
+        let mut tone = KeyTone::new('6').expect("a key");
+        let sound: Vec<i16> = (0..60 * RATE).map(|_| tone.sample()).collect();
+        for piece in [&sound[..8000], &sound[59 * 8000..]] {
+            assert!((level(piece, 770.0, RATE) + 13.17).abs() < 0.05, "{}", level(piece, 770.0, RATE));
+            assert!((level(piece, 1477.0, RATE) + 11.17).abs() < 0.05, "{}", level(piece, 1477.0, RATE));
+        }
+        assert_eq!(sound[0], 0, "begins without a click");
+        assert!(KeyTone::new('x').is_none());
     }
 }

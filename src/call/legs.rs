@@ -18,7 +18,7 @@
 //! exactly one [`Event::Closed`].
 
 use super::described::{is_held, warning};
-use super::digits;
+use super::digits::{self, Way};
 use super::redirect::elsewhere;
 use super::refer::Referral;
 use crate::ids::{CallId, LegId};
@@ -195,6 +195,7 @@ pub(super) struct Leg {
     pub(super) held: bool,
     /// Our address, as the peer knows it.
     pub(super) local: IpAddr,
+    pub(super) presses: digits::Presses,
 }
 
 /// See the module's documentation.
@@ -219,6 +220,7 @@ impl Legs {
                 sdp: None,
                 held: false,
                 local: hop.local.ip(),
+                presses: digits::Presses::default(),
             },
         );
         self.media.push_back(Command::Open { call, leg, local: hop.local.ip() });
@@ -228,7 +230,8 @@ impl Legs {
     pub fn dial(&mut self, call: CallId, leg: LegId, dial: Dial) {
         let local = dial.hop.local.ip();
         let state = State::Opening(Box::new(dial));
-        self.legs.insert(leg, Leg { invite: None, state, sdp: None, held: false, local });
+        let presses = digits::Presses::default();
+        self.legs.insert(leg, Leg { invite: None, state, sdp: None, held: false, local, presses });
         self.media.push_back(Command::Open { call, leg, local });
     }
 
@@ -379,7 +382,7 @@ impl Legs {
                 if let Some(leg) = self.by_invite.get(&id).copied()
                     && let Some(digit) = digits::from_info(&content_type, &body)
                 {
-                    self.events.push_back(Event::Digit { leg, digit });
+                    self.pressed(now, leg, digit, Way::Info);
                 }
             }
             sip::Event::Refer { id, refer, request } => self.referred(now, id, refer, &request, endpoint),
@@ -391,11 +394,18 @@ impl Legs {
         }
     }
 
+    /// A key, unless it is known from the other way already.
+    fn pressed(&mut self, now: Time, leg: LegId, digit: char, way: Way) {
+        if self.legs.get_mut(&leg).is_some_and(|leg| leg.presses.is_new(now, digit, way)) {
+            self.tell(leg, Event::Digit { leg, digit });
+        }
+    }
+
     pub fn handle_media(&mut self, now: Time, event: media::Event, endpoint: &mut Endpoint) {
         match event {
             media::Event::Opened { leg, rtp } => self.opened(now, leg, rtp, endpoint),
             media::Event::OpenFailed { leg, reason } => self.open_failed(now, leg, reason, endpoint),
-            media::Event::Digit { leg, digit } => self.tell(leg, Event::Digit { leg, digit }),
+            media::Event::Digit { leg, digit } => self.pressed(now, leg, digit, Way::Media),
             media::Event::Played { leg, play, .. } => self.tell(leg, Event::Played { leg, play }),
             media::Event::Silent { leg, since } => self.tell(leg, Event::Silent { leg, since }),
             media::Event::Closed { leg, quality } => self.closed(leg, quality),

@@ -69,6 +69,9 @@ pub struct Deck {
 /// Events that one packet or a turn of the wheel makes without memory being asked for; more are possible.
 const EVENTS_USUAL: usize = 256;
 
+/// How long a key is heard that the peer of the other leg pressed: how long they hold it is not known when it begins.
+const KEY: Duration = Duration::from_millis(120);
+
 /// What a leg waits for. Its key in the wheel is four times the slot and this.
 #[derive(Clone, Copy)]
 enum Timer {
@@ -204,10 +207,19 @@ impl Deck {
         let Some(heard) = heard else { return };
         let leg = self.leg(slot);
         let (id, bridged) = (leg.id, leg.bridged);
-        if let Some(digit) = heard.key {
+        for digit in heard.keys.into_iter().flatten() {
             self.events.push_back(Event::Digit { leg: id, digit });
         }
         if let Some(other) = bridged {
+            let leg = self.leg(other);
+            // Who knows of no events hears the key as tones.
+            let mut begins = false;
+            if !leg.takes_events() {
+                heard.events().for_each(|key| begins |= leg.press(key, KEY));
+            }
+            if begins {
+                self.arm(now, other, Timer::Key, now);
+            }
             let leg = self.legs[other.0 as usize].as_mut().expect("a bridge ends with either of its legs");
             leg.relay(now, slot, heard, packet, &mut Tally { out, sent: &mut self.counters.packets_sent });
         }

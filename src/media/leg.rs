@@ -2,12 +2,14 @@
 
 use super::deck::{Port, Sink, Slot};
 use super::dice::Dice;
+use super::ears::{self, Ears};
 use super::incoming::Incoming;
 use super::latch::Latch;
 use super::outgoing::{Outgoing, Place};
 use super::player::Player;
 use super::{Codec, Direction, Quality, Stream};
 use crate::audio::g711;
+use crate::audio::tone::KeyTone;
 use crate::ids::LegId;
 use crate::rtp::event::{self, DigitSender, Event};
 use crate::rtp::packet::{HEADER, Packet};
@@ -28,6 +30,8 @@ const TICK_LATE_MAX: Duration = Duration::from_millis(100);
 /// Keys that are taken from a peer in one second, more than anybody can press: a peer that sends nothing else must not fill
 /// the way to call control. More are not reported.
 const KEYS_PER_SECOND_MAX: u32 = 50;
+/// Keys that may wait without memory being asked for.
+const KEYS_USUAL: usize = 8;
 /// Keys that wait to be sent; more are dropped.
 const KEYS_MAX: usize = 32;
 /// Shortest and longest time a key is sent for; the longest is what the 16 bits of RFC 4733 §2.3.5 hold.
@@ -42,6 +46,8 @@ pub struct Leg {
     /// `None` until the first offer and answer.
     line: Option<Line>,
     incoming: Incoming,
+    /// Where no telephone-event was agreed on.
+    ears: Option<Box<Ears>>,
     outgoing: Outgoing,
     pub player: Option<Player>,
     keys: Keys,
@@ -74,11 +80,19 @@ struct Line {
 #[derive(Default)]
 struct Keys {
     waiting: VecDeque<Key>,
-    current: Option<(DigitSender, u32)>,
+    current: Option<Sending>,
+}
+
+/// The key that is sent now.
+enum Sending {
+    /// Under this timestamp.
+    Event(DigitSender, u32),
+    /// As sound, for so many samples more.
+    Tone(KeyTone, u32),
 }
 
 struct Key {
-    code: u8,
+    digit: char,
     duration: Duration,
 }
 
@@ -96,8 +110,8 @@ pub struct Heard {
     place: Place,
     payload: Range<usize>,
     kind: Kind,
-    /// A key that was not reported before.
-    pub key: Option<char>,
+    /// Keys that were not reported before.
+    pub keys: [Option<char>; ears::MOST],
 }
 
 #[derive(Clone, Copy)]
@@ -110,6 +124,14 @@ enum Kind {
     },
 }
 
+impl Heard {
+    /// Keys that were told by telephone-event.
+    pub fn events(&self) -> impl Iterator<Item = char> {
+        let events = matches!(self.kind, Kind::Event { .. });
+        self.keys.into_iter().flatten().filter(move |_| events)
+    }
+}
+
 impl Leg {
     pub fn new(now: Time, id: LegId, slot: Slot, dice: &mut Dice) -> Leg {
         Leg {
@@ -117,6 +139,7 @@ impl Leg {
             slot,
             line: None,
             incoming: Incoming::default(),
+            ears: None,
             outgoing: Outgoing::new(now, dice),
             player: None,
             keys: Keys::default(),
@@ -151,6 +174,13 @@ impl Leg {
                 true
             }
         };
+        if self.takes_events() {
+            self.ears = None;
+        } else if self.ears.is_none() {
+            self.ears = Some(Box::default());
+            // For keys that come with packets of the other leg.
+            self.keys.waiting.reserve(KEYS_USUAL);
+        }
         self.outgoing.interrupt();
         let expected_anew = self.expects() && (moved || !expected);
         if expected_anew {
@@ -227,12 +257,21 @@ impl Leg {
         let Some(place) = place.filter(|_| self.listens()) else {
             return Verdict::Unheard;
         };
-        let mut key = None;
-        if let Kind::Event { event, fresh } = &mut kind {
-            key = self.incoming.key(place.timestamp, *event).and_then(event::key).filter(|_| self.may_press(now));
-            *fresh = self.key_before != Some(place.timestamp);
+        let mut keys = [None; ears::MOST];
+        match &mut kind {
+            Kind::Event { event, fresh } => {
+                keys[0] = self.incoming.key(place.timestamp, *event).and_then(event::key);
+                *fresh = self.key_before != Some(place.timestamp);
+            }
+            Kind::Audio(codec) => {
+                if let Some(ears) = &mut self.ears {
+                    let decode = decoder(*codec);
+                    keys = ears.hear(place, bytes[packet.payload.clone()].iter().map(|byte| decode(*byte)));
+                }
+            }
         }
-        Verdict::Heard(Heard { place, payload: packet.payload, kind, key })
+        let keys = keys.map(|key| key.filter(|_| self.may_press(now)));
+        Verdict::Heard(Heard { place, payload: packet.payload, kind, keys })
     }
 
     fn may_press(&mut self, now: Time) -> bool {
@@ -299,12 +338,11 @@ impl Leg {
 
     /// A key is to be sent after those that wait. Returns whether there was none, so that its first packet is due now.
     pub fn press(&mut self, digit: char, duration: Duration) -> bool {
-        let agreed = self.line.as_ref().is_some_and(|line| line.stream.digits.is_some());
-        let Some(code) = event::code(digit).filter(|_| agreed && self.keys.waiting.len() < KEYS_MAX) else {
+        if self.line.is_none() || event::code(digit).is_none() || self.keys.waiting.len() >= KEYS_MAX {
             return false;
-        };
+        }
         let idle = self.keys.waiting.is_empty() && self.keys.current.is_none();
-        self.keys.waiting.push_back(Key { code, duration: duration.clamp(KEY_MIN, KEY_MAX) });
+        self.keys.waiting.push_back(Key { digit, duration: duration.clamp(KEY_MIN, KEY_MAX) });
         idle
     }
 
@@ -316,15 +354,39 @@ impl Leg {
         if self.keys.current.is_none() {
             let key = self.keys.waiting.pop_front()?;
             let [step, length] = [step, key.duration].map(|time| (time.as_millis() * 8) as u16);
-            self.keys.current = Some((DigitSender::new(key.code, step, length), self.outgoing.begin_key(due)));
+            self.keys.current = Some(if self.takes_events() {
+                let code = event::code(key.digit)?;
+                Sending::Event(DigitSender::new(code, step, length), self.outgoing.begin_key(due))
+            } else {
+                self.outgoing.interrupt();
+                Sending::Tone(KeyTone::new(key.digit)?, u32::from(length))
+            });
         }
-        let (sender, timestamp) = self.keys.current.as_mut()?;
-        let Some((event, first)) = sender.next() else {
+        let over = match self.keys.current.as_mut()? {
+            Sending::Event(sender, timestamp) => match sender.next() {
+                Some((event, first)) => {
+                    let timestamp = *timestamp;
+                    self.send_event(event, timestamp, first, out);
+                    false
+                }
+                None => true,
+            },
+            Sending::Tone(_, 0) => true,
+            Sending::Tone(..) => {
+                self.send_tone(due, out);
+                false
+            }
+        };
+        if over {
             self.keys.current = None;
             self.outgoing.interrupt();
             return (!self.keys.waiting.is_empty()).then_some(due + KEY_PAUSE);
-        };
-        let timestamp = *timestamp;
+        }
+        Some(due + step)
+    }
+
+    /// One packet of a key by telephone-event.
+    fn send_event(&mut self, event: Event, timestamp: u32, first: bool, out: &mut impl Sink) {
         if let Some((payload_type, target)) = self.speaks().and_then(|(stream, target)| Some((stream.digits?, target)))
         {
             let bytes = event.bytes();
@@ -335,7 +397,27 @@ impl Leg {
             packet[HEADER..].copy_from_slice(&bytes);
             out.send(self.slot, Port::Rtp, target, &packet);
         }
-        Some(due + step)
+    }
+
+    /// The next packet of a key as sound: whole packets, so it may last a little longer than was asked.
+    fn send_tone(&mut self, due: Time, out: &mut impl Sink) {
+        let samples = self.ptime().as_millis() as u32 * 8;
+        let Some(Sending::Tone(tone, left)) = &mut self.keys.current else { return };
+        *left = left.saturating_sub(samples);
+        let mut packet = [0; PACKET_MAX];
+        let packet = &mut packet[..HEADER + samples as usize];
+        let Some(line) = &self.line else { return };
+        let encode = encoder(line.stream.codec);
+        packet[HEADER..].iter_mut().for_each(|byte| *byte = encode(tone.sample()));
+        if let Some((payload_type, target)) = self.speaks().map(|(stream, target)| (stream.payload, target)) {
+            packet[..HEADER].copy_from_slice(&self.outgoing.own(due, payload_type, samples).bytes());
+            out.send(self.slot, Port::Rtp, target, packet);
+        }
+    }
+
+    /// Whether the peer is told keys by telephone-event, and not as tones.
+    pub fn takes_events(&self) -> bool {
+        self.line.as_ref().is_some_and(|line| line.stream.digits.is_some())
     }
 
     /// A datagram on the RTCP port.
@@ -430,6 +512,20 @@ impl Line {
 
 fn port_after(rtp: SocketAddr) -> Option<SocketAddr> {
     rtp.port().checked_add(1).map(|port| SocketAddr::new(rtp.ip(), port))
+}
+
+fn decoder(codec: Codec) -> fn(u8) -> i16 {
+    match codec {
+        Codec::Pcmu => g711::ulaw_decode,
+        Codec::Pcma => g711::alaw_decode,
+    }
+}
+
+fn encoder(codec: Codec) -> fn(i16) -> u8 {
+    match codec {
+        Codec::Pcmu => g711::ulaw_encode,
+        Codec::Pcma => g711::alaw_encode,
+    }
 }
 
 fn translate(payload: &mut [u8], table: impl Fn(u8) -> u8) {

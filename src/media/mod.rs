@@ -8,6 +8,7 @@ pub mod library;
 pub mod settings;
 
 mod dice;
+mod ears;
 mod incoming;
 mod latch;
 mod leg;
@@ -55,7 +56,7 @@ pub struct Stream {
     pub codec: Codec,
     /// The payload number agreed for `codec`.
     pub payload: u8,
-    /// The payload number agreed for telephone-event/8000; `None`: digits only by SIP INFO.
+    /// The payload number agreed for telephone-event/8000; `None`: keys come as tones, or by SIP INFO, and go out as tones.
     pub digits: Option<u8>,
     /// Packet length the peer wants, 10–60 ms.
     pub ptime: Duration,
@@ -93,7 +94,7 @@ pub enum Command {
     Bridge { a: LegId, b: LegId },
     /// The legs hear silence again. Nothing happens if they are not bridged with each other.
     Unbridge { a: LegId, b: LegId },
-    /// Send one digit by telephone-event after those that are still to be sent; nothing happens if the peer did not agree to it.
+    /// Send one digit after those that are still to be sent: by telephone-event if the peer agreed to it, else as tones.
     SendDigit { leg: LegId, digit: char, duration: Duration },
     /// The leg is over: answer `Closed`, free the ports.
     Close { leg: LegId },
@@ -110,7 +111,7 @@ pub enum Event {
         leg: LegId,
         reason: OpenFailure,
     },
-    /// A key was pressed (reported once, at its start) — `0`–`9`, `*`, `#`, `A`–`D`.
+    /// A key was pressed (reported once, at its start; a tone after 32 ms of it) — `0`–`9`, `*`, `#`, `A`–`D`.
     Digit {
         leg: LegId,
         digit: char,

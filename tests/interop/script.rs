@@ -33,11 +33,13 @@ pub struct Offer {
     pub direction: &'static str,
     /// Zeros for the address: on hold in the manner of RFC 2543.
     pub zeros: bool,
+    /// Knows telephone-event.
+    pub events: bool,
 }
 
 impl Offer {
     pub fn at(port: u16) -> Offer {
-        Offer { port, codec: Codec::Pcmu, direction: "sendrecv", zeros: false }
+        Offer { port, codec: Codec::Pcmu, direction: "sendrecv", zeros: false, events: true }
     }
 
     fn text(self) -> String {
@@ -46,10 +48,11 @@ impl Offer {
             Codec::Pcma => (8, "PCMA"),
         };
         let address = if self.zeros { "0.0.0.0" } else { "[media_ip]" };
+        let (number, events) =
+            if self.events { (" 101", "a=rtpmap:101 telephone-event/8000\na=fmtp:101 0-15\n") } else { ("", "") };
         format!(
             "v=0\no=sipp 1 1 IN IP[media_ip_type] [media_ip]\ns=-\nc=IN IP[media_ip_type] {address}\nt=0 0\n\
-             m=audio {} RTP/AVP {payload} 101\na=rtpmap:{payload} {name}/8000\na=rtpmap:101 telephone-event/8000\n\
-             a=fmtp:101 0-15\na={}\n",
+             m=audio {} RTP/AVP {payload}{number}\na=rtpmap:{payload} {name}/8000\n{events}a={}\n",
             self.port, self.direction
         )
     }

@@ -2,6 +2,7 @@
 
 use crate::SOON;
 use crate::server::wait_for;
+use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
@@ -106,6 +107,8 @@ pub struct Sound {
     socket: UdpSocket,
     heard: Arc<Mutex<Vec<i16>>>,
     key: Arc<Mutex<Option<DigitSender>>>,
+    /// What is said instead of the tone, until it is over.
+    said: Arc<Mutex<VecDeque<i16>>>,
     peer: Arc<Mutex<Option<SocketAddr>>>,
     muted: Arc<AtomicBool>,
     stop: Arc<AtomicBool>,
@@ -138,6 +141,7 @@ impl Sound {
             socket,
             heard: Arc::default(),
             key: Arc::default(),
+            said: Arc::default(),
             peer: Arc::default(),
             muted: Arc::default(),
             stop: Arc::default(),
@@ -145,7 +149,7 @@ impl Sound {
         };
         let socket = sound.socket.try_clone().expect("a socket can be shared");
         let (heard, key, stop) = (sound.heard.clone(), sound.key.clone(), sound.stop.clone());
-        let (peer_of, muted) = (sound.peer.clone(), sound.muted.clone());
+        let (peer_of, muted, said) = (sound.peer.clone(), sound.muted.clone(), sound.said.clone());
         sound.thread = Some(std::thread::spawn(move || {
             let tone = tone::sine(frequency, -12.0, Duration::from_secs(1), 8000);
             let (mut sequence, mut began) = (0u16, None);
@@ -182,7 +186,9 @@ impl Sound {
                         }
                         bytes = header.bytes().to_vec();
                         let at = usize::from(sequence) * 160;
-                        bytes.extend((0..160).map(|i| encode(tone[(at + i) % tone.len()])));
+                        let mut said = said.lock().unwrap();
+                        let mut sample = |i| said.pop_front().unwrap_or(tone[(at + i) % tone.len()]);
+                        bytes.extend((0..160).map(|i| encode(sample(i))));
                     }
                 }
                 sequence = sequence.wrapping_add(1);
@@ -204,6 +210,16 @@ impl Sound {
     /// Presses a key by RFC 4733.
     pub fn press(&self, key: char) {
         *self.key.lock().unwrap() = Some(DigitSender::new(event::code(key).expect("a key"), 160, 800));
+    }
+
+    /// Presses keys as tones, each with a pause before and after it.
+    pub fn press_tones(&self, keys: &str) {
+        let mut said = self.said.lock().unwrap();
+        for key in keys.chars() {
+            said.extend([0; 800]);
+            said.extend(tone::dtmf(key, -13.0, Duration::from_millis(100)).expect("a key"));
+        }
+        said.extend([0; 800]);
     }
 
     /// Sends nothing at all, until it is told otherwise.

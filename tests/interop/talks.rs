@@ -1,6 +1,7 @@
 //! What happens within a talk: hold, another address, another codec, IPv6.
 
 use crate::baresip::{Baresip, Options};
+use crate::pjsua::Pjsua;
 use crate::script::{Offer, Script};
 use crate::server::{Folder, Server, wait_for};
 use crate::sipp::{Play, Sipp};
@@ -8,6 +9,7 @@ use crate::sound::{Ear, Sound, tone_millis};
 use crate::{ANNA, BJORN, CALLER, SOON, agent, list, outcomes};
 use std::net::{Ipv6Addr, SocketAddr};
 use std::time::Duration;
+use vaxel::audio::dtmf::KeyListener;
 use vaxel::media::Codec;
 
 const END: Duration = Duration::from_secs(30);
@@ -92,6 +94,40 @@ fn a_caller_moves_to_another_port_and_codec_and_asks_within_the_talk_and_both_ha
     let record = &server.contacts(1)[0];
     assert_eq!((&record["ended_by"], &list(record, "talks")[0]["with"]), (&"flow".into(), &"anna".into()), "{record}");
     server.wait_for_metric("vaxel_calls", 0.0, SOON);
+}
+
+#[test]
+fn who_knows_no_events_presses_keys_as_tones_and_hears_those_of_others_as_tones() {
+    let folder = Folder::new("tones");
+    let server = Server::start(&folder);
+    let mut anna = Pjsua::start(&folder, server.sip, "anna", "anna-secret", ANNA);
+    let sound = Sound::with(CALLER, Codec::Pcma, server.sip.ip());
+    let offer = Offer { codec: Codec::Pcma, events: false, ..Offer::at(sound.port()) };
+    let script = Script::new("+46701234567", "100").invites(offer).gets(200).acknowledges().reaches("menu");
+    let script = script.hangs_up().gets(200);
+    let mut caller = Sipp::play(&folder, &Play::new("tones", server.sip), &script);
+    caller.wait_until("menu", SOON);
+    sound.wait_for_voice();
+    // Swedish, then sales; the tone that the phone speaks meanwhile is no key.
+    sound.press_tones("921");
+    anna.wait_for("call 0 CONFIRMED");
+    sound.wait_for_tone(ANNA, 1000);
+
+    let before = sound.now();
+    anna.does("press 47#");
+    let keys = |samples: Vec<i16>| -> String {
+        let mut listener = KeyListener::default();
+        samples.into_iter().filter_map(|sample| listener.hear(sample)).collect()
+    };
+    wait_for("the keys as tones", SOON, || (keys(sound.since(before)) == "47#").then_some(()));
+    let after = sound.now();
+    sound.wait_for_tone_since(after, ANNA, 1000);
+
+    caller.go_on();
+    caller.finish(END);
+    let record = &server.contacts(1)[0];
+    let steps: Vec<_> = list(record, "steps").iter().filter_map(|step| step["step"].as_str()).collect();
+    assert_eq!(steps, ["welcome", "topics", "languages", "topics", "sales"], "{record}");
 }
 
 #[test]

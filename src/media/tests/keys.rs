@@ -1,6 +1,8 @@
 //! Keys: from phones, to phones, and across the bridge.
 
 use super::*;
+use crate::audio::dtmf;
+use crate::audio::measure::level;
 use crate::media::dice::Dice;
 
 fn digits(events: &[Event]) -> String {
@@ -98,25 +100,127 @@ fn keys_cross_the_bridge_under_the_number_of_the_other_side() {
 }
 
 #[test]
-fn a_side_without_keys_hears_none_and_an_old_key_does_not_cross_a_new_bridge() {
+fn a_key_crosses_to_a_side_without_events_as_tones_and_an_old_key_does_not_cross_a_new_bridge() {
     let mut bench = Bench::new();
-    let (mut a, mut b) = (bench.phone(1, Codec::Pcmu), bench.phone(2, Codec::Pcmu));
+    let (mut a, mut b) = (bench.phone(1, Codec::Pcmu), bench.phone(2, Codec::Pcma));
     bench.configure(&mut b, |stream| stream.digits = None);
     bench.bridge(&a, &b);
-    for packet in a.key('1', 480) {
-        bench.deliver(a.slot, Port::Rtp, a.from, packet);
+    for key in "19".chars() {
+        bench.talk(&mut a, &sine(440.0, MS * 100));
+        for packet in a.key(key, 1600) {
+            bench.deliver(a.slot, Port::Rtp, a.from, packet);
+            bench.pass(PACKET);
+        }
     }
-    assert!(bench.heard(&b).is_empty());
+    bench.talk(&mut a, &sine(440.0, MS * 100));
+    assert_eq!(tones_heard(&listen(Codec::Pcma, &bench.heard(&b))), "19");
     bench.configure(&mut b, |stream| stream.digits = Some(96));
     bench.unbridge(&a, &b);
+    let before = bench.heard(&b).len();
     let packets = a.key('2', 480);
     bench.deliver(a.slot, Port::Rtp, a.from, packets[0].clone());
     bench.bridge(&a, &b);
     for packet in &packets[1..] {
         bench.deliver(a.slot, Port::Rtp, a.from, packet.clone());
     }
-    assert!(bench.heard(&b).is_empty(), "the key that chose the bridge is not heard over it");
-    assert_eq!(digits(&bench.happened()), "12");
+    assert_eq!(bench.heard(&b).len(), before, "the key that chose the bridge is not heard over it");
+    assert_eq!(digits(&bench.happened()), "192");
+}
+
+fn tones_heard(samples: &[i16]) -> String {
+    let mut listener = dtmf::KeyListener::default();
+    samples.iter().filter_map(|sample| listener.hear(*sample)).collect()
+}
+
+fn tone_of(key: char, millis: u64) -> Vec<i16> {
+    tone::dtmf(key, -12.0, MS * millis as u32).expect("a key")
+}
+
+#[test]
+fn tones_of_a_phone_without_events_are_keys_in_either_law_under_loss_and_doubling() {
+    for (seed, codec) in [(1, Codec::Pcmu), (2, Codec::Pcma), (3, Codec::Pcmu), (4, Codec::Pcma)] {
+        let mut dice = Dice::new(seed);
+        let mut bench = Bench::new();
+        let mut phone = bench.phone(1, codec);
+        bench.configure(&mut phone, |stream| stream.digits = None);
+        for key in "1155#*009AD".chars() {
+            let sound = [tone_of(key, 160), vec![0; 960]].concat();
+            for piece in encode(codec, &sound).chunks(160) {
+                let packet = phone.packet(piece);
+                if dice.unit() >= 0.1 {
+                    bench.deliver(phone.slot, Port::Rtp, phone.from, packet.clone());
+                }
+                if dice.unit() < 0.2 {
+                    bench.deliver(phone.slot, Port::Rtp, phone.from, packet);
+                }
+                bench.pass(PACKET);
+            }
+        }
+        assert_eq!(digits(&bench.happened()), "1155#*009AD", "seed {seed}");
+    }
+}
+
+#[test]
+fn tones_are_heard_in_packets_of_any_length_and_the_same_key_again_after_a_pause_in_which_nothing_was_sent() {
+    for length in [80, 160, 240, 480, 1440] {
+        let mut bench = Bench::new();
+        let mut phone = bench.phone(1, Codec::Pcmu);
+        bench.configure(&mut phone, |stream| stream.digits = None);
+        for _ in 0..3 {
+            for piece in encode(Codec::Pcmu, &tone_of('8', 180)).chunks(length) {
+                bench.say(&mut phone, piece);
+                bench.pass(MS * (piece.len() / 8) as u32);
+            }
+            phone.next.timestamp = phone.next.timestamp.wrapping_add(4000);
+            bench.pass(MS * 500);
+        }
+        assert_eq!(digits(&bench.happened()), "888", "{length}");
+    }
+}
+
+#[test]
+fn tones_of_a_phone_that_agreed_to_events_are_sound() {
+    let mut bench = Bench::new();
+    let mut phone = bench.phone(1, Codec::Pcmu);
+    bench.talk(&mut phone, &tone_of('5', 200));
+    assert_eq!(digits(&bench.happened()), "");
+}
+
+#[test]
+fn a_flood_of_tones_is_cut_off_like_any_other() {
+    let mut bench = Bench::new();
+    let mut phone = bench.phone(1, Codec::Pcmu);
+    bench.configure(&mut phone, |stream| stream.digits = None);
+    for n in 0..200 {
+        let sound = encode(Codec::Pcmu, &tone_of(if n % 2 == 0 { '1' } else { '2' }, 60));
+        bench.say(&mut phone, &sound);
+    }
+    assert_eq!(digits(&bench.happened()).len(), 50);
+}
+
+#[test]
+fn keys_go_to_a_phone_without_events_as_tones_inside_the_stream() {
+    for codec in [Codec::Pcmu, Codec::Pcma] {
+        let mut bench = Bench::new();
+        let mut phone = bench.phone(1, codec);
+        bench.configure(&mut phone, |stream| stream.digits = None);
+        bench.play(&phone, 1, &["music"], true);
+        bench.pass(MS * 200);
+        for digit in "4711#".chars() {
+            bench.command(Command::SendDigit { leg: phone.leg, digit, duration: MS * 100 });
+        }
+        bench.pass(MS * 2000);
+        let heard = listen(codec, &bench.heard(&phone));
+        assert_eq!(tones_heard(&heard), "4711#");
+        // The first of them: after 200 ms of music, 100 ms long.
+        let key = &heard[1760..2240];
+        for (frequency, dbfs) in [(770.0, -13.1), (1209.0, -11.1)] {
+            let found = level(key, frequency, tone::RATE);
+            assert!((found - dbfs).abs() < 0.5, "{frequency}: {found}");
+        }
+        assert!(level(key, 1000.0, tone::RATE) < -40.0, "no music in it");
+        assert!(level(&heard[heard.len() - 1600..], 1000.0, tone::RATE) > -10.5, "and music after them");
+    }
 }
 
 #[test]
@@ -156,17 +260,18 @@ fn keys_are_sent_one_after_the_other_inside_the_stream() {
 }
 
 #[test]
-fn keys_need_an_agreed_payload_and_too_many_are_dropped() {
-    let mut bench = Bench::new();
-    let mut phone = bench.phone(1, Codec::Pcmu);
-    bench.configure(&mut phone, |stream| stream.digits = None);
-    bench.command(Command::SendDigit { leg: phone.leg, digit: '1', duration: MS * 100 });
-    bench.pass(MS * 300);
-    assert!(bench.heard(&phone).is_empty());
-    bench.configure(&mut phone, |stream| stream.digits = Some(101));
-    for _ in 0..100 {
-        bench.command(Command::SendDigit { leg: phone.leg, digit: '1', duration: Duration::ZERO });
+fn too_many_keys_are_dropped() {
+    for digits in [Some(101), None] {
+        let mut bench = Bench::new();
+        let mut phone = bench.phone(1, Codec::Pcmu);
+        bench.configure(&mut phone, |stream| stream.digits = digits);
+        for _ in 0..100 {
+            bench.command(Command::SendDigit { leg: phone.leg, digit: '1', duration: Duration::ZERO });
+        }
+        bench.pass(MS * 20_000);
+        let heard = bench.heard(&phone);
+        let keys =
+            digits.map_or_else(|| tones_heard(&listen(Codec::Pcmu, &heard)), |digits| keys_heard(&heard, digits));
+        assert_eq!(keys.len(), 32, "{digits:?}");
     }
-    bench.pass(MS * 20_000);
-    assert_eq!(keys_heard(&bench.heard(&phone), 101).len(), 32);
 }
