@@ -53,15 +53,12 @@ impl Acd {
     pub(super) fn promise(&mut self, id: EntryId, mut arrival: Arrival) {
         let now = self.now;
         arrival.kind = Kind::Call;
-        let queue = &self.queues[&arrival.queue];
-        let settings = &queue.settings;
+        let callback_within = self.queues[&arrival.queue].settings.callback_within;
         let callback = arrival.callback.as_deref_mut().expect("it is one");
         let number = callback.number.clone();
-        (callback.tries, callback.promised, callback.until) = (0, now, now + settings.callback_within);
+        (callback.tries, callback.promised, callback.until) = (0, now, now + callback_within);
         callback.not_before = callback.not_before.max(now);
-        let obstacle = Obstacle::full(queue.callbacks.len(), settings.max_callbacks)
-            .or(number.is_empty().then_some(Obstacle::NoNumber))
-            .or(self.promises.contains_key(&number).then_some(Obstacle::Promised));
+        let obstacle = self.callback_obstacle(arrival.queue, &number);
         self.truth.promised(now, arrival.queue);
         if let Some(obstacle) = obstacle {
             let (queue, waited, exit) = (arrival.queue, now.since(arrival.since), obstacle.exit());
@@ -165,6 +162,14 @@ impl Acd {
     /// The promise to call this number back that stands in any queue.
     pub fn callback_to(&self, number: &str) -> Option<EntryId> {
         self.promises.get(number).copied()
+    }
+
+    /// What would not let such a promise stand in the queue, if it were made now.
+    pub fn callback_obstacle(&self, queue: QueueId, number: &str) -> Option<Obstacle> {
+        let Some(queue) = self.queues.get(&queue) else { return Some(Obstacle::Gone) };
+        Obstacle::full(queue.callbacks.len(), queue.settings.max_callbacks)
+            .or(number.is_empty().then_some(Obstacle::NoNumber))
+            .or(self.promises.contains_key(number).then_some(Obstacle::Promised))
     }
 
     /// Those that stand.

@@ -223,6 +223,7 @@ pub enum Exit {
     ShortAbandoned,
     Overflowed,
     TimedOut,
+    /// The caller is promised to be called back.
     Callback,
     LeftByKey,
     Transferred,

@@ -210,6 +210,9 @@ fn log(event: &CallEvent, failures: &Throttle, foreign: &Throttle) {
         What::Promised { call: Some(call), entry, queue, .. } => {
             tracing::info!(%call, %entry, queue = &**queue, "promised to call back");
         }
+        What::NotPromised { call, queue, why, .. } => {
+            tracing::info!(%call, queue = &**queue, why = why.name(), "asked in vain to be called back");
+        }
         What::PromisedAgain { entry, queue, .. } => {
             tracing::info!(%entry, queue = &**queue, "called back in vain; it is tried again later");
         }

@@ -13,14 +13,15 @@
 //! promise is with the distributor alone, which keeps it over a restart.
 
 use super::calls::{Call, ELSEWHERE, HOPS, Plan, Stage};
+use super::from_flow::known_by;
 use super::identity::Identity;
 use super::in_line::InLine;
 use super::{Engine, Queue};
 use crate::acd::estimate::Told;
-use crate::acd::{Arrival, Callback, Change, Exit, Outcome, Relax};
+use crate::acd::{Arrival, Callback, Change, Exit, Obstacle, Outcome, Relax};
 use crate::flow::{Input as FlowInput, QueueRequest};
 use crate::ids::{AgentId, CallId, EntryId, LegId, QueueId};
-use crate::record::{EndedBy, Fate, What};
+use crate::record::{EndedBy, Fate, Unpromised, What};
 use crate::time::{Duration, Time};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -33,6 +34,22 @@ const HANGS_UP_WITHIN: Duration = Duration::from_secs(15);
 
 /// Numbers of which it is known how often a promise was made to them today; of one more nothing is known.
 const NUMBERS_MAX: usize = 10_000;
+
+/// Since the Unix epoch.
+fn day(now: Time) -> u64 {
+    now.as_secs() / 86_400
+}
+
+/// A wish to be called back that is granted.
+#[derive(Debug)]
+pub(super) enum Granted {
+    /// The queue has promised it to the number before.
+    Stands,
+    Anew {
+        queue: QueueId,
+        number: String,
+    },
+}
 
 /// What is known of promises here; the rest is with the distributor.
 #[derive(Debug, Default)]
@@ -56,19 +73,21 @@ impl Promises {
         self.open.len()
     }
 
-    /// Counts one more, if there may be one.
-    fn may_be_made(&mut self, now: Time, number: &str, most: u32) -> bool {
-        let day = now.as_secs() / 86_400;
-        if self.day != day {
-            (self.day, self.made) = (day, BTreeMap::new());
+    fn may_be_made(&self, now: Time, number: &str, most: u32) -> bool {
+        let of_today = self.made.get(number).filter(|_| self.day == day(now));
+        // Of one who is too many to be remembered nothing is known.
+        let forgets = self.day == day(now) && of_today.is_none() && self.made.len() >= NUMBERS_MAX;
+        forgets || of_today.copied().unwrap_or(0) < most
+    }
+
+    fn is_made(&mut self, now: Time, number: &str) {
+        if self.day != day(now) {
+            (self.day, self.made) = (day(now), BTreeMap::new());
         }
-        let is_known = self.made.contains_key(number);
-        if !is_known && self.made.len() >= NUMBERS_MAX {
-            return true;
+        if self.made.len() < NUMBERS_MAX || self.made.contains_key(number) {
+            let made = self.made.entry(number.to_owned()).or_default();
+            *made = made.saturating_add(1);
         }
-        let made = self.made.entry(number.to_owned()).or_default();
-        *made = made.saturating_add(1);
-        *made <= most
     }
 }
 
@@ -83,29 +102,76 @@ pub(super) struct CallsBack {
 impl Engine {
     /// The flow of this call wants that its caller is called back.
     pub(super) fn call_back(&mut self, now: Time, id: CallId, number: &str, queue: Option<&str>, language: String) {
-        let is_promised = self.promise(now, id, number, queue, language).is_some();
+        let promised = self.may_promise(now, id, number, queue).and_then(|granted| match granted {
+            Granted::Stands => Ok(()),
+            Granted::Anew { queue: of, number } => self.promise(now, id, (of, number), queue, language),
+        });
+        if let Err(why) = promised {
+            self.is_not_promised(now, id, number, queue, why);
+        }
         let Some(call) = self.calls.get_mut(&id) else { return };
         // Who was promised nothing may go back to the line.
-        call.keeps_place = !is_promised;
+        call.keeps_place = promised.is_err();
         if let Some(run) = &mut call.run {
-            run.handle(now, FlowInput::Promised(is_promised));
+            run.handle(now, FlowInput::Promised(promised.is_ok()));
         }
     }
 
-    fn promise(&mut self, now: Time, id: CallId, number: &str, queue: Option<&str>, language: String) -> Option<()> {
-        let call = self.calls.get(&id)?;
+    /// Whether it would be promised now. Nothing is changed by it.
+    pub(super) fn may_promise(
+        &self,
+        now: Time,
+        id: CallId,
+        number: &str,
+        queue: Option<&str>,
+    ) -> Result<Granted, Unpromised> {
+        let call = self.calls.get(&id).ok_or(Unpromised::NoQueue)?;
+        let number = self.number(number, None);
+        self.may_be_called_back(call, &number)?;
+        let queue = self.would_call(call, queue).and_then(|queue| self.queue_ids.get(queue));
+        let queue = *queue.ok_or(Unpromised::NoQueue)?;
+        if let Some(stands) = self.acd.callback_to(&number) {
+            // It is promised already, and they are called once.
+            let is_here = self.acd.entry(stands).is_some_and(|waits| waits.queue == queue);
+            return if is_here { Ok(Granted::Stands) } else { Err(Unpromised::PromisedAlready) };
+        }
+        if let Some(obstacle) = self.acd.callback_obstacle(queue, &number) {
+            return Err(match obstacle {
+                Obstacle::Full { .. } => Unpromised::QueueFull,
+                Obstacle::Promised => Unpromised::PromisedAlready,
+                Obstacle::NoNumber => Unpromised::NumberWithheld,
+                _ => Unpromised::NoQueue,
+            });
+        }
+        if !self.promises.may_be_made(now, &number, self.settings.limits.callbacks_per_number) {
+            return Err(Unpromised::TooOften);
+        }
+        Ok(Granted::Anew { queue, number })
+    }
+
+    /// The queue whose agents would call, who asks for `queue`.
+    fn would_call<'a>(&self, call: &'a Call, queue: Option<&'a str>) -> Option<&'a str> {
+        queue.or_else(|| call.queued.as_ref().map(|queued| queued.request.queue.as_str()))
+    }
+
+    /// `queue`: as the flow asked for it.
+    fn promise(
+        &mut self,
+        now: Time,
+        id: CallId,
+        (of, number): (QueueId, String),
+        queue: Option<&str>,
+        language: String,
+    ) -> Result<(), Unpromised> {
+        let call = self.calls.get(&id).ok_or(Unpromised::NoQueue)?;
         let (caller, shows) = (call.from.clone(), call.to.clone());
         let queued = call.queued.clone().filter(|queued| queue.is_none_or(|queue| self.was_in(queued, queue)));
-        let number = self.number(number, None);
-        if !self.may_be_called_back(call, &number) {
-            return None;
-        }
         let licences = call.licences.clone();
         let (mut request, stands) = match (queued, queue) {
             (Some(queued), None) => (queued.request, queued.stands),
             (Some(queued), Some(queue)) => self.back_to(queued, queue),
-            (None, Some(queue)) => {
-                let queue = queue.to_owned();
+            (None, queue) => {
+                let queue = queue.unwrap_or_default().to_owned();
                 let (need, relax, prefer) = Default::default();
                 let (priority, max_wait, attributes) = Default::default();
                 (
@@ -113,25 +179,8 @@ impl Engine {
                     InLine::new(now),
                 )
             }
-            (None, None) => {
-                let (flow, step) = call.run.as_ref().map_or(("", ""), |run| run.place());
-                let (flow, step) = (flow.into(), step.into());
-                let reason = "the caller was in no queue, and `callback` names none".to_owned();
-                self.say(now, What::FlowFault { call: id, flow, step, reason });
-                return None;
-            }
         };
         request.need.licences.extend(licences);
-        let queue = *self.queue_ids.get(&request.queue)?;
-        if let Some(stands) = self.acd.callback_to(&number) {
-            // It is promised already, and they are called once.
-            let waits = self.acd.entry(stands)?;
-            return (waits.queue == queue).then_some(());
-        }
-        let most = self.settings.limits.callbacks_per_number;
-        if !self.promises.may_be_made(now, &number, most) {
-            return None;
-        }
         let prefer = self.preferences(now, id, request.prefer, &caller);
         let entry = EntryId(self.ids.next());
         let mut attributes = request.attributes;
@@ -140,7 +189,7 @@ impl Engine {
         let callback = Callback { number: number.clone(), shows: shows.clone(), not_before, ..Callback::default() };
         let InLine { since, away, been, priority, .. } = stands;
         let arrival = Arrival {
-            queue,
+            queue: of,
             need: request.need,
             relax: request.relax.into_iter().map(|(after, need)| Relax { after, need }).collect(),
             prefer,
@@ -154,27 +203,48 @@ impl Engine {
             callback: Some(Box::new(callback)),
             ..Arrival::default()
         };
-        let name = self.queues[&queue].name.clone();
+        let name = self.queues[&of].name.clone();
         self.promises.open.insert(entry, Promise { queue: name.clone(), number: number.clone(), shows });
         self.acd_apply(now, Change::Arrive { entry, arrival: Box::new(arrival) });
         if self.acd.callback(entry).is_none() {
             self.promises.open.remove(&entry);
-            return None;
+            return Err(Unpromised::QueueFull);
         }
+        self.promises.is_made(now, &number);
         self.say(now, What::Promised { call: Some(id), entry, queue: name, number, since });
-        Some(())
+        Ok(())
+    }
+
+    fn is_not_promised(&mut self, now: Time, id: CallId, number: &str, queue: Option<&str>, why: Unpromised) {
+        let Some(call) = self.calls.get(&id) else { return };
+        let of: Arc<str> = self.would_call(call, queue).unwrap_or_default().into();
+        if of.is_empty() {
+            let (flow, step) = call.run.as_ref().map_or(("", ""), |run| run.place());
+            let (flow, step) = (flow.into(), step.into());
+            let reason = "the caller was in no queue, and `callback` names none".to_owned();
+            self.say(now, What::FlowFault { call: id, flow, step, reason });
+        }
+        self.say(now, What::NotPromised { call: id, queue: of, number: self.number(number, None), why });
     }
 
     /// The number is one that a trunk takes and may carry, and the caller's own if the settings allow no others: nobody is to make us
     /// call at our cost where they like.
-    fn may_be_called_back(&self, call: &Call, number: &str) -> bool {
-        let is_own = call.caller_agent.is_none() && !call.identity.withheld && number == call.from;
+    fn may_be_called_back(&self, call: &Call, number: &str) -> Result<(), Unpromised> {
+        let is_their_own = number == call.from;
+        let is_known = call.caller_agent.is_some() || !call.identity.withheld && !known_by(&call.from).is_empty();
         let others = &self.settings.limits.callback_numbers;
-        let is_allowed = is_own || others.iter().any(|beginning| number.starts_with(beginning.as_str()));
-        is_allowed
-            && !self.is_emergency(number)
-            && self.plan_for(number, None) == Some(Plan::Outside { number: number.to_owned() })
-            && self.takers(number).iter().any(|(_, trunk)| trunk.out.allows(number))
+        let is_allowed = is_their_own && is_known && call.caller_agent.is_none()
+            || others.iter().any(|beginning| number.starts_with(beginning.as_str()));
+        if !is_allowed {
+            let is_withheld = is_their_own && !is_known || number.is_empty();
+            return Err(if is_withheld { Unpromised::NumberWithheld } else { Unpromised::NumberNotAllowed });
+        }
+        if self.is_emergency(number) {
+            return Err(Unpromised::Emergency);
+        }
+        let leads_out = self.plan_for(number, None) == Some(Plan::Outside { number: number.to_owned() })
+            && self.takers(number).iter().any(|(_, trunk)| trunk.out.allows(number));
+        if leads_out { Ok(()) } else { Err(Unpromised::NoWayOut) }
     }
 
     /// What an earlier run promised holds.
@@ -366,16 +436,24 @@ mod tests {
     fn a_number_is_promised_a_call_so_often_a_day() {
         let mut promises = Promises::default();
         let at = |hours: u64| Time::from_secs(20_000 * 86_400 + hours * 3600);
-        let made: Vec<bool> = (0..4).map(|hour| promises.may_be_made(at(hour), "+46701", 2)).collect();
+        let make = |promises: &mut Promises, now, number: &str| {
+            let may_be = promises.may_be_made(now, number, 2);
+            if may_be {
+                promises.is_made(now, number);
+            }
+            may_be
+        };
+        let made: Vec<bool> = (0..4).map(|hour| make(&mut promises, at(hour), "+46701")).collect();
         assert_eq!(made, [true, true, false, false]);
-        assert!(promises.may_be_made(at(4), "+46702", 2), "another has its own");
-        assert!(!promises.may_be_made(at(23), "+46701", 2));
-        assert!(promises.may_be_made(at(24), "+46701", 2), "a new day");
+        assert!(make(&mut promises, at(4), "+46702"), "another has its own");
+        assert!(!make(&mut promises, at(23), "+46701"));
+        assert!(make(&mut promises, at(24), "+46701"), "a new day");
+        assert!(!promises.may_be_made(at(24), "+46704", 0), "where none is allowed the first is too many");
         // What is too much to remember is not counted.
         for number in 0..NUMBERS_MAX {
-            promises.may_be_made(at(24), &number.to_string(), 2);
+            make(&mut promises, at(24), &number.to_string());
         }
-        assert!((0..9).all(|_| promises.may_be_made(at(24), "+46703", 2)));
+        assert!((0..9).all(|_| make(&mut promises, at(24), "+46703")));
         assert_eq!(promises.made.len(), NUMBERS_MAX);
     }
 }

@@ -6,7 +6,9 @@ use super::hunt::NoWay;
 use super::in_line::InLine;
 use super::search::Search;
 use crate::acd::{AgentState, Arrival, Change, Exit, Prefer, Relax, Who};
-use crate::flow::{Action, Facts, Input as FlowInput, Preferred, Prompt, QueueRequest, QueueResult, Run, Target};
+use crate::flow::{
+    Action, CallbackWish, Facts, Input as FlowInput, Preferred, Prompt, QueueRequest, QueueResult, Run, Target,
+};
 use crate::ids::{AgentId, CallId, EntryId};
 use crate::media::Sound;
 use crate::record::{EndedBy, What};
@@ -98,10 +100,13 @@ impl Engine {
                 }
                 let Some(call) = self.calls.get(&id) else { return };
                 if let Stage::Waiting { entry } = call.stage {
-                    let is_called_back = call.run.as_ref().is_some_and(Run::leaves_for_callback);
+                    let wish = call.run.as_ref().and_then(Run::leaves_for_callback);
+                    // The flow comes to it next, and at once. Who asks in vain has not gone to another line.
+                    let is_granted =
+                        |wish: CallbackWish| self.may_promise(now, id, &wish.number, wish.queue.as_deref()).is_ok();
                     let exit = match too_long {
                         true => Exit::Overflowed,
-                        false if is_called_back => Exit::Callback,
+                        false if wish.is_some_and(is_granted) => Exit::Callback,
                         false => Exit::LeftByKey,
                     };
                     self.acd_apply(now, Change::Leave { entry, exit });
@@ -322,7 +327,7 @@ impl Engine {
 }
 
 /// As whom the distributor knows who calls from there; empty: it may be anybody.
-fn known_by(from: &str) -> String {
+pub(super) fn known_by(from: &str) -> String {
     if from.contains(|c: char| c.is_ascii_digit()) { from.to_owned() } else { String::new() }
 }
 

@@ -27,6 +27,7 @@ pub mod yaml;
 pub use compile::compile;
 pub use graph::graph;
 pub use model::schema;
+pub use nodes::callback::CallbackWish;
 pub use problem::Problem;
 pub use run::{
     ANSWER_WITHIN, Action, Facts, Input, Minutes, Preferred, Prompt, QueueRequest, QueueResult, RINGBACK, Run, Target,

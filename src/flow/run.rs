@@ -9,6 +9,7 @@
 use super::Flow;
 use super::compile::Graph;
 use super::expr::Scope;
+use super::nodes::callback::CallbackWish;
 use super::nodes::queue::Queue;
 use super::nodes::{Event, State, Step, StepId, Turn};
 use super::walk::Walk;
@@ -302,13 +303,17 @@ impl Run {
         self.walk.is_playing()
     }
 
-    /// The caller leaves the line by a key that leads to a `callback` at once.
-    pub fn leaves_for_callback(&self) -> bool {
+    /// What the caller asks for who leaves the line by a key that leads to a `callback` at once.
+    pub fn leaves_for_callback(&self) -> Option<CallbackWish> {
         let leads = match &self.state {
             State::Queue(state) => Queue::leads(state),
             _ => None,
         };
-        leads.is_some_and(|to| matches!(self.graph.steps[to.0].step, Step::Callback(_)))
+        match &self.graph.steps[leads?.0].step {
+            // What is wrong with its number is told when it comes to it.
+            Step::Callback(callback) => callback.wish(&self.walk.scope).ok(),
+            _ => None,
+        }
     }
 
     pub(super) fn is_over(&self) -> bool {

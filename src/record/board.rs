@@ -136,6 +136,7 @@ impl Board {
             | What::CallerHeaderIgnored { .. }
             | What::AnswerOverdue { .. }
             | What::AgentsLost { .. }
+            | What::NotPromised { .. }
             | What::CallsBack { .. }
             | What::PromisedAgain { .. }
             | What::Step { .. }

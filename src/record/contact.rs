@@ -2,7 +2,7 @@
 
 use super::board::Board;
 use super::caller::Caller;
-use super::event::{CallEvent, EndedBy, EstimateAnswer, TransferKind, What};
+use super::event::{CallEvent, EndedBy, EstimateAnswer, TransferKind, Unpromised, What};
 use super::task::{Task, TaskNews};
 use crate::acd::{Exit, Outcome};
 use crate::ids::{CallId, EntryId, LegId, OfferId};
@@ -46,6 +46,9 @@ pub struct Contact {
     /// The caller asked to be called back, and it was promised. Older records say nothing of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub promised: Option<Promised>,
+    /// The caller asked in vain to be called back. Older records say nothing of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_promised: Vec<NotPromised>,
     /// This is the call that was promised. Its `from` is the number that was shown, and its talk is one with the number that was called.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calls_back: Option<CallsBack>,
@@ -172,6 +175,16 @@ pub struct Promised {
     pub entry: EntryId,
     pub queue: Arc<str>,
     pub number: String,
+}
+
+/// A wish to be called back that was not granted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NotPromised {
+    pub at: Time,
+    /// Whose agents would have called; empty: there is none.
+    pub queue: Arc<str>,
+    pub number: String,
+    pub why: Unpromised,
 }
 
 /// One try of keeping a promise.
@@ -326,6 +339,7 @@ impl Contact {
             segments: vec![first],
             redirects: Vec::new(),
             promised: None,
+            not_promised: Vec::new(),
             calls_back: None,
             holds: Vec::new(),
             silences: Vec::new(),
@@ -381,6 +395,10 @@ impl Contact {
                 let (queue, number) = (queue.clone(), number.clone());
                 self.promised = Some(Promised { at, entry: *entry, queue, number });
                 false
+            }
+            What::NotPromised { queue, number, why, .. } => {
+                let (queue, number) = (queue.clone(), number.clone());
+                push(&mut self.not_promised, NotPromised { at, queue, number, why: *why })
             }
             What::CallsBack { entry, queue, number, since, tries, .. } => {
                 let (queue, number) = (queue.clone(), number.clone());

@@ -107,6 +107,14 @@ pub enum What {
         number: String,
         since: Time,
     },
+    /// The caller asked in vain to be called back. Whoever waited has left by key, and goes where the flow says. `queue`: whose agents
+    /// would have called; empty: the flow names none and the caller was in none.
+    NotPromised {
+        call: CallId,
+        queue: Arc<str>,
+        number: String,
+        why: Unpromised,
+    },
     /// This call is one that was promised: agents are rung, and who takes it calls the number. Right after `CallStarted`. `tries`: times
     /// that it was called before.
     CallsBack {
@@ -326,6 +334,55 @@ pub enum TransferKind {
     Attended,
 }
 
+/// Why somebody is not promised to be called back. Where several hold, the first of these is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unpromised {
+    /// It is not known from which number they call.
+    NumberWithheld,
+    /// The number is not the caller's own, nor one that the settings allow (`callback_numbers`).
+    NumberNotAllowed,
+    /// The number is for emergencies.
+    Emergency,
+    /// No trunk takes the number, or may carry it.
+    NoWayOut,
+    /// There is no queue whose agents could call.
+    NoQueue,
+    /// The number is to be called back by another queue, or is being called right now.
+    PromisedAlready,
+    /// As many wait to be called back by the queue as may (`max_callbacks`).
+    QueueFull,
+    /// The number was promised a call as often as it may be in a day (`callbacks_per_number`).
+    TooOften,
+}
+
+impl Unpromised {
+    pub const ALL: [Unpromised; 8] = [
+        Unpromised::NumberWithheld,
+        Unpromised::NumberNotAllowed,
+        Unpromised::Emergency,
+        Unpromised::NoWayOut,
+        Unpromised::NoQueue,
+        Unpromised::PromisedAlready,
+        Unpromised::QueueFull,
+        Unpromised::TooOften,
+    ];
+
+    /// As it stands in labels and records.
+    pub fn name(self) -> &'static str {
+        match self {
+            Unpromised::NumberWithheld => "number_withheld",
+            Unpromised::NumberNotAllowed => "number_not_allowed",
+            Unpromised::Emergency => "emergency",
+            Unpromised::NoWayOut => "no_way_out",
+            Unpromised::NoQueue => "no_queue",
+            Unpromised::PromisedAlready => "promised_already",
+            Unpromised::QueueFull => "queue_full",
+            Unpromised::TooOften => "too_often",
+        }
+    }
+}
+
 /// What became of a promise to call back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -388,6 +445,7 @@ impl What {
             | What::Queued { call, .. }
             | What::EstimateAsked { call, .. }
             | What::Dequeued { call, .. }
+            | What::NotPromised { call, .. }
             | What::CallsBack { call, .. }
             | What::Offered { call, .. }
             | What::OfferEnded { call, .. }

@@ -12,6 +12,7 @@ pub use board::Board;
 pub use caller::Caller;
 pub use contact::{Contact, Recorder};
 pub use event::{
-    AgentPhase, CallEvent, EndedBy, Estimate, EstimateAnswer, Fate, TalkDetail, TransferKind, TrunkNews, What,
+    AgentPhase, CallEvent, EndedBy, Estimate, EstimateAnswer, Fate, TalkDetail, TransferKind, TrunkNews, Unpromised,
+    What,
 };
 pub use task::TaskNews;

@@ -2,11 +2,12 @@
 
 use crate::switchboard::{ANNA, BJORN, Story, office};
 use crate::{compiled, leads_out_to};
+use vaxel::acd::truth::{Promises, ServiceLevel};
 use vaxel::acd::{AgentState, Exit, Overflow, QueueSettings, When};
 use vaxel::engine::{Engine, Settings};
 use vaxel::ids::QueueId;
 use vaxel::need::{Attributes, Need};
-use vaxel::record::{Contact, EndedBy, Fate, What};
+use vaxel::record::{Contact, EndedBy, Fate, Unpromised, What};
 use vaxel::sim::world::{Act, PhoneId};
 use vaxel::sim::{Phone, PhoneEvent};
 use vaxel::time::Duration;
@@ -228,25 +229,116 @@ fn nobody_has_another_number_called_where_the_settings_allow_none() {
     }
 }
 
+/// Why she was not promised it, each time she asked, and by which queue.
+fn refusals(story: &Story) -> Vec<(&str, Unpromised)> {
+    let refusal = |what| match what {
+        &What::NotPromised { ref queue, why, .. } => Some((&**queue, why)),
+        _ => None,
+    };
+    story.told.iter().filter_map(refusal).collect()
+}
+
+/// She waits for so long, presses the key, and is heard to the end.
+fn asks_in(settings: Settings, number: &str, waits: Duration, key: char) -> Story {
+    let mut story = Story::new(settings);
+    story.world.add_phone(CARLA, number, None);
+    story.act(CARLA, Act::Call("100".into()));
+    story.pass(waits);
+    story.act(CARLA, Act::Key(key));
+    story.pass(10 * SECOND);
+    story
+}
+
 #[test]
-fn no_number_is_promised_a_call_that_no_trunk_may_carry_or_so_often() {
-    let forbid: [fn(&mut Settings); 4] = [
-        |settings| settings.trunks[0].out.denied = vec!["+46".into()],
-        |settings| settings.trunks[0].sends = false,
-        |settings| settings.emergency = vec![NUMBER.into()],
-        |settings| settings.limits.callbacks_per_number = 0,
+fn who_asks_in_vain_has_left_by_key_and_goes_back_to_the_line_and_it_is_told_why() {
+    type Forbid = fn(&mut Settings);
+    let other = |settings: &mut Settings| settings.limits.callback_numbers = vec!["+46709999999".into()];
+    let cases: [(Unpromised, &str, char, Forbid); 9] = [
+        (Unpromised::NumberWithheld, "anonymous", '1', |_| ()),
+        (Unpromised::NumberNotAllowed, NUMBER, '2', |_| ()),
+        (Unpromised::Emergency, NUMBER, '1', |settings| settings.emergency = vec![NUMBER.into()]),
+        (Unpromised::NoWayOut, NUMBER, '1', |settings| settings.trunks[0].out.denied = vec!["+46".into()]),
+        (Unpromised::NoWayOut, NUMBER, '1', |settings| settings.trunks[0].sends = false),
+        (Unpromised::NoWayOut, "1234567", '1', |settings| settings.trunks[0].out.allowed = vec!["+46".into()]),
+        (Unpromised::QueueFull, NUMBER, '1', |settings| settings.queues[0].max_callbacks = 0),
+        (Unpromised::TooOften, NUMBER, '1', |settings| settings.limits.callbacks_per_number = 0),
+        (Unpromised::TooOften, NUMBER, '2', |settings| settings.limits.callbacks_per_number = 0),
     ];
-    for (which, forbid) in forbid.into_iter().enumerate() {
+    for (why, number, key, forbid) in cases {
         let mut settings = house();
+        if (why, key) == (Unpromised::TooOften, '2') {
+            other(&mut settings);
+        }
         forbid(&mut settings);
-        let mut story = story(settings);
-        story.act(CARLA, Act::Call("100".into()));
-        story.pass(10 * SECOND);
-        story.act(CARLA, Act::Key('1'));
+        let story = asks_in(settings, number, 10 * SECOND, key);
+        assert_eq!(refusals(&story), [("sales", why)], "{number} {key}");
+        let acd = story.world.engine.acd();
+        let of = acd.truth().total(SALES);
+        assert_eq!((of.exits.of(Exit::LeftByKey), of.exits.total(), of.waiting), (1, 1, 1), "{why:?}");
+        assert_eq!(of.promises, Promises::default(), "{why:?}");
+        let waited = acd.longest_wait(SALES, story.world.now()).expect("she is back in line");
+        assert!(waited > 10 * SECOND, "and has the place still: {waited:?}");
+        let [contact] = &over(story)[..] else { panic!("{why:?}") };
+        assert_eq!(contact.waits[0].exit, Some(Exit::LeftByKey), "{why:?}");
+        let [wish] = &contact.not_promised[..] else { panic!("{contact:#?}") };
+        assert_eq!((&*wish.queue, wish.why, contact.promised.is_some()), ("sales", why, false));
+        let left = &contact.waits[0];
+        assert_eq!(wish.at.since(left.since).as_millis(), u128::from(left.waited_ms), "the very moment");
+    }
+}
+
+/// In level she counts where she went, which is the same line; after it the line that she left has failed her, too.
+#[test]
+fn who_asked_in_vain_counts_in_the_service_levels_as_who_left_by_key_does() {
+    for (waits, due) in [(2, 0), (60, 1)] {
+        let mut settings = house();
+        settings.limits.callbacks_per_number = 0;
+        let mut story = asks_in(settings, NUMBER, waits * SECOND, '1');
+        let levels = |story: &Story| {
+            ServiceLevel::ALL.map(|level| level.fraction(&story.world.engine.acd().truth().total(SALES)))
+        };
+        let below = |level| if level == ServiceLevel::AnsweredOnly { 0 } else { due };
+        assert_eq!(levels(&story), ServiceLevel::ALL.map(|level| (0, below(level))), "{waits}");
+        registers(&mut story, ANNA);
         story.pass(SECOND);
-        assert_eq!(story.world.engine.acd().callbacks(SALES), 0, "{which}");
+        story.act(ANNA, Act::Answer);
+        let in_level = u64::from(due == 0);
+        assert_eq!(levels(&story), ServiceLevel::ALL.map(|level| (in_level, below(level) + 1)), "{waits}");
         over(story);
     }
+}
+
+#[test]
+fn of_two_promises_to_a_number_by_two_queues_the_second_is_refused_and_by_one_it_is_one() {
+    let mut settings = house();
+    let flow = FLOW.replace("keys: { '1': back", "keys: { '3': twice, '4': there, '1': back");
+    let more = "\n  twice: { callback: { next: back, failed: sorry } }\n  there: { callback: { queue: support, next: back, failed: sorry } }\n  back:";
+    let flow = flow.replace("\n  back:", more);
+    settings.flows.insert("main".to_owned(), compiled("main", &flow));
+    let story = asks_in(settings.clone(), NUMBER, 10 * SECOND, '3');
+    assert_eq!(refusals(&story), []);
+    let of = story.world.engine.acd().truth().total(SALES);
+    assert_eq!((of.exits.of(Exit::Callback), of.promises.made, of.promises.open), (1, 1, 1));
+    over(story);
+    let story = asks_in(settings, NUMBER, 10 * SECOND, '4');
+    assert_eq!(refusals(&story), [("sales", Unpromised::PromisedAlready)]);
+    let of = story.world.engine.acd().truth().total(SALES);
+    assert_eq!((of.exits.of(Exit::Callback), of.promises.made), (1, 0), "what she asked for at once was granted");
+    over(story);
+}
+
+#[test]
+fn who_asks_without_a_queue_is_refused_and_the_flow_is_at_fault() {
+    let mut settings = house();
+    settings.flows.insert("main".to_owned(), compiled("main", &FLOW.replace("start: line", "start: back")));
+    let mut story = story(settings);
+    story.act(CARLA, Act::Call("100".into()));
+    story.pass(SECOND);
+    assert_eq!(refusals(&story), [("", Unpromised::NoQueue)]);
+    assert_eq!(story.told.iter().filter(|what| matches!(what, What::FlowFault { .. })).count(), 1);
+    story.pass(10 * SECOND);
+    assert_eq!(story.world.engine.acd().waiting(SALES), 1, "she goes where the flow says");
+    over(story);
 }
 
 #[test]

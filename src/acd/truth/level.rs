@@ -27,6 +27,9 @@ use serde::{Deserialize, Serialize};
 ///   level, for then this queue had not failed yet and the contact counts where it went; after the level it is due,
 ///   for else overflow would mend the figure of the queue that it leaves (Cisco takes "calls dequeued" within the level
 ///   out in the same way).
+///   `Callback` is the exit of those who are promised a call, and of nobody else. Who asks for one in vain has left by key, as who
+///   presses any other key does: they have not been sent away, for the line would have kept them, and they count where the flow led
+///   them, in most flows the same line again. As let down they would count there twice, once as missed though they are served.
 /// - Who **still waits** is not due yet. A figure of an interval is final when its `waiting` is 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 /// Promises that were *made* in an interval, or all of them.
 ///
 /// They are in no other count of the queue: nobody holds the line, hours may pass because the queue was closed, and who is not
-/// reached is called again, so their waits would say nothing beside those of callers, and would hide them. Who asks to be called
-/// back has left the line as `Callback`, and is counted there as one who moved on.
+/// reached is called again, so their waits would say nothing beside those of callers, and would hide them. Who is
+/// promised a call has left the line as `Callback`, and is counted there as one who moved on; who asks in vain has left by key.
 ///
 /// At every instant `made = open + kept + timed_out + not_reached + withdrawn + refused`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,7 +5,7 @@ use super::tasks::Tasks;
 use super::{Names, counter, gauge, register};
 use crate::acd::{Exit, Outcome};
 use crate::record::board;
-use crate::record::{AgentPhase, Board, CallEvent, EndedBy, Fate, TalkDetail, TransferKind, What};
+use crate::record::{AgentPhase, Board, CallEvent, EndedBy, Fate, TalkDetail, TransferKind, Unpromised, What};
 use crate::time::{Duration, Time};
 use prometheus::{
     Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
@@ -38,6 +38,7 @@ pub struct Calls {
     strayed: IntCounter,
     transfers: IntCounterVec,
     redirects: IntCounterVec,
+    not_promised: IntCounterVec,
 }
 
 /// The children of one queue, looked up once.
@@ -56,6 +57,9 @@ struct Queue {
 }
 
 const ENDERS: [EndedBy; 5] = [EndedBy::Caller, EndedBy::Agent, EndedBy::Called, EndedBy::Flow, EndedBy::System];
+
+/// Stands where a queue's name would, if there is none.
+const NO_QUEUE: &str = "";
 
 /// What the engine says today; a new reason gets its child when it first comes.
 const REFUSALS: [&str; 10] = [
@@ -110,6 +114,11 @@ impl Calls {
                 "vaxel_callbacks_total",
                 "Promises to call back that are over, by what became of them.",
                 &["queue", "outcome"],
+            ),
+            not_promised: vec(
+                "vaxel_callbacks_refused_total",
+                "Wishes to be called back that were not granted, by why.",
+                &["queue", "reason"],
             ),
             promises: register(registry, IntGaugeVec::new(promises, &["queue"]).expect("a valid name")),
             entries: vec("vaxel_queue_entries_total", "Entries that joined the line.", &["queue"]),
@@ -187,6 +196,7 @@ impl Calls {
         // Calls of agents come by no trunk, and those that were promised are ours.
         let trunks = names.trunks.iter().map(String::as_str).chain(["agent", crate::engine::callbacks::BY]);
         let queues = names.queues.iter().map(|(name, _)| name.as_str());
+        families.refuses_callbacks(NO_QUEUE);
         Calls {
             tasks: Tasks::new(registry, names),
             board: Board::new(now, queues.clone(), names.agents.iter().map(String::as_str)),
@@ -203,6 +213,7 @@ impl Calls {
             ended,
             transfers,
             redirects,
+            not_promised: families.not_promised,
             authentication_failures: counter(
                 registry,
                 "vaxel_sip_authentication_failures_total",
@@ -275,6 +286,10 @@ impl Calls {
             }),
             // Those of before this run were counted then.
             What::Promised { call: Some(_), queue, .. } => self.on_queue(queue, |queue| queue.promised.inc()),
+            What::NotPromised { queue, why, .. } => {
+                let queue = if self.queues.contains_key(queue) { queue } else { NO_QUEUE };
+                self.not_promised.with_label_values(&[queue, why.name()]).inc();
+            }
             What::PromiseOver { queue, fate, .. } => self.on_queue(queue, |queue| {
                 if let Some(counter) = queue.promises_over.get(fate) {
                     counter.inc();
@@ -394,15 +409,24 @@ struct QueueFamilies {
     promised: IntCounterVec,
     promises_over: IntCounterVec,
     promises: IntGaugeVec,
+    not_promised: IntCounterVec,
 }
 
 impl QueueFamilies {
+    /// They are zero from the start.
+    fn refuses_callbacks(&self, name: &str) {
+        for why in Unpromised::ALL {
+            self.not_promised.with_label_values(&[name, why.name()]);
+        }
+    }
+
     fn queue(&self, name: &str) -> Queue {
         let exit = |exit| {
             let labels = [name, exit_name(exit)];
             (exit, (self.exits.with_label_values(&labels), self.waits.with_label_values(&labels)))
         };
         let offer = |outcome| (outcome, self.offers.with_label_values(&[name, outcome_name(outcome)]));
+        self.refuses_callbacks(name);
         let fate = |fate: Fate| (fate, self.promises_over.with_label_values(&[name, fate.name()]));
         Queue {
             entries: self.entries.with_label_values(&[name]),

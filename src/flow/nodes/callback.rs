@@ -2,7 +2,7 @@
 
 use super::{Event, Kind, StepId, Turn, Way};
 use crate::flow::compile::Compiler;
-use crate::flow::expr::Text;
+use crate::flow::expr::{Scope, Text};
 use crate::flow::model::{self, TextOrNumber};
 use crate::flow::run::{Action, Input};
 use crate::flow::walk::Walk;
@@ -34,6 +34,13 @@ pub struct Callback {
     failed: StepId,
 }
 
+/// Which number is to be called back, and by which queue (`None`: the one in which the caller was last).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallbackWish {
+    pub number: String,
+    pub queue: Option<String>,
+}
+
 impl Kind for Callback {
     type File = File;
     type State = ();
@@ -58,16 +65,15 @@ impl Kind for Callback {
     }
 
     fn enter(&self, (): &mut (), walk: &mut Walk) -> Turn {
-        let number = match self.number.as_ref().map(|text| text.text(&walk.scope)) {
-            None => walk.scope.facts.from.clone(),
-            Some(Ok(number)) => number.trim().to_owned(),
-            Some(Err(reason)) => {
+        let CallbackWish { number, queue } = match self.wish(&walk.scope) {
+            Ok(wish) => wish,
+            Err(reason) => {
                 walk.fault(reason);
                 return Turn::at_once(self.failed);
             }
         };
         let language = walk.scope.language.clone();
-        walk.act(Action::CallBack { number, queue: self.queue.clone(), language });
+        walk.act(Action::CallBack { number, queue, language });
         Turn::Wait
     }
 
@@ -81,8 +87,20 @@ impl Kind for Callback {
     }
 }
 
+impl Callback {
+    /// What is asked for; or why its number cannot be told.
+    pub fn wish(&self, scope: &Scope) -> Result<CallbackWish, String> {
+        let number = match &self.number {
+            None => scope.facts.from.clone(),
+            Some(number) => number.text(scope)?.trim().to_owned(),
+        };
+        Ok(CallbackWish { number, queue: self.queue.clone() })
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use super::CallbackWish;
     use crate::flow::phone::{Phone, problems};
     use crate::flow::run::{Input, QueueResult};
 
@@ -98,7 +116,8 @@ e: { play: { prompt: e, next: a } }";
             let mut phone = Phone::call(WAITS);
             phone.sees();
             assert_eq!(phone.press("1"), "leave");
-            assert!(phone.run.leaves_for_callback());
+            let wish = CallbackWish { number: "+46701234567".into(), queue: None };
+            assert_eq!(phone.run.leaves_for_callback(), Some(wish));
             assert_eq!(phone.gets(Input::Queue(QueueResult::Left)), ":b, call back +46701234567");
             assert_eq!(phone.gets(Input::Promised(is_promised)), told);
         }
@@ -110,7 +129,7 @@ e: { play: { prompt: e, next: a } }";
         let mut phone = Phone::call(WAITS);
         phone.sees();
         assert_eq!(phone.press("2"), "leave");
-        assert!(!phone.run.leaves_for_callback());
+        assert_eq!(phone.run.leaves_for_callback(), None);
     }
 
     #[test]
