@@ -168,12 +168,17 @@ fn told(look: Look, call: &Call) -> anyhow::Result<Told> {
     let promised = contact.promised.iter().map(|promised| promised.entry);
     let calls_back = contact.calls_back.iter().map(|calls_back| calls_back.entry);
     let entries: Vec<EntryId> = waits.chain(promised).chain(calls_back).collect();
-    if entries.is_empty() {
+    let in_vain = || contact.not_promised.iter().map(|wish| (wish.at, words::not_promised(wish)));
+    if entries.is_empty() && contact.not_promised.is_empty() {
         let was = if call.is_up { "is up, and in no queue that is written of" } else { "was in no queue" };
         let not_yet = story::not_yet(look.runs && call.is_up);
         bail!("{} from {} to {} {was}{not_yet}", contact.id, contact.from, contact.to);
     }
-    story(look, &contact.id.to_string(), &entries)
+    let id = contact.id.to_string();
+    if entries.is_empty() {
+        return Ok(Told::of(&id).with(in_vain(), look));
+    }
+    Ok(story(look, &id, &entries)?.with(in_vain(), look))
 }
 
 /// When it came, which queues it was in, and how it left them.

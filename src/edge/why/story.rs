@@ -31,6 +31,8 @@ struct Line {
     /// RFC 3339.
     at: String,
     #[serde(skip)]
+    moment: Time,
+    #[serde(skip)]
     shown: String,
     what: String,
     /// Why each agent has it or not.
@@ -39,9 +41,25 @@ struct Line {
 }
 
 impl Told {
+    /// Nothing yet.
+    pub fn of(id: &str) -> Told {
+        Told { id: id.to_owned(), lines: Vec::new(), doubts: Vec::new(), agent: None }
+    }
+
     /// Of one that is not known.
     pub fn unknown(error: &anyhow::Error) -> Told {
-        Told { id: format!("{error:#}"), lines: Vec::new(), doubts: Vec::new(), agent: None }
+        Told::of(&format!("{error:#}"))
+    }
+
+    /// With what else is known to have happened, each at its time and before what followed then.
+    pub fn with(mut self, others: impl IntoIterator<Item = (Time, String)>, look: Look) -> Told {
+        let shown = Shown { now: look.now, zone: look.zone };
+        for (moment, what) in others {
+            let place = self.lines.iter().position(|line| line.moment >= moment).unwrap_or(self.lines.len());
+            let at = moment::show_with_offset(moment, look.zone);
+            self.lines.insert(place, Line { at, moment, shown: shown.at(moment), what, agents: Vec::new() });
+        }
+        self
     }
 
     /// For people.
@@ -110,7 +128,7 @@ pub fn story(look: Look, of: &str, entries: &[EntryId]) -> anyhow::Result<Told> 
         to_come: arrivals.len(),
         watched: if let Agents::One(agent) = look.agents { Some(Watched::new(agent)) } else { None },
         look,
-        told: Told { id: of.to_owned(), lines: Vec::new(), doubts: missing, agent: None },
+        told: Told { doubts: missing, ..Told::of(of) },
     };
     let mut last = first;
     loop {
@@ -212,9 +230,9 @@ impl Story<'_> {
     }
 
     fn line_of(&mut self, at: Time, what: &str, agents: Vec<Reason>) {
-        let (shown, what) = (self.shown().at(at), what.to_owned());
+        let (moment, shown, what) = (at, self.shown().at(at), what.to_owned());
         let at = moment::show_with_offset(at, self.look.zone);
-        self.told.lines.push(Line { at, shown, what, agents });
+        self.told.lines.push(Line { at, moment, shown, what, agents });
     }
 
     /// With other versions of the program that wrote this, and what was decided otherwise.

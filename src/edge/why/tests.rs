@@ -7,7 +7,8 @@ use crate::edge::journal::testing::{NINE, arrive, at, day, run, write};
 use crate::edge::testing::Folder;
 use crate::ids::{AgentId, CallId, EntryId, OfferId, QueueId};
 use crate::need::{Attributes, Need};
-use crate::record::{CallEvent, Recorder, What};
+use crate::record::{CallEvent, Recorder, Unpromised, What};
+use std::collections::BTreeSet;
 
 fn asked(
     agents: Agents,
@@ -378,6 +379,14 @@ fn who_is_not_known_is_said_with_what_is() {
 
 /// Of a call that joined these, the first of which the journal has.
 fn call_of(entries: &[u64], is_up: bool, runs: bool) -> anyhow::Result<String> {
+    call(entries, (is_up, runs), [])
+}
+
+fn call_with<const N: usize>(entries: &[u64], more: [CallEvent; N]) -> anyhow::Result<String> {
+    call(entries, (false, true), more)
+}
+
+fn call<const N: usize>(entries: &[u64], (is_up, runs): (bool, bool), more: [CallEvent; N]) -> anyhow::Result<String> {
     let folder = Folder::new();
     write(folder.path(), day());
     let look = Look { folder: folder.path(), agents: Agents::Counted, runs, now: at(90), zone: &TimeZone::UTC };
@@ -388,8 +397,35 @@ fn call_of(entries: &[u64], is_up: bool, runs: bool) -> anyhow::Result<String> {
     for what in [begins].into_iter().chain(entries.iter().map(queued)) {
         recorder.apply(&CallEvent { at: at(10), what });
     }
+    more.iter().for_each(|event| drop(recorder.apply(event)));
     let call = Call { contact: recorder.get(call).unwrap().clone(), is_up };
     Ok(super::told(look, &call)?.text(Agents::Counted))
+}
+
+#[test]
+fn who_asked_in_vain_to_be_called_back_is_told_why_at_its_place() {
+    let wish = |second, why| {
+        let (queue, number) = ("sales".into(), "+46701".to_owned());
+        CallEvent { at: at(second), what: What::NotPromised { call: CallId(7), queue, number, why } }
+    };
+    let one = call_with(&[70], [wish(70, Unpromised::TooOften)]).unwrap();
+    let plain = call_of(&[70], false, true).unwrap();
+    let limit = "as many calls that day as `callbacks_per_number` of [limits] allows";
+    let asked = format!("09:01:10  asks in vain to be called back by sales: +46701 was promised {limit}\n");
+    let place = plain.find("09:01:10  ").expect("something happened then");
+    assert_eq!(one, format!("{}{asked}{}", &plain[..place], &plain[place..]));
+    let last = call_with(&[70], [wish(80, Unpromised::NoWayOut)]).unwrap();
+    assert!(
+        last.ends_with("09:01:20  asks in vain to be called back by sales: no trunk takes +46701 or may carry it\n"),
+        "{last}"
+    );
+    let nowhere = call_with(&[], [wish(12, Unpromised::NumberWithheld)]).unwrap();
+    assert_eq!(
+        nowhere,
+        "call-7\n09:00:12  asks in vain to be called back by sales: their number is withheld or not known\n"
+    );
+    let said = Unpromised::ALL.map(|why| call_with(&[], [wish(12, why)]).unwrap());
+    assert_eq!(said.iter().collect::<BTreeSet<_>>().len(), Unpromised::ALL.len(), "{said:#?}");
 }
 
 #[test]

@@ -3,6 +3,8 @@
 use super::reasons::Shown;
 use crate::acd::{Exit, Obstacle, Outcome};
 use crate::edge::moment;
+use crate::record::Unpromised;
+use crate::record::contact::NotPromised;
 
 /// How a contact left a queue; a length follows.
 pub fn left(exit: Exit) -> &'static str {
@@ -41,6 +43,29 @@ pub fn promise_left(exit: Exit) -> &'static str {
         Exit::RefusedFull => "is not called back: no more can be promised,",
         exit => left(exit),
     }
+}
+
+/// A wish to be called back that was not granted.
+pub fn not_promised(wish: &NotPromised) -> String {
+    let NotPromised { queue, number, why, .. } = wish;
+    let by = if queue.is_empty() { String::new() } else { format!(" by {queue}") };
+    let why = match why {
+        Unpromised::NumberWithheld => "their number is withheld or not known".to_owned(),
+        Unpromised::NumberNotAllowed => {
+            format!("{number} is not their own number, and `callback_numbers` of [limits] does not allow it")
+        }
+        Unpromised::Emergency => format!("{number} is for emergencies"),
+        Unpromised::NoWayOut => format!("no trunk takes {number} or may carry it"),
+        Unpromised::NoQueue => "there is no queue whose agents could call".to_owned(),
+        Unpromised::PromisedAlready => {
+            format!("{number} is to be called back by another queue, or is called right now")
+        }
+        Unpromised::QueueFull => "as many wait to be called back as `max_callbacks` of the queue allows".to_owned(),
+        Unpromised::TooOften => {
+            format!("{number} was promised as many calls that day as `callbacks_per_number` of [limits] allows")
+        }
+    };
+    format!("asks in vain to be called back{by}: {why}")
 }
 
 pub fn offer_ended(agent: &str, outcome: Outcome) -> String {
