@@ -633,6 +633,10 @@ impl Watch {
         self.agents.iter().find(|(_, seen)| matches!(seen.state, AgentState::WrapUp { .. })).map(|(id, _)| id.0)
     }
 
+    pub fn in_back_off(&self) -> Option<u32> {
+        self.agents.iter().find(|(_, seen)| matches!(seen.state, AgentState::BackOff { .. })).map(|(id, _)| id.0)
+    }
+
     pub fn probed(&self) -> Option<u32> {
         let asked = |seen: &Seen| seen.doubted && seen.probe.is_some_and(|until| self.at < until);
         self.agents.iter().find(|(_, seen)| asked(seen)).map(|(id, _)| id.0)

@@ -4,6 +4,7 @@
 pub mod back;
 pub mod callbacks;
 mod down;
+pub mod figures;
 mod gone;
 mod mistakes;
 mod order;
@@ -54,7 +55,9 @@ pub struct Model {
     pub decisions: VecDeque<Decision>,
     pub absent: Absent,
     pub dialled: Vec<Dialled>,
+    pub figures: BTreeMap<QueueId, figures::Sums>,
     pub mistake: Option<Mistake>,
+    pub miscount: Option<figures::Miscount>,
 }
 
 pub struct Person {
@@ -70,6 +73,8 @@ pub struct Person {
     /// They hear something before the caller.
     pub answered: bool,
     pub talk: Option<EntryId>,
+    talks: Option<figures::Talk>,
+    notes: Option<figures::Notes>,
     detail: TalkDetail,
     tasks: Vec<EntryId>,
     calls: u32,
@@ -178,7 +183,9 @@ impl Model {
             decisions: VecDeque::new(),
             absent: Absent::default(),
             dialled: Vec::new(),
+            figures: BTreeMap::new(),
             mistake,
+            miscount: None,
         }
     }
 
@@ -337,6 +344,8 @@ impl Model {
                         own_call: false,
                         offer: None,
                         answered: false,
+                        talks: None,
+                        notes: None,
                         talk: None,
                         detail: TalkDetail::Speaking,
                         tasks: Vec::new(),
@@ -403,6 +412,8 @@ impl Model {
             Change::Talk { entry, detail } => {
                 if let Some(a) = self.agents.iter_mut().find(|a| a.talk == Some(*entry)) {
                     a.detail = *detail;
+                    let id = a.id;
+                    self.count_hold(id, *detail);
                 }
             }
             Change::TalkEnded { entry, broke } => {
@@ -431,6 +442,9 @@ impl Model {
                         a.extended = false;
                     }
                     let id = a.id;
+                    if !is_task {
+                        self.count_talk_over(id);
+                    }
                     self.talk_over(id, !is_task);
                     self.tell_states(&[]);
                     self.dialled_in_vain(*entry, *broke);
@@ -475,12 +489,16 @@ impl Model {
         let kept_by_resume = self.wrong(Mistake::BackOffGrowthKeptByResume);
         let never_tires = self.wrong(Mistake::OwnCallsNeverTire);
         let answer_rings = self.wrong(Mistake::AnswerIsCutOff);
+        let keeps_idle = self.wrong(Mistake::LostKeepsIdlePlaceAnyhow);
         let now = self.now;
         let a = self.person(agent);
         let rings = !a.answered || answer_rings;
         match change {
             Change::LoggedIn { .. } if !a.phone => {
-                a.lost = None;
+                // Who was lost for too long comes anew, behind all who are idle.
+                if a.lost.take().is_some() && !keeps_idle {
+                    a.free = [false; 2];
+                }
                 a.phone = true;
                 a.calls = if calls_kept { a.calls } else { 0 };
                 a.back_off = None;
@@ -559,6 +577,7 @@ impl Model {
         let no_calls = self.wrong(Mistake::NoCallsDuringTasks);
         let takes_more = self.wrong(Mistake::TakesMoreBeforeRest);
         let now = self.now;
+        let mut told = Vec::new();
         for a in &mut self.agents {
             let state = a.state(pause_first);
             let after_pause = matches!(a.told, AgentState::Paused { .. }) && keep_after_pause;
@@ -579,9 +598,12 @@ impl Model {
             if state != a.told {
                 a.told = state.clone();
                 a.note_strain(now);
+                told.push((a.id, state.clone()));
                 self.decisions.push_back(Decision::Agent { agent: a.id, state });
             }
         }
+        told.iter().for_each(|(agent, state)| self.count_state(*agent, state));
+        self.count_wrap_ups_over();
         self.pass_over_the_absent();
         if !self.wrong(Mistake::NobodyLeavesAtLastLogout) {
             self.send_away_the_hopeless_but(but);

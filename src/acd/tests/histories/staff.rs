@@ -28,7 +28,7 @@ pub(super) fn some_rests(how: u8) -> Vec<RestRule> {
     let rules = [
         RestRule { longer_than: secs(how, 4), rest: secs(how / 2, 6), ..RestRule::default() },
         RestRule {
-            attribute: Attributes::from([("letter".to_owned(), "x".to_owned())]),
+            attribute: all_of(if how % 2 == 1 { &["letter", "tier"] } else { &["letter"] }, "x"),
             rest: secs(how / 3, 7),
             ..RestRule::default()
         },

@@ -6,7 +6,8 @@ impl Model {
     /// Whether a phone that is known now is one that was lost, an hour ago at most.
     pub(super) fn is_found(&mut self, agent: AgentId) -> bool {
         let (now, never) = (self.now, self.wrong(Mistake::LostIsLogout));
-        let within = |since| now.since(since) <= Duration::from_secs(3600);
+        let for_ever = self.wrong(Mistake::LostForEver);
+        let within = |since| now.since(since) <= Duration::from_secs(3600) || for_ever;
         self.person(agent).lost.is_some_and(within) && !never
     }
 

@@ -36,6 +36,7 @@ impl Model {
         self.change_person(agent, &Change::LoggedOut { agent, down: false });
         self.forget_refusals_by(agent);
         self.tell_states(&[]);
+        self.notes_are_written(agent);
         if !self.wrong(Mistake::GoneAgentKeepsPause) || self.person(agent).pause.is_none() {
             self.agents.retain(|a| a.id != agent);
         }

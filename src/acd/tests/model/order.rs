@@ -177,7 +177,9 @@ impl Model {
     pub(super) fn is_licensed(&self, agent: &Person, caller: &Caller) -> bool {
         self.licences(caller).iter().all(|licence| {
             agent.settings.licences.iter().any(|held| {
-                let is_it = held.kind == licence.kind && licence.jurisdiction == Word::Is(held.jurisdiction.clone());
+                let is_it = (held.kind == licence.kind || self.wrong(Mistake::LicencesOfAnyKind))
+                    && (licence.jurisdiction == Word::Is(held.jurisdiction.clone())
+                        || self.wrong(Mistake::LicencesOfAnyPlace));
                 is_it && (held.valid.has(self.now) || self.wrong(Mistake::LicencesForEver))
             })
         })

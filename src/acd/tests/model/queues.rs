@@ -132,7 +132,7 @@ impl Model {
 
     /// Where it goes of those where it may go.
     pub fn way_out(&self, caller: &Caller, applies: impl Fn(When) -> bool) -> Option<QueueId> {
-        if caller.been.len() >= OVERFLOWS_MAX {
+        if caller.been.len() >= OVERFLOWS_MAX && !self.wrong(Mistake::OverflowsForEver) {
             return None;
         }
         let back = self.wrong(Mistake::OverflowsBack) && caller.been.len() < 3;
@@ -157,7 +157,9 @@ impl Model {
     }
 
     pub fn has_all(&self, caller: &Caller, asked: &Attributes) -> bool {
-        let all = asked.iter().all(|(name, value)| caller.arrival.attributes.get(name) == Some(value));
+        let having = asked.iter().filter(|(name, value)| caller.arrival.attributes.get(name) == Some(value)).count();
+        let one_is_enough = having > 0 && self.wrong(Mistake::OneOfAllIsEnough);
+        let all = having == asked.len() || one_is_enough;
         all || self.wrong(Mistake::RulesForAll)
     }
 

@@ -66,6 +66,7 @@ impl Model {
                 self.absent.is_answered(self.now, entry, agent, (&arrival, been));
             }
             self.talk_began(agent, entry);
+            self.count_talk(agent, entry);
             self.exit(entry, Exit::Answered);
             let lost = self.wrong(Mistake::IdlePlaceLostByAnsweredElsewhere);
             self.tell_states(if lost { &[] } else { &others });

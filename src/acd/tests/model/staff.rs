@@ -103,6 +103,7 @@ impl Model {
         let now = self.now;
         let (no_rests, no_long) = (self.wrong(Mistake::NoRests), self.wrong(Mistake::NoRestOfLongTalks));
         let (all_queues, all_topics) = (self.wrong(Mistake::RestsOfAllQueues), self.wrong(Mistake::RestsOfAllTopics));
+        let one_is_enough = self.wrong(Mistake::OneTopicIsEnough);
         let (add_up, before) = (self.wrong(Mistake::RestsAddUp), self.wrong(Mistake::RestBeginsBeforeWrapUp));
         let a = self.person(agent);
         if let Some((since, queue, attributes)) = a.strain.call.take_if(|_| call) {
@@ -110,7 +111,9 @@ impl Model {
             for rule in &a.strain.rules {
                 let long = now.since(since) > rule.longer_than && !(no_long && rule.longer_than > Duration::ZERO);
                 let of_queue = rule.queue.as_ref().is_none_or(|name| *name == queue) || all_queues;
-                let topic = rule.attribute.iter().all(|(name, value)| attributes.get(name) == Some(value));
+                let asked = &rule.attribute;
+                let having = asked.iter().filter(|(name, value)| attributes.get(name) == Some(value)).count();
+                let topic = having == asked.len() || one_is_enough && having > 0;
                 if long && of_queue && (topic || all_topics) && !no_rests {
                     a.strain.due = if add_up { a.strain.due + rule.rest } else { a.strain.due.max(rule.rest) };
                 }

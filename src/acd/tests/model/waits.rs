@@ -206,6 +206,7 @@ impl Model {
         self.estimates.exited(self.now, id, exit);
         let index = self.callers.iter().position(|c| c.id == id).expect("only those who wait exit");
         let caller = self.callers.remove(index);
+        self.count_exit(&caller, exit);
         let waited = self.now.since(caller.since);
         self.decisions.push_back(Decision::Exit { entry: id, queue: caller.queue, exit, waited, to, obstacle });
     }
