@@ -477,7 +477,7 @@ sales: 1 waiting, the longest 5s, 2 tasks, 1 to be called back
         let stood = |second| fold(folder.path(), at(second), true, &TimeZone::UTC).unwrap();
         for second in [51, 55, 59, 199] {
             let stood = stood(second);
-            let doubt = "no vaxel ran from 2026-11-23 09:00:50 to 2026-11-23 09:03:20; shown is how it stood at 2026-11-23 09:00:50";
+            let doubt = "no vaxel ran from 2026-11-23 09:00:50 at the earliest to 2026-11-23 09:03:20; shown is how it stood at 2026-11-23 09:00:50";
             assert_eq!(stood.doubts, [doubt], "at {second}");
             assert_eq!((stood.at.as_str(), stood.queues[0].waiting), ("2026-11-23T09:00:50+00:00", 1));
         }

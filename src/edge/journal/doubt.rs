@@ -4,9 +4,10 @@ use super::Lost;
 use crate::time::Time;
 use std::fmt::Display;
 
-/// One run ended, and the next began.
+/// One run ended, and the next began. `since`: the last that was written before, up to which it surely ran; who was killed may have run
+/// for some seconds more, of which nothing is known.
 pub fn down(since: Time, again: Time, show: impl Fn(Time) -> String) -> String {
-    format!("no vaxel ran from {} to {}", show(since), show(again))
+    format!("no vaxel ran from {} at the earliest to {}", show(since), show(again))
 }
 
 /// The disk took something again at `again`.

@@ -231,7 +231,7 @@ fn when_vaxel_did_not_run_is_said() {
     write(folder.path(), events);
     let asked = Asked { day: Some(date(2026, 11, 23)), ..today(Every::Hour) };
     let report = of(folder.path(), &asked, true, at(20 * HOUR), &TimeZone::UTC).unwrap();
-    assert_eq!(report.doubts[1], "no vaxel ran from 10:15:02 to 2026-11-24 05:00:00");
+    assert_eq!(report.doubts[1], "no vaxel ran from 10:15:02 at the earliest to 2026-11-24 05:00:00");
     assert_eq!(report.agents.each[0].spent.logged_in_seconds, end as f64);
     let folder = Folder::new();
     write(folder.path(), hours(2));

@@ -322,7 +322,7 @@ fn who_was_lost_between_two_runs_is_told_when_none_ran() {
     let end = "\
 09:00:45  anna is not rung any more: the caller has left
 09:00:45  was lost by a fault of the system after 35s
-09:00:45  (!) no vaxel ran from 09:00:45 to 09:03:20
+09:00:45  (!) no vaxel ran from 09:00:45 at the earliest to 09:03:20
 ";
     assert!(text.ends_with(end), "{text}");
 }
