@@ -241,7 +241,7 @@ enum Command {
         #[arg(value_name = "DAY.toml", required_unless_present_any = ["example", "journal"])]
         day: Option<PathBuf>,
         /// Let the callers of a recorded day come: when they did, with what they needed, and with their talks and patience. The
-        /// queues are the recorded ones, tasks are left out. Without DAY.toml: fold the journal again and say whether it decides the same.
+        /// queues are the recorded ones; tasks and promises to call back are left out, and counted. Without DAY.toml: fold the journal again and say whether it decides the same.
         #[arg(long, value_name = "FOLDER", conflicts_with = "example")]
         journal: Option<PathBuf>,
         /// Which recorded day, in this machine's time zone [default: the last].
@@ -593,10 +593,6 @@ fn simulate(
     warnings.iter().for_each(complain);
     if let Some((recording, midnight)) = callers {
         plan.hours = recording.open_hours(midnight);
-        match recording.tasks(&plan, midnight) {
-            0 => {}
-            tasks => complain(format_args!("{} left out: only callers come again", count(tasks, "task"))),
-        }
     }
     match more {
         [] => said(&edge::simulate::run(&plan, &options), json),

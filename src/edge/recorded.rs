@@ -167,6 +167,8 @@ impl std::fmt::Display for Check {
 mod tests {
     use super::super::{journal, simulate, testing};
     use super::*;
+    use crate::acd::{Arrival, Callback, Change, Kind};
+    use crate::ids::EntryId;
 
     #[test]
     fn a_journal_is_folded_to_the_recorded_state_the_same_each_time() {
@@ -267,9 +269,17 @@ mod tests {
 
     /// The one caller of the journal comes again, and is answered at once by who is there now.
     #[test]
-    fn recorded_callers_come_to_other_people() {
+    fn recorded_callers_come_to_other_people_and_what_does_not_come_is_said() {
         let folder = testing::Folder::new();
-        journal::testing::write(folder.path(), journal::testing::day());
+        let promise = |entry| {
+            let callback = Callback { number: format!("+4670{entry}"), ..Callback::default() };
+            let arrival = Arrival { callback: Some(Box::new(callback)), ..Arrival::default() };
+            (200, Change::Arrive { entry: EntryId(entry), arrival: Box::new(arrival) })
+        };
+        let task = Arrival { kind: Kind::Task, ..Arrival::default() };
+        let task = (200, Change::Arrive { entry: EntryId(92), arrival: Box::new(task) });
+        let events = journal::testing::day().into_iter().chain([promise(90), promise(91), task]);
+        journal::testing::write(folder.path(), events);
         let recorded = fold(folder.path()).unwrap();
         let queues = recorded.recording.queues();
         let file = folder.path().join("desk.toml");
@@ -283,7 +293,18 @@ mod tests {
             first_seed: 1,
             threads: None,
         };
-        let day = simulate::run(&plan, &options).queues[0].day.clone();
+        let left_out = "2 days from 00:00 to 24:00, 2 calls\n\
+                        ± 95 % confidence of the mean (Student's t over days); days differ more than that\n\
+                        1 task and 2 promises to call back left out: only callers come again\n";
+        let report = simulate::run(&plan, &options);
+        assert!(report.to_string().starts_with(left_out), "{report}");
+        let json = serde_json::to_value(&report).unwrap();
+        assert_eq!(json["left_out"], serde_json::json!({ "tasks": 1, "callbacks": 2 }));
+        let more = simulate::compare(&plan, &["desk=1".parse().unwrap()], &options).unwrap();
+        assert!(more.to_string().contains("\n1 task and 2 promises to call back left out: "), "{more}");
+        let alone = simulate::run(&plan, &simulate::Options { recorded: None, ..options });
+        assert!(alone.left_out.is_none() && !alone.to_string().contains("left out"), "{alone}");
+        let day = report.queues[0].day.clone();
         assert_eq!((day.offered.unwrap().mean, day.answered.unwrap().mean), (1.0, 1.0));
         assert_eq!(day.wait_seconds.unwrap().mean, 0.0);
         for other in [(2026, 11, 1), (2026, 11, 27)] {

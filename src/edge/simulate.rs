@@ -3,7 +3,7 @@
 use super::output::complain;
 use crate::acd::QueueSettings;
 use crate::config::{Problem, load_day};
-use crate::sim::forecast::{Caller, Comparison, More, Outcomes, Plan, Recording, Report, Run, draw};
+use crate::sim::forecast::{Caller, Comparison, LeftOut, More, Outcomes, Plan, Recording, Report, Run, draw};
 use crate::time::{Duration, Time};
 use std::fs;
 use std::io::{self, IsTerminal, Write};
@@ -42,7 +42,8 @@ pub fn plan(file: &Path, recorded: Option<&[QueueSettings]>) -> Result<(Plan, Ve
 
 /// Plays the days and says on standard error how far it is. The report depends on plan and seeds alone, not on threads.
 pub fn run(plan: &Plan, options: &Options<'_>) -> Report {
-    Report::of(plan, options.first_seed, &days(plan, options))
+    let left_out = left_out(plan, options);
+    Report { left_out, ..Report::of(plan, options.first_seed, &days(plan, options)) }
 }
 
 /// The plan beside the same with more people, or fewer.
@@ -56,7 +57,10 @@ pub fn compare(plan: &Plan, more: &[More], options: &Options<'_>) -> anyhow::Res
         changed = more.of(&changed).map_err(|problem| anyhow::anyhow!("--more {more}: {problem}"))?;
     }
     let (before, after) = (days(plan, options), days(&changed, options));
-    Ok(Comparison::of(options.first_seed, (plan, &before), (&changed, &after)))
+    let mut comparison = Comparison::of(options.first_seed, (plan, &before), (&changed, &after));
+    let left_out = left_out(plan, options);
+    (comparison.planned.left_out, comparison.changed.left_out) = (left_out, left_out);
+    Ok(comparison)
 }
 
 fn days(plan: &Plan, options: &Options<'_>) -> Vec<Outcomes> {
@@ -99,6 +103,10 @@ fn days(plan: &Plan, options: &Options<'_>) -> Vec<Outcomes> {
         "{number}, {calls} calls, {decisions} decisions in {seconds:.1} s on {threads} {cores}: {rate:.0} calls/s",
     ));
     days
+}
+
+fn left_out(plan: &Plan, options: &Options<'_>) -> Option<LeftOut> {
+    options.recorded.map(|(recording, midnight)| recording.left_out(plan, midnight))
 }
 
 fn callers(plan: &Plan, seed: u64, options: &Options<'_>) -> Vec<Caller> {

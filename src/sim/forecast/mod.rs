@@ -38,7 +38,7 @@ pub use estimate::Estimate;
 pub use lengths::Lengths;
 pub use more::{Comparison, Differences, More, QueueDifferences};
 pub use plan::{AGENTS_MAX, Arrivals, AtClosing, Break, CALLS_MAX, Calls, Group, Plan, Rate, TimeOfDay};
-pub use recorded::{Recording, Replayed};
+pub use recorded::{LeftOut, Recording, Replayed};
 pub use report::Report;
 pub use run::{Outcomes, Run};
 pub use table::{Cell, aligned};

@@ -23,6 +23,15 @@ pub struct Recording {
     doors: BTreeMap<QueueId, Vec<(Time, Hours)>>,
     /// When each came.
     tasks: Vec<Time>,
+    callbacks: Vec<Time>,
+}
+
+/// What came on a recorded day and does not come again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct LeftOut {
+    pub tasks: usize,
+    /// Promises to call back that were made.
+    pub callbacks: usize,
 }
 
 /// What a recording came to. The same events from the same state give the same, on every machine.
@@ -63,6 +72,7 @@ impl Recording {
         let mut recording = Recording {
             doors: BTreeMap::new(),
             tasks: Vec::new(),
+            callbacks: Vec::new(),
             acd,
             decisions: Sha256::new(),
             callers: BTreeMap::new(),
@@ -87,10 +97,10 @@ impl Recording {
         {
             seen.talk = seen.answered.map(|answered| event.at.since(answered));
         }
-        if let Change::Arrive { arrival, .. } = &event.change
-            && arrival.kind == Kind::Task
-        {
-            self.tasks.push(event.at);
+        match &event.change {
+            Change::Arrive { arrival, .. } if arrival.callback.is_some() => self.callbacks.push(event.at),
+            Change::Arrive { arrival, .. } if arrival.kind == Kind::Task => self.tasks.push(event.at),
+            _ => {}
         }
         self.acd.apply(event);
         match event.change {
@@ -229,11 +239,12 @@ impl Recording {
         callers
     }
 
-    /// Tasks that came when [`callers`](Recording::callers) did. They are none: nobody is on the line, and what is done with them the
-    /// plan does not say.
-    pub fn tasks(&self, plan: &Plan, midnight: Time) -> usize {
+    /// What came when [`callers`](Recording::callers) did and is none: nobody is on the line, and what is done with a task, or who
+    /// answers when they are called back, the plan does not say.
+    pub fn left_out(&self, plan: &Plan, midnight: Time) -> LeftOut {
         let within = |at: &&Time| **at >= midnight && (plan.opens..plan.closes).contains(&at.since(midnight));
-        self.tasks.iter().filter(within).count()
+        let count = |times: &[Time]| times.iter().filter(within).count();
+        LeftOut { tasks: count(&self.tasks), callbacks: count(&self.callbacks) }
     }
 
     fn of_queues(&self) -> BTreeMap<QueueId, OfQueue> {
@@ -325,7 +336,7 @@ mod tests {
     use super::super::tests::plain;
     use super::super::{Break, Group, QueueNumbers, Run};
     use super::*;
-    use crate::acd::AgentSettings;
+    use crate::acd::{AgentSettings, Callback};
 
     const HOUR: Duration = Duration::from_secs(3600);
 
@@ -375,19 +386,28 @@ mod tests {
     }
 
     #[test]
-    fn a_recorded_task_is_no_caller_of_the_day() {
+    fn recorded_tasks_and_promises_to_call_back_are_no_callers_of_the_day_and_are_counted() {
         let plan = day();
         let (mut events, _) = record(&plan);
         let callers = |recording: &Recording| recording.callers(&plan, plan.midnight(), 1);
         let before = callers(&replay(&events));
         let first = events.iter().position(|event| matches!(event.change, Change::Arrive { .. })).unwrap();
-        let mut task = events[first].clone();
-        let Change::Arrive { entry, arrival } = &mut task.change else { unreachable!() };
-        (*entry, arrival.kind) = (EntryId(1 << 50), Kind::Task);
-        events.insert(first, task);
+        for other in 0..3 {
+            let mut event = events[first].clone();
+            let Change::Arrive { entry, arrival } = &mut event.change else { unreachable!() };
+            *entry = EntryId((1 << 50) + other);
+            match other {
+                0 => arrival.kind = Kind::Task,
+                _ => {
+                    arrival.callback =
+                        Some(Box::new(Callback { number: format!("+46701{other}"), ..Callback::default() }));
+                }
+            }
+            events.insert(first, event);
+        }
         let recording = replay(&events);
-        assert_eq!(recording.tasks(&plan, plan.midnight()), 1);
-        assert_eq!(recording.tasks(&plan, plan.midnight() + 24 * HOUR), 0);
+        assert_eq!(recording.left_out(&plan, plan.midnight()), LeftOut { tasks: 1, callbacks: 2 });
+        assert_eq!(recording.left_out(&plan, plan.midnight() + 24 * HOUR), LeftOut { tasks: 0, callbacks: 0 });
         let at = |callers: Vec<Caller>| callers.into_iter().map(|caller| caller.at).collect::<Vec<Time>>();
         assert_eq!(at(callers(&recording)), at(before));
     }

@@ -2,6 +2,7 @@
 
 use super::estimate::Estimate;
 use super::plan::{Plan, TimeOfDay};
+use super::recorded::LeftOut;
 use super::run::Outcomes;
 use super::tally::{QueueNumbers, Spent};
 use crate::acd::Exit;
@@ -25,6 +26,9 @@ pub struct Report {
     /// In the order of the plan.
     pub queues: Vec<QueueReport>,
     pub groups: Vec<GroupReport>,
+    /// Of the recorded day whose callers come again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub left_out: Option<LeftOut>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -123,6 +127,7 @@ impl Report {
             interval_seconds: plan.interval.as_secs_f64(),
             queues: plan.queues.iter().enumerate().map(queue).collect(),
             groups: plan.groups.iter().enumerate().map(group).collect(),
+            left_out: None,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::estimate::Estimate;
 use super::more::{Comparison, Differences};
+use super::recorded::LeftOut;
 use super::report::{GroupReport, QueueReport, QueueRow, Report};
 use super::table::{Cell, aligned};
 use crate::time::{Duration, show_duration};
@@ -21,6 +22,7 @@ impl fmt::Display for Report {
         if self.seeds > 1 {
             writeln!(f, "± 95 % confidence of the mean (Student's t over days); days differ more than that")?;
         }
+        f.write_str(&left_out(self))?;
         for queue in &self.queues {
             write!(f, "\n{}{}", table(queue), picture(queue))?;
         }
@@ -40,6 +42,7 @@ impl fmt::Display for Comparison {
         if *seeds > 1 {
             writeln!(f, "± 95 % confidence of the mean difference (Student's t over days with the same callers)")?;
         }
+        f.write_str(&left_out(&self.planned))?;
         for ((planned, changed), queue) in self.planned.queues.iter().zip(&self.changed.queues).zip(&self.queues) {
             let rows = planned.intervals.iter().zip(&changed.intervals).zip(&queue.intervals);
             let mut rows: Vec<(String, [Cell; 6])> = rows
@@ -54,6 +57,22 @@ impl fmt::Display for Comparison {
         }
         Ok(())
     }
+}
+
+/// A line, if there is something to say.
+fn left_out(report: &Report) -> String {
+    let Some(LeftOut { tasks, callbacks }) = report.left_out else { return String::new() };
+    let some = |count: usize, one: &str, many: &str| match count {
+        0 => None,
+        1 => Some(format!("1 {one}")),
+        _ => Some(format!("{count} {many}")),
+    };
+    let callbacks = some(callbacks, "promise to call back", "promises to call back");
+    let what: Vec<String> = some(tasks, "task", "tasks").into_iter().chain(callbacks).collect();
+    if what.is_empty() {
+        return String::new();
+    }
+    format!("{} left out: only callers come again\n", what.join(" and "))
 }
 
 fn differences(planned: &QueueRow, changed: &QueueRow, both: &Differences) -> [Cell; 6] {
