@@ -418,7 +418,8 @@ pub enum EndedBy {
     Caller,
     /// The agent at the other end.
     Agent,
-    /// Who was at the other end and is no agent: called back, dialled, or whom the caller was transferred to.
+    /// Who was at the other end and is no agent: called back, dialled, or whom the caller was transferred to; also one who
+    /// had called themselves, in a call that became part of this one.
     Called,
     /// The flow hung up.
     Flow,

@@ -70,13 +70,13 @@ impl Figures {
         self.calls + self.declined + self.no_answer + self.failed + self.caller_gone
     }
 
-    /// Time spent on the queues' contacts: offered (ringing), talking (hold included) and wrap-up.
+    /// Time spent on the queues' contacts: offered (ringing), talking (hold included), working (on tasks) and wrap-up.
     fn work(&self) -> u64 {
         let of = |phase: Phase| self.spent[phase as usize];
         of(Phase::Offered) + of(Phase::Talking) + of(Phase::Working) + of(Phase::WrapUp)
     }
 
-    /// Occupancy: (offered + talking + wrap-up) ÷ (offered + talking + wrap-up + ready): of the time in which the
+    /// Occupancy: (offered + talking + working + wrap-up) ÷ (offered + talking + working + wrap-up + ready): of the time in which the
     /// agent was there for the queues, the share in which there was something to do (Cleveland, *Call Center
     /// Management on Fast Forward*: time on contacts against time waiting for one). Pauses, calls of their own and
     /// back-off are in neither. What the caller's queue and the staffing decide, not the agent.
@@ -84,7 +84,7 @@ impl Figures {
         share(self.work(), self.work() + self.spent[Phase::Ready as usize])
     }
 
-    /// Utilisation: (offered + talking + wrap-up + calls of their own) ÷ logged in, pauses included. What the paid
+    /// Utilisation: (offered + talking + working + wrap-up + calls of their own) ÷ logged in, pauses included. What the paid
     /// time was used for.
     pub fn utilisation(&self) -> Option<f64> {
         share(self.work() + self.spent[Phase::Busy as usize], self.spent.iter().sum())
