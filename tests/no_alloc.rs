@@ -7,7 +7,10 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use vaxel::acd::{Acd, AcdEvent, AgentSettings, Arrival, Change, Decision, Exit, Outcome, QueueSettings, Skills};
+use vaxel::acd::{
+    Acd, AcdEvent, AgentSettings, Arrival, Change, Decision, Exit, HeldLicence, OccupancyCap, Outcome, Overflow,
+    Prefer, QueueSettings, Relax, RestRule, Skills, Validity, When, Who,
+};
 use vaxel::audio::{g711, tone};
 use vaxel::ids::{AgentId, EntryId, LegId, QueueId};
 use vaxel::media::{
@@ -297,20 +300,29 @@ impl Desk {
         }
     }
 
-    fn with_queues(queues: u32) -> Desk {
+    /// `all`: with everything that a queue may ask of those who wait.
+    fn with_queues(queues: u32, all: bool) -> Desk {
         let mut desk = Desk { acd: Acd::new(0), now: Time::from_secs(1_795_424_400) };
+        let later = Duration::from_secs(5_000);
         for id in 0..queues {
             let needs = Need::of_levels(&Skills::from([("sales".to_owned(), 1)]));
-            let settings =
+            let mut settings =
                 QueueSettings { name: format!("queue {id}"), needs, max_waiting: u32::MAX, ..QueueSettings::default() };
+            if all {
+                settings.relax = vec![Relax { after: later, need: Need::default() }];
+                let to = QueueId((id + 1) % queues);
+                settings.overflow = vec![Overflow { to, when: When::After(later), only: Attributes::new() }];
+                settings.leave_when.estimate = Some(later);
+            }
             desk.apply(Change::Queue { id: QueueId(id), settings });
         }
         desk
     }
 
-    fn arrive(&mut self, entry: u64, queue: u32) {
+    /// `wants`: everything is known of the caller, who wants this agent.
+    fn arrive(&mut self, entry: u64, queue: u32, wants: Option<AgentId>) {
         let attribute = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-        let arrival = Arrival {
+        let mut arrival = Arrival {
             queue: QueueId(queue),
             need: Need::of_levels(&Skills::from([("lang_sv".to_owned(), 3)])),
             max_wait: Some(Duration::from_secs(1_000_000)),
@@ -318,44 +330,83 @@ impl Desk {
             reference: format!("call-{}", 1_795_424_410_000_000 + entry),
             ..Arrival::default()
         };
+        if let Some(agent) = wants {
+            arrival.caller = format!("+467{entry:08}");
+            arrival.prefer = vec![Prefer { who: Who::Agent(agent), wait: Duration::from_secs(90_000) }];
+        }
         self.apply(Change::Arrive { entry: EntryId(entry), arrival: Box::new(arrival) });
     }
 }
 
-#[test]
-fn an_entry_that_waits_costs_less_than_one_kilobyte() {
+/// Somebody who can serve everybody and is on a call of their own.
+const PREFERRED: AgentId = AgentId(1_000_000);
+
+fn preferred() -> [Change; 3] {
+    let skills = [("sales", 5), ("lang_sv", 5)].into_iter().map(|(skill, level)| (skill.to_owned(), level)).collect();
+    let settings = AgentSettings { name: "preferred".into(), skills, ..AgentSettings::default() };
+    let agent = PREFERRED;
+    [Change::Agent { id: agent, settings }, Change::LoggedIn { agent }, Change::Busy { agent }]
+}
+
+/// What an entry that waits holds, and when the distributor does something by itself.
+fn cost_of_an_entry(all: bool) -> (i64, Option<Time>) {
     const QUEUES: u32 = 100;
     const ENTRIES: u64 = 50_000;
-    let mut desk = Desk::with_queues(QUEUES);
+    let mut desk = Desk::with_queues(QUEUES, all);
+    let wants = Some(PREFERRED).filter(|_| all);
+    preferred().into_iter().for_each(|change| desk.apply(change));
     // What is kept of a queue in which somebody waited is not an entry's.
-    (0..QUEUES).for_each(|queue| desk.arrive(queue.into(), queue));
+    (0..QUEUES).for_each(|queue| desk.arrive(queue.into(), queue, wants));
     (0..QUEUES).for_each(|entry| desk.apply(Change::Leave { entry: EntryId(entry.into()), exit: Exit::Abandoned }));
     let before = HELD.get();
     for entry in 0..ENTRIES {
-        desk.arrive(1_000 + entry, entry as u32 % QUEUES);
+        desk.arrive(1_000 + entry, entry as u32 % QUEUES, wants);
     }
     let each = (HELD.get() - before) / ENTRIES as i64;
     assert_eq!((0..QUEUES).map(|queue| u64::from(desk.acd.waiting(QueueId(queue)))).sum::<u64>(), ENTRIES);
-    println!("an entry that waits holds {each} bytes");
-    assert!((100..1_000).contains(&each), "{each} bytes");
+    let kept = (0..ENTRIES).filter_map(|entry| desk.acd.entry(EntryId(1_000 + entry))).map(|entry| entry.kept_for);
+    let wanted = wants.map(Who::Agent);
+    assert!(kept.into_iter().all(|kept| kept == wanted.as_ref()), "kept for whom it wants");
+    (each, desk.acd.poll_timeout())
 }
 
 #[test]
-fn an_agent_costs_less_than_two_kilobytes_also_on_a_call_with_days_behind_them() {
+fn an_entry_that_waits_costs_less_than_one_kilobyte_whatever_is_known_of_it() {
+    let ((plain, times_out), (all, looks)) = (cost_of_an_entry(false), cost_of_an_entry(true));
+    assert!(looks < times_out, "it is looked at");
+    println!("an entry that waits holds {plain} bytes, {all} with everything that may be known of it");
+    assert!(plain > 100 && plain < all && all < 1_000, "{plain} bytes, {all} with everything");
+}
+
+/// What an agent holds on the first day, and on a call on the fifth.
+fn cost_of_an_agent(all: bool) -> (i64, i64) {
     const AGENTS: u32 = 10_000;
-    let mut desk = Desk::with_queues(1);
-    desk.arrive(0, 0);
+    let mut desk = Desk::with_queues(1, false);
+    desk.arrive(0, 0, None);
     desk.apply(Change::Leave { entry: EntryId(0), exit: Exit::Abandoned });
     let before = HELD.get();
     let each = || (HELD.get() - before) / i64::from(AGENTS);
     for id in 0..AGENTS {
         let skills = [("sales", 5), ("lang_sv", 5), ("lang_en", 1 + id as u8 % 5), ("vip", 1 + id as u8 / 5 % 9)];
-        let settings = AgentSettings {
+        let mut settings = AgentSettings {
             name: format!("agent {id}"),
+            place: id,
             skills: skills.into_iter().map(|(skill, level)| (skill.to_owned(), level)).collect(),
             ..AgentSettings::default()
         };
+        if all {
+            let (kind, jurisdiction) = ("insurance".to_owned(), "SE".to_owned());
+            settings.licences = vec![HeldLicence { kind, jurisdiction, valid: Validity::default() }];
+            settings.teams = ["north".to_owned()].into();
+            settings.queues = [QueueId(0)].into();
+            let (burst, longest_rest) = (Duration::from_secs(600), Duration::from_secs(300));
+            settings.occupancy_cap = Some(Box::new(OccupancyCap { share: 850, burst, longest_rest }));
+            let (longer_than, rest) = (Duration::from_secs(1_800), Duration::from_secs(120));
+            settings.rests = vec![RestRule { longer_than, rest, ..RestRule::default() }];
+        }
         desk.apply(Change::Agent { id: AgentId(id), settings });
+        let ends = Some(desk.now + Duration::from_secs(30 * 86_400)).filter(|_| all);
+        desk.apply(Change::Shift { agent: AgentId(id), ends });
         desk.apply(Change::LoggedIn { agent: AgentId(id) });
     }
     let idle = each();
@@ -369,10 +420,21 @@ fn an_agent_costs_less_than_two_kilobytes_also_on_a_call_with_days_behind_them()
             desk.apply(Change::Resume { agent });
         }
     }
-    (0..AGENTS).for_each(|entry| desk.arrive(1 + u64::from(entry), 0));
+    (0..AGENTS).for_each(|agent| desk.arrive(1 + u64::from(agent), 0, Some(AgentId(agent)).filter(|_| all)));
     let busy = each();
     let talking = desk.acd.agents_by_state().into_iter().find(|(state, _)| *state == "talking");
     assert_eq!(talking, Some(("talking", AGENTS)));
-    println!("an agent holds {idle} bytes on the first day, {busy} on a call on the fifth");
-    assert!(idle > 100 && idle < busy && busy < 2_000, "{idle} bytes, {busy} later");
+    (idle, busy)
+}
+
+/// Agents who are alike but for their names and places share what they are alike in, as those of a large centre are: here there are 45
+/// kinds of them.
+#[test]
+fn an_agent_costs_less_than_two_kilobytes_also_on_a_call_with_days_behind_them_whatever_is_known_of_them() {
+    for all in [false, true] {
+        let (idle, busy) = cost_of_an_agent(all);
+        let with = if all { "everything that may be known of them" } else { "skills alone" };
+        println!("an agent with {with} holds {idle} bytes on the first day, {busy} on a call on the fifth");
+        assert!(idle > 100 && idle < busy && busy < 2_000, "{idle} bytes, {busy} later, with {with}");
+    }
 }

@@ -196,17 +196,17 @@ impl Acd {
             }
         }
         let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
-        let head_since = queue.by_since.iter().find(|(_, entry)| *entry != place.entry).map(|(since, _)| *since);
+        let head_since = queue.by_since.iter().find(|(_, entry)| *entry != place.entry).map(|(since, _)| since);
         Seen { ahead: count(ahead), behind: count(all - ahead), head_since }
     }
 
     /// It is to be looked at whether the entry waits too long.
     pub(super) fn look_due(&mut self, id: EntryId) {
         let entry = &self.entries[&id];
-        let next = entry.looks.map(|at| at + LOOK);
+        let next = entry.looks.at().map(|at| at + LOOK);
         let longest = self.queues[&entry.queue()].settings.leave_when.estimate;
         let rung = matches!(entry.stands, Stands::Offered(_));
-        self.entry_mut(id).looks = next;
+        self.entry_mut(id).looks = next.into();
         self.deadlines.set(Deadline::Look(id), None, next);
         if rung {
             return;

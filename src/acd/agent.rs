@@ -29,10 +29,15 @@ use super::settings::AgentSettings;
 use crate::ids::{AgentId, EntryId, OfferId};
 use crate::time::{Duration, Time};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Agent {
-    pub settings: AgentSettings,
+    pub name: Box<str>,
+    /// Where they stand in the list of all.
+    pub place: u32,
+    /// But for name and place, which are empty here; see [`Alike`](super::alike::Alike).
+    pub settings: Arc<AgentSettings>,
     pub pool: PoolId,
     pub logged_in: bool,
     /// They have no phone because the service was down.
@@ -115,8 +120,11 @@ const SHORTEST: Duration = Duration::from_secs(1);
 pub const PROBE_TIME: Duration = Duration::from_secs(5);
 
 impl Agent {
-    pub fn new(settings: AgentSettings, pool: PoolId) -> Agent {
+    /// `settings`: what they have in common with others.
+    pub fn new(name: &str, place: u32, settings: Arc<AgentSettings>, pool: PoolId) -> Agent {
         Agent {
+            name: name.into(),
+            place,
             settings,
             pool,
             logged_in: false,
@@ -142,6 +150,11 @@ impl Agent {
             idle_since: [Time::EPOCH; Kind::COUNT],
             refused: BTreeSet::new(),
         }
+    }
+
+    /// As the operator has written them.
+    pub fn whole_settings(&self) -> AgentSettings {
+        AgentSettings { name: self.name.to_string(), place: self.place, ..AgentSettings::clone(&self.settings) }
     }
 
     /// The state that follows from the facts.
@@ -193,7 +206,7 @@ impl Agent {
 
     /// As the pool lists them while they are idle. Who changes any of it takes them off the list first.
     pub fn listed(&self, id: AgentId, kind: Kind) -> IdleAgent {
-        IdleAgent { place: (self.settings.place, id), since: self.idle_since[kind.index()], calls: self.calls }
+        IdleAgent { place: (self.place, id), since: self.idle_since[kind.index()], calls: self.calls }
     }
 
     /// Their phone rings for an offer, and nobody has answered it.

@@ -28,7 +28,7 @@ pub struct Callers {
     /// The last talk of each.
     talked: Memory<Talked>,
     /// Talks with callers who can be told from others.
-    talks: BTreeMap<EntryId, Talker>,
+    talks: BTreeMap<EntryId, Box<Talker>>,
     pub(super) waiting: Waiting,
 }
 
@@ -84,10 +84,11 @@ struct Talker {
 
 impl Talker {
     /// `None`: they cannot be told from others.
-    fn of(arrival: &Arrival, now: Time) -> Option<Talker> {
+    fn of(arrival: &Arrival, now: Time) -> Option<Box<Talker>> {
         let caller = is_known(arrival).then(|| arrival.caller.clone())?;
         let (been, waited) = (arrival.been.clone(), now.since(arrival.since));
-        Some(Talker { caller, queue: arrival.queue, been, waited, priority: arrival.priority, began: now })
+        let (queue, priority) = (arrival.queue, arrival.priority);
+        Some(Box::new(Talker { caller, queue, been, waited, priority, began: now }))
     }
 }
 
@@ -115,7 +116,7 @@ impl Callers {
             places: self.places.kept(),
             broken: self.broken.kept(),
             talked: self.talked.kept(),
-            talks: self.talks.iter().map(|(entry, talker)| (*entry, talker.clone())).collect(),
+            talks: self.talks.iter().map(|(entry, talker)| (*entry, Talker::clone(talker))).collect(),
             crowded_out: [self.places.crowded_out(), self.broken.crowded_out(), self.talked.crowded_out()],
         }
     }
@@ -126,7 +127,7 @@ impl Callers {
             places: Memory::restored(KEPT_MAX, kept.places, places),
             broken: Memory::restored(KEPT_MAX, kept.broken, broken),
             talked: Memory::restored(TALKED_MAX, kept.talked, talked),
-            talks: kept.talks.into_iter().collect(),
+            talks: kept.talks.into_iter().map(|(entry, talker)| (entry, Box::new(talker))).collect(),
             waiting: Waiting::default(),
         }
     }
@@ -201,9 +202,8 @@ impl Acd {
     }
 
     pub(super) fn remember_talk(&mut self, id: EntryId, agent: AgentId, broke: bool) {
-        let Some(Talker { caller, queue, been, waited, priority, began }) = self.callers.talks.remove(&id) else {
-            return;
-        };
+        let Some(talker) = self.callers.talks.remove(&id) else { return };
+        let Talker { caller, queue, been, waited, priority, began } = *talker;
         let before: Vec<EntryId> = self.callers.talked.of(self.now, &caller).map(|(entry, _)| entry).collect();
         for entry in before {
             self.callers.talked.forget(&caller, entry);

@@ -1,8 +1,8 @@
 //! Everything that happens by itself, by when it happens.
 
+use super::ranked::Ranked;
 use crate::ids::{AgentId, EntryId, QueueId};
 use crate::time::Time;
-use std::collections::BTreeSet;
 
 /// What a deadline is for.
 ///
@@ -39,14 +39,32 @@ pub enum Deadline {
     MaxWait(EntryId),
 }
 
+/// When something is due, if it is: in half the room of an option. [`Time::NEVER`] is no time here, as it is no deadline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Due(Time);
+
+impl Due {
+    pub const NOT: Due = Due(Time::NEVER);
+
+    pub fn at(self) -> Option<Time> {
+        Some(self.0).filter(|at| *at != Time::NEVER)
+    }
+}
+
+impl From<Option<Time>> for Due {
+    fn from(at: Option<Time>) -> Due {
+        Due(at.unwrap_or(Time::NEVER))
+    }
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Deadlines(BTreeSet<(Time, Deadline)>);
+pub struct Deadlines(Ranked<(Time, Deadline)>);
 
 impl Deadlines {
     /// Moves a deadline. `None` and [`Time::NEVER`]: there is none.
     pub fn set(&mut self, deadline: Deadline, old: Option<Time>, new: Option<Time>) {
         if let Some(old) = old {
-            self.0.remove(&(old, deadline));
+            self.0.remove((old, deadline));
         }
         if let Some(new) = new.filter(|new| *new != Time::NEVER) {
             self.0.insert((new, deadline));
@@ -54,7 +72,7 @@ impl Deadlines {
     }
 
     pub fn next(&self) -> Option<Time> {
-        self.0.first().map(|(at, _)| *at)
+        self.0.first().map(|(at, _)| at)
     }
 
     /// Whether the next one has come by `now` too, and may free somebody, so that nobody is sent away before it.
@@ -63,17 +81,19 @@ impl Deadlines {
             use Deadline::*;
             matches!(deadline, Closing(_) | Overflow(_) | Look(_) | MaxWait(_))
         };
-        self.0.first().is_some_and(|(at, deadline)| *at <= now && !sends_away(deadline))
+        self.0.first().is_some_and(|(at, deadline)| at <= now && !sends_away(&deadline))
     }
 
     /// Whether the next one has come by `now` too, and changes what somebody can do or needs.
     pub fn next_says_who_may(&self, now: Time) -> bool {
         let says = |deadline: &Deadline| matches!(deadline, Deadline::Abilities(_) | Deadline::Step(_));
-        self.0.first().is_some_and(|(at, deadline)| *at <= now && says(deadline))
+        self.0.first().is_some_and(|(at, deadline)| at <= now && says(&deadline))
     }
 
     /// The first of those that have come by `now`.
     pub fn pop(&mut self, now: Time) -> Option<(Time, Deadline)> {
-        if self.next()? > now { None } else { self.0.pop_first() }
+        let first = self.0.first().filter(|(at, _)| *at <= now)?;
+        self.0.remove(first);
+        Some(first)
     }
 }

@@ -1,10 +1,12 @@
 //! One waiting contact, from its arrival to its exit.
 
+use super::deadline::Due;
 use super::event::{Arrival, Exit, Kind, Who};
 use super::line::{LineKey, NeedId, Place, Rate, Refused};
 use crate::ids::{AgentId, EntryId, QueueId};
 use crate::time::Time;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
@@ -16,13 +18,13 @@ pub struct Entry {
     /// When its time is over, and as what it exits then.
     pub times_out: Option<(Time, Exit)>,
     /// When it tries to go to another queue.
-    pub overflows: Option<Time>,
+    pub overflows: Due,
     /// Up to when it has tried.
-    pub tried: Option<Time>,
+    pub tried: Due,
     /// When it is next looked at whether it waits too long.
-    pub looks: Option<Time>,
+    pub looks: Due,
     /// When it is kept for somebody no longer, or needs less.
-    pub steps_at: Option<Time>,
+    pub steps_at: Due,
     /// Everything it needs now.
     pub need: NeedId,
     /// Kept through offers and refusals.
@@ -43,7 +45,7 @@ pub struct Kept {
 /// Where a waiting entry is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stands {
-    InLine(LineKey),
+    InLine(Arc<LineKey>),
     /// These agents are rung for it.
     Offered(Vec<AgentId>),
     /// A promise that is offered to nobody for now.
@@ -91,10 +93,10 @@ impl Entry {
             arrived: now,
             kept: Kept { turn: 0, until },
             times_out: None,
-            overflows: None,
-            tried: None,
-            looks: None,
-            steps_at: None,
+            overflows: Due::NOT,
+            tried: Due::NOT,
+            looks: Due::NOT,
+            steps_at: Due::NOT,
             need: usize::MAX,
             place: Place::new(0, Rate::default(), since, id),
             stands: Stands::Nowhere,

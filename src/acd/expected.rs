@@ -27,7 +27,7 @@ impl Acd {
         let priority = i64::from(queue.settings.priority) + i64::from(priority);
         let place = Place::new(priority, queue.rate, now, EntryId(u64::MAX));
         let ahead: usize = queue.order.values().map(|order| order.rank(place)).sum();
-        let head_since = queue.by_since.first().map(|(since, _)| *since);
+        let head_since = queue.by_since.first().map(|(since, _)| since);
         self.estimates.on_arrival(
             now,
             id,

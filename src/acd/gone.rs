@@ -81,7 +81,8 @@ impl Acd {
         if let Some(gone) = self.pools.leave(agent.pool) {
             self.lines.pool_gone(agent.pool, &gone);
         }
-        self.gone.agents.insert(id, agent.settings.name.into());
+        self.alike.give(&agent.settings);
+        self.gone.agents.insert(id, agent.name);
         Ok(())
     }
 }

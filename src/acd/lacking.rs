@@ -56,7 +56,7 @@ impl Acd {
     /// have is valid.
     pub fn lacking(&self, need: &Need) -> Option<Lacking> {
         let requirement = Requirement { need: need.clone(), ..Requirement::default() };
-        let agents = || self.agents.values().map(|agent| &agent.settings);
+        let agents = || self.agents.values().map(|agent| &*agent.settings);
         let could = |agent: &AgentSettings| agent.could_serve(QueueId(0), false, need);
         if !self.pools.able(&requirement).is_empty() || agents().any(could) {
             return None;

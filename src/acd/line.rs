@@ -11,6 +11,7 @@ use crate::ids::{AgentId, EntryId};
 use crate::time::Time;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// How the order of an entry changes with time: its score rises by so many millionths of a point per second, weight included, and
 /// among equal scores its wait counts so many times.
@@ -124,9 +125,10 @@ pub struct Lines {
     of_teams: Bits,
     /// Needs without holders.
     spare: usize,
-    lines: BTreeMap<LineKey, Ranked<Place>>,
+    /// Its entries share the key of a line.
+    lines: BTreeMap<Arc<LineKey>, Ranked<Place>>,
     /// Lines with refusals; few.
-    refused: BTreeSet<LineKey>,
+    refused: BTreeSet<Arc<LineKey>>,
 }
 
 impl Lines {
@@ -254,16 +256,18 @@ impl Lines {
         }
     }
 
-    pub fn enter(&mut self, key: &LineKey, place: Place) {
-        match self.lines.get_mut(key) {
-            Some(line) => line.insert(place),
-            None => {
-                self.lines.insert(key.clone(), Ranked::of(place));
-                if !key.refused.is_empty() {
-                    self.refused.insert(key.clone());
-                }
-            }
+    /// Gives the key that is to be kept.
+    pub fn enter(&mut self, key: LineKey, place: Place) -> Arc<LineKey> {
+        if let Some((key, line)) = self.lines.range_mut::<LineKey, _>(&key..=&key).next() {
+            line.insert(place);
+            return key.clone();
         }
+        let key = Arc::new(key);
+        self.lines.insert(key.clone(), Ranked::of(place));
+        if !key.refused.is_empty() {
+            self.refused.insert(key.clone());
+        }
+        key
     }
 
     pub fn leave(&mut self, key: &LineKey, place: Place) {
@@ -280,7 +284,7 @@ impl Lines {
     }
 
     /// The lines of a need, kept for this agent or for nobody, each with its head.
-    pub fn of_need(&self, only: Option<AgentId>, need: NeedId) -> impl Iterator<Item = (&LineKey, Place)> {
+    pub fn of_need(&self, only: Option<AgentId>, need: NeedId) -> impl Iterator<Item = (&Arc<LineKey>, Place)> {
         let first = LineKey {
             only,
             need,
@@ -289,12 +293,13 @@ impl Lines {
             leave_when: InVain::default(),
             refused: Vec::new(),
         };
-        let lines = self.lines.range(first..).take_while(move |(key, _)| key.only == only && key.need == need);
+        let lines =
+            self.lines.range::<LineKey, _>(first..).take_while(move |(key, _)| key.only == only && key.need == need);
         lines.map(|(key, line)| (key, line.first().expect("no line is empty")))
     }
 
     /// The lines kept for this agent, each with its head.
-    pub fn kept_for(&self, agent: AgentId) -> impl Iterator<Item = (&LineKey, Place)> {
+    pub fn kept_for(&self, agent: AgentId) -> impl Iterator<Item = (&Arc<LineKey>, Place)> {
         let first = LineKey {
             only: Some(agent),
             need: 0,
@@ -303,12 +308,12 @@ impl Lines {
             leave_when: InVain::default(),
             refused: Vec::new(),
         };
-        let lines = self.lines.range(first..).take_while(move |(key, _)| key.only == Some(agent));
+        let lines = self.lines.range::<LineKey, _>(first..).take_while(move |(key, _)| key.only == Some(agent));
         lines.map(|(key, line)| (key, line.first().expect("no line is empty")))
     }
 
     /// The lines kept for some agent, each with its head.
-    pub fn kept_for_somebody(&self) -> impl Iterator<Item = (&LineKey, Place)> {
+    pub fn kept_for_somebody(&self) -> impl Iterator<Item = (&Arc<LineKey>, Place)> {
         // Those kept for nobody come before them.
         let lines = self.lines.iter().rev().take_while(|(key, _)| key.only.is_some());
         lines.map(|(key, line)| (key, line.first().expect("no line is empty")))
@@ -321,7 +326,7 @@ impl Lines {
     }
 
     /// Lines that somebody refused.
-    pub fn refused(&self) -> impl Iterator<Item = &LineKey> {
+    pub fn refused(&self) -> impl Iterator<Item = &Arc<LineKey>> {
         self.refused.iter()
     }
 

@@ -12,7 +12,7 @@ use crate::time::Time;
 #[derive(Clone, Copy, Debug)]
 pub struct AgentView<'a> {
     pub id: AgentId,
-    pub settings: &'a AgentSettings,
+    pub name: &'a str,
     pub state: &'a AgentState,
     /// Since when the state is this one.
     pub since: Option<Time>,
@@ -71,7 +71,12 @@ impl Acd {
     /// `None` if there is no such agent.
     pub fn agent(&self, id: AgentId) -> Option<AgentView<'_>> {
         let agent = self.agents.get(&id)?;
-        Some(AgentView { id, settings: &agent.settings, state: &agent.state, since: self.truth.agent_since(id) })
+        Some(AgentView { id, name: &agent.name, state: &agent.state, since: self.truth.agent_since(id) })
+    }
+
+    /// As they were told last. A copy: agents share what they have in common.
+    pub fn agent_settings(&self, id: AgentId) -> Option<AgentSettings> {
+        self.agents.get(&id).map(|agent| agent.whole_settings())
     }
 
     /// `None` if it does not wait.

@@ -22,12 +22,13 @@ use super::ranked::Ranked;
 use super::settings::Strategy;
 use crate::ids::{AgentId, EntryId};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Where two could come together since the last offers were made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Touched {
     /// Somebody entered these, or their agents may be asked again.
-    lines: BTreeSet<LineKey>,
+    lines: BTreeSet<Arc<LineKey>>,
     /// Somebody of these came free.
     pools: BTreeSet<(PoolId, Kind)>,
     /// These came free.
@@ -35,7 +36,7 @@ pub struct Touched {
 }
 
 impl Touched {
-    pub fn line(&mut self, key: &LineKey) {
+    pub fn line(&mut self, key: &Arc<LineKey>) {
         self.lines.insert(key.clone());
     }
 
@@ -71,7 +72,7 @@ impl Acd {
     }
 
     /// Of all touched lines that somebody idle may take, the one whose head comes first.
-    fn first_line(&self) -> Option<(LineKey, EntryId)> {
+    fn first_line(&self) -> Option<(Arc<LineKey>, EntryId)> {
         let Touched { lines, pools, agents } = &self.touched;
         let entered = lines.iter().filter_map(|key| Some((key, self.lines.head(key)?)));
         let with_idle = |(pool, kind): &(PoolId, Kind)| self.pools.has_idle(*pool, *kind);
@@ -83,7 +84,7 @@ impl Acd {
         let kept = agents.iter().flat_map(|agent| self.lines.kept_for(*agent));
         let kept_tasks = Some(self.lines.kept_for_somebody()).filter(|_| !self.behind_calls().is_empty());
         let kept = kept.chain(kept_tasks.into_iter().flatten().filter(|(key, _)| key.kind == Kind::Task));
-        let mut best: Option<(Order, &LineKey)> = None;
+        let mut best: Option<(Order, &Arc<LineKey>)> = None;
         for (key, head) in entered.chain(of_pools).chain(kept) {
             let order = head.at(key.rate, self.now);
             if best.is_none_or(|(first, _)| order < first) && self.somebody_for(key, order) {
@@ -129,7 +130,7 @@ impl Acd {
     }
 
     /// Lines of calls that this pool may serve and whose head comes before that, but for those kept for one agent.
-    fn calls_before(&self, pool: PoolId, order: Order) -> impl Iterator<Item = (&LineKey, Order)> {
+    fn calls_before(&self, pool: PoolId, order: Order) -> impl Iterator<Item = (&Arc<LineKey>, Order)> {
         let lines = self.pools.pool(pool).meets.iter().flat_map(|need| self.lines.of_need(None, need));
         let calls =
             lines.filter(|(key, _)| key.kind == Kind::Call).map(|(key, head)| (key, head.at(key.rate, self.now)));
@@ -209,7 +210,7 @@ impl Acd {
             }
             Strategy::RoundRobin => {
                 // Where they stand now; who is gone stands nowhere.
-                let last = queue.last_rung.and_then(|last| Some((self.agents.get(&last)?.settings.place, last)));
+                let last = queue.last_rung.and_then(|last| Some((self.agents.get(&last)?.place, last)));
                 let next = |idle: &Idle| {
                     let list = &idle.by_place;
                     let after = last.map_or(0, |last| list.rank(last) + usize::from(list.has(last)));
@@ -221,7 +222,7 @@ impl Acd {
             }
             Strategy::Random => {
                 let idle: Vec<&Ranked<Place>> = pools.map(|(_, _, idle)| &idle.by_place).collect();
-                let stands = |agent: &AgentId| Some((self.agents.get(agent)?.settings.place, *agent));
+                let stands = |agent: &AgentId| Some((self.agents.get(agent)?.place, *agent));
                 let behind = self.held_back(key, order).filter(|agent| !barred.contains(agent)).collect::<Vec<_>>();
                 let barred = barred.iter().chain(&behind).filter_map(stands);
                 let barred: Vec<Place> = barred.filter(|place| idle.iter().any(|list| list.has(*place))).collect();

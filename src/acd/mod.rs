@@ -15,6 +15,7 @@
 //! |---|---|
 //! | `event`, `settings` | what happens and what follows, in words; what queues and agents are to be like |
 //! | `agent`, `phase`, `staffing` | an agent's facts and state; what changes them |
+//! | `alike` | settings of agents, each kept once |
 //! | `gone` | queues and agents that the settings have no more |
 //! | `rest` | what spares agents: rests after calls, a cap on occupancy |
 //! | `probe` | whether a phone that was not answered is there at all |
@@ -36,6 +37,7 @@
 mod ability;
 mod admission;
 mod agent;
+mod alike;
 mod back;
 mod bits;
 mod callback;
@@ -96,6 +98,7 @@ use crate::ids::{AgentId, EntryId, OfferId, QueueId};
 use crate::need::Need;
 use crate::time::{Duration, Time};
 use agent::Agent;
+use alike::Alike;
 use back::Callers;
 use bits::Bits;
 use callback::Dialled;
@@ -128,6 +131,7 @@ pub struct Acd {
     queues: BTreeMap<QueueId, Queue>,
     /// Boxed, as the entries are: a tree keeps its nodes half empty and moves what is in them.
     agents: BTreeMap<AgentId, Box<Agent>>,
+    alike: Alike,
     /// Those that wait, those an agent is rung for included.
     entries: BTreeMap<EntryId, Box<Entry>>,
     gone: Gone,
@@ -171,6 +175,7 @@ impl Acd {
             chance: Chance::new(seed),
             queues: BTreeMap::new(),
             agents: BTreeMap::new(),
+            alike: Alike::default(),
             entries: BTreeMap::new(),
             gone: Gone::default(),
             offers: BTreeMap::new(),
@@ -310,15 +315,15 @@ impl Acd {
         let orders = self.queues.get(&queue).into_iter().flat_map(|queue| queue.order.values());
         let mut places: Vec<_> = orders.flat_map(|order| order.iter()).collect();
         places.sort_unstable();
-        let sleeps = |(_, entry): &&(Time, EntryId)| self.entries[entry].stands == Stands::Asleep;
+        let sleeps = |(_, entry): &(Time, EntryId)| self.entries[entry].stands == Stands::Asleep;
         let asleep = self.queues.get(&queue).into_iter().flat_map(|queue| queue.callbacks.iter().filter(sleeps));
-        places.into_iter().map(|place| place.entry).chain(asleep.map(|(_, entry)| *entry)).collect()
+        places.into_iter().map(|place| place.entry).chain(asleep.map(|(_, entry)| entry)).collect()
     }
 
     /// How long the entry that has waited longest has, promises excepted; `None` if nobody waits.
     pub fn longest_wait(&self, queue: QueueId, now: Time) -> Option<Duration> {
         let (since, _) = self.queues.get(&queue)?.by_since.first()?;
-        Some(now.since(*since))
+        Some(now.since(since))
     }
 
     /// Everything the entry needs now, its queue's needs included; `None` if it does not wait.

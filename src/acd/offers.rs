@@ -32,7 +32,7 @@ impl Acd {
         let entry = self.entry_mut(entry_id);
         entry.stands = Stands::Offered(agents.to_vec());
         let queue_id = entry.queue();
-        let (times_out, overflows) = (entry.times_out.map(|(at, _)| at), entry.overflows);
+        let (times_out, overflows) = (entry.times_out.map(|(at, _)| at), entry.overflows.at());
         self.deadlines.set(Deadline::MaxWait(entry_id), times_out, None);
         self.deadlines.set(Deadline::Overflow(entry_id), overflows, None);
         self.estimates.rung(now, entry_id);
@@ -197,8 +197,8 @@ impl Acd {
         if agents.is_empty() {
             waiting.stands = Stands::Nowhere;
             let times_out = waiting.times_out.map(|(at, _)| at);
-            let overflows = waiting.overflows.map(|at| at.max(now));
-            waiting.overflows = overflows;
+            let overflows = waiting.overflows.at().map(|at| at.max(now));
+            waiting.overflows = overflows.into();
             self.deadlines.set(Deadline::MaxWait(entry), None, times_out);
             self.deadlines.set(Deadline::Overflow(entry), None, overflows);
             self.estimates.rung_no_more(entry);

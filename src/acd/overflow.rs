@@ -2,7 +2,7 @@
 
 use super::Acd;
 use super::admission::Obstacle;
-use super::deadline::Deadline;
+use super::deadline::{Deadline, Due};
 use super::entry::Entry;
 use super::event::{Decision, Exit};
 use super::queue::has_all;
@@ -28,8 +28,8 @@ impl Acd {
     pub(super) fn overflow_due(&mut self, id: EntryId) {
         let now = self.now;
         let entry = self.entry_mut(id);
-        entry.tried = Some(now);
-        entry.overflows = None;
+        entry.tried = Some(now).into();
+        entry.overflows = Due::NOT;
         let waited = now.since(entry.arrived);
         let due = |when| matches!(when, When::After(after) if after <= waited);
         if let Some(way) = self.way_on(id, due) {
@@ -37,7 +37,7 @@ impl Acd {
             return;
         }
         let next = self.next_overflow(&self.entries[&id]);
-        self.entry_mut(id).overflows = next;
+        self.entry_mut(id).overflows = next.into();
         self.deadlines.set(Deadline::Overflow(id), None, next);
     }
 
@@ -52,7 +52,7 @@ impl Acd {
             When::After(after) => Some(entry.arrived + after),
             When::Full | When::NoAgents | When::LongWait | When::Closed => None,
         });
-        after.filter(|at| entry.tried.is_none_or(|tried| *at > tried)).min().map(|at| at.max(self.now))
+        after.filter(|at| entry.tried.at().is_none_or(|tried| *at > tried)).min().map(|at| at.max(self.now))
     }
 
     /// As [`Acd::way_out`], for an entry that waits.
@@ -160,6 +160,6 @@ impl Entry {
         self.arrival.been.push(std::mem::replace(&mut self.arrival.queue, way.to));
         self.arrival.need.licences.extend(way.licences);
         self.arrived = now;
-        self.tried = None;
+        self.tried = Due::NOT;
     }
 }

@@ -8,7 +8,7 @@ use crate::ids::{AgentId, EntryId};
 use crate::need::Attributes;
 use crate::time::Time;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Queue {
@@ -22,9 +22,9 @@ pub struct Queue {
     /// Waiting entries, those offered included and promises that sleep excepted, by what they need.
     pub order: BTreeMap<NeedId, Ranked<Place>>,
     /// Those that wait, promises excepted.
-    pub by_since: BTreeSet<(Time, EntryId)>,
+    pub by_since: Ranked<(Time, EntryId)>,
     /// The promises that wait.
-    pub callbacks: BTreeSet<(Time, EntryId)>,
+    pub callbacks: Ranked<(Time, EntryId)>,
 }
 
 /// Whether a queue takes entries.
@@ -83,8 +83,8 @@ impl Queue {
 
     /// Those that wait, by id.
     pub fn entries(&self) -> Vec<EntryId> {
-        let all = self.by_since.iter().chain(&self.callbacks);
-        let mut entries: Vec<EntryId> = all.map(|(_, entry)| *entry).collect();
+        let all = self.by_since.iter().chain(self.callbacks.iter());
+        let mut entries: Vec<EntryId> = all.map(|(_, entry)| entry).collect();
         entries.sort_unstable();
         entries
     }
@@ -97,13 +97,13 @@ impl Queue {
             plain,
             last_rung: None,
             order: BTreeMap::new(),
-            by_since: BTreeSet::new(),
-            callbacks: BTreeSet::new(),
+            by_since: Ranked::default(),
+            callbacks: Ranked::default(),
         }
     }
 
     /// Where it is noted since when the entry waits.
-    pub fn since_mut(&mut self, arrival: &Arrival) -> &mut BTreeSet<(Time, EntryId)> {
+    pub fn since_mut(&mut self, arrival: &Arrival) -> &mut Ranked<(Time, EntryId)> {
         if arrival.callback.is_some() { &mut self.callbacks } else { &mut self.by_since }
     }
 

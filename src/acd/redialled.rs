@@ -137,7 +137,7 @@ impl Acd {
         let (queue, was) = (entry.queue(), std::mem::replace(&mut entry.arrival.since, since));
         entry.arrival.away = away;
         let by_since = &mut self.queue_mut(queue).by_since;
-        by_since.remove(&(was, id));
+        by_since.remove((was, id));
         by_since.insert((since, id));
     }
 }

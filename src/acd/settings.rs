@@ -86,7 +86,7 @@ pub struct QueueSettings {
 
 /// What an agent can and how they want to be rung. Changed settings apply from the next offer or talk on; skills at
 /// once.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AgentSettings {
     pub name: String,
@@ -167,7 +167,7 @@ impl QueueSettings {
 }
 
 /// After which calls an agent rests, and for how long. All that is said must hold.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RestRule {
     /// The talk took longer than that.
@@ -183,7 +183,7 @@ pub struct RestRule {
 /// of the time, else it drains by `share` of it. Who has filled it for longer than `burst` can, rests until it is empty, after the
 /// contact or the call of their own; with tasks in hand they are offered nothing more, and rest when these are done. So over any longer
 /// time no more than `share` of it is occupied.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OccupancyCap {
     /// In thousandths, from 1 to 999; what is outside is taken as the nearest.
@@ -319,7 +319,7 @@ pub struct Rule {
 }
 
 /// When something counts: at `from` and after, before `to`. Without them from the beginning, for ever.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Validity {
     pub from: Option<Time>,
@@ -333,7 +333,7 @@ impl Validity {
 }
 
 /// A permission that an agent holds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct HeldLicence {
     pub kind: String,
     pub jurisdiction: String,

@@ -5,7 +5,7 @@ use super::agent::{Agent, Pause, Task};
 use super::back::{Callers, KeptCallers};
 use super::callback::Dialled;
 use super::chance::Chance;
-use super::deadline::Deadline;
+use super::deadline::{Deadline, Due};
 use super::digest::Digest;
 use super::down::Lost;
 use super::entry::{Entry, Kept, Refusal, Stands};
@@ -232,7 +232,7 @@ impl Acd {
             tasks: kept.tasks.iter().copied().collect(),
             abilities_change,
             idle_since: kept.idle_since,
-            ..Agent::new(kept.settings.clone(), pool)
+            ..Agent::new(&kept.settings.name, kept.settings.place, self.alike.take(&kept.settings), pool)
         };
         match kept.task {
             KeptTask::None => {}
@@ -281,10 +281,10 @@ impl Acd {
             arrived,
             kept: Kept { turn, until },
             times_out: None,
-            overflows: None,
-            tried,
-            looks: None,
-            steps_at: None,
+            overflows: Due::NOT,
+            tried: tried.into(),
+            looks: Due::NOT,
+            steps_at: Due::NOT,
             need: usize::MAX,
             place: Place::new(0, Rate::default(), since, id),
             stands: if rung.is_empty() { Stands::Nowhere } else { Stands::Offered(rung) },
@@ -309,7 +309,7 @@ impl KeptAgent {
     fn of(id: AgentId, agent: &Agent) -> KeptAgent {
         KeptAgent {
             id,
-            settings: agent.settings.clone(),
+            settings: agent.whole_settings(),
             logged_in: agent.logged_in,
             lost: agent.lost.clone(),
             own_call: agent.own_call,
@@ -349,7 +349,7 @@ impl KeptEntry {
             arrival: entry.arrival.clone(),
             arrived: entry.arrived,
             been: Vec::new(),
-            tried: entry.tried,
+            tried: entry.tried.at(),
             kept: (entry.kept.turn, entry.kept.until),
             refusals: entry.refusals.iter().map(refusal).collect(),
         }

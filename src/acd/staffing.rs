@@ -13,15 +13,18 @@ use crate::time::{Duration, Time};
 impl Acd {
     pub(super) fn set_agent(&mut self, id: AgentId, settings: &AgentSettings) {
         let now = self.now;
-        match self.agents.get_mut(&id) {
-            Some(_) => {
+        let common = self.alike.take(settings);
+        match self.agents.get(&id).map(|agent| agent.settings.clone()) {
+            Some(old) => {
                 self.unlist(id);
                 self.set_shift(id, |agent| {
                     // By the rules of before, and from now on by the new ones.
                     agent.note_strain(now);
-                    agent.settings = settings.clone();
+                    (agent.name, agent.place) = (settings.name.as_str().into(), settings.place);
+                    agent.settings = common;
                     agent.note_strain(now);
                 });
+                self.alike.give(&old);
                 self.list(id);
             }
             None => {
@@ -30,7 +33,8 @@ impl Acd {
                 if made {
                     self.lines.pool_made(pool, &mut self.pools);
                 }
-                self.agents.insert(id, Box::new(Agent::new(settings.clone(), pool)));
+                let agent = Agent::new(&settings.name, settings.place, common, pool);
+                self.agents.insert(id, Box::new(agent));
             }
         }
         if !settings.probe {

@@ -2,7 +2,7 @@
 
 use super::ability::Requirement;
 use super::bits::Bits;
-use super::deadline::Deadline;
+use super::deadline::{Deadline, Due};
 use super::entry::{Entry, Stands};
 use super::event::{Arrival, Decision, Exit, Outcome, Who};
 use super::line::{LineKey, NeedId, Place, Rate};
@@ -180,7 +180,7 @@ impl Acd {
 
     /// A step of the entry is due.
     pub(super) fn step_due(&mut self, id: EntryId) {
-        self.entry_mut(id).steps_at = None;
+        self.entry_mut(id).steps_at = Due::NOT;
         self.replace(id);
     }
 
@@ -215,14 +215,14 @@ impl Acd {
         let kept = entry.kept_for().map(|_| entry.kept.until).filter(|_| !sleeps);
         let wakes = entry.arrival.callback.as_deref().map(|callback| callback.not_before);
         let steps_at = relaxes.chain(kept).chain(wakes).filter(|at| *at > self.now).min();
-        let old = std::mem::replace(&mut entry.steps_at, steps_at);
+        let old = std::mem::replace(&mut entry.steps_at, steps_at.into()).at();
         self.deadlines.set(Deadline::Step(id), old, steps_at);
-        let looks = first_look.map(|first| entry.looks.unwrap_or(first));
-        let old = std::mem::replace(&mut entry.looks, looks);
+        let looks = first_look.map(|first| entry.looks.at().unwrap_or(first));
+        let old = std::mem::replace(&mut entry.looks, looks.into()).at();
         self.deadlines.set(Deadline::Look(id), old, looks);
         let times_out = queue.longest_wait(&entry.arrival);
         let old = std::mem::replace(&mut entry.times_out, times_out);
-        let old_overflows = std::mem::replace(&mut entry.overflows, overflows);
+        let old_overflows = std::mem::replace(&mut entry.overflows, overflows.into()).at();
         match &entry.stands {
             Stands::Offered(agents) => {
                 let mut agents = agents.clone();
@@ -342,7 +342,7 @@ impl Acd {
             return;
         }
         let place = self.entries[&id].place;
-        self.lines.enter(&key, place);
+        let key = self.lines.enter(key, place);
         self.touched.line(&key);
         self.entry_mut(id).stands = Stands::InLine(key);
         self.tell_estimators(id);
@@ -414,16 +414,16 @@ impl Acd {
         self.callers.waiting.remove(id, &entry);
         debug_assert_eq!(entry.stands, Stands::Nowhere, "an offer outlives its place");
         self.deadlines.set(Deadline::MaxWait(id), entry.times_out.map(|(at, _)| at), None);
-        self.deadlines.set(Deadline::Overflow(id), entry.overflows, None);
-        self.deadlines.set(Deadline::Look(id), entry.looks, None);
-        self.deadlines.set(Deadline::Step(id), entry.steps_at, None);
+        self.deadlines.set(Deadline::Overflow(id), entry.overflows.at(), None);
+        self.deadlines.set(Deadline::Look(id), entry.looks.at(), None);
+        self.deadlines.set(Deadline::Step(id), entry.steps_at.at(), None);
         self.estimates.exited(self.now, id, leaving.exit);
-        self.queue_mut(entry.queue()).since_mut(&entry.arrival).remove(&(entry.since(), id));
+        self.queue_mut(entry.queue()).since_mut(&entry.arrival).remove((entry.since(), id));
         match entry.arrival.callback.as_deref() {
             Some(callback) => self.promise_leaves(id, &entry, callback, leaving.exit),
             None => self.tell_exit(id, &entry, leaving),
         }
-        Entry { times_out: None, overflows: None, looks: None, steps_at: None, ..*entry }
+        Entry { times_out: None, overflows: Due::NOT, looks: Due::NOT, steps_at: Due::NOT, ..*entry }
     }
 
     /// For ids that were looked up before.

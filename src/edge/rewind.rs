@@ -211,8 +211,7 @@ impl Stood {
     /// `acd` as of `at`.
     fn of(acd: &Acd, at: Time, last: Option<Time>, doubts: Vec<String>, zone: &TimeZone) -> Stood {
         let show = |at| moment::show_with_offset(at, zone);
-        let names: BTreeMap<AgentId, &str> =
-            acd.agents().map(|agent| (agent.id, agent.settings.name.as_str())).collect();
+        let names: BTreeMap<AgentId, &str> = acd.agents().map(|agent| (agent.id, agent.name)).collect();
         let entry = |id| {
             let entry = acd.entry(id)?;
             Some(Entry {
@@ -252,7 +251,7 @@ impl Stood {
             let detail = if let AgentState::Talking { detail, .. } = agent.state { Some(detail.name()) } else { None };
             Agent {
                 detail,
-                name: agent.settings.name.clone(),
+                name: agent.name.to_owned(),
                 state: agent.state.label(),
                 reason,
                 since: agent.since.map(show),

@@ -158,7 +158,7 @@ fn is_agent(look: Look, who: &str) -> anyhow::Result<bool> {
     while let Some(noted) = replay.next().with_context(named)? {
         replay.apply(&noted);
     }
-    Ok(replay.state.agents().any(|agent| agent.settings.name == who))
+    Ok(replay.state.agents().any(|agent| agent.name == who))
 }
 
 /// One call.

@@ -229,7 +229,7 @@ impl Engine {
     pub fn resume(settings: Settings, seed: u128, now: Time, acd: Acd) -> Engine {
         let settings = settings.in_one_form();
         let mut endpoint = Endpoint::new(settings.sip.clone(), seed);
-        let known = acd.agents().map(|agent| (agent.settings.name.as_str(), agent.id.0));
+        let known = acd.agents().map(|agent| (agent.name, agent.id.0));
         let known: Vec<_> = known.chain(acd.gone_agents().map(|(id, name)| (name, id.0))).collect();
         let names = settings.agents.iter().map(|agent| agent.settings.name.as_str());
         let agent_ids: Vec<AgentId> = ids(known, names).into_iter().map(AgentId).collect();

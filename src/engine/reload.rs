@@ -68,7 +68,7 @@ impl Engine {
         let places = agent.settings.queues.iter();
         let queues = places.filter_map(|place| place_of.get(place.0 as usize).copied().flatten()).collect();
         let settings = AgentSettings { queues, ..agent.settings };
-        if self.acd.agent(id).map(|known| known.settings) != Some(&settings) {
+        if self.acd.agent_settings(id).as_ref() != Some(&settings) {
             self.acd_apply(now, Change::Agent { id, settings });
         }
         self.set_shift(now, id, agent.shift);

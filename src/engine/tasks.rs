@@ -300,7 +300,7 @@ impl Engine {
 
     /// Also of one whom the settings do not name any more.
     fn agent_name(&self, agent: AgentId) -> Arc<str> {
-        self.acd.agent(agent).map_or_else(|| agent.to_string().into(), |agent| agent.settings.name.as_str().into())
+        self.acd.agent(agent).map_or_else(|| agent.to_string().into(), |agent| agent.name.into())
     }
 
     pub(super) fn on_task_offer(&mut self, now: Time, offer: OfferId, entry: EntryId, queue: QueueId, agent: AgentId) {

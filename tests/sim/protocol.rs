@@ -276,12 +276,12 @@ impl Story {
                 _ => "idle",
             };
             if doing != expected {
-                return Err(format!("{} is {:?}, their phone {doing}", agent.settings.name, agent.state));
+                return Err(format!("{} is {:?}, their phone {doing}", agent.name, agent.state));
             }
             if let AgentState::Talking { .. } = agent.state {
                 let caller = world.talks_with(id);
                 if caller.is_none_or(|caller| world.talks_with(caller) != Some(id)) {
-                    return Err(format!("{} talks with nobody: {caller:?}", agent.settings.name));
+                    return Err(format!("{} talks with nobody: {caller:?}", agent.name));
                 }
             }
         }

@@ -29,7 +29,7 @@ fn agents_and_queues_are_known_by_name_whatever_their_order_in_the_settings() {
     let mut folded = before.clone();
     let mut written = settings.clone();
     let mut engine = Engine::resume(settings, 1, MORNING, before);
-    let agents: Vec<_> = engine.acd().agents().map(|agent| (agent.id.0, agent.settings.name.clone())).collect();
+    let agents: Vec<_> = engine.acd().agents().map(|agent| (agent.id.0, agent.name.to_owned())).collect();
     assert_eq!(agents, [(9, "agent1".into()), (10, "agent0".into())]);
     let gone: Vec<_> = engine.acd().gone_agents().map(|(id, name)| (id.0, name.to_owned())).collect();
     assert_eq!(gone, [(2, "away".into())]);
@@ -44,7 +44,10 @@ fn agents_and_queues_are_known_by_name_whatever_their_order_in_the_settings() {
     }
     assert!(folded == *engine.acd(), "what it tells gives what it has");
     // They stand as the settings say, whoever was there first.
-    let places = |engine: &Engine| engine.acd().agents().map(|agent| agent.settings.place).collect::<Vec<_>>();
+    let places = |engine: &Engine| {
+        let of = |agent| engine.acd().agent_settings(agent).map(|settings| settings.place);
+        engine.acd().agents().filter_map(|agent| of(agent.id)).collect::<Vec<_>>()
+    };
     assert_eq!(places(&engine), [1, 0]);
     written.agents.reverse();
     engine.handle(MORNING, Input::Reload(Box::new(Reload::of(written))));

@@ -115,7 +115,7 @@ pub struct Truth {
     settings: Settings,
     queues: BTreeMap<QueueId, Book>,
     agents: BTreeMap<AgentId, Box<Desk>>,
-    talks: BTreeMap<EntryId, Talk>,
+    talks: BTreeMap<EntryId, Box<Talk>>,
 }
 
 /// What happened. Times never go back from one call to the next.
@@ -147,7 +147,8 @@ impl Truth {
         arrived: Time,
         promise: bool,
     ) {
-        self.talks.insert(entry, Talk { agent, queue, arrived, since: now, hold: 0, held_since: None, promise });
+        let talk = Talk { agent, queue, arrived, since: now, hold: 0, held_since: None, promise };
+        self.talks.insert(entry, Box::new(talk));
         self.agents.entry(agent).or_default().talk_began(now, &self.settings);
         if promise {
             self.book(queue).count(arrived, |counts| counts.promises.tries += 1);

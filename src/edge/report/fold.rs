@@ -189,7 +189,7 @@ fn missing(end: &End, zone: &TimeZone) -> String {
 }
 
 fn names_of_agents(acd: &Acd) -> impl Iterator<Item = (AgentId, &str)> {
-    acd.agents().map(|agent| (agent.id, agent.settings.name.as_str())).chain(acd.gone_agents())
+    acd.agents().map(|agent| (agent.id, agent.name)).chain(acd.gone_agents())
 }
 
 /// The figures of agents where intervals begin and end.

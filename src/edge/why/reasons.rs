@@ -230,7 +230,7 @@ fn relaxed(until: Option<Time>, shown: Shown) -> String {
 }
 
 pub fn name(acd: &Acd, agent: AgentId) -> String {
-    acd.agent(agent).map_or_else(|| agent.to_string(), |agent| agent.settings.name.clone())
+    acd.agent(agent).map_or_else(|| agent.to_string(), |agent| agent.name.to_owned())
 }
 
 /// Another entry, by what `vaxel why` takes.

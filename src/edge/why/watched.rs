@@ -47,8 +47,8 @@ impl Watched {
 
     /// The reason for this entry now, if it is another than before.
     pub fn look(&mut self, acd: &Acd, entry: EntryId, at: Time, shown: Shown) -> Option<Reason> {
-        let is_it = |id: &AgentId| acd.agent(*id).is_some_and(|agent| agent.settings.name == self.name);
-        let find = || acd.agents().find(|agent| agent.settings.name == self.name).map(|agent| agent.id);
+        let is_it = |id: &AgentId| acd.agent(*id).is_some_and(|agent| agent.name == self.name);
+        let find = || acd.agents().find(|agent| agent.name == self.name).map(|agent| agent.id);
         let agent = self.id.filter(is_it).or_else(find);
         self.id = agent.or(self.id);
         let why = agent.and_then(|agent| acd.explain_of(entry, agent));
@@ -92,7 +92,7 @@ impl Watched {
     /// There was no such agent in all that time; says who there is at its end.
     pub fn must_be_known(&self, acd: &Acd) -> anyhow::Result<()> {
         if self.id.is_none() {
-            let known: Vec<String> = acd.agents().map(|agent| agent.settings.name.clone()).collect();
+            let known: Vec<String> = acd.agents().map(|agent| agent.name.to_owned()).collect();
             bail!("there was no agent `{}` then; there were {}", self.name, in_a_row(&known));
         }
         Ok(())
