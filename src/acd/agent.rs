@@ -25,7 +25,7 @@ use super::down::Lost;
 use super::event::{AgentState, Kind, TalkDetail};
 use super::pool::{IdleAgent, PoolId, Slot};
 use super::rest::Strain;
-use super::settings::AgentSettings;
+use super::settings::{AgentSettings, HeldLicence, Validity};
 use crate::ids::{AgentId, EntryId, OfferId};
 use crate::time::{Duration, Time};
 use std::collections::BTreeSet;
@@ -36,7 +36,9 @@ pub struct Agent {
     pub name: Box<str>,
     /// Where they stand in the list of all.
     pub place: u32,
-    /// But for name and place, which are empty here; see [`Alike`](super::alike::Alike).
+    /// When their licences count, in their order, and then those of their skills that count for a time.
+    pub valid: Box<[Validity]>,
+    /// But for the above, which says nothing here; see [`Alike`](super::alike::Alike).
     pub settings: Arc<AgentSettings>,
     pub pool: PoolId,
     pub logged_in: bool,
@@ -120,11 +122,25 @@ const SHORTEST: Duration = Duration::from_secs(1);
 pub const PROBE_TIME: Duration = Duration::from_secs(5);
 
 impl Agent {
-    /// `settings`: what they have in common with others.
-    pub fn new(name: &str, place: u32, settings: Arc<AgentSettings>, pool: PoolId) -> Agent {
+    /// `common`: what they have in common with others.
+    pub fn new(settings: &AgentSettings, common: Arc<AgentSettings>, pool: PoolId) -> Agent {
+        let mut agent = Agent::like(common, pool);
+        agent.note_own(settings);
+        agent
+    }
+
+    /// What they share with nobody.
+    pub fn note_own(&mut self, settings: &AgentSettings) {
+        (self.name, self.place) = (settings.name.as_str().into(), settings.place);
+        let licences = settings.licences.iter().map(|licence| licence.valid);
+        self.valid = licences.chain(settings.skills_valid.values().copied()).collect();
+    }
+
+    fn like(settings: Arc<AgentSettings>, pool: PoolId) -> Agent {
         Agent {
-            name: name.into(),
-            place,
+            name: Box::default(),
+            place: 0,
+            valid: Box::default(),
             settings,
             pool,
             logged_in: false,
@@ -154,7 +170,17 @@ impl Agent {
 
     /// As the operator has written them.
     pub fn whole_settings(&self) -> AgentSettings {
-        AgentSettings { name: self.name.to_string(), place: self.place, ..AgentSettings::clone(&self.settings) }
+        let mut settings = AgentSettings::clone(&self.settings);
+        (settings.name, settings.place) = (self.name.to_string(), self.place);
+        let licences = settings.licences.iter_mut().map(|licence| &mut licence.valid);
+        let all = licences.chain(settings.skills_valid.values_mut());
+        all.zip(&self.valid).for_each(|(valid, own)| *valid = *own);
+        settings
+    }
+
+    /// What they hold, and when each counts.
+    pub fn licences(&self) -> impl Iterator<Item = (&HeldLicence, Validity)> {
+        self.settings.licences.iter().zip(self.valid.iter().copied())
     }
 
     /// The state that follows from the facts.

@@ -1,17 +1,19 @@
-//! Settings of agents, each kept once: a team of a hundred has few that differ in more than the name.
+//! Settings of agents, each kept once: a team of a hundred has few that differ in more than the name and the dates of licences.
 
-use super::settings::AgentSettings;
+use super::settings::{AgentSettings, Validity};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Settings without name and place, and how many agents have them.
+/// Settings without what is everybody's own (name, place, when licences and skills count), and how many agents have them.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Alike(BTreeMap<Arc<AgentSettings>, u32>);
 
 impl Alike {
     /// Those of one more agent.
     pub fn take(&mut self, settings: &AgentSettings) -> Arc<AgentSettings> {
-        let common = AgentSettings { name: String::new(), place: 0, ..settings.clone() };
+        let mut common = AgentSettings { name: String::new(), place: 0, ..settings.clone() };
+        let licences = common.licences.iter_mut().map(|licence| &mut licence.valid);
+        licences.chain(common.skills_valid.values_mut()).for_each(|valid| *valid = Validity::default());
         if let Some((kept, agents)) = self.0.range_mut::<AgentSettings, _>(&common..=&common).next() {
             *agents += 1;
             return kept.clone();

@@ -218,9 +218,9 @@ impl Acd {
             Unable::NoMember | Unable::OtherTeam => WhyNot::NotMember,
             Unable::Licence(licence) => {
                 let (kind, Word::Is(jurisdiction) | Word::Of(jurisdiction)) = (licence.kind, licence.jurisdiction);
-                let mut held = agent.settings.licences.iter();
-                match held.find(|held| (&held.kind, &held.jurisdiction) == (&kind, &jurisdiction)) {
-                    Some(held) => WhyNot::LicenceNotValid { kind, jurisdiction, valid: held.valid },
+                let mut held = agent.licences();
+                match held.find(|(held, _)| (&held.kind, &held.jurisdiction) == (&kind, &jurisdiction)) {
+                    Some((_, valid)) => WhyNot::LicenceNotValid { kind, jurisdiction, valid },
                     None => WhyNot::NoLicence { kind, jurisdiction },
                 }
             }

@@ -232,7 +232,7 @@ impl Acd {
             tasks: kept.tasks.iter().copied().collect(),
             abilities_change,
             idle_since: kept.idle_since,
-            ..Agent::new(&kept.settings.name, kept.settings.place, self.alike.take(&kept.settings), pool)
+            ..Agent::new(&kept.settings, self.alike.take(&kept.settings), pool)
         };
         match kept.task {
             KeptTask::None => {}

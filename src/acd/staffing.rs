@@ -20,7 +20,7 @@ impl Acd {
                 self.set_shift(id, |agent| {
                     // By the rules of before, and from now on by the new ones.
                     agent.note_strain(now);
-                    (agent.name, agent.place) = (settings.name.as_str().into(), settings.place);
+                    agent.note_own(settings);
                     agent.settings = common;
                     agent.note_strain(now);
                 });
@@ -33,7 +33,7 @@ impl Acd {
                 if made {
                     self.lines.pool_made(pool, &mut self.pools);
                 }
-                let agent = Agent::new(&settings.name, settings.place, common, pool);
+                let agent = Agent::new(settings, common, pool);
                 self.agents.insert(id, Box::new(agent));
             }
         }
@@ -55,7 +55,7 @@ impl Acd {
     fn find_pool(&mut self, id: AgentId) {
         let now = self.now;
         let agent = self.agent_mut(id);
-        let (abilities, change) = Abilities::of(&agent.settings, now);
+        let (abilities, change) = Abilities::of(&agent.whole_settings(), now);
         let due = std::mem::replace(&mut agent.abilities_change, change);
         self.deadlines.set(Deadline::Abilities(id), due, change);
         let (pool, made) = self.pools.join(&abilities);
