@@ -835,7 +835,7 @@ fn every_miscount_is_found() {
             (sums.collect::<Vec<_>>(), play.events)
         })
         .collect();
-    each_is_found(&Miscount::ALL, |miscount| {
+    each_is_found(Miscount::ALL, |miscount| {
         histories.iter().any(|(sums, events)| {
             let mut model = Model::new(None);
             model.miscount = miscount;

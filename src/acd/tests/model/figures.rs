@@ -1,10 +1,9 @@
 //! What the figures of the queues' calls are made of, as the reader would count it, and with one mistake each.
 
+use super::super::proof::mistakes;
 use super::*;
 
-/// One rule of counting left out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Miscount {
+mistakes! {
     LevelOfAnotherQueue,
     WaitBeforeForgotten,
     LevelIsBeforeIt,
@@ -18,26 +17,8 @@ pub enum Miscount {
     TasksAreCalls,
     PromisesAreCalls,
 }
-
-impl Miscount {
-    pub const ALL: [Miscount; 12] = {
-        use Miscount::*;
-        [
-            LevelOfAnotherQueue,
-            WaitBeforeForgotten,
-            LevelIsBeforeIt,
-            HoldIsTalk,
-            HoldAtTheEndForgotten,
-            WrapUpForgotten,
-            WrapUpEndsWithOwnCall,
-            OwnCallIsWrapUp,
-            WrapUpWhileLostForgotten,
-            WrapUpOverWhileLostForgotten,
-            TasksAreCalls,
-            PromisesAreCalls,
-        ]
-    };
-}
+/// One rule of counting left out.
+pub use self::Mistake as Miscount;
 
 /// Of one queue since it exists, promises to call back and tasks left out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

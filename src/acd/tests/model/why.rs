@@ -1,11 +1,10 @@
 //! Why an entry is not with an agent, as the reader would have it, and with one mistake each.
 
+use super::super::proof::mistakes;
 use super::*;
 use crate::need::Lack;
 
-/// One reason forgotten, or told at the wrong time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Misled {
+mistakes! {
     StateBeforeSkills,
     StateBeforeRinging,
     MembersForgotten,
@@ -23,30 +22,8 @@ pub enum Misled {
     KeptBeforeRefusals,
     PromisesNeverSleep,
 }
-
-impl Misled {
-    pub const ALL: [Misled; 16] = {
-        use Misled::*;
-        [
-            StateBeforeSkills,
-            StateBeforeRinging,
-            MembersForgotten,
-            LicencesForgotten,
-            LapsedLicenceIsNone,
-            RelaxationForgotten,
-            RestForgotten,
-            ShiftForgotten,
-            TasksForgotten,
-            CallsBeforeTasksForgotten,
-            RefusalsForgotten,
-            RefusedAlsoAtLast,
-            JustNowForgotten,
-            KeptForgotten,
-            KeptBeforeRefusals,
-            PromisesNeverSleep,
-        ]
-    };
-}
+/// One reason forgotten, or told at the wrong time.
+pub use self::Mistake as Misled;
 
 /// Which of several lacking skills is told says nothing, so it is not compared.
 pub fn without_skill(why: WhyNot) -> WhyNot {
